@@ -1,0 +1,1 @@
+"""Suites, frozen pair lists, the demo corpus, published figures."""

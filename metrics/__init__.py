@@ -1,0 +1,1 @@
+"""Metric plug-ins, one a file, and the functions that they are made of."""

@@ -1,0 +1,117 @@
+"""The contract of a metric: frozen parameters, statistics per pair, one reduction."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Literal
+
+from vceval.cache import Cache
+from vceval.records import Conversion, Utterance
+
+__all__ = ["Calibrations", "Measure", "Metric", "Statistics", "Workspace"]
+
+#: Per dataset: what a metric learnt from natural speech, as plain JSON values.
+Calibrations = Mapping[str, Mapping[str, Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Measure:
+    """One figure that a metric yields; a metric may yield several from the same statistics.
+
+    The corpus figure is sum(numerator) / sum(denominator) over pairs: a mean where the denominator is 1 for
+    every pair, a micro-averaged rate where it counts words. Stored values are plain (a rate is a fraction);
+    ``scale`` and ``unit`` say how tables print them, with ``decimals`` digits.
+    """
+
+    name: str
+    label: str
+    unit: str
+    better: Literal["lower", "higher"]
+    scale: float = 1.0
+    decimals: int = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Statistics:
+    """Sufficient statistics of one pair: measure name to (numerator, denominator), and what else to show."""
+
+    sums: Mapping[str, tuple[float, float]]
+    details: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class Workspace:
+    """What a metric may use while it works.
+
+    natural: natural speech of the corpora scored, for calibration and references.
+    calibrations: what :meth:`Metric.calibrate` returned earlier, per dataset.
+    device: ``cpu`` or ``cuda`` or ``cuda:N``.
+    """
+
+    cache: Cache = field(default_factory=lambda: Cache(None))
+    natural: Sequence[Utterance] = ()
+    calibrations: Calibrations = field(default_factory=dict)
+    device: str = "cpu"
+    allow_download: bool = False
+
+
+class Metric(ABC):
+    """A plug-in that scores converted speech.
+
+    A subclass is a frozen dataclass: its fields are the parameters, and with ``version`` they make the
+    signature. It must be picklable before :meth:`open` is called and import heavy libraries only from there on.
+    """
+
+    name: ClassVar[str]
+    title: ClassVar[str]
+    version: ClassVar[str]
+    #: Keys of :data:`vceval.records.NEEDS`.
+    needs: ClassVar[frozenset[str]]
+    measures: ClassVar[tuple[Measure, ...]]
+    #: What to cite: "Author, Title, Venue Year".
+    source: ClassVar[str]
+
+    @abstractmethod
+    def signature(self) -> str:
+        """Name every choice that changes the value, ``MCD|order:24|...|v:1.0``; needs no open workspace."""
+
+    def open(self, workspace: Workspace) -> None:
+        """Take the workspace and load what is needed; called once per process, before any other method below.
+
+        Raises:
+            UsageError: the metric can't work on this machine (the message says what to install).
+        """
+        object.__setattr__(self, "_workspace", workspace)
+
+    @property
+    def workspace(self) -> Workspace:
+        """The workspace given to :meth:`open`."""
+        found = getattr(self, "_workspace", None)
+        if found is None:
+            raise RuntimeError(f"metric {self.name} is used before open()")
+        return found  # type: ignore[no-any-return]
+
+    def analyse(self, utterance: Utterance) -> None:  # noqa: B027 - most metrics need no preparation
+        """Put into the cache what :meth:`calibrate` will need of one natural utterance (runs in parallel).
+
+        Raises:
+            ItemError: the recording can't be used; it is left out of the calibration and counted.
+        """
+
+    def calibrate(self, dataset: str, natural: Sequence[Utterance]) -> Mapping[str, Any] | None:
+        """Learn from the natural speech of one dataset; JSON values, or None where there is nothing to learn.
+
+        When there is too little speech the result is ``{"unavailable": "<reason>"}``.
+        """
+        return None
+
+    @abstractmethod
+    def statistics(self, conversion: Conversion) -> Statistics:
+        """Score one conversion.
+
+        Raises:
+            UnmetNeed: the pair lacks what the metric needs (no value, counted).
+            ItemError: the audio can't be scored (a failure, counted).
+        """

@@ -1,0 +1,1 @@
+"""Reports: HTML, LaTeX, Markdown and CSV from a finished run directory."""

@@ -1,0 +1,1 @@
+"""Converters: one adapter a file."""

@@ -1,0 +1,210 @@
+"""The run directory: one folder with everything that a result needs to be checked again.
+
+    run.json        what was asked for: suite, systems, metrics with signatures, versions, command line
+    pairs.csv       the conversion pairs (columns: PAIR_COLUMNS)
+    audio/<system>/<pair>.flac
+    journal/*.jsonl append-only records of finished work; what makes a killed run resume
+    scores.parquet  long form, one row per system, pair and measure (columns: SCORE_COLUMNS)
+    failures.csv    what should have worked and did not (columns: FAILURE_COLUMNS)
+    skipped.csv     values that can't exist because the pair lacks what the metric needs (SKIP_COLUMNS)
+    calibration.json  metric -> dataset -> what was learnt from natural speech
+    summary.json    per system, measure and direction: value, interval, counts (see vceval.summary)
+    report/         index.html, tables/, figures/
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from vceval.errors import UsageError
+from vceval.records import ConversionPair, Failure, Score, Skip, Utterance
+
+if TYPE_CHECKING:
+    import pandas
+
+__all__ = ["FAILURE_COLUMNS", "PAIR_COLUMNS", "SCORE_COLUMNS", "SKIP_COLUMNS", "RunDirectory", "write_atomically"]
+
+PAIR_COLUMNS = (
+    "pair", "dataset", "direction", "source_speaker", "source_gender", "target_speaker", "target_gender",
+    "language", "transcript", "source", "source_path", "prompts", "prompt_paths", "reference", "reference_path",
+    "natural", "natural_path", "natural_transcript",
+)  # fmt: skip
+SCORE_COLUMNS = (
+    "system", "pair", "metric", "measure", "value", "numerator", "denominator",
+    "dataset", "direction", "source_speaker", "target_speaker", "details",
+)  # fmt: skip
+FAILURE_COLUMNS = ("system", "pair", "stage", "metric", "reason")
+SKIP_COLUMNS = ("system", "pair", "metric", "need", "reason")
+
+
+def write_atomically(path: Path, text: str) -> None:
+    """Write a text file under a temporary name in the same folder, flush it to disk, then rename it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".part-")
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8", newline="") as stream:
+            stream.write(text)
+            stream.flush()
+            os.fsync(stream.fileno())
+        os.chmod(temporary, 0o644)
+        os.replace(temporary, path)
+    finally:
+        Path(temporary).unlink(missing_ok=True)
+
+
+class RunDirectory:
+    """Reads and writes the files of one run.
+
+    Args:
+        root: the folder; it need not exist yet.
+    """
+
+    def __init__(self, root: str | os.PathLike[str]) -> None:
+        self.root = Path(root)
+
+    @property
+    def exists(self) -> bool:
+        """Whether a run was begun here."""
+        return (self.root / "run.json").is_file()
+
+    @property
+    def report(self) -> Path:
+        """The folder of the report."""
+        return self.root / "report"
+
+    def audio_path(self, system: str, pair: str) -> Path:
+        """Where the converted audio of one pair lies."""
+        return self.root / "audio" / system / f"{pair}.flac"
+
+    # run.json, summary.json, calibration.json
+
+    def read_json(self, name: str) -> dict[str, Any]:
+        """Read one of the JSON files, such as ``run.json``.
+
+        Raises:
+            UsageError: it is not there or is no JSON object.
+        """
+        path = self.root / name
+        try:
+            value = json.loads(path.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            raise UsageError(f"{path}: no such file; is {self.root} the folder of a finished run?") from None
+        except json.JSONDecodeError as error:
+            raise UsageError(f"{path}: not valid JSON ({error})") from error
+        if not isinstance(value, dict):
+            raise UsageError(f"{path}: expected a JSON object")
+        return value
+
+    def write_json(self, name: str, value: Mapping[str, Any]) -> None:
+        """Write one of the JSON files; NaN is refused, since JSON has none."""
+        text = json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False, default=str)
+        write_atomically(self.root / name, text + "\n")
+
+    # pairs.csv
+
+    def write_pairs(self, pairs: Iterable[ConversionPair]) -> None:
+        """Write ``pairs.csv``."""
+        self._write_csv("pairs.csv", PAIR_COLUMNS, (_pair_row(pair) for pair in pairs))
+
+    def read_pairs(self) -> list[dict[str, str]]:
+        """Rows of ``pairs.csv``; prompts are separated by blanks, prompt paths by ``|``."""
+        return list(self._read_csv("pairs.csv"))
+
+    # scores.parquet
+
+    def write_scores(self, scores: Iterable[Score], pairs: Mapping[str, ConversionPair]) -> None:
+        """Write ``scores.parquet``, sorted, so that equal results give equal bytes."""
+        import pandas
+
+        rows = []
+        for score in sorted(scores, key=lambda s: (s.system, s.pair, s.metric, s.measure)):
+            pair = pairs[score.pair]
+            details = json.dumps(score.details, sort_keys=True, ensure_ascii=False)
+            rows.append(
+                (score.system, score.pair, score.metric, score.measure, score.value, score.numerator,
+                 score.denominator, pair.dataset, pair.direction, pair.source_speaker, pair.target_speaker, details)
+            )  # fmt: skip
+        frame = pandas.DataFrame(rows, columns=list(SCORE_COLUMNS))
+        for column in SCORE_COLUMNS:
+            numeric = column in ("value", "numerator", "denominator")
+            frame[column] = frame[column].astype("float64" if numeric else "string")
+        self.root.mkdir(parents=True, exist_ok=True)
+        temporary = self.root / ".part-scores.parquet"
+        frame.to_parquet(temporary, index=False)
+        os.replace(temporary, self.root / "scores.parquet")
+
+    def read_scores(self) -> pandas.DataFrame:
+        """The table of scores.
+
+        Raises:
+            UsageError: it is not there or unreadable.
+        """
+        import pandas
+
+        path = self.root / "scores.parquet"
+        if not path.is_file():
+            raise UsageError(f"{path}: no such file; is {self.root} the folder of a finished run?")
+        try:
+            return pandas.read_parquet(path)
+        except (OSError, ValueError) as error:
+            raise UsageError(f"{path}: can't be read ({error})") from error
+
+    # failures.csv, skipped.csv
+
+    def write_failures(self, failures: Iterable[Failure]) -> None:
+        """Write ``failures.csv``, sorted."""
+        rows = sorted((f.system, f.pair, f.stage, f.metric, f.reason) for f in failures)
+        self._write_csv("failures.csv", FAILURE_COLUMNS, rows)
+
+    def read_failures(self) -> list[dict[str, str]]:
+        """Rows of ``failures.csv``."""
+        return list(self._read_csv("failures.csv"))
+
+    def write_skips(self, skips: Iterable[Skip]) -> None:
+        """Write ``skipped.csv``, sorted."""
+        rows = sorted((s.system, s.pair, s.metric, s.need, s.reason) for s in skips)
+        self._write_csv("skipped.csv", SKIP_COLUMNS, rows)
+
+    def read_skips(self) -> list[dict[str, str]]:
+        """Rows of ``skipped.csv``."""
+        return list(self._read_csv("skipped.csv"))
+
+    def _write_csv(self, name: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+        import io
+
+        buffer = io.StringIO()
+        writer = csv.writer(buffer, lineterminator="\n")
+        writer.writerow(columns)
+        writer.writerows(rows)
+        write_atomically(self.root / name, buffer.getvalue())
+
+    def _read_csv(self, name: str) -> Iterator[dict[str, str]]:
+        path = self.root / name
+        if not path.is_file():
+            raise UsageError(f"{path}: no such file; is {self.root} the folder of a finished run?")
+        with open(path, encoding="utf-8", newline="") as stream:
+            yield from csv.DictReader(stream)
+
+
+def _pair_row(pair: ConversionPair) -> tuple[str, ...]:
+    def known(value: str | None) -> str:
+        return value or ""
+
+    def path(utterance: Utterance | None) -> str:
+        return str(utterance.path) if utterance else ""
+
+    return (
+        pair.id, pair.dataset, known(pair.direction), known(pair.source_speaker), known(pair.source_gender),
+        known(pair.target_speaker), known(pair.target_gender), known(pair.language), known(pair.transcript),
+        pair.source.id if pair.source else "", path(pair.source),
+        " ".join(prompt.id for prompt in pair.prompts), "|".join(str(prompt.path) for prompt in pair.prompts),
+        pair.reference.id if pair.reference else "", path(pair.reference),
+        pair.natural.id if pair.natural else "", path(pair.natural),
+        known(pair.natural.transcript) if pair.natural else "",
+    )  # fmt: skip
