@@ -35,10 +35,15 @@ class Measure:
 
 @dataclass(frozen=True, slots=True)
 class Statistics:
-    """Sufficient statistics of one pair: measure name to (numerator, denominator), and what else to show."""
+    """Sufficient statistics of one pair: measure name to (numerator, denominator), and what else to show.
+
+    ``unmet`` holds the measures that have no value for this pair though others have: measure name to
+    (need, reason).
+    """
 
     sums: Mapping[str, tuple[float, float]]
     details: Mapping[str, Any] = field(default_factory=dict)
+    unmet: Mapping[str, tuple[str, str]] = field(default_factory=dict)
 
 
 @dataclass(slots=True)

@@ -51,7 +51,11 @@ class Cache:
         self._memory: dict[str, Mapping[str, Any]] = {}
 
     def get(
-        self, kind: str, path: str | os.PathLike[str], parameters: Mapping[str, Any], compute: Callable[[], Mapping[str, Any]]
+        self,
+        kind: str,
+        path: str | os.PathLike[str],
+        parameters: Mapping[str, Any],
+        compute: Callable[[], Mapping[str, Any]],
     ) -> Mapping[str, Any]:
         """Return the result for one audio file, computing it when it is not there.
 

@@ -152,10 +152,11 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class Skip:
-    """A value that can't exist because the pair lacks what the metric needs (a key of NEEDS)."""
+    """A value that can't exist because the pair lacks what the measure needs (a key of NEEDS)."""
 
     system: str
     pair: str
     metric: str
+    measure: str
     need: str
     reason: str

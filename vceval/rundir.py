@@ -1,15 +1,15 @@
 """The run directory: one folder with everything that a result needs to be checked again.
 
-    run.json        what was asked for: suite, systems, metrics with signatures, versions, command line
-    pairs.csv       the conversion pairs (columns: PAIR_COLUMNS)
-    audio/<system>/<pair>.flac
-    journal/*.jsonl append-only records of finished work; what makes a killed run resume
-    scores.parquet  long form, one row per system, pair and measure (columns: SCORE_COLUMNS)
-    failures.csv    what should have worked and did not (columns: FAILURE_COLUMNS)
-    skipped.csv     values that can't exist because the pair lacks what the metric needs (SKIP_COLUMNS)
-    calibration.json  metric -> dataset -> what was learnt from natural speech
-    summary.json    per system, measure and direction: value, interval, counts (see vceval.summary)
-    report/         index.html, tables/, figures/
+run.json        what was asked for: suite, systems, metrics with signatures, versions, command line
+pairs.csv       the conversion pairs (columns: PAIR_COLUMNS)
+audio/<system>/<pair>.flac
+journal/*.jsonl append-only records of finished work; what makes a killed run resume
+scores.parquet  long form, one row per system, pair and measure (columns: SCORE_COLUMNS)
+failures.csv    what should have worked and did not (columns: FAILURE_COLUMNS)
+skipped.csv     values that can't exist because the pair lacks what the metric needs (SKIP_COLUMNS)
+calibration.json  metric -> dataset -> what was learnt from natural speech
+summary.json    per system, measure and direction: value, interval, counts (see vceval.summary)
+report/         index.html, tables/, figures/
 """
 
 from __future__ import annotations
@@ -28,7 +28,15 @@ from vceval.records import ConversionPair, Failure, Score, Skip, Utterance
 if TYPE_CHECKING:
     import pandas
 
-__all__ = ["FAILURE_COLUMNS", "PAIR_COLUMNS", "SCORE_COLUMNS", "SKIP_COLUMNS", "RunDirectory", "write_atomically"]
+__all__ = [
+    "AUDIO_COLUMNS",
+    "FAILURE_COLUMNS",
+    "PAIR_COLUMNS",
+    "SCORE_COLUMNS",
+    "SKIP_COLUMNS",
+    "RunDirectory",
+    "write_atomically",
+]
 
 PAIR_COLUMNS = (
     "pair", "dataset", "direction", "source_speaker", "source_gender", "target_speaker", "target_gender",
@@ -40,7 +48,8 @@ SCORE_COLUMNS = (
     "dataset", "direction", "source_speaker", "target_speaker", "details",
 )  # fmt: skip
 FAILURE_COLUMNS = ("system", "pair", "stage", "metric", "reason")
-SKIP_COLUMNS = ("system", "pair", "metric", "need", "reason")
+SKIP_COLUMNS = ("system", "pair", "metric", "measure", "need", "reason")
+AUDIO_COLUMNS = ("system", "pair", "path")
 
 
 def write_atomically(path: Path, text: str) -> None:
@@ -116,6 +125,16 @@ class RunDirectory:
         """Rows of ``pairs.csv``; prompts are separated by blanks, prompt paths by ``|``."""
         return list(self._read_csv("pairs.csv"))
 
+    # audio.csv
+
+    def write_audio(self, rows: Iterable[tuple[str, str, str]]) -> None:
+        """Write ``audio.csv`` from (system, pair, path), sorted."""
+        self._write_csv("audio.csv", AUDIO_COLUMNS, sorted(rows))
+
+    def read_audio(self) -> list[dict[str, str]]:
+        """Rows of ``audio.csv``."""
+        return list(self._read_csv("audio.csv"))
+
     # scores.parquet
 
     def write_scores(self, scores: Iterable[Score], pairs: Mapping[str, ConversionPair]) -> None:
@@ -168,7 +187,7 @@ class RunDirectory:
 
     def write_skips(self, skips: Iterable[Skip]) -> None:
         """Write ``skipped.csv``, sorted."""
-        rows = sorted((s.system, s.pair, s.metric, s.need, s.reason) for s in skips)
+        rows = sorted((s.system, s.pair, s.metric, s.measure, s.need, s.reason) for s in skips)
         self._write_csv("skipped.csv", SKIP_COLUMNS, rows)
 
     def read_skips(self) -> list[dict[str, str]]:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 from vceval import audio
 from vceval.audio import Waveform
@@ -38,12 +38,16 @@ class ConverterInfo:
 
 
 class Request:
-    """One conversion to be done: the pair, a seed of its own, and the audio, read when asked for."""
+    """One conversion to be done: the pair, a seed of its own, and the audio, read when asked for.
 
-    def __init__(self, pair: ConversionPair, seed: int, output: Path) -> None:
+    ``system`` is the row of the table that asks; a ``precomputed`` system finds its files by it.
+    """
+
+    def __init__(self, system: str, pair: ConversionPair, seed: int, output: Path) -> None:
+        self.system = system
         self.pair = pair
         self.seed = seed
-        #: Where a converter that writes files itself must put its WAV or FLAC.
+        #: Where a converter that writes a file itself may put it; removed when the pair is done.
         self.output = output
 
     @cached_property
@@ -82,6 +86,8 @@ class Converter(ABC):
     """
 
     info: ClassVar[ConverterInfo]
+    #: Whose words the output holds: those of the source, or (some controls) those of the natural target speech.
+    says: ClassVar[Literal["source", "natural"]] = "source"
     #: Pairs given to one call of :meth:`convert`.
     batch_size: int = 8
 

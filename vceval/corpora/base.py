@@ -60,9 +60,17 @@ class Corpus(ABC):
 
     def __init__(self, root: Path) -> None:
         self.root = Path(root)
-        self.problems: list[Problem] = []
+        self._problems: list[Problem] = []
+        self._reading = False
         if not self.root.is_dir():
             raise UsageError(f"{self.root}: no such folder; give the folder of {self.info.title} with --data")
+
+    @property
+    def problems(self) -> list[Problem]:
+        """What is missing or malformed, in the order found; looking at it reads the corpus if that was not done."""
+        if not self._reading:
+            len(self)
+        return self._problems
 
     @abstractmethod
     def _read(self) -> Iterator[Utterance]:
@@ -96,11 +104,13 @@ class Corpus(ABC):
     @cached_property
     def _index(self) -> Mapping[str, Utterance]:
         index: dict[str, Utterance] = {}
-        for utterance in self._read():
-            if utterance.id in index:
-                self.problems.append(
-                    Problem(utterance.path, f"second recording with the id {utterance.id}; the first one is used")
-                )
-            else:
-                index[utterance.id] = utterance
+        self._reading = True
+        try:
+            for utterance in self._read():
+                first = index.setdefault(utterance.id, utterance)
+                if first is not utterance:
+                    message = f"second recording with the id {utterance.id}; the first one is used: {first.path}"
+                    self._problems.append(Problem(utterance.path, message))
+        finally:
+            self._reading = False
         return index

@@ -1,0 +1,75 @@
+"""Makes the report of a finished run: HTML, tables in LaTeX, Markdown and CSV, figures."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from vceval.reports import data, figures, html, latex, markdown, tables
+from vceval.reports.audio_links import AudioLinks
+from vceval.reports.data import Report
+from vceval.reports.samples import samples
+from vceval.rundir import RunDirectory, write_atomically
+
+__all__ = ["build"]
+
+
+def build(run: RunDirectory) -> Path:
+    """Write the report of a finished run and return the path of ``report/index.html``.
+
+    Reads run.json, summary.json, pairs.csv, audio.csv, scores.parquet, failures.csv and skipped.csv; writes
+    ``report/index.html``, ``report/tables/*``, ``report/figures/*`` and, for recordings outside of the run
+    directory, ``report/audio/*``. No score is computed and no audio decoded. A report that is there is replaced.
+
+    Raises:
+        UsageError: one of the files is missing or malformed.
+    """
+    report = data.load(run)
+    folder = run.report
+    folder.mkdir(parents=True, exist_ok=True)
+    files = _write_tables(report, folder / "tables")
+    _clear(folder / "figures", ("*.png", "*.pdf"))
+    drawings = figures.draw(report, folder / "figures")
+    links = AudioLinks(run.root, folder)
+    listed = samples(report, links)
+    index = folder / "index.html"
+    write_atomically(index, html.page(report, listed, drawings, files))
+    links.clean()
+    return index
+
+
+def _write_tables(report: Report, folder: Path) -> list[str]:
+    """Write every table in every format and return the file names."""
+    _clear(folder, ("*.tex", "*.md", "*.csv"))
+    texts: dict[str, str] = {}
+    results = {
+        "main": [tables.main_table(report)],
+        "main_directions": tables.direction_tables(report),
+        "main_datasets": tables.dataset_tables(report),
+    }
+    for name, models in results.items():
+        if models:
+            columns = [column for model in models for column in model.columns]
+            texts[f"{name}.tex"] = latex.preamble() + _joined(latex.table, models)
+            texts[f"{name}.md"] = _joined(markdown.table, models)
+            texts[f"{name}.csv"] = markdown.cells_csv(report, columns)
+    for plain in (tables.calibration_table(report), tables.published_table(report)):
+        if plain is not None:
+            texts[f"{plain.id}.tex"] = latex.preamble() + latex.plain_table(plain)
+            texts[f"{plain.id}.md"] = markdown.plain_table(plain)
+            texts[f"{plain.id}.csv"] = markdown.plain_csv(plain)
+    for name, text in texts.items():
+        write_atomically(folder / name, text)
+    return list(texts)
+
+
+def _joined(render: Callable[[tables.Table], str], models: Sequence[tables.Table]) -> str:
+    return "\n".join(render(model) for model in models)
+
+
+def _clear(folder: Path, patterns: Sequence[str]) -> None:
+    """Remove what an earlier report wrote, so that nothing of it stands beside new figures."""
+    if folder.is_dir():
+        for pattern in patterns:
+            for path in folder.glob(pattern):
+                path.unlink()

@@ -1,0 +1,54 @@
+"""Any text as LaTeX that prints it, whatever characters it holds."""
+
+from __future__ import annotations
+
+import unicodedata
+
+__all__ = ["breakable", "escape"]
+
+_SPECIAL = {
+    "\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_",
+    "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": r"\textless{}", ">": r"\textgreater{}",
+    "|": r"\textbar{}", '"': "''", "`": "'", "-": "{-}", "[": "{[}", "]": "{]}", "*": "{*}",
+    "±": r"$\pm$", "×": r"$\times$", "·": r"$\cdot$", "−": r"$-$", "≤": r"$\le$", "≥": r"$\ge$", "→": r"$\rightarrow$", "↓": r"$\downarrow$", "↑": r"$\uparrow$",
+    "µ": r"$\mu$", "°": r"$^\circ$", "–": "--", "—": "---", "…": "...", "’": "'", "‘": "`", "“": "``", "”": "''",
+    "ß": r"\ss{}", "æ": r"\ae{}", "Æ": r"\AE{}", "ø": r"\o{}", "Ø": r"\O{}", "ł": r"\l{}", "Ł": r"\L{}",
+    "œ": r"\oe{}", "Œ": r"\OE{}", "å": r"\aa{}", "Å": r"\AA{}", "ı": r"\i{}",
+}  # fmt: skip
+#: Combining marks that LaTeX sets over a letter without any package.
+_ACCENTS = {
+    "\u0300": "`", "\u0301": "'", "\u0302": "^", "\u0303": "~", "\u0304": "=", "\u0306": "u", "\u0307": ".",
+    "\u0308": '"', "\u030a": "r", "\u030b": "H", "\u030c": "v", "\u0323": "d", "\u0327": "c",
+}  # fmt: skip
+
+
+def escape(text: str) -> str:
+    """Write any text so that LaTeX prints it: special characters escaped, unknown ones as ``U+1F600``.
+
+    The result is ASCII and has no line break, so it is safe in a caption, too.
+    """
+    return "".join(_character(character) for character in unicodedata.normalize("NFC", " ".join(text.split())))
+
+
+def _character(character: str) -> str:
+    if character in _SPECIAL:
+        return _SPECIAL[character]
+    if character == " " or "!" <= character <= "~":
+        return character
+    base, *marks = unicodedata.normalize("NFD", character)
+    if len(marks) == 1 and marks[0] in _ACCENTS and base.isascii() and base.isalpha():
+        letter = {"i": r"\i", "j": r"\j"}.get(base, base)
+        return f"\\{_ACCENTS[marks[0]]}{{{letter}}}"
+    return "" if unicodedata.category(character) in ("Cc", "Cf", "Mn") else f"U+{ord(character):04X}"
+
+
+def breakable(text: str, every: int = 14) -> str:
+    """Escape a text and allow a line break after each separator, and within long words."""
+    pieces, run = [], 0
+    for character in unicodedata.normalize("NFC", " ".join(text.split())):
+        run = 0 if character == " " else run + 1
+        pieces.append(_character(character))
+        if run and (character in "|/_-:.,;=@+" or run >= every):
+            pieces.append(r"\allowbreak{}")
+            run = 0
+    return "".join(pieces)

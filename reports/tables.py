@@ -1,0 +1,271 @@
+"""One model of a results table, rendered as HTML, LaTeX and Markdown alike."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from vceval.reports.data import ALL, Cell, MeasureView, MetricView, Report, SystemView
+
+__all__ = [
+    "ARROWS", "Block", "Column", "Entry", "PlainTable", "Row", "Table",
+    "calibration_table", "dataset_tables", "direction_tables", "main_table", "published_table",
+]  # fmt: skip
+
+
+#: What a heading shows for the direction of a measure.
+ARROWS = {"lower": " ↓", "higher": " ↑"}
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column: a measure, over all pairs or over one dataset or direction.
+
+    ``unit`` and ``better`` are what the heading shows; they are empty where the table's title says it.
+    """
+
+    heading: str
+    unit: str
+    better: str
+    measure: MeasureView
+    dataset: str = ALL
+    direction: str = ALL
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One printed figure; ``count`` is ``n/expected``, ``usual`` whether the caption already says so."""
+
+    value: str
+    low: str
+    high: str
+    count: str
+    skipped: int
+    best: bool
+    usual: bool
+
+    @property
+    def interval(self) -> str:
+        """The 95 % interval, ``[low, high]``; empty where there is none."""
+        return f"[{self.low}, {self.high}]" if self.low else ""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One system; an entry is None where the run has nothing to say about that column."""
+
+    system: SystemView
+    entries: Sequence[Entry | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """Rows under one heading: controls; systems need none."""
+
+    heading: str
+    rows: Sequence[Row]
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A table of systems; ``usual`` is the n/expected of every figure that does not state its own.
+
+    ``title`` names what is shown, ``group`` how it is split (``by dataset``; empty where it is not).
+    """
+
+    id: str
+    title: str
+    group: str
+    suite: str
+    columns: Sequence[Column]
+    blocks: Sequence[Block]
+    metrics: Sequence[MetricView]
+    usual: str
+    notes: Sequence[str]
+
+    @property
+    def full_title(self) -> str:
+        """Title and split, as a caption far from any heading needs them."""
+        return f"{self.title} {self.group}".rstrip()
+
+    @property
+    def caption(self) -> str:
+        """What stands over the table: title, suite, what the marks mean."""
+        parts = [f"Suite {self.suite}."]
+        if any(entry and entry.interval for block in self.blocks for row in block.rows for entry in row.entries):
+            parts.append("In brackets: 95 % interval (bootstrap over target speakers).")
+        if any(entry and entry.best for block in self.blocks for row in block.rows for entry in row.entries):
+            parts.append("Bold: best system; controls are not ranked.")
+        return " ".join([*parts, *self.notes])
+
+    @property
+    def count_note(self) -> str:
+        """The n/expected of every figure that does not state its own; empty where there is no figure."""
+        return f"n = {self.usual} pairs unless stated otherwise." if self.usual else ""
+
+
+@dataclass(frozen=True, slots=True)
+class PlainTable:
+    """A table of texts; ``numeric`` holds the columns that are set flush right."""
+
+    id: str
+    title: str
+    caption: str
+    headings: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    numeric: frozenset[int]
+
+
+def main_table(report: Report) -> Table:
+    """Build the main results: systems × measures, over all pairs."""
+    columns = [Column(m.label, m.unit, m.better, m) for m in report.measures]
+    return _table(report, "main", "Results", columns)
+
+
+def direction_tables(report: Report) -> list[Table]:
+    """Build one table per measure with a column per direction; none where there is only one direction."""
+    heading = "by direction (source gender, then target gender)"
+    return _split(report, "direction", heading, [(name, {"direction": name}) for name in report.directions])
+
+
+def dataset_tables(report: Report) -> list[Table]:
+    """Build one table per measure with a column per dataset; none where there is only one dataset."""
+    return _split(report, "dataset", "by dataset", [(name, {"dataset": name}) for name in report.datasets])
+
+
+def _split(report: Report, identity: str, heading: str, parts: Sequence[tuple[str, Mapping[str, str]]]) -> list[Table]:
+    """Build a table per measure that has a value, with a column for all pairs and one for each part of them."""
+    if len(parts) < 2:
+        return []
+    tables = []
+    for index, m in enumerate(report.measures):
+        columns = [Column("All", "", "", m), *(Column(name, "", "", m, **which) for name, which in parts)]
+        title = m.label + (f" ({m.unit})" if m.unit else "") + ARROWS.get(m.better, "")
+        table = _table(report, f"{identity}-{index + 1}", title, columns, heading)
+        if any(entry and entry.value for block in table.blocks for row in block.rows for entry in row.entries):
+            tables.append(table)
+    return tables
+
+
+def _table(report: Report, identity: str, title: str, columns: Sequence[Column], group: str = "") -> Table:
+    cells = {
+        (system.name, index): report.cell(system.name, column.measure.name, column.dataset, column.direction)
+        for system in report.systems
+        for index, column in enumerate(columns)
+    }
+    tally = Counter(_count(cell) for cell in cells.values() if cell is not None and cell.value is not None)
+    usual = tally.most_common(1)[0][0] if tally else ""
+    winners = {index: _best(report, cells, index, column) for index, column in enumerate(columns)}
+
+    def row(system: SystemView) -> Row:
+        entries = []
+        for index, column in enumerate(columns):
+            cell = cells[system.name, index]
+            value = column.measure.text(cell.value) if cell else ""
+            best = not system.control and bool(value) and value == winners[index]
+            entries.append(_entry(cell, column.measure, best, usual) if cell else None)
+        return Row(system, entries)
+
+    groups = [("", report.converters), ("Controls (lower and upper bounds, not ranked)", report.controls)]
+    blocks = [Block(heading, [row(system) for system in systems]) for heading, systems in groups if systems]
+    used = list(dict.fromkeys(column.measure.metric for column in columns))
+    notes = []
+    if not report.same_pairs:
+        notes.append("Systems were scored on different pairs, so rows are not a ranking on equal terms.")
+    metrics = [report.metrics[name] for name in used if name in report.metrics]
+    return Table(identity, title, group, suite_label(report), columns, blocks, metrics, usual, notes)
+
+
+def suite_label(report: Report) -> str:
+    """Name the suite with the marks that change what a result means: ``vctk_unseen@1, PARTIAL``."""
+    marks = [mark for mark, is_set in (("PARTIAL", report.partial), ("CUSTOM", report.custom)) if is_set]
+    return ", ".join([report.suite, *marks])
+
+
+def _count(cell: Cell) -> str:
+    return f"{cell.n}/{cell.expected}"
+
+
+def _entry(cell: Cell, measure: MeasureView, best: bool, usual: str) -> Entry:
+    bounded = cell.value is not None and cell.low is not None and cell.high is not None
+    return Entry(
+        value=measure.text(cell.value),
+        low=measure.text(cell.low) if bounded else "",
+        high=measure.text(cell.high) if bounded else "",
+        count=_count(cell),
+        skipped=cell.skipped,
+        best=best,
+        usual=_count(cell) == usual,
+    )
+
+
+def _best(report: Report, cells: Mapping[tuple[str, int], Cell | None], index: int, column: Column) -> str | None:
+    """Return the best printed figure among converters: what prints alike is bold alike."""
+    values = [
+        cell.value
+        for system in report.converters
+        if (cell := cells[system.name, index]) is not None and cell.value is not None
+    ]
+    if len(values) < 2 or column.measure.better not in ("lower", "higher"):
+        return None
+    return column.measure.text(min(values) if column.measure.better == "lower" else max(values))
+
+
+def calibration_table(report: Report) -> PlainTable | None:
+    """Build the table of what was learnt from natural speech; None where no metric calibrates."""
+    headings = ("Metric", "Dataset", "Encoder", "EER (%)", "Threshold", "Target trials", "Non-target trials", "Notes")
+    known = {"encoder", "eer", "threshold", "target_trials", "nontarget_trials", "unavailable"}
+    rows = []
+    for metric, datasets in sorted(report.calibration.items()):
+        for dataset, found in sorted(datasets.items()):
+            notes = [f"unavailable: {found['unavailable']}"] if "unavailable" in found else []
+            notes += [
+                f"{key} {_plain(value)}"
+                for key, value in sorted(found.items())
+                if key not in known and isinstance(value, bool | int | float | str)
+            ]
+            eer, threshold = found.get("eer"), found.get("threshold")
+            rows.append((
+                metric,
+                dataset,
+                str(found.get("encoder") or ""),
+                "" if eer is None else f"{100 * float(eer):.2f}",
+                "" if threshold is None else f"{float(threshold):.4f}",
+                _plain(found.get("target_trials", "")),
+                _plain(found.get("nontarget_trials", "")),
+                "; ".join(notes),
+            ))  # fmt: skip
+    if not rows:
+        return None
+    caption = f"Calibration on natural speech. Suite {suite_label(report)}."
+    used = [column for column in range(len(headings)) if column < 2 or any(row[column] for row in rows)]
+    position = {column: place for place, column in enumerate(used)}
+    return PlainTable(
+        "calibration", "Calibration", caption, [headings[column] for column in used],
+        [[row[column] for column in used] for row in rows],
+        frozenset(position[column] for column in (3, 4, 5, 6) if column in position),
+    )  # fmt: skip
+
+
+def published_table(report: Report) -> PlainTable | None:
+    """Build the table of what papers report, apart from what was measured here; None where there is none."""
+    if not report.published:
+        return None
+    headings = ("Paper", "Table", "Task", "System", "Metric", "Value", "Notes")
+    rows = []
+    for entry in report.published:
+        value = _plain(entry.get("value", ""))
+        if entry.get("plus_minus") is not None:
+            value += f" ± {_plain(entry['plus_minus'])}"
+        unit = str(entry.get("unit") or "")
+        rows.append(
+            [str(entry.get(key) or "") for key in ("paper", "table", "task", "system", "metric")]
+            + [f"{value} {unit}".strip(), str(entry.get("notes") or "")]
+        )
+    caption = "Published by the papers named, on their own data and with their own tools; not measured here."
+    return PlainTable("published", "Published results", caption, headings, rows, frozenset({5}))
+
+
+def _plain(value: object) -> str:
+    return f"{value:.6g}" if isinstance(value, float) else str(value)

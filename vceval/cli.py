@@ -1,0 +1,146 @@
+"""The command line. Nothing heavy is imported before a command is known."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from vceval import __version__
+from vceval.errors import UsageError
+
+__all__ = ["main"]
+
+EPILOG = """exit codes: 0 all fine, 1 some pairs failed, 2 wrong use"""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code: 0 fine, 1 some pairs failed, 2 wrong use, 130 interrupted."""
+    options = _parser().parse_args(arguments)
+    try:
+        code: int = options.command(options)
+        sys.stdout.flush()
+    except UsageError as error:
+        print(f"vceval: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("vceval: stopped; finished work is kept, the same command goes on from here", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader, such as `head`, has left
+        return 0
+    return code
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="vceval", description="Objective evaluation and benchmarking of voice conversion.", epilog=EPILOG
+    )
+    parser.add_argument("--version", action="version", version=f"vceval {__version__}")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    _add_run(commands)
+    _add_score(commands)
+    report = commands.add_parser("report", help="make the report of a finished run again")
+    report.add_argument("run", type=Path, metavar="RUN", help="folder of the run")
+    report.set_defaults(command=_report)
+    listing = commands.add_parser("list", help="list what is known: suites, converters, metrics or corpora")
+    listing.add_argument("what", choices=("suites", "converters", "metrics", "corpora"))
+    listing.set_defaults(command=_list)
+    doctor = commands.add_parser("doctor", help="say what works on this machine")
+    doctor.set_defaults(command=_doctor)
+    return parser
+
+
+def _add_run(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    run = commands.add_parser(
+        "run",
+        help="convert and score a suite; without arguments the demo suite",
+        description="Plan, convert, score, report. The same command again goes on where it was cut off.",
+        epilog=EPILOG,
+    )
+    run.add_argument("--suite", default="demo", help="name of a suite, or a YAML file (default: demo)")
+    run.add_argument("--data", type=Path, metavar="DIR", help="folder of the suite's corpus (the demo brings its own)")
+    run.add_argument(
+        "--converters", action="append", metavar="NAME[,NAME]", help="registered converters instead of the suite's"
+    )
+    run.add_argument(
+        "--system",
+        action="append",
+        default=[],
+        metavar="NAME=KIND:ARGUMENT",
+        help="add a system: mine=command:'python worker.py', theirs=precomputed:FOLDER or FOLDER::PATTERN",
+    )
+    run.add_argument("--systems", type=Path, metavar="FILE", help="add the systems of a YAML file")
+    run.add_argument("--limit", type=int, metavar="N", help="only N pairs, spread over the directions")
+    run.add_argument("--allow-missing", action="store_true", help="run without the utterances that are not on disk")
+    run.add_argument("--draw-pairs", type=int, metavar="N", help="draw another list of N pairs; the result is 'custom'")
+    run.add_argument("--seed", type=int, default=0, help="for --draw-pairs and for converters that draw noise")
+    run.add_argument("--timeout", type=float, default=600.0, metavar="S", help="seconds that one pair may take (600)")
+    _add_common(run)
+    run.set_defaults(command=_run)
+
+
+def _add_score(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    score = commands.add_parser(
+        "score",
+        help="score audio that somebody already converted",
+        description="Score a CSV table of conversions, or a folder whose file names follow a pattern.",
+        epilog=EPILOG,
+    )
+    score.add_argument("conversions", type=Path, help="CSV table (see README), or a folder with --pattern")
+    score.add_argument(
+        "--pattern", help="file-name pattern such as '{system}_{source}TO{target}.wav', or its name: mae-vc, skqvc"
+    )
+    score.add_argument("--natural", type=Path, metavar="CSV", help="natural speech: file,speaker,gender,language,...")
+    score.add_argument("--root", type=Path, metavar="DIR", help="folder that paths in the tables start from")
+    score.add_argument("--language", help="language of the speech where the table names none, such as en")
+    _add_common(score)
+    score.set_defaults(command=_score)
+
+
+def _add_common(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--metrics", action="append", metavar="NAME[,NAME]", help="metrics instead of the usual ones")
+    parser.add_argument("--out", type=Path, metavar="DIR", help="folder of the run (default: runs/<name>)")
+    parser.add_argument("--device", default="auto", help="cpu, cuda, cuda:N or auto (default)")
+    parser.add_argument("--workers", type=int, metavar="N", help="worker processes (default: one a core)")
+    parser.add_argument("--fresh", action="store_true", help="throw away what an earlier run left in the folder")
+    parser.add_argument("--allow-download", action="store_true", help="let metrics download models (Whisper)")
+
+
+def _run(options: argparse.Namespace) -> int:
+    from vceval.runner.commands import run
+
+    return run(options)
+
+
+def _score(options: argparse.Namespace) -> int:
+    from vceval.runner.commands import score
+
+    return score(options)
+
+
+def _report(options: argparse.Namespace) -> int:
+    from vceval.reports.build import build
+    from vceval.rundir import RunDirectory
+
+    print(build(RunDirectory(options.run)))
+    return 0
+
+
+def _list(options: argparse.Namespace) -> int:
+    from vceval.listing import listing
+
+    print(listing(options.what))
+    return 0
+
+
+def _doctor(options: argparse.Namespace) -> int:
+    from vceval.doctor import diagnose
+
+    return diagnose()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

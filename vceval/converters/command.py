@@ -1,0 +1,206 @@
+"""The converter ``command``: any program in any environment, as a long-lived worker speaking JSON lines.
+
+vceval writes one JSON object a line to the worker's standard input:
+
+    {"id": "p1", "source": "/…/a.flac", "prompts": ["/…/b.flac"], "output": "/…/p1.wav", "seed": 123, ...}
+
+The worker writes the converted audio to ``output`` (WAV or FLAC) and answers with one line on standard output:
+``{"id": "p1"}``, or ``{"id": "p1", "error": "what went wrong"}``. What it writes to standard error is kept for
+error messages. End of input means: stop.
+"""
+
+from __future__ import annotations
+
+import collections
+import json
+import os
+import queue
+import shutil
+import signal
+import subprocess
+import threading
+from collections.abc import Sequence
+from typing import IO, Any, ClassVar
+
+from vceval import audio
+from vceval.converters.base import Converter, ConverterInfo, Outcome, Request
+from vceval.errors import ItemError, UsageError
+
+__all__ = ["Command"]
+
+
+class Command(Converter):
+    """Talks to a worker program. A worker that crashes, hangs, prints rubbish or writes no file costs its pair.
+
+    After any of these the worker is stopped with all its children and started again for the next pair.
+
+    Args:
+        command: the program and its arguments, as a list.
+        timeout: seconds that one pair may take, the first one including the start.
+        cwd: folder to start it in.
+
+    Raises:
+        UsageError: the command is no list of words, or there is no such program.
+    """
+
+    info: ClassVar[ConverterInfo] = ConverterInfo(
+        name="command",
+        title="External program",
+        sample_rate=None,
+        licence="that of its authors",
+        paper="",
+        kind="command",
+        trained_on=None,
+    )
+    batch_size = 1
+
+    def __init__(self, *, command: Sequence[str], timeout: float = 600.0, cwd: str | None = None) -> None:
+        if isinstance(command, str) or not command or not all(isinstance(word, str) for word in command):
+            raise UsageError(f"command converter: {command!r} is not a list of words such as ['python', 'worker.py']")
+        if timeout <= 0:
+            raise UsageError(f"command converter: timeout {timeout} is not positive")
+        if shutil.which(command[0]) is None:
+            raise UsageError(f"command converter: no program {command[0]!r} on the path; is its environment active?")
+        self.command, self.timeout, self.cwd = list(command), float(timeout), cwd
+        self._worker: _Worker | None = None
+        self._device = "cpu"
+
+    def open(self, device: str) -> None:
+        """Remember the device, which the worker finds in its variable VCEVAL_DEVICE."""
+        self._device = device
+
+    def close(self) -> None:
+        """Stop the worker."""
+        if self._worker is not None:
+            self._worker.stop()
+            self._worker = None
+
+    def convert(self, requests: Sequence[Request]) -> list[Outcome]:
+        """Convert one by one."""
+        return [self._one(request) for request in requests]
+
+    def _one(self, request: Request) -> Outcome:
+        try:
+            message = _message(request)
+            if self._worker is None:
+                self._worker = _Worker(self.command, self.cwd, self._device)
+            reply = self._worker.ask(message, self.timeout)
+        except ItemError as error:
+            self.close()
+            return error
+        if reply.get("id") != request.pair.id:
+            self.close()
+            return ItemError(f"the worker answered for {reply.get('id')!r} when asked for {request.pair.id!r}")
+        if reply.get("error"):
+            return ItemError(f"the worker says: {reply['error']}")
+        try:
+            return audio.load(request.output, allow_silence=True)
+        except ItemError as error:
+            self.close()
+            return ItemError(f"the worker reported success, but {error}")
+        finally:
+            request.output.unlink(missing_ok=True)
+
+
+def _message(request: Request) -> dict[str, Any]:
+    pair = request.pair
+    if pair.source is None or not pair.prompts:
+        raise ItemError(f"pair {pair.id} has no source or no prompt recording")
+    request.output.parent.mkdir(parents=True, exist_ok=True)
+    return {
+        "id": pair.id,
+        "source": str(pair.source.path.resolve()),
+        "prompts": [str(prompt.path.resolve()) for prompt in pair.prompts],
+        "output": str(request.output.resolve()),
+        "seed": request.seed,
+        "source_speaker": pair.source_speaker,
+        "target_speaker": pair.target_speaker,
+        "language": pair.language,
+    }
+
+
+class _Worker:
+    """The running program, with threads that read what it prints."""
+
+    def __init__(self, command: list[str], cwd: str | None, device: str) -> None:
+        try:
+            self._process = subprocess.Popen(
+                command,
+                cwd=cwd,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                env={**os.environ, "VCEVAL_DEVICE": device},
+                start_new_session=True,
+            )
+        except OSError as error:
+            raise ItemError(f"the worker {command[0]!r} can't be started: {error}") from error
+        self._lines: queue.Queue[bytes | None] = queue.Queue()
+        self._errors: collections.deque[str] = collections.deque(maxlen=20)
+        assert self._process.stdout is not None
+        assert self._process.stderr is not None
+        threading.Thread(target=self._read, args=(self._process.stdout,), daemon=True).start()
+        self._listener = threading.Thread(target=self._listen, args=(self._process.stderr,), daemon=True)
+        self._listener.start()
+
+    def _read(self, stream: IO[bytes]) -> None:
+        for line in stream:
+            self._lines.put(line)
+        self._lines.put(None)
+
+    def _listen(self, stream: IO[bytes]) -> None:
+        for line in stream:
+            self._errors.append(line.decode("utf-8", "replace").rstrip())
+
+    def ask(self, message: dict[str, Any], timeout: float) -> dict[str, Any]:
+        assert self._process.stdin is not None
+        try:
+            self._process.stdin.write(json.dumps(message).encode() + b"\n")
+            self._process.stdin.flush()
+        except OSError:
+            raise ItemError(self._ended()) from None
+        try:
+            line = self._lines.get(timeout=timeout)
+        except queue.Empty:
+            raise ItemError(f"the worker did not answer within {timeout:g} s{self._said()}") from None
+        if line is None:
+            raise ItemError(self._ended())
+        try:
+            reply = json.loads(line)
+        except ValueError:
+            raise ItemError(
+                f"the worker printed {line[:80]!r}, which is no JSON; logs belong on standard error"
+            ) from None
+        if not isinstance(reply, dict):
+            raise ItemError(f"the worker printed {line[:80]!r}, which is no JSON object")
+        return reply
+
+    def _ended(self) -> str:
+        try:
+            code = self._process.wait(timeout=5)
+        except subprocess.TimeoutExpired:
+            return f"the worker closed its output without an answer{self._said()}"
+        how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
+        return f"the worker {how}{self._said()}"
+
+    def _said(self) -> str:
+        self._listener.join(timeout=0.5)
+        return f"; its last words: {self._errors[-1][:300]}" if self._errors else ""
+
+    def stop(self) -> None:
+        """Close its input; kill it and all its children if it does not leave at once."""
+        assert self._process.stdin is not None
+        try:
+            self._process.stdin.close()
+        except OSError:
+            self._process.kill()  # its end of the pipe is gone already
+        try:
+            self._process.wait(timeout=1)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+        try:
+            os.killpg(self._process.pid, signal.SIGKILL)  # children that it left behind
+        except ProcessLookupError:
+            return
+        finally:
+            self._process.wait()

@@ -1,0 +1,83 @@
+"""The converter ``precomputed``: audio that was converted elsewhere, found by a file-name pattern."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import ClassVar
+
+from vceval.converters.base import Converter, ConverterInfo, Outcome, Request
+from vceval.errors import ItemError, UsageError
+from vceval.patterns import Pattern
+
+__all__ = ["Precomputed"]
+
+
+class Precomputed(Converter):
+    """Finds each pair's file in a folder.
+
+    The pattern may use the fields pair, system, source, target (utterance ids; the target is the first
+    prompt), source_speaker, target_speaker, dataset and direction; any other field matches anything.
+
+    Args:
+        folder: where the files lie, at any depth.
+        pattern: as in :mod:`vceval.patterns`, or a name known there.
+        system: what ``{system}`` stands for in the file names; by default the name of the row.
+
+    Raises:
+        UsageError: no such folder, or a bad pattern.
+    """
+
+    info: ClassVar[ConverterInfo] = ConverterInfo(
+        name="precomputed",
+        title="Precomputed audio",
+        sample_rate=None,
+        licence="that of its authors",
+        paper="",
+        kind="precomputed",
+        trained_on=None,
+    )
+
+    def __init__(self, *, folder: str, pattern: str = "{pair}.{ext}", system: str | None = None) -> None:
+        self.folder = Path(folder)
+        self.pattern = Pattern(pattern)
+        self.system = system
+        if not self.folder.is_dir():
+            raise UsageError(f"precomputed audio: {self.folder}: no such folder")
+        if not self.pattern.fields & {"pair", "source"}:
+            raise UsageError(
+                f"pattern {pattern!r} names neither {{pair}} nor {{source}}: every pair would get one file"
+            )
+        self._files: list[str] = []
+
+    def open(self, device: str) -> None:
+        """List the folder."""
+        root = self.folder.resolve()
+        self._files = sorted(
+            path.relative_to(self.folder).as_posix()
+            for path in self.folder.rglob("*")
+            if path.is_file() and path.resolve().is_relative_to(root)
+        )
+
+    def convert(self, requests: Sequence[Request]) -> list[Outcome]:
+        """Name each pair's file; none or several are an error of that pair."""
+        return [self._one(request) for request in requests]
+
+    def _one(self, request: Request) -> Outcome:
+        pair = request.pair
+        values = {
+            "pair": pair.id,
+            "system": self.system or request.system,
+            "source": pair.source.id if pair.source else "",
+            "target": pair.prompts[0].id if pair.prompts else "",
+            "source_speaker": pair.source_speaker or "",
+            "target_speaker": pair.target_speaker or "",
+            "direction": pair.direction or "",
+        }
+        wanted = self.pattern.candidates(values)
+        found = [name for name in self._files if wanted.match(name)]
+        if len(found) == 1:
+            return self.folder / found[0]
+        if not found:
+            return ItemError(f"{self.folder}: no file fits {self.pattern.text} for source {values['source']!r}")
+        return ItemError(f"{self.folder}: {len(found)} files fit {self.pattern.text}: {', '.join(found[:3])}")

@@ -1,0 +1,146 @@
+"""What the readers of corpora made of folders share: finding the root, listing recordings, reading small texts."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from vceval.corpora.base import Corpus, Problem
+from vceval.corpora.layouts import locate, named
+from vceval.errors import UsageError
+from vceval.records import Gender
+
+__all__ = ["FolderCorpus", "Recording", "chosen_splits", "gender_of"]
+
+#: Problems of one kind in one place are noted singly up to this number, else as one with their count.
+_SINGLY = 5
+_GENDERS: dict[str, Gender] = {"f": "F", "female": "F", "m": "M", "male": "M"}
+# str.splitlines would also break at characters that text editors count as part of a line
+_NEWLINE = re.compile(r"\r\n|\n|\r")
+_AUDIO = frozenset({".aiff", ".flac", ".mp3", ".m4a", ".ogg", ".opus", ".pcm", ".raw", ".sph", ".wav"})
+
+
+def gender_of(word: str) -> Gender | None:
+    """Read F, f, female, M, m or male in any case; None for anything else."""
+    return _GENDERS.get(word.strip().lower())
+
+
+@dataclass(frozen=True, slots=True)
+class Recording:
+    """An audio file whose name has the form that its corpus gives it: ``match`` is that of the name."""
+
+    path: Path
+    match: re.Match[str]
+
+
+class FolderCorpus(Corpus):
+    """A corpus whose layout is made of folders; the root may also be the folder around it."""
+
+    def __init__(self, root: Path) -> None:
+        super().__init__(root)
+        self.root = locate(self.root, self.info)
+
+    def _note(self, path: Path, message: str, line: int | None = None) -> None:
+        self._problems.append(Problem(path, message, line))
+
+    def _note_each(self, found: Sequence[tuple[str, Path, int | None]], message: str, place: Path) -> None:
+        """Note problems of one kind, each (name, path, line): singly while they are few, else as one of ``place``."""
+        if len(found) <= _SINGLY:
+            for name, path, line in found:
+                self._note(path, f"{name}: {message}", line)
+        else:
+            self._note(place, f"{len(found)} times: {message} ({named([name for name, _, _ in found])})")
+
+    def _recordings(self, folder: Path, pattern: re.Pattern[str], suffix: str, form: str) -> list[Recording]:
+        """Audio files of a folder, sorted by name, whose name without ``suffix`` fits ``pattern``.
+
+        Noted and left out: empty files, links to nothing, audio under another name or in another format. ``form``
+        is how a message writes the expected name.
+        """
+        found: dict[str, Recording] = {}
+        strange: list[tuple[str, Path, int | None]] = []
+        other: dict[str, list[Path]] = {}
+        try:
+            with os.scandir(folder) as listing:
+                entries = sorted(listing, key=lambda entry: entry.name)
+        except OSError as error:
+            self._note(folder, f"can't be read ({error.strerror})")
+            return []
+        for entry in entries:
+            stem, ending = os.path.splitext(entry.name)  # noqa: PTH122 - 44 000 times
+            ending = ending.lower()
+            if entry.name.startswith(".") or ending not in _AUDIO:
+                continue
+            path, match = Path(entry.path), pattern.fullmatch(stem)
+            if ending != suffix:
+                if match:
+                    other.setdefault(stem.lower(), []).append(path)
+            elif match is None:
+                strange.append((entry.name, path, None))
+            elif not entry.is_file():
+                self._note(path, "is no file, or a link to nothing; left out")
+            elif entry.stat().st_size == 0:
+                self._note(path, "is empty; left out")
+            elif stem.lower() in found:
+                self._note(path, f"the same name as {found[stem.lower()].path.name} but for its case; left out")
+            else:
+                found[stem.lower()] = Recording(path, match)
+        self._note_each(strange, f"not named {form}{suffix}; left out", folder)
+        # A copy of a recording in another format is nobody's mistake
+        formats = [(path.name, path, None) for stem, paths in other.items() if stem not in found for path in paths]
+        self._note_each(formats, f"no {suffix} file of this recording; left out", folder)
+        return list(found.values())
+
+    def _text(self, path: Path) -> str | None:
+        """The text of a small file as one line, without blanks around it; None, noted, where there is none."""
+        text = self._decoded(path)
+        if text is None:
+            return None
+        joined = " ".join(line for line in (part.strip() for part in _NEWLINE.split(text)) if line)
+        if not joined:
+            self._note(path, "holds no text")
+        return joined or None
+
+    def _lines(self, path: Path) -> Iterator[tuple[int, str]]:
+        """Number and content of the lines of a table that are not blank; a file that can't be read has none."""
+        text = self._decoded(path)
+        for number, line in enumerate(_NEWLINE.split(text or ""), start=1):
+            if line.strip():
+                yield number, line.strip()
+
+    def _decoded(self, path: Path) -> str | None:
+        try:
+            with open(path, "rb") as stream:
+                return stream.read().decode("utf-8-sig")
+        except UnicodeDecodeError as error:
+            line = error.object[: error.start].count(b"\n") + 1
+            self._note(path, f"not valid UTF-8 at byte {error.start + 1}", line)
+        except OSError as error:
+            self._note(path, f"can't be read ({error.strerror})")
+        return None
+
+    def _file(self, folder: Path, *names: str) -> list[Path]:
+        """Files of a folder with one of these lower-case names, whatever their case, sorted."""
+        with os.scandir(folder) as entries:
+            found = [entry.name for entry in entries if entry.name.lower() in names and entry.is_file()]
+        return [folder / name for name in sorted(found)]
+
+
+def chosen_splits(splits: Sequence[str] | None, present: dict[str, Path], root: Path, title: str) -> dict[str, Path]:
+    """The folders of the splits asked for, in the order of their names; None means all that are present.
+
+    Raises:
+        UsageError: a split is not there, or none was named.
+    """
+    if splits is None:
+        return present
+    wanted = [splits] if isinstance(splits, str) else list(splits)
+    absent = [split for split in wanted if split not in present]
+    if absent or not wanted:
+        asked: Any = ", ".join(map(repr, absent)) or "none"
+        raise UsageError(f"{root}: {title} has no split {asked} here; present: {', '.join(present) or 'none'}")
+    return {name: folder for name, folder in present.items() if name in wanted}

@@ -1,0 +1,115 @@
+"""What LibriSpeech and LibriTTS share: splits, speakers, chapters and the table of speakers."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from vceval.corpora.folders import FolderCorpus, chosen_splits, gender_of
+from vceval.corpora.layouts import STANDARD_SPLITS, named, subfolders
+from vceval.errors import UsageError
+from vceval.records import Gender, Utterance
+
+__all__ = ["LibriFamily"]
+
+
+class LibriFamily(FolderCorpus):
+    """Walks splits, speakers and chapters; a subclass reads one chapter.
+
+    Args:
+        root: the folder that holds the splits, the folder around it, or the folder of a single split.
+        splits: the splits to read (``("test-clean",)``); None reads every split that is present.
+
+    Raises:
+        UsageError: the folder has another layout, or a split is not there.
+    """
+
+    def __init__(self, root: Path, splits: Sequence[str] | None = None) -> None:
+        super().__init__(root)
+        inside = subfolders(self.root)
+        if any(name.isdecimal() for name in inside) and not any(name in STANDARD_SPLITS for name in inside):
+            # The root is a split: its speakers' table lies beside it
+            present = {self.root.resolve().name: self.root}
+            self.root = self.root.resolve().parent
+        else:
+            present = {name: path for name, path in inside.items() if name in STANDARD_SPLITS or name in (splits or ())}
+        self._folders = chosen_splits(splits, present, self.root, self.info.title)
+        if not self._folders:
+            raise UsageError(
+                f"{self.root}: none of its folders ({named(list(inside))}) is a split of {self.info.title} "
+                f"({', '.join(STANDARD_SPLITS)}); name the one to read with splits"
+            )
+
+    @property
+    def splits(self) -> tuple[str, ...]:
+        """The splits that are read."""
+        return tuple(self._folders)
+
+    @abstractmethod
+    def _chapter(self, folder: Path, speaker: str, chapter: str) -> Iterator[tuple[str, Path, str | None]]:
+        """Id, recording and transcript of every utterance of a chapter, sorted."""
+
+    def _speaker(self, folder: Path, speaker: str) -> Iterator[tuple[str, Path, str | None]]:
+        for chapter, path in subfolders(folder).items():
+            if chapter.isdecimal():
+                yield from self._chapter(path, speaker, chapter)
+            else:
+                self._note(path, f"{chapter!r} is not the number of a chapter; left out")
+
+    def _read(self) -> Iterator[Utterance]:
+        table, genders, subsets = self._speakers()
+        for split, folder in self._folders.items():
+            speakers = subfolders(folder)
+            if not speakers:
+                self._note(folder, "holds no speakers")
+            for speaker, path in speakers.items():
+                if not speaker.isdecimal():
+                    self._note(path, f"{speaker!r} is not the number of a speaker; left out")
+                    continue
+                if table is not None and speaker not in genders:
+                    self._note(table, f"speaker {speaker} is not listed: gender unknown")
+                count = 0
+                for count, (utterance, audio, transcript) in enumerate(self._speaker(path, speaker), start=1):  # noqa: B007
+                    yield Utterance(
+                        id=utterance,
+                        path=audio,
+                        dataset=self.info.name,
+                        speaker=speaker,
+                        gender=genders.get(speaker),
+                        language="en",
+                        transcript=transcript,
+                    )
+                if not count:
+                    self._note(path, f"holds no recording of speaker {speaker}")
+            absent = [speaker for speaker, subset in subsets.items() if subset == split and speaker not in speakers]
+            if table is not None and absent:
+                self._note(table, f"{len(absent)} speakers listed for {split} have no folder there: {named(absent)}")
+
+    def _speakers(self) -> tuple[Path | None, dict[str, Gender | None], dict[str, str]]:
+        """The first table of speakers, and gender and subset of every speaker listed in any.
+
+        LibriSpeech has SPEAKERS.TXT (columns parted by bars, comments begin with a semicolon), LibriTTS has
+        speakers.tsv (the first line is a header) and some copies of it SPEAKERS.txt.
+        """
+        genders: dict[str, Gender | None] = {}
+        subsets: dict[str, str] = {}
+        tables = self._file(self.root, "speakers.txt", "speakers.tsv")
+        if not tables:
+            self._note(self.root / "SPEAKERS.TXT", "not there, nor speakers.tsv: every gender is unknown")
+        for table in tables:
+            for number, line in self._lines(table):
+                if line.startswith(";") or (number == 1 and line.upper().startswith(("READER", "ID"))):
+                    continue
+                fields = line.split("|", 4) if "|" in line.split("\t", 1)[0] else line.split(None, 3)
+                fields = [field.strip() for field in fields]
+                if len(fields) < 3 or not fields[0].isdecimal():
+                    self._note(table, f"not a line of speaker, sex and subset: {line[:60]!r}", number)
+                    continue
+                speaker, gender = fields[0], gender_of(fields[1])
+                if gender is None:
+                    self._note(table, f"speaker {speaker}: sex {fields[1]!r} is neither F nor M; unknown", number)
+                if genders.setdefault(speaker, gender) != gender:
+                    self._note(table, f"speaker {speaker}: sex {fields[1]} here, {genders[speaker]} before", number)
+                subsets.setdefault(speaker, fields[2])
+        return (tables[0] if tables else None), genders, subsets

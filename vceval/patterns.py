@@ -1,0 +1,93 @@
+"""File-name patterns such as ``{system}_{source}TO{target}.wav``: read names, or make them.
+
+Grammar: ``{name}`` stands for one piece of a name without a slash, ``[...]`` for something that may be absent,
+``*`` for anything without a slash; all else for itself. A pattern describes the end of a path, from a folder
+boundary on. Field ``direction`` matches F2F, F2M, M2F, M2M only, ``ext`` audio suffixes only.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import cached_property
+
+from vceval.errors import UsageError
+
+__all__ = ["NAMED_PATTERNS", "Pattern"]
+
+#: Layouts known by name.
+NAMED_PATTERNS = {
+    # demo pages of MediumVC and MAE-VC: corpus/direction[/number]/letter_METHOD_sourceTOtarget.wav
+    "mae-vc": "[{dataset}/{direction}/[{number}/]]{letter}_{system}_{source}TO{target}.{ext}",
+    # demo page of SKQVC: src;utterance&tgt;utterance/SYSTEM.wav
+    "skqvc": "[{dataset}/]src;{source}&tgt;{target}/{system}.{ext}",
+}
+
+_SPECIAL = {"direction": "[FM]2[FM]", "ext": "(?i:wav|flac|ogg|mp3)", "letter": "[A-Za-z]", "number": "[0-9]+"}
+_TOKEN = re.compile(r"\{(?P<field>\w+)\}|(?P<open>\[)|(?P<close>\])|(?P<star>\*)|(?P<text>[^{}\[\]*]+)|(?P<bad>.)")
+
+
+class Pattern:
+    """A pattern, given by its text or by one of the names of NAMED_PATTERNS.
+
+    Raises:
+        UsageError: the text is no pattern.
+    """
+
+    def __init__(self, text: str) -> None:
+        self.text = NAMED_PATTERNS.get(text, text)
+        self._tokens = list(_TOKEN.finditer(self.text))
+        depth = 0
+        for token in self._tokens:
+            depth += (token["open"] is not None) - (token["close"] is not None)
+            if token["bad"] or depth < 0:
+                raise UsageError(f"pattern {text!r}: unexpected {token[0]!r} at position {token.start()}")
+        if depth:
+            raise UsageError(f"pattern {text!r}: a [ is not closed")
+
+    @property
+    def fields(self) -> frozenset[str]:
+        """Names of all fields."""
+        return frozenset(token["field"] for token in self._tokens if token["field"])
+
+    @cached_property
+    def _regex(self) -> re.Pattern[str]:
+        seen: set[str] = set()
+        parts = [r"(?:^|.*?/)"]
+        for token in self._tokens:
+            field = token["field"]
+            if field in seen:
+                parts.append(f"(?P={field})")
+            elif field:
+                seen.add(field)
+                parts.append(f"(?P<{field}>{_SPECIAL.get(field, '[^/]+?')})")
+            elif token["open"]:
+                parts.append("(?:")
+            elif token["close"]:
+                parts.append(")?")
+            else:
+                parts.append("[^/]*" if token["star"] else re.escape(token["text"]))
+        return re.compile("".join(parts) + "$")
+
+    def match(self, path: str) -> dict[str, str] | None:
+        """Read the fields out of a path with forward slashes; None where it does not fit."""
+        found = self._regex.match(path)
+        return None if found is None else {name: value for name, value in found.groupdict().items() if value}
+
+    def candidates(self, values: dict[str, str]) -> re.Pattern[str]:
+        """Make the expression that paths must match when some fields are known.
+
+        Fields without a value match anything, so ``{letter}_{system}...`` finds a file whatever its letter.
+        """
+        parts = [r"(?:^|.*?/)"]
+        for token in self._tokens:
+            field = token["field"]
+            if field:
+                known = values.get(field)
+                parts.append(re.escape(known) if known else _SPECIAL.get(field, "[^/]+?"))
+            elif token["open"]:
+                parts.append("(?:")
+            elif token["close"]:
+                parts.append(")?")
+            else:
+                parts.append("[^/]*" if token["star"] else re.escape(token["text"]))
+        return re.compile("".join(parts) + "$")

@@ -1,0 +1,203 @@
+"""The commands ``run`` and ``score``: from options to a plan, from a plan to a report."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from vceval import cache, grid, registry, suite
+from vceval.conversions import UNNAMED, read_folder, read_table
+from vceval.corpora.base import Corpus
+from vceval.corpora.csv_manifest import read_manifest
+from vceval.errors import UsageError
+from vceval.records import ConversionPair, System, Utterance
+from vceval.reports.build import build
+from vceval.rundir import RunDirectory
+from vceval.runner.convert import make_converter
+from vceval.runner.execute import execute, prepare
+from vceval.runner.plan import Options, Plan
+from vceval.runner.progress import say
+from vceval.runner.score import make_metric
+from vceval.systems import read_systems, system_of
+
+__all__ = ["run", "score"]
+
+SCORE_METRICS = ("mcd", "sv", "wer", "cer", "fake")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Carry out ``vceval run``; returns the exit code."""
+    protocol = suite.load(options.suite)
+    systems = _systems(options, protocol.systems)
+    metrics = _metrics(options, protocol.metrics)
+    settings = _settings(options)
+    drawn = grid.build(
+        protocol,
+        _corpus(protocol, options.data),
+        allow_missing=options.allow_missing,
+        draw_pairs=options.draw_pairs,
+        seed=options.seed,
+    )
+    pairs = _limited(drawn.pairs, options.limit)
+    partial = drawn.partial or len(pairs) < len(drawn.pairs)
+    if drawn.missing:
+        say(f"vceval: {len(drawn.missing)} utterances of {drawn.label} are not on disk: the result is partial")
+    plan = Plan(
+        name=protocol.name if not drawn.custom else "custom",
+        label=drawn.label,
+        pairs={pair.id: pair for pair in pairs},
+        systems=systems,
+        metrics=metrics,
+        natural=drawn.natural,
+        seed=options.seed,
+        data=str(options.data.resolve()) if options.data else "",
+        missing=drawn.missing,
+        partial=partial,
+        custom=drawn.custom,
+        pairs_sha256=drawn.pairs_sha256,
+        published=suite.published_rows(protocol),
+    )
+    return _carry_out(plan, options, settings)
+
+
+def score(options: argparse.Namespace) -> int:
+    """Carry out ``vceval score``; returns the exit code."""
+    metrics = _metrics(options, SCORE_METRICS)
+    settings = _settings(options)
+    natural: list[Utterance] = []
+    if options.natural:
+        natural, problems = read_manifest(options.natural, options.root, dataset=UNNAMED)
+        for problem in problems:
+            say(f"vceval: {problem}")
+    if options.pattern:
+        found = read_folder(options.conversions, options.pattern, natural)
+    elif options.conversions.is_dir():
+        raise UsageError(f"{options.conversions}: is a folder; say with --pattern how its files are named")
+    else:
+        found = read_table(options.conversions, options.root)
+    pairs, conversions = found.pairs, found.conversions
+    if options.language:
+        pairs = {name: _in_language(pair, options.language) for name, pair in pairs.items()}
+        conversions = [
+            dataclasses.replace(c, pair=pairs[c.pair.id], language=pairs[c.pair.id].language) for c in conversions
+        ]
+    plan = Plan(
+        name=options.conversions.stem or "score",
+        label="score",
+        pairs=pairs,
+        systems=[System(name, "given") for name in found.systems],
+        metrics=metrics,
+        natural=natural,
+        data=str(options.conversions.resolve()),
+        given=conversions,
+        broken=found.failures,
+    )
+    return _carry_out(plan, options, settings)
+
+
+def _carry_out(plan: Plan, options: argparse.Namespace, settings: Options) -> int:
+    run = prepare(options.out or Path("runs") / plan.name, options.fresh)
+    summary = execute(plan, run, settings)
+    page = build(RunDirectory(run.root))
+    print((run.report / "tables" / "main.md").read_text(encoding="utf-8"))
+    failures = summary["counts"]["failures"]
+    say(f"report    {page}")
+    if failures:
+        first = run.read_failures()[0]
+        say(f"vceval: {failures} failures, listed in {run.root / 'failures.csv'}; the first: {_short(first)}")
+    return 1 if failures else 0
+
+
+def _short(failure: dict[str, str]) -> str:
+    what = f"{failure['stage']} {failure['metric']}".strip()
+    return f"{failure['system']}, pair {failure['pair']}, {what}: {failure['reason']}"
+
+
+def _corpus(protocol: suite.Suite, data: Path | None) -> Corpus:
+    kind = registry.load("corpus", protocol.corpus)
+    if data is None and protocol.corpus != "demo":
+        raise UsageError(
+            f"suite {protocol.label} needs its corpus on disk: give the folder of {kind.info.title} with --data "
+            f"(where to get it: {kind.info.url})"
+        )
+    arguments = () if data is None else (data,)
+    corpus = kind(*arguments, **protocol.corpus_options)
+    if not isinstance(corpus, Corpus):
+        raise UsageError(f"corpus {protocol.corpus!r} ({registry.origin('corpus', protocol.corpus)}) is no Corpus")
+    return corpus
+
+
+def _systems(options: argparse.Namespace, usual: Sequence[str]) -> list[System]:
+    chosen = list(_split(options.converters)) if options.converters else list(usual)
+    systems = [system_of(name) for name in chosen]
+    if options.systems:
+        systems += read_systems(options.systems)
+    systems += [system_of(text, timeout=options.timeout) for text in options.system]
+    names = [system.name for system in systems]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise UsageError(f"two systems are called {', '.join(twice)}; every row of a table needs a name of its own")
+    if not systems:
+        raise UsageError("no system to run; name one with --converters or --system")
+    return [dataclasses.replace(system, control=make_converter(system).info.control) for system in systems]
+
+
+def _metrics(options: argparse.Namespace, usual: Sequence[str]) -> list[str]:
+    chosen = list(dict.fromkeys(_split(options.metrics) if options.metrics else usual))
+    for name in chosen:
+        make_metric(name)
+    return chosen
+
+
+def _split(values: Sequence[str]) -> list[str]:
+    return [name.strip() for value in values for name in value.split(",") if name.strip()]
+
+
+def _settings(options: argparse.Namespace) -> Options:
+    workers = options.workers if options.workers is not None else len(os.sched_getaffinity(0))
+    if workers < 1:
+        raise UsageError(f"--workers {workers}: at least one is needed")
+    if getattr(options, "limit", None) is not None and options.limit < 1:
+        raise UsageError(f"--limit {options.limit}: at least one pair is needed")
+    if getattr(options, "timeout", 1.0) <= 0:
+        raise UsageError(f"--timeout {options.timeout}: must be positive")
+    return Options(
+        device=_device(options.device),
+        workers=workers,
+        timeout=getattr(options, "timeout", 600.0),
+        cache=cache.default_root(),
+        allow_download=options.allow_download,
+    )
+
+
+def _device(asked: str) -> str:
+    if asked == "cpu":
+        return asked
+    if asked != "auto" and asked.split(":")[0] != "cuda":
+        raise UsageError(f"--device {asked}: must be cpu, cuda, cuda:N or auto")
+    import torch
+
+    if torch.cuda.is_available():
+        return "cuda" if asked == "auto" else asked
+    if asked != "auto":
+        raise UsageError(f"--device {asked}: this torch ({torch.__version__}) finds no GPU; use --device cpu")
+    return "cpu"
+
+
+def _limited(pairs: Sequence[ConversionPair], limit: int | None) -> list[ConversionPair]:
+    """Take the first pairs of every direction in turn."""
+    if limit is None or limit >= len(pairs):
+        return list(pairs)
+    ranks: dict[str | None, int] = {}
+    ranked: list[tuple[int, int]] = []
+    for position, pair in enumerate(pairs):
+        ranks[pair.direction] = rank = ranks.get(pair.direction, 0) + 1
+        ranked.append((rank, position))
+    return [pairs[position] for position in sorted(position for _, position in sorted(ranked)[:limit])]
+
+
+def _in_language(pair: ConversionPair, language: str) -> ConversionPair:
+    return pair if pair.language else dataclasses.replace(pair, language=language)

@@ -1,0 +1,73 @@
+"""The circumstances of a run, written down so that its numbers can be checked again."""
+
+from __future__ import annotations
+
+import platform
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+from vceval import __version__
+from vceval.runner.plan import Options, Plan
+
+__all__ = ["facts_of"]
+
+_PACKAGES = (
+    "numpy",
+    "scipy",
+    "torch",
+    "pyworld",
+    "soxr",
+    "soundfile",
+    "resemblyzer",
+    "openai-whisper",
+    "pocketsphinx",
+    "jiwer",
+)
+
+
+def facts_of(plan: Plan, options: Options, asked: Mapping[str, Any]) -> dict[str, Any]:
+    """Gather what ``run.json`` says besides the plan: versions, machine, command line, state of the repository."""
+    versions = {"python": platform.python_version(), "vceval": __version__}
+    for package in _PACKAGES:
+        try:
+            versions[package] = version(package)
+        except PackageNotFoundError:
+            versions[package] = "not installed"
+    return {
+        "name": plan.name,
+        "suite": plan.label,
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        "command": ["vceval", *sys.argv[1:]],
+        "versions": versions,
+        "platform": platform.platform(),
+        "device": options.device,
+        "seed": plan.seed,
+        "data": plan.data,
+        "partial": plan.partial,
+        "custom": plan.custom,
+        "missing": list(plan.missing),
+        "pairs_sha256": plan.pairs_sha256,
+        "systems": asked["systems"],
+        "metrics": asked["metrics"],
+        "git": _git_state(),
+        "plan": asked,
+    }
+
+
+def _git_state() -> dict[str, str] | None:
+    """Commit and state of the tree from which the command was given; None outside of a repository."""
+    git = shutil.which("git")
+    if git is None:
+        return None
+    found = []
+    for arguments in (("rev-parse", "HEAD"), ("status", "--porcelain", "--untracked-files=no")):
+        done = subprocess.run([git, *arguments], capture_output=True, text=True, check=False)
+        if done.returncode:
+            return None
+        found.append(done.stdout.strip())
+    return {"commit": found[0], "tree": "changed" if found[1] else "clean"}

@@ -1,0 +1,109 @@
+"""What a run is going to do, fixed before anything is done."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from vceval import __version__
+from vceval.errors import UsageError
+from vceval.records import Conversion, ConversionPair, Failure, System, Utterance
+from vceval.runner.score import make_metric
+
+__all__ = ["Options", "Plan", "differences", "fingerprint"]
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How to run; none of these changes a result."""
+
+    device: str = "cpu"
+    workers: int = 1
+    timeout: float = 600.0
+    cache: Path | None = None
+    allow_download: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Everything that determines the results of a run.
+
+    given: conversions made elsewhere (``vceval score``); None when ``systems`` convert the ``pairs``.
+    broken: rows that can't be scored from the start.
+    missing: utterances of the frozen list that are absent on disk.
+    """
+
+    name: str
+    label: str
+    pairs: Mapping[str, ConversionPair]
+    systems: Sequence[System]
+    metrics: Sequence[str]
+    natural: Sequence[Utterance]
+    seed: int = 0
+    data: str = ""
+    given: Sequence[Conversion] | None = None
+    broken: Sequence[Failure] = ()
+    missing: Sequence[str] = ()
+    partial: bool = False
+    custom: bool = False
+    pairs_sha256: str = ""
+    published: Sequence[Mapping[str, Any]] = field(default_factory=list)
+
+
+def fingerprint(plan: Plan) -> dict[str, Any]:
+    """Name all that must be the same for finished work to be used again."""
+    return {
+        "vceval": __version__,
+        "suite": plan.label,
+        "data": plan.data,
+        "seed": plan.seed,
+        "systems": [{"name": s.name, "converter": s.converter, "options": dict(s.options)} for s in plan.systems],
+        "metrics": {name: make_metric(name).signature() for name in plan.metrics},
+        "pairs": _digest([repr(pair) for pair in plan.pairs.values()]),
+        "natural": _digest([repr(utterance) for utterance in plan.natural]),
+        "given": None if plan.given is None else _digest([repr(conversion) for conversion in plan.given]),
+    }
+
+
+def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
+    """Say in words what differs between two fingerprints."""
+    found = []
+    for key in sorted(set(old) | set(new)):
+        before, after = old.get(key), new.get(key)
+        if before == after:
+            continue
+        if isinstance(before, dict) and isinstance(after, dict):
+            changed = sorted(k for k in set(before) | set(after) if before.get(k) != after.get(k))
+            found.append(f"{key} ({', '.join(changed)})")
+        elif key in ("vceval", "suite", "data", "seed"):
+            found.append(f"{key} ({before} before, {after} now)")
+        elif key == "systems":
+            names = [", ".join(s["name"] for s in part or []) for part in (before, after)]
+            found.append(
+                f"systems ({names[0]} before, {names[1]} now)" if names[0] != names[1] else "options of systems"
+            )
+        else:
+            found.append(key)
+    return found
+
+
+def check_same(root: Path, old: Mapping[str, Any], new: Mapping[str, Any]) -> None:
+    """Refuse to mix the results of two different plans.
+
+    Raises:
+        UsageError: they differ, and in what.
+    """
+    found = differences(old, json.loads(json.dumps(new)))
+    if found:
+        raise UsageError(
+            f"{root} holds a run that was asked for differently: {'; '.join(found)}. "
+            "Give another folder with --out, or --fresh to start over here"
+        )
+
+
+def _digest(items: Sequence[str]) -> str:
+    return hashlib.sha256("\n".join(items).encode()).hexdigest()

@@ -1,0 +1,174 @@
+"""The stage that scores: calibration on natural speech, then every metric on every conversion."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from vceval import registry
+from vceval.cache import Cache
+from vceval.errors import ItemError, UnmetNeed, UsageError
+from vceval.metrics.base import Metric, Workspace
+from vceval.records import Conversion, Utterance
+from vceval.runner.pool import Lost, Pool
+
+__all__ = ["ScoreTask", "calibrate", "make_metric", "score"]
+
+#: Natural recordings given to one worker at a time.
+_ANALYSE_BATCH = 16
+#: Scoring one recording takes seconds; a metric that needs longer than this hangs.
+_SCORE_TIMEOUT = 900.0
+
+
+@dataclass(frozen=True, slots=True)
+class ScoreTask:
+    """One conversion and the metrics that have not scored it yet."""
+
+    conversion: Conversion
+    metrics: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Analyse:
+    metric: str
+    natural: tuple[Utterance, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Calibrate:
+    metric: str
+    dataset: str
+    natural: tuple[Utterance, ...]
+
+
+def make_metric(name: str) -> Metric:
+    """Construct a metric by name; cheap, nothing is loaded.
+
+    Raises:
+        UsageError: unknown metric.
+    """
+    metric = registry.load("metric", name)()
+    if not isinstance(metric, Metric):
+        raise UsageError(f"metric {name!r} ({registry.origin('metric', name)}) is no Metric")
+    return metric
+
+
+def calibrate(
+    metrics: Sequence[str], natural: Sequence[Utterance], workspace: Workspace, workers: int
+) -> dict[str, dict[str, Any]]:
+    """Let every metric learn from natural speech: metric name -> dataset -> what it learnt."""
+    calibrating = [name for name in metrics if type(make_metric(name)).calibrate is not Metric.calibrate]
+    by_dataset: dict[str, list[Utterance]] = {}
+    for utterance in natural:
+        by_dataset.setdefault(utterance.dataset, []).append(utterance)
+    found: dict[str, dict[str, Any]] = {name: {} for name in calibrating}
+    with Pool(workers, _Handler, (workspace, {})) as pool:
+        analyses = [
+            _Analyse(name, tuple(natural[start : start + _ANALYSE_BATCH]))
+            for name in calibrating
+            for start in range(0, len(natural), _ANALYSE_BATCH)
+        ]
+        for _ in pool.run(analyses):
+            pass  # results lie in the cache; what is missing there is computed again below
+        tasks = [
+            _Calibrate(name, dataset, tuple(group)) for name in calibrating for dataset, group in by_dataset.items()
+        ]
+        for task, result in pool.run(tasks):
+            if isinstance(result, Lost):
+                result = {"unavailable": result.reason}
+            if result is not None:
+                found[task.metric][task.dataset] = result
+    return {name: dict(sorted(datasets.items())) for name, datasets in found.items()}
+
+
+def score(
+    tasks: Sequence[ScoreTask], workspace: Workspace, calibrations: Mapping[str, Mapping[str, Any]], workers: int
+) -> Iterator[list[dict[str, Any]]]:
+    """Score and yield finished journal records, one list per conversion.
+
+    A conversion whose worker died is scored again metric by metric, so that only the metric at fault fails.
+    """
+    with Pool(workers, _Handler, (workspace, calibrations), lambda _: _SCORE_TIMEOUT) as pool:
+        lost: list[ScoreTask] = []
+        for task, result in pool.run(tasks):
+            if isinstance(result, Lost) and len(task.metrics) > 1:
+                lost += [ScoreTask(task.conversion, (name,)) for name in task.metrics]
+            else:
+                yield _records(task, result)
+        for task, result in pool.run(lost):
+            yield _records(task, result)
+
+
+def _records(task: ScoreTask, result: Any) -> list[dict[str, Any]]:
+    if isinstance(result, Lost):
+        return [_record(task.conversion, name, status="failed", reason=result.reason) for name in task.metrics]
+    records: list[dict[str, Any]] = result
+    return records
+
+
+def _record(conversion: Conversion, metric: str, **rest: Any) -> dict[str, Any]:
+    return {"system": conversion.system, "pair": conversion.pair.id, "metric": metric, **rest}
+
+
+class _Handler:
+    """What a worker process does; opens each metric when it is first used."""
+
+    def __init__(self, workspace: Workspace, calibrations: Mapping[str, Mapping[str, Any]]) -> None:
+        self._workspace, self._calibrations = workspace, calibrations
+        self._metrics: dict[str, Metric] = {}
+
+    def __call__(self, task: ScoreTask | _Analyse | _Calibrate) -> Any:
+        if isinstance(task, ScoreTask):
+            return [self._score(task.conversion, name) for name in task.metrics]
+        try:
+            metric = self._metric(task.metric)
+        except UsageError as error:
+            return {"unavailable": str(error)}
+        if isinstance(task, _Calibrate):
+            return metric.calibrate(task.dataset, task.natural)
+        for utterance in task.natural:
+            try:
+                metric.analyse(utterance)
+            except ItemError:
+                continue  # calibrate() meets the same recording, leaves it out and counts it
+        return None
+
+    def _score(self, conversion: Conversion, name: str) -> dict[str, Any]:
+        try:
+            statistics = self._metric(name).statistics(conversion)
+        except UnmetNeed as missing:
+            return _record(conversion, name, status="skipped", need=missing.need, reason=str(missing))
+        except (ItemError, UsageError) as error:
+            return _record(conversion, name, status="failed", reason=str(error))
+        except Exception as error:  # a plug-in's own fault costs one value, not the run
+            return _record(conversion, name, status="failed", reason=f"{type(error).__name__}: {error}")
+        return _record(
+            conversion,
+            name,
+            status="ok",
+            sums={measure: list(pair) for measure, pair in statistics.sums.items()},
+            unmet={measure: list(why) for measure, why in statistics.unmet.items()},
+            details=dict(statistics.details),
+        )
+
+    def _metric(self, name: str) -> Metric:
+        if name not in self._metrics:
+            metric = make_metric(name)
+            metric.open(
+                Workspace(
+                    cache=Cache(self._workspace.cache.root),
+                    natural=self._workspace.natural,
+                    calibrations=self._calibrations.get(name, {}),
+                    device=self._workspace.device,
+                    allow_download=self._workspace.allow_download,
+                )
+            )
+            self._metrics[name] = metric
+        return self._metrics[name]
+
+
+def conversion_audio(root: Path, path: str) -> Path:
+    """Turn a journalled path into a real one: those inside of the run directory are stored relative to it."""
+    return Path(path) if Path(path).is_absolute() else root / path

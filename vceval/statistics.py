@@ -1,0 +1,243 @@
+"""Intervals and tests for figures made of many scores that are not independent.
+
+Scores of one target speaker resemble each other, so whole speakers are resampled, never single scores: with ten
+speakers an interval over single scores is several times too narrow.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterator, Sequence
+from math import sqrt
+from statistics import NormalDist
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import ArrayLike, NDArray
+
+__all__ = ["Difference", "Interval", "cluster_bootstrap", "holm", "paired_difference", "percentile_levels"]
+
+#: Default seed of every resampling here; results are the same on every machine.
+SEED = 12_345
+#: Cells of the largest array held at once while resampling.
+_BLOCK = 1 << 20
+
+
+class Interval(NamedTuple):
+    """A confidence interval: its ends, its nominal coverage, and how many clusters it rests on."""
+
+    low: float
+    high: float
+    confidence: float
+    clusters: int
+
+
+class Difference(NamedTuple):
+    """First minus second system on the same pairs: the difference, its interval, and a two-sided p-value.
+
+    ``interval`` and ``p_value`` are None where fewer than two clusters leave nothing to resample. The
+    interval holds zero exactly when ``p_value`` > 1 - confidence.
+    """
+
+    value: float
+    interval: Interval | None
+    p_value: float | None
+
+
+def cluster_bootstrap(
+    numerators: ArrayLike,
+    denominators: ArrayLike,
+    clusters: Sequence[Hashable | None],
+    *,
+    resamples: int = 2000,
+    seed: int = SEED,
+    confidence: float = 0.95,
+) -> Interval | None:
+    """Interval of sum(numerators) / sum(denominators) from a bootstrap over whole clusters (target speakers).
+
+    Clusters are drawn with replacement and the percentiles of the resampled ratio are taken, moved outwards for
+    a small number of clusters (see :func:`percentile_levels`), since the plain percentiles are too narrow then:
+    in a simulation with 10 speakers of 30 utterances they cover 90 % instead of 95 %, these 94 %.
+
+    Args:
+        numerators: one per item, shape (n,).
+        denominators: one per item, shape (n,); 1 for a mean, the number of words for a word error rate.
+        clusters: label of each item. Where no item has a label (all None) every item is its own cluster; where only
+            some have one, the others together are one cluster.
+        resamples: number of bootstrap draws.
+        seed: of the draws.
+        confidence: nominal coverage.
+
+    Returns:
+        The interval, or None where there are fewer than two clusters or nothing in the denominators: one speaker
+        says nothing about how speakers differ.
+
+    Raises:
+        ValueError: lengths differ, or a value is not finite.
+
+    Source: Davison and Hinkley, "Bootstrap Methods and their Application", 1997, section 3.8 (whole clusters);
+    Hesterberg, "What teachers should know about the bootstrap", The American Statistician 69, 2015 (levels).
+    """
+    import numpy as np
+
+    sums, count = _cluster_sums((numerators, denominators), clusters)
+    if count < 2 or sums[1].sum() == 0.0:
+        return None
+    ratios = np.concatenate([_ratio(draw, sums[0], sums[1]) for draw in _draws(count, resamples, seed)])
+    ratios = ratios[np.isfinite(ratios)]
+    low, high = np.quantile(ratios, percentile_levels(count, confidence))
+    return Interval(float(low), float(high), confidence, count)
+
+
+def percentile_levels(clusters: int, confidence: float = 0.95) -> tuple[float, float]:
+    """Lower and upper percentile (as fractions) that give an interval its nominal coverage with few clusters.
+
+    The normal quantile behind a plain percentile interval is replaced by that of Student's t with clusters - 1
+    degrees of freedom and widened by sqrt(clusters / (clusters - 1)), the factor by which a bootstrap
+    understates the standard error. For many clusters the plain levels come out; for two or three nearly the
+    whole range of the resamples is taken, and even that is not wide enough.
+
+    Source: Hesterberg, "What teachers should know about the bootstrap", The American Statistician 69, 2015.
+    """
+    tail = NormalDist().cdf(_t_quantile((1.0 - confidence) / 2.0, clusters - 1) * sqrt(clusters / (clusters - 1)))
+    return tail, 1.0 - tail
+
+
+def paired_difference(
+    first_numerators: ArrayLike,
+    first_denominators: ArrayLike,
+    second_numerators: ArrayLike,
+    second_denominators: ArrayLike,
+    clusters: Sequence[Hashable | None],
+    *,
+    resamples: int = 2000,
+    seed: int = SEED,
+    confidence: float = 0.95,
+) -> Difference:
+    """Compare two systems on the same pairs, with an interval and a two-sided test over whole clusters.
+
+    Both systems' ratios are computed on the same resampled clusters. The standard error is the standard deviation of
+    the resampled difference, widened by sqrt(k / (k - 1)) for k clusters; interval and p-value follow from
+    Student's t with k - 1 degrees of freedom, so they never contradict each other and p can be smaller than
+    1 / resamples. Where every cluster shows exactly the same difference, p is 2 ** (1 - k), the smallest
+    value that a sign test over k clusters can give.
+
+    Args:
+        first_numerators: of the first system, one per pair, shape (n,).
+        first_denominators: likewise.
+        second_numerators: of the second system, for the same pairs in the same order.
+        second_denominators: likewise.
+        clusters: label of each pair, as in :func:`cluster_bootstrap`.
+        resamples: number of bootstrap draws.
+        seed: of the draws.
+        confidence: nominal coverage of the interval.
+
+    Returns:
+        First minus second.
+
+    Raises:
+        ValueError: lengths differ, a value is not finite, or there is nothing in the denominators.
+
+    Source: Cameron, Gelbach, Miller, "Bootstrap-based improvements for inference with clustered errors", The Review
+    of Economics and Statistics 90, 2008 (standard errors of a pairs-cluster bootstrap).
+    """
+    import numpy as np
+
+    given = (first_numerators, first_denominators, second_numerators, second_denominators)
+    sums, count = _cluster_sums(given, clusters)
+    totals = sums.sum(axis=1) if count else np.zeros(4)
+    if totals[1] == 0.0 or totals[3] == 0.0:
+        raise ValueError("nothing to compare: the denominators of a system sum to zero")
+    value = float(totals[0] / totals[1] - totals[2] / totals[3])
+    if count < 2:
+        return Difference(value, None, None)
+    differences = np.concatenate(
+        [_ratio(draw, sums[0], sums[1]) - _ratio(draw, sums[2], sums[3]) for draw in _draws(count, resamples, seed)]
+    )
+    differences = differences[np.isfinite(differences)]
+    error = float(differences.std(ddof=1)) * sqrt(count / (count - 1))
+    scale = max(abs(totals[0] / totals[1]), abs(totals[2] / totals[3]))
+    if error <= 1e-12 * scale:  # rounding noise only: the same difference everywhere
+        same = abs(value) <= 1e-12 * scale
+        return Difference(value, Interval(value, value, confidence, count), 1.0 if same else 2.0 ** (1 - count))
+    reach = -_t_quantile((1.0 - confidence) / 2.0, count - 1) * error
+    p_value = 2.0 * _t_tail(abs(value) / error, count - 1)
+    return Difference(value, Interval(value - reach, value + reach, confidence, count), p_value)
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """Correct p-values for the number of comparisons: what is below alpha afterwards holds jointly at level alpha.
+
+    Args:
+        p_values: one per comparison, each in 0 to 1.
+
+    Returns:
+        Corrected values in the same order, none smaller than before, none above 1.
+
+    Raises:
+        ValueError: a value lies outside of 0 to 1.
+
+    Source: Holm, "A simple sequentially rejective multiple test procedure", Scandinavian Journal of Statistics 6, 1979.
+    """
+    for value in p_values:
+        if not 0.0 <= value <= 1.0:
+            raise ValueError(f"p-value {value} lies outside of 0 to 1")
+    corrected = [0.0] * len(p_values)
+    largest = 0.0
+    for place, index in enumerate(sorted(range(len(p_values)), key=lambda i: p_values[i])):
+        largest = max(largest, min(1.0, (len(p_values) - place) * p_values[index]))
+        corrected[index] = largest
+    return corrected
+
+
+def _cluster_sums(columns: Sequence[ArrayLike], labels: Sequence[Hashable | None]) -> tuple[NDArray[np.float64], int]:
+    """Sum each column per cluster: shape (columns, clusters), in the order in which clusters first appear."""
+    import numpy as np
+
+    values = [np.asarray(column, dtype=np.float64).ravel() for column in columns]
+    if any(len(column) != len(labels) for column in values):
+        lengths = ", ".join(str(len(column)) for column in values)
+        raise ValueError(f"lengths differ: values {lengths}, cluster labels {len(labels)}")
+    if not all(np.isfinite(column).all() for column in values):
+        raise ValueError("a value is NaN or infinite")
+    if all(label is None for label in labels):
+        codes = np.arange(len(labels))
+        count = len(labels)
+    else:
+        known: dict[Hashable | None, int] = {}
+        codes = np.array([known.setdefault(label, len(known)) for label in labels], dtype=np.intp)
+        count = len(known)
+    return np.array([np.bincount(codes, column, minlength=count) for column in values]), count
+
+
+def _draws(clusters: int, resamples: int, seed: int) -> Iterator[NDArray[np.float64]]:
+    """How often each cluster is drawn, shape (some resamples, clusters), in blocks of bounded size."""
+    import numpy as np
+
+    generator = np.random.default_rng(seed)
+    step = max(1, _BLOCK // clusters)
+    for start in range(0, resamples, step):
+        size = min(step, resamples - start)
+        yield generator.multinomial(clusters, np.full(clusters, 1.0 / clusters), size=size).astype(np.float64)
+
+
+def _ratio(
+    draw: NDArray[np.float64], numerators: NDArray[np.float64], denominators: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    import numpy as np
+
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ratios: NDArray[np.float64] = (draw @ numerators) / (draw @ denominators)
+    return ratios
+
+
+def _t_quantile(level: float, freedom: int) -> float:
+    from scipy.special import stdtrit
+
+    return float(stdtrit(freedom, level))
+
+
+def _t_tail(statistic: float, freedom: int) -> float:
+    from scipy.special import stdtr
+
+    return float(stdtr(freedom, -statistic))
