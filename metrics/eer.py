@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["ErrorCurve", "Method", "equal_error_rate", "error_curve"]
+__all__ = ["ErrorCurve", "Method", "equal_error_rate", "error_curve", "error_rate_interval"]
 
 Method = Literal["interpolated", "rocch", "nearest"]
 
@@ -136,3 +136,59 @@ def _lower_hull(x: NDArray[np.float64], y: NDArray[np.float64]) -> list[int]:
                 break
         hull.append(index)
     return hull
+
+
+def error_rate_interval(
+    target_scores: NDArray[np.float64],
+    nontarget_scores: NDArray[np.float64],
+    target_speakers: NDArray[np.intp],
+    nontarget_speakers: NDArray[np.intp],
+    speakers: int,
+    seed: int,
+    *,
+    resamples: int = 500,
+    confidence: float = 0.95,
+) -> tuple[float, float]:
+    """Bootstrap an interval of the interpolated EER over speakers.
+
+    A resample draws speakers with replacement; a same-speaker trial counts as often as its speaker was drawn, a
+    different-speaker trial as often as both were. Percentiles are widened for few speakers.
+
+    Args:
+        target_scores: (m,).
+        nontarget_scores: (n,).
+        target_speakers: (m, 2) numbers of the speakers on both sides (equal).
+        nontarget_speakers: (n, 2) likewise (different).
+        speakers: how many speakers there are, at least 2.
+        seed: of the resampling.
+        resamples: number of draws; those without one kind of trial are left out.
+        confidence: nominal coverage.
+
+    Returns:
+        Lower and upper end, as fractions.
+    """
+    import numpy as np
+
+    from vceval.statistics import percentile_levels
+
+    thresholds = -np.unique(-np.concatenate([target_scores, nontarget_scores]))
+    sides = []
+    for scores, pairs in ((target_scores, target_speakers), (nontarget_scores, nontarget_speakers)):
+        order = np.argsort(-scores, kind="stable")
+        sides.append((pairs[order], np.searchsorted(-scores[order], -thresholds, side="right")))
+    places = np.concatenate([thresholds[:1] + 1.0, thresholds])
+    generator = np.random.default_rng(seed)
+    rates = []
+    for _ in range(resamples):
+        drawn = np.bincount(generator.integers(speakers, size=speakers), minlength=speakers).astype(np.float64)
+        shares = []
+        for pairs, count in sides:
+            same = pairs[:, 0] == pairs[:, 1]
+            weights = np.where(same, drawn[pairs[:, 0]], drawn[pairs[:, 0]] * drawn[pairs[:, 1]])
+            total = np.concatenate([[0.0], np.cumsum(weights)])
+            shares.append(np.concatenate([[0.0], total[count] / total[-1]]) if total[-1] else None)
+        accepted, alarms = shares
+        if accepted is not None and alarms is not None:
+            rates.append(_crossing(places, alarms, 1.0 - accepted)[0])
+    low, high = np.quantile(rates, percentile_levels(speakers, confidence))
+    return float(low), float(high)

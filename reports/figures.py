@@ -91,7 +91,11 @@ def _plot(axes: Axes, measure: MeasureView, rows: Sequence[tuple[SystemView, Cel
         if cell.low is not None and cell.high is not None:
             low, high = cell.low * measure.scale, cell.high * measure.scale
             axes.plot([low, high], [place, place], color=colour, linewidth=1.6, solid_capstyle="butt", zorder=2)
-        shape = {"marker": "D", "markersize": 4.5, "markerfacecolor": "white"} if system.control else {"marker": "o", "markersize": 5.5}
+        shape = (
+            {"marker": "D", "markersize": 4.5, "markerfacecolor": "white"}
+            if system.control
+            else {"marker": "o", "markersize": 5.5}
+        )
         axes.plot([value], [place], color=colour, linestyle="none", zorder=3, **shape)  # type: ignore[arg-type]
     first_control = next((place for place, (system, _) in enumerate(rows) if system.control), 0)
     if first_control:

@@ -104,7 +104,7 @@ def _write(entry: Path, values: Mapping[str, Any]) -> None:
     handle, temporary = tempfile.mkstemp(dir=entry.parent, prefix=".part-", suffix=".npz")
     try:
         with os.fdopen(handle, "wb") as stream:
-            np.savez(stream, __json__=np.array(json.dumps(plain)), **arrays)
+            np.savez(stream, allow_pickle=False, __json__=np.array(json.dumps(plain)), **arrays)
         os.replace(temporary, entry)
     finally:
         Path(temporary).unlink(missing_ok=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path, PurePosixPath, PureWindowsPath
+from pathlib import Path, PureWindowsPath
 
 from vceval.errors import UsageError
 
@@ -17,19 +17,21 @@ def resolve_inside(root: Path, value: str, where: str) -> Path:
 
     Args:
         root: the folder that relative paths start from and must stay in.
-        value: the path as written, relative to ``root``.
+        value: the path as written: relative to ``root``, or an absolute one inside of it.
         where: file and line of the value, for the message (``scores.csv:3``).
 
     Returns:
         The absolute path, all links resolved.
 
     Raises:
-        UsageError: the path is empty, absolute or leads out of the root.
+        UsageError: the path is empty, names a drive or leads out of the root.
     """
     if not value.strip() or "\0" in value:
         raise UsageError(f"{where}: {value!r} is no path of a file")
-    if PurePosixPath(value).is_absolute() or PureWindowsPath(value).is_absolute():
-        raise UsageError(f"{where}: {value!r} is an absolute path; write it relative to {root}, or give another root")
+    if PureWindowsPath(value).drive:
+        raise UsageError(
+            f"{where}: {value!r} is a path of another system; write it relative to {root}, or give another root"
+        )
     base = os.path.realpath(root)
     found = os.path.realpath(os.path.join(base, value))  # noqa: PTH118 - twice as fast, and called once per recording
     if found != base and not found.startswith(base.rstrip(os.sep) + os.sep):

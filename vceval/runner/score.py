@@ -64,6 +64,7 @@ def calibrate(
     for utterance in natural:
         by_dataset.setdefault(utterance.dataset, []).append(utterance)
     found: dict[str, dict[str, Any]] = {name: {} for name in calibrating}
+    pool: Pool[Any]
     with Pool(workers, _Handler, (workspace, {})) as pool:
         analyses = [
             _Analyse(name, tuple(natural[start : start + _ANALYSE_BATCH]))
@@ -90,6 +91,7 @@ def score(
 
     A conversion whose worker died is scored again metric by metric, so that only the metric at fault fails.
     """
+    pool: Pool[Any]
     with Pool(workers, _Handler, (workspace, calibrations), lambda _: _SCORE_TIMEOUT) as pool:
         lost: list[ScoreTask] = []
         for task, result in pool.run(tasks):

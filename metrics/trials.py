@@ -1,0 +1,190 @@
+"""Drawing verification trials from natural speech, and the calibration that follows from them."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from vceval.cache import file_digest
+from vceval.errors import ItemError
+from vceval.metrics.dvectors import Encoder
+from vceval.metrics.eer import equal_error_rate, error_rate_interval
+from vceval.records import Utterance
+from vceval.sampling import rank
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+__all__ = ["Speech", "Trials", "calibration", "draw_pairs", "embed_natural", "pair_keys", "smallest"]
+
+#: A threshold from fewer same-speaker trials would be a guess.
+MIN_TARGET_TRIALS = 10
+
+
+class Speech(NamedTuple):
+    """Natural speech of one dataset, sorted by id: what can be used of it, embedded.
+
+    embeddings: (n, 256); speaker: (n,) index into ``speakers``; content: (n,) number of the distinct bytes of the
+    file, equal for copies; rank: (n,) uint64, the utterance's place in the order of the seed.
+    """
+
+    ids: list[str]
+    speakers: list[str]
+    embeddings: NDArray[np.float64]
+    speaker: NDArray[np.intp]
+    content: NDArray[np.intp]
+    rank: NDArray[np.uint64]
+    unusable: int
+
+
+class Trials(NamedTuple):
+    """Scored trials: ``scores`` (t,), ``target`` (t,) bool, ``speakers`` (t, 2) indices, ``names`` of both sides."""
+
+    scores: NDArray[np.float64]
+    target: NDArray[np.bool_]
+    speakers: NDArray[np.intp]
+    names: list[tuple[str, str]]
+
+
+def embed_natural(natural: Sequence[Utterance], encoder: Encoder, seed: int) -> Speech:
+    """Embed every utterance whose speaker is known; recordings that can't be used are counted and left out."""
+    import numpy as np
+
+    found: list[tuple[str, str, NDArray[np.float64], str]] = []
+    unusable = 0
+    for utterance in sorted(natural, key=lambda item: item.id):
+        if utterance.speaker is None:
+            continue
+        try:
+            embedding = encoder.embed(utterance.path)
+        except ItemError:
+            unusable += 1
+            continue
+        found.append((utterance.id, utterance.speaker, embedding, file_digest(utterance.path)))
+    speakers = sorted({speaker for _, speaker, _, _ in found})
+    number = {speaker: index for index, speaker in enumerate(speakers)}
+    contents: dict[str, int] = {}
+    return Speech(
+        ids=[item[0] for item in found],
+        speakers=speakers,
+        embeddings=np.array([item[2] for item in found]).reshape(len(found), -1),
+        speaker=np.array([number[item[1]] for item in found], dtype=np.intp),
+        content=np.array([contents.setdefault(item[3], len(contents)) for item in found], dtype=np.intp),
+        rank=np.array([rank(seed, "trial", item[0]) for item in found], dtype=np.uint64),
+        unusable=unusable,
+    )
+
+
+def draw_pairs(speech: Speech, limit: int) -> tuple[NDArray[np.intp], NDArray[np.bool_]]:
+    """Draw up to ``limit`` pairs of utterances, half same-speaker, half different-speaker, without self-trials.
+
+    Copies of one recording count as itself. Every pair has a key made of both utterances' ranks, and the pairs
+    with the smallest keys are taken: the draw depends on ids and seed, not on the order of files.
+
+    Returns:
+        Index pairs (t, 2), the same-speaker ones first, each kind by key, and which of them are same-speaker (t,).
+    """
+    import numpy as np
+
+    count = len(speech.ids)
+    per_speaker = np.bincount(speech.speaker, minlength=1).astype(np.float64)
+    possible = {True: float((per_speaker * (per_speaker - 1) / 2).sum()), False: 0.0}
+    possible[False] = count * (count - 1) / 2 - possible[True]
+    wanted = limit // 2
+    # Only keys below a bound are kept, so that memory grows with the draw and not with the square of the corpus.
+    bounds = {kind: _bound(wanted, total) for kind, total in possible.items()}
+    kept: dict[bool, list[tuple[NDArray[np.uint64], NDArray[np.intp]]]] = {True: [], False: []}
+    for first in range(count - 1):
+        others = np.arange(first + 1, count)
+        keys = pair_keys(speech.rank[first], speech.rank[others])
+        distinct = speech.content[others] != speech.content[first]
+        same = speech.speaker[others] == speech.speaker[first]
+        for kind, mask in ((True, same), (False, ~same)):
+            chosen = mask & distinct & (keys <= bounds[kind])
+            pairs = np.stack([np.full(int(chosen.sum()), first), others[chosen]], axis=1)
+            kept[kind].append((keys[chosen], pairs.astype(np.intp)))
+    drawn: dict[bool, NDArray[np.intp]] = {}
+    for kind, blocks in kept.items():
+        empty = (np.empty(0, dtype=np.uint64), np.empty((0, 2), dtype=np.intp))
+        keys, pairs = (np.concatenate(parts) for parts in zip(empty, *blocks, strict=True))
+        drawn[kind] = pairs[smallest(keys, wanted)]
+    target = np.arange(len(drawn[True]) + len(drawn[False])) < len(drawn[True])
+    return np.concatenate([drawn[True], drawn[False]]), target
+
+
+def _bound(wanted: int, possible: float) -> np.uint64:
+    """Key below which enough of ``possible`` uniform keys lie (ten standard deviations of slack)."""
+    import numpy as np
+
+    share = (wanted + 10.0 * wanted**0.5 + 100.0) / max(possible, 1.0)
+    # Copies among the pairs are left out later; twice the share leaves room for them
+    return np.uint64(2**64 - 1) if share >= 0.5 else np.uint64(int(2.0 * share * 2**64))
+
+
+def smallest(keys: NDArray[np.uint64], count: int) -> NDArray[np.intp]:
+    """Indices of the ``count`` smallest keys, by key; ties in the order given."""
+    import numpy as np
+
+    order: NDArray[np.intp] = np.argsort(keys, kind="stable")[:count]
+    return order
+
+
+def pair_keys(first: np.uint64 | NDArray[np.uint64], second: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """Mix two ranks into one key, evenly spread and the same either way round.
+
+    Source: the finaliser of Steele, Lea, Flood, "Fast splittable pseudorandom number generators", OOPSLA 2014.
+    """
+    import numpy as np
+
+    with np.errstate(over="ignore"):
+        key = _mix(np.minimum(first, second)) + np.maximum(first, second)
+        return _mix(key)
+
+
+def _mix(values: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    import numpy as np
+
+    values = values + np.uint64(0x9E3779B97F4A7C15)
+    values = (values ^ (values >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    values = (values ^ (values >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    mixed: NDArray[np.uint64] = values ^ (values >> np.uint64(31))
+    return mixed
+
+
+def calibration(speech: Speech, trials: Trials | None, encoder: str, seed: int) -> Mapping[str, Any]:
+    """Sum up what the trials say: EER, its interval, threshold, counts, and a hash of the trial list.
+
+    The interval is a bootstrap over speakers. ``{"unavailable": reason}`` where there is too little speech.
+    """
+    counts = {"speakers": len(speech.speakers), "utterances": len(speech.ids), "unusable": speech.unusable}
+    if len(speech.speakers) < 2:
+        return {"unavailable": f"natural speech of {len(speech.speakers)} speaker(s); at least 2 are needed", **counts}
+    targets = 0 if trials is None else int(trials.target.sum())
+    if trials is None or targets < MIN_TARGET_TRIALS or targets == len(trials.target):
+        reason = (
+            f"{targets} same-speaker trial(s) can be made of the natural speech; "
+            f"at least {MIN_TARGET_TRIALS} are needed, and different-speaker trials besides"
+        )
+        return {"unavailable": reason, **counts}
+    accept, reject = trials.scores[trials.target], trials.scores[~trials.target]
+    eer, threshold = equal_error_rate(accept, reject)
+    low, high = error_rate_interval(
+        accept, reject, trials.speakers[trials.target], trials.speakers[~trials.target], len(speech.speakers), seed
+    )
+    lines = sorted(
+        f"{first}\t{second}\t{'target' if target else 'nontarget'}"
+        for (first, second), target in zip(trials.names, trials.target, strict=True)
+    )
+    return {
+        "encoder": encoder,
+        "eer": eer,
+        "eer_low": low,
+        "eer_high": high,
+        "threshold": threshold,
+        "target_trials": targets,
+        "nontarget_trials": len(trials.target) - targets,
+        **counts,
+        "trials_sha256": hashlib.sha256("\n".join(lines).encode()).hexdigest(),
+    }
