@@ -51,7 +51,11 @@ def dtw(first: NDArray[np.float64], second: NDArray[np.float64]) -> tuple[float,
 def _kernel() -> Callable[..., Any]:
     import numba
 
-    compiled: Callable[..., Any] = numba.njit(cache=True, nogil=True)(_accumulate)
+    compiled: Callable[..., Any]
+    try:
+        compiled = numba.njit(cache=True, nogil=True)(_accumulate)
+    except RuntimeError:  # no folder to keep machine code in: a read-only installation without a home
+        compiled = numba.njit(nogil=True)(_accumulate)
     return compiled
 
 

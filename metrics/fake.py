@@ -143,7 +143,7 @@ class FakeDetection(Metric):
         if not used:
             raise UnmetNeed(
                 "natural",
-                f"no natural speech of speaker {pair.target_speaker!r} ({pair.dataset}) to compare {conversion.path} with",
+                f"no natural speech of speaker {pair.target_speaker!r} of {pair.dataset} besides {conversion.path}",
             )
         score = sum(float(voice @ embedding) for embedding in used.values()) / len(used)
         sums = {"fake_score": (score, 1.0), "fake_accept": (float(score >= self.threshold), 1.0)}

@@ -31,9 +31,10 @@ class MelCepstralDistortion(Metric):
 
     Both recordings are brought to ``sample_rate``; WORLD gives their power envelopes (DIO, StoneMask, CheapTrick),
     which become mel-cepstra c1 to c<order>. Exact dynamic time warping aligns them; the value is the mean
-    distance along the path. c0 is used neither for the path nor for the distance, and bins ``floor_db`` below
-    a recording's own mean are raised to that level: so gain does not matter, and neither does what lies
-    below hearing (digital silence, rounding noise of 16-bit files, an empty upper band).
+    distance along the path. c0 is used neither for the path nor for the distance, so gain does not matter.
+    ``floor_db``, off by default, raises bins that far below a recording's own mean to that level: then what lies
+    below hearing (rounding noise of quiet 16-bit files, an empty upper band) does not matter either, at the
+    price of a value that depends on where the floor is put.
 
     Source: Kubichek, "Mel-cepstral distance measure for objective speech quality assessment", IEEE Pacific Rim
     Conference on Communications, Computers and Signal Processing 1993.
@@ -43,7 +44,7 @@ class MelCepstralDistortion(Metric):
     order: int = 24
     alpha: float = 0.42
     frame_ms: float = 5.0
-    floor_db: float = -60.0
+    floor_db: float | None = None
 
     name: ClassVar[str] = "mcd"
     title: ClassVar[str] = "Mel-cepstral distortion"
@@ -56,9 +57,10 @@ class MelCepstralDistortion(Metric):
 
     def signature(self) -> str:
         """Name every choice that changes the value."""
+        floor = "" if self.floor_db is None else f"|floor:{self.floor_db:g}dB"
         return (
             f"MCD|sp:world-power|order:{self.order}|alpha:{self.alpha:g}|sr:{self.sample_rate}"
-            f"|frame:{self.frame_ms:g}ms|floor:{self.floor_db:g}dB|c0:no|dtw:exact|v:{self.version}"
+            f"|frame:{self.frame_ms:g}ms{floor}|c0:no|dtw:exact|v:{self.version}"
         )
 
     def statistics(self, conversion: Conversion) -> Statistics:
@@ -77,7 +79,7 @@ class MelCepstralDistortion(Metric):
             raise ItemError(f"{reference.path}: no such file (parallel reference of pair {conversion.pair.id})")
         digest = file_digest(reference.path)
         if file_digest(conversion.path) == digest:
-            raise UnmetNeed("reference", f"{conversion.path} is the reference itself: a distance to itself says nothing")
+            raise UnmetNeed("reference", f"{conversion.path} is the reference itself, and a distance to itself is none")
 
         def compute() -> Mapping[str, Any]:
             # Cached for the reference only: it serves every system, while a conversion is analysed once.
@@ -143,9 +145,7 @@ def _checked(samples: ArrayLike, sample_rate: int, what: str) -> Waveform:
     if array.ndim != 1:
         raise ItemError(f"{what}: expected mono samples of shape (n,), got shape {array.shape}")
     if not audio.MIN_RATE <= sample_rate <= audio.MAX_RATE:
-        raise ItemError(
-            f"{what}: sample rate {sample_rate} Hz lies outside of {audio.MIN_RATE} to {audio.MAX_RATE} Hz"
-        )
+        raise ItemError(f"{what}: sample rate {sample_rate} Hz lies outside of {audio.MIN_RATE} to {audio.MAX_RATE} Hz")
     if len(array) < audio.MIN_SECONDS * sample_rate:
         raise ItemError(f"{what}: {len(array)} samples at {sample_rate} Hz; at least {audio.MIN_SECONDS} s are needed")
     if not np.isfinite(array).all():

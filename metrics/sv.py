@@ -1,4 +1,4 @@
-"""Speaker verification: is the converted voice taken for that of the target speaker?"""
+"""Speaker verification: how often the converted voice is taken for that of the target speaker."""
 
 from __future__ import annotations
 

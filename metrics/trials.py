@@ -69,7 +69,7 @@ def embed_natural(natural: Sequence[Utterance], encoder: Encoder, seed: int) -> 
     return Speech(
         ids=[item[0] for item in found],
         speakers=speakers,
-        embeddings=np.array([item[2] for item in found]).reshape(len(found), -1),
+        embeddings=np.array([item[2] for item in found]) if found else np.empty((0, 0)),
         speaker=np.array([number[item[1]] for item in found], dtype=np.intp),
         content=np.array([contents.setdefault(item[3], len(contents)) for item in found], dtype=np.intp),
         rank=np.array([rank(seed, "trial", item[0]) for item in found], dtype=np.uint64),

@@ -32,7 +32,7 @@ class Drawing:
 
 
 def draw(report: Report, folder: Path) -> list[Drawing]:
-    """Draw every measure that has a value for some system into ``folder``.
+    """Draw every measure that has values to compare, those of two systems or more, into ``folder``.
 
     Returns:
         The figures drawn, in the order of the measures.
@@ -44,7 +44,7 @@ def draw(report: Report, folder: Path) -> list[Drawing]:
             for system in [*report.converters, *report.controls]
             if (cell := report.cell(system.name, measure.name)) is not None and cell.value is not None
         ]
-        if rows:
+        if len(rows) > 1:
             stem = f"{index + 1:02d}_{re.sub(r'[^a-z0-9]+', '_', measure.name.lower()).strip('_') or 'measure'}"
             folder.mkdir(parents=True, exist_ok=True)
             _figure(measure, rows, folder / stem)
@@ -65,7 +65,7 @@ def _figure(measure: MeasureView, rows: Sequence[tuple[SystemView, Cell]], stem:
     import matplotlib as mpl
     from matplotlib.figure import Figure
 
-    style: dict[str, Any] = {
+    style: Any = {
         "font.size": 9, "font.family": "DejaVu Sans", "axes.linewidth": 0.6, "pdf.fonttype": 42,
         "axes.spines.top": False, "axes.spines.right": False, "axes.spines.left": False,
         "xtick.major.width": 0.6, "ytick.major.size": 0,
@@ -100,8 +100,7 @@ def _plot(axes: Axes, measure: MeasureView, rows: Sequence[tuple[SystemView, Cel
     first_control = next((place for place, (system, _) in enumerate(rows) if system.control), 0)
     if first_control:
         axes.axhline(first_control - 0.5, color="#c8c8c8", linewidth=0.6, zorder=1)
-    labels = axes.set_yticks(range(len(rows)), [_name(system.title) for system, _ in rows])
-    del labels
+    axes.set_yticks(range(len(rows)), [_name(system.title) for system, _ in rows])
     for text, (system, _) in zip(axes.get_yticklabels(), rows, strict=True):
         text.set_parse_math(False)
         if system.control:

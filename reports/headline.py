@@ -18,10 +18,13 @@ EXAMPLES = 5
 
 @dataclass(frozen=True, slots=True)
 class Best:
-    """The best converter on one measure, and how many others its interval does not separate it from."""
+    """The best converters on one measure: several where they print the same figure.
+
+    ``cell`` is that of the first; ``overlapping`` counts the others whose interval overlaps with its interval.
+    """
 
     measure: MeasureView
-    system: SystemView
+    systems: Sequence[SystemView]
     cell: Cell
     overlapping: int
 
@@ -76,15 +79,18 @@ def best(report: Report) -> list[Best]:
     found = []
     for measure in report.measures:
         ranked = [
-            (cell.value if measure.better == "lower" else -cell.value, order, system, cell)
-            for order, system in enumerate(report.converters)
+            (cell.value if measure.better == "lower" else -cell.value, system, cell)
+            for system in report.converters
             if (cell := report.cell(system.name, measure.name)) is not None and cell.value is not None
         ]
         if len(ranked) < 2 or measure.better not in ("lower", "higher"):
             continue
-        _, _, winner, top = min(ranked, key=lambda entry: entry[:2])
-        overlapping = sum(_overlap(top, cell) for _, _, system, cell in ranked if system is not winner)
-        found.append(Best(measure, winner, top, overlapping))
+        ranked.sort(key=lambda entry: entry[0])
+        top = ranked[0][2]
+        text = measure.text(top.value)
+        winners = [system for _, system, cell in ranked if measure.text(cell.value) == text]
+        overlapping = sum(_overlap(top, cell) for _, _, cell in ranked[len(winners) :])
+        found.append(Best(measure, winners, top, overlapping))
     return found
 
 

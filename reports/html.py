@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -62,6 +63,7 @@ def page(report: Report, samples: Sequence[Sample], drawings: Sequence[Drawing],
         files=files,
         samples=samples,
         page_size=PAGE,
+        heard=int(any(r.text for sample in samples for r in sample.recordings if r.kind != "given")),
         failures=headline.failure_groups(report),
         skips=headline.skip_groups(report),
         needs=NEEDS,
@@ -90,11 +92,13 @@ def _minus(text: str) -> str:
 def facts(run: Mapping[str, Any]) -> list[tuple[str, list[tuple[str, str]]]]:
     """Flatten ``run.json`` into (heading, [(name, value)]), plain values first under an empty heading."""
     plain = [(key, _fact(value)) for key, value in run.items() if not isinstance(value, Mapping | list)]
+    if isinstance(run.get("command"), list):
+        plain.append(("command", shlex.join(str(part) for part in run["command"])))
     groups = [("", plain)] if plain else []
     for key, value in run.items():
         if isinstance(value, Mapping) and value:
             groups.append((key, [(str(name), _fact(entry)) for name, entry in value.items()]))
-        elif isinstance(value, list) and value:
+        elif isinstance(value, list) and value and key != "command":
             named = all(isinstance(entry, Mapping) and "name" in entry for entry in value)
             groups.append((
                 key,
@@ -109,7 +113,7 @@ def facts(run: Mapping[str, Any]) -> list[tuple[str, list[tuple[str, str]]]]:
 
 
 def _fact(value: Any) -> str:
-    if value is None:
+    if value is None or value == "":
         return "–"
     if isinstance(value, bool):
         return "yes" if value else "no"

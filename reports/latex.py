@@ -1,27 +1,26 @@
-"""LaTeX tables for a paper; each file needs ``booktabs`` alone and can be put into a text with ``\input``."""
+"""LaTeX tables for a paper: each file needs ``booktabs`` alone and is put into a text as it is."""
 
 from __future__ import annotations
 
-import textwrap
+import re
 from collections.abc import Iterator, Sequence
+from math import ceil
 
-from vceval.reports.latex_text import breakable, escape
-from vceval.reports.tables import ARROWS, Column, Entry, PlainTable, Row, Table
+from vceval.reports.latex_text import breakable, escape, width
+from vceval.reports.tables import ARROWS, Column, Entry, Row, Table
 
-__all__ = ["plain_table", "preamble", "table"]
+__all__ = ["LINE", "PAGE", "environment", "preamble", "stack", "table"]
 
-#: Points that a table may be wide: the line of a one-column article.
-LINE = 345
-#: Rough widths in points: of a character in \footnotesize and in \scriptsize, of the gap between columns.
-WIDE, NARROW, GAP = 4.1, 3.15, 8
-#: Lines of a page-high table; longer ones are continued in the next.
-MAX_LINES = 46
-#: Names longer than this many characters are set as a paragraph, NAME points wide.
-MAX_NAME, NAME = 20, 82
-#: Longer headings are broken between words.
-MAX_HEADING = 9
-#: In tables of texts: longer cells are set as a paragraph of at least SHARE of the line; rows of one page.
-MAX_CELL, SHARE, MAX_ROWS = 14, 0.16, 20
+#: Points: the line of a one-column article, what its page holds, a line of \footnotesize.
+LINE, PAGE, LEADING = 345, 530, 9.5
+#: Type sizes of figures, of what stands below them and of captions; the gap between columns.
+SIZE, SMALL, NORMAL, GAP = 8, 7, 10, 8
+#: Wider names are set as a paragraph of this width.
+NAME = 82
+#: Wider headings are broken between words.
+HEADING = 42
+#: What keeps the lines of one system apart from those of the next.
+SPACE = r"\addlinespace[2pt]"
 
 
 def preamble() -> str:
@@ -48,11 +47,11 @@ def table(model: Table) -> str:
 def _spans(model: Table) -> Iterator[range]:
     """Spread the columns evenly over as few tables as their widths allow."""
     count = len(model.columns)
-    longest = max((len(row.system.title) for row in _rows(model)), default=0)
-    room = LINE - GAP - (NAME if longest > MAX_NAME else longest * WIDE)
+    names = max((width(row.system.title, SIZE) for row in _rows(model)), default=0)
+    room = LINE - GAP - min(names, NAME)
     widths = [_width(model, index) for index in range(count)]
     for parts in range(1, count + 1):
-        size = -(-count // parts)
+        size = ceil(count / parts)
         spans = [range(start, min(start + size, count)) for start in range(0, count, size)]
         if parts == count or all(sum(widths[index] for index in span) <= room for span in spans):
             yield from spans
@@ -65,31 +64,41 @@ def _rows(model: Table) -> Iterator[Row]:
 
 
 def _width(model: Table, index: int) -> float:
-    column, entries = model.columns[index], [row.entries[index] for row in _rows(model)]
-    widths = [WIDE * len(line) for line in _heading_lines(column)]
-    widths += [max(NARROW * len(entry.interval), WIDE * len(entry.value)) for entry in entries if entry]
+    entries = [row.entries[index] for row in _rows(model)]
+    widths = [width(line, SIZE) for line in _heading_lines(model.columns[index])]
+    widths += [max(width(e.interval, SMALL), width(e.value, SIZE), width(f"n={e.count}", SMALL)) for e in entries if e]
     return max(widths) + GAP
+
+
+def _caption(model: Table, part: int = 1) -> tuple[str, str]:
+    """Return what a caption says in plain words, and the signatures below it."""
+    words = f"{model.full_title}{' (continued)' if part else ''}. {model.caption} {model.count_note}".strip()
+    return words, "; ".join(metric.signature for metric in model.metrics)
 
 
 def _pages(model: Table, columns: range) -> list[list[str]]:
     """Cut the body of a table into pages."""
+    words, signatures = _caption(model)
+    caption = ceil(width(words, NORMAL) / LINE) + 1 + ceil(width(signatures, SMALL) / LINE)
+    heading = max(len(_heading_lines(model.columns[index])) for index in columns)
+    room = PAGE - 1.3 * NORMAL * caption - LEADING * heading
     pages: list[list[str]] = [[]]
-    used = 0
+    used = 0.0
     for number, block in enumerate(model.blocks):
         rule = [r"\midrule"] if number else []
         for row in block.rows:
-            height = _height(row, columns)
-            if used and used + height > MAX_LINES:
+            height = LEADING * _height(row, columns) + 2
+            if used and used + height > room:
                 pages.append([])
-                used, rule = 0, []
-            pages[-1] += [*rule, _line(row, columns)]
+                used, rule = 0.0, []
+            pages[-1] += [*(rule or ([SPACE] if used else [])), _line(row, columns)]
             used, rule = used + height, []
     return pages
 
 
 def _height(row: Row, columns: range) -> int:
     entries = [entry for index in columns if (entry := row.entries[index]) is not None]
-    name = -(-len(row.system.title) // (MAX_NAME - 6))  # lines break at words and are not full
+    name = ceil(width(row.system.title, SIZE) / (0.7 * NAME))  # lines of a paragraph are not all full
     return max([name, *(1 + bool(entry.interval) + (not entry.usual) for entry in entries)])
 
 
@@ -97,7 +106,7 @@ def _line(row: Row, columns: range) -> str:
     name = breakable(row.system.title)
     if row.system.control:
         name = rf"\itshape {name}"
-    if len(row.system.title) > MAX_NAME:
+    if width(row.system.title, SIZE) > NAME:
         name = rf"\raggedright {name}"
     return " & ".join([name, *(_figure(row.entries[index]) for index in columns)]) + r" \tabularnewline"
 
@@ -111,75 +120,57 @@ def _figure(entry: Entry | None) -> str:
         lines.append(rf"\vcevalinterval{{{_signed(entry.low)}}}{{{_signed(entry.high)}}}")
     if not entry.usual:
         lines.append(rf"\vcevaln{{{entry.count}}}")
-    return _stack(r"\vcevalcell", lines)
+    return stack(r"\vcevalcell", lines)
 
 
 def _signed(text: str) -> str:
     return text.replace("-", "$-$")
 
 
-def _heading(column: Column) -> str:
-    return _stack(r"\vcevalhead", [escape(line) for line in _heading_lines(column)])
-
-
 def _heading_lines(column: Column) -> list[str]:
     """Break a heading between words, about as narrow as the figures below it."""
-    lines = textwrap.wrap(column.heading, MAX_HEADING, break_long_words=False) or [""]
+    lines = [""]
+    for piece in re.split(r"(?<=[\s_/-])", column.heading):
+        if lines[-1] and width((lines[-1] + piece).strip(), SIZE) > HEADING:
+            lines.append("")
+        lines[-1] += piece
+    lines = [line.strip() for line in lines]
     lines[-1] += ARROWS.get(column.better, "")
     return [*lines, f"({column.unit})"] if column.unit else lines
 
 
-def _stack(macro: str, lines: Sequence[str]) -> str:
+def stack(macro: str, lines: Sequence[str]) -> str:
     """Put lines over one another within one cell."""
     return macro + "{" + r"\\".join(lines) + "}" if len(lines) > 1 else "".join(lines)
 
 
 def _float(model: Table, columns: range, lines: Sequence[str], part: int) -> str:
-    paragraph = any(len(row.system.title) > MAX_NAME for row in _rows(model))
+    paragraph = any(width(row.system.title, SIZE) > NAME for row in _rows(model))
     kinds = (f"p{{{NAME}pt}}" if paragraph else "l") + "r" * len(columns)
-    title = model.full_title + (" (continued)" if part else "")
-    caption = escape(f"{title}. {model.caption} {model.count_note}".strip())
-    if model.metrics:
-        signatures = "; ".join(breakable(metric.signature) for metric in model.metrics)
-        caption += rf" {{\scriptsize {signatures}}}"
-    heading = [r"System", *(_heading(model.columns[index]) for index in columns)]
-    return _environment(model.id, escape(model.full_title), caption, part, kinds, heading, lines)
+    words, signatures = _caption(model, part)
+    caption = escape(words)
+    if signatures:
+        caption += rf" {{\scriptsize {breakable(signatures)}}}"
+    heads = [[escape(line) for line in _heading_lines(model.columns[index])] for index in columns]
+    heading = ["System", *(stack(r"\vcevalhead", head) for head in heads)]
+    return environment(model.id, escape(model.full_title), caption, part, kinds, heading, lines)
 
 
-def plain_table(model: PlainTable) -> str:
-    """Set a table of texts; long ones are set as paragraphs, which share what the others leave of the line."""
-    cells = [[max(heading.split(), key=len, default="") for heading in model.headings], *model.rows]
-    longest = [max(len(row[column]) for row in cells) for column in range(len(model.headings))]
-    wide = [column for column, length in enumerate(longest) if length > MAX_CELL and column not in model.numeric]
-    narrow = sum(WIDE * length for column, length in enumerate(longest) if column not in wide) + GAP * len(longest)
-    share = max(SHARE, (1 - narrow / LINE) / max(1, len(wide)))
-    kinds = "".join(
-        "r" if column in model.numeric else rf"p{{{share:.2f}\linewidth}}" if column in wide else "l"
-        for column in range(len(longest))
-    )
-    heading = [
-        _stack(r"\vcevalhead", [escape(word) for word in text.split()]) if column in model.numeric else escape(text)
-        for column, text in enumerate(model.headings)
-    ]
-    lines = [
-        " & ".join((r"\raggedright " if column in wide else "") + breakable(cell) for column, cell in enumerate(row))
-        + r" \tabularnewline"
-        for row in model.rows
-    ]
-    parts = []
-    for part, start in enumerate(range(0, len(lines), MAX_ROWS)):
-        caption = escape(model.caption) + (" (continued)" if part else "")
-        page = lines[start : start + MAX_ROWS]
-        parts.append(_environment(model.id, escape(model.title), caption, part, kinds, heading, page))
-    return "\n".join(parts)
-
-
-def _environment(
-    identity: str, short: str, caption: str, part: int, kinds: str, heading: Sequence[str], lines: Sequence[str]
+def environment(
+    identity: str,
+    short: str,
+    caption: str,
+    part: int,
+    kinds: str,
+    heading: Sequence[str],
+    lines: Sequence[str],
+    tight: bool = False,
 ) -> str:
+    """Set a table as a float, a tight one in smaller type; texts are LaTeX already, lines end as rows do."""
+    size = r"\scriptsize\setlength{\tabcolsep}{2.5pt}" if tight else r"\footnotesize\setlength{\tabcolsep}{4pt}"
     return "\n".join([
         r"\begin{table}[htbp]",
-        r"\centering\footnotesize\setlength{\tabcolsep}{4pt}",
+        rf"\centering{size}",
         rf"\caption[{{{short}}}]{{{caption}}}",
         rf"\label{{tab:vceval-{identity}{f'-part{part + 1}' if part else ''}}}",
         rf"\begin{{tabular}}{{{kinds}}}",

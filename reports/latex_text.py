@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import unicodedata
 
-__all__ = ["breakable", "escape"]
+__all__ = ["breakable", "escape", "width"]
 
 _SPECIAL = {
     "\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_",
     "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": r"\textless{}", ">": r"\textgreater{}",
     "|": r"\textbar{}", '"': "''", "`": "'", "-": "{-}", "[": "{[}", "]": "{]}", "*": "{*}",
-    "±": r"$\pm$", "×": r"$\times$", "·": r"$\cdot$", "−": r"$-$", "≤": r"$\le$", "≥": r"$\ge$", "→": r"$\rightarrow$", "↓": r"$\downarrow$", "↑": r"$\uparrow$",
+    "±": r"$\pm$", "×": r"$\times$", "·": r"$\cdot$", "−": r"$-$", "≤": r"$\le$", "≥": r"$\ge$",
+    "→": r"$\rightarrow$", "↓": r"$\downarrow$", "↑": r"$\uparrow$",
     "µ": r"$\mu$", "°": r"$^\circ$", "–": "--", "—": "---", "…": "...", "’": "'", "‘": "`", "“": "``", "”": "''",
     "ß": r"\ss{}", "æ": r"\ae{}", "Æ": r"\AE{}", "ø": r"\o{}", "Ø": r"\O{}", "ł": r"\l{}", "Ł": r"\L{}",
     "œ": r"\oe{}", "Œ": r"\OE{}", "å": r"\aa{}", "Å": r"\AA{}", "ı": r"\i{}",
@@ -35,10 +36,11 @@ def _character(character: str) -> str:
         return _SPECIAL[character]
     if character == " " or "!" <= character <= "~":
         return character
-    base, *marks = unicodedata.normalize("NFD", character)
-    if len(marks) == 1 and marks[0] in _ACCENTS and base.isascii() and base.isalpha():
+    decomposed = unicodedata.normalize("NFD", character)
+    base, marks = decomposed[0], decomposed[1:]
+    if marks in _ACCENTS and base.isascii() and base.isalpha():
         letter = {"i": r"\i", "j": r"\j"}.get(base, base)
-        return f"\\{_ACCENTS[marks[0]]}{{{letter}}}"
+        return f"\\{_ACCENTS[marks]}{{{letter}}}"
     return "" if unicodedata.category(character) in ("Cc", "Cf", "Mn") else f"U+{ord(character):04X}"
 
 
@@ -52,3 +54,23 @@ def breakable(text: str, every: int = 14) -> str:
             pieces.append(r"\allowbreak{}")
             run = 0
     return "".join(pieces)
+
+
+def width(text: str, size: int) -> float:
+    """Estimate how wide a text is set in Computer Modern, in points, at a type size of 10, 8 or 7 points."""
+    # Small sizes are drawn wider for their height.
+    return size * {10: 1.0, 8: 1.07, 7: 1.14}[size] * sum(_ems(character) for character in text)
+
+
+def _ems(character: str) -> float:
+    if character in "iljI.,:;'|![]-_ ":
+        return 0.32
+    if character in "ftrs()":
+        return 0.4
+    if character in "mMwW%@+=":
+        return 0.85
+    if character.isupper():
+        return 0.73
+    if character.isascii():
+        return 0.52
+    return 1.0 if character in "↑↓–—…" else 3.3  # others are set as U+1F600

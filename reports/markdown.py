@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from vceval.reports.data import Report
 from vceval.reports.tables import ARROWS, Column, Entry, PlainTable, Table
 
-__all__ = ["CELL_COLUMNS", "cells_csv", "escape", "plain_csv", "plain_table", "table"]
+__all__ = ["CELL_COLUMNS", "calibration_csv", "cells_csv", "escape", "plain_csv", "plain_table", "table"]
 
 #: Columns of every CSV file of corpus figures; values and bounds are in ``unit``.
 CELL_COLUMNS = (
@@ -71,13 +71,27 @@ def _code(text: str) -> str:
 def plain_table(model: PlainTable) -> str:
     """Write a table of texts."""
     marks = ["--:" if column in model.numeric else ":--" for column in range(len(model.headings))]
-    rows = [_line(escape(cell) for cell in row) for row in [model.headings, *model.rows]]
+    count = len(model.headings)
+    padded = [[*row, *[""] * (count - len(row))] for row in [model.headings, *model.rows]]
+    rows = [_line(escape(cell) for cell in row) for row in padded]
     return "\n".join([f"**{escape(model.caption)}**", "", rows[0], _line(marks), *rows[1:], ""])
 
 
 def plain_csv(model: PlainTable) -> str:
     """Write a table of texts as CSV."""
     return _csv(model.headings, model.rows)
+
+
+def calibration_csv(report: Report) -> str:
+    """Write everything that calibration learnt as CSV, one row per metric and dataset, values as stored."""
+    found = [(metric, name, facts) for metric, by in sorted(report.calibration.items()) for name, facts in by.items()]
+    plain = {key for *_, facts in found for key, value in facts.items() if not isinstance(value, dict | list)}
+    order = sorted(plain)
+    rows = [
+        [metric, name, *(str(facts.get(key, "")) for key in order)]
+        for metric, name, facts in sorted(found, key=lambda row: row[:2])
+    ]
+    return _csv(["metric", "dataset", *order], rows)
 
 
 def cells_csv(report: Report, columns: Sequence[Column]) -> str:

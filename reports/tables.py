@@ -35,7 +35,10 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One printed figure; ``count`` is ``n/expected``, ``usual`` whether the caption already says so."""
+    """One printed figure; ``count`` is ``n/expected``, ``usual`` whether the caption already says so.
+
+    ``count`` is empty where every pair was skipped, so that nothing was expected.
+    """
 
     value: str
     low: str
@@ -107,7 +110,10 @@ class Table:
 
 @dataclass(frozen=True, slots=True)
 class PlainTable:
-    """A table of texts; ``numeric`` holds the columns that are set flush right."""
+    """A table of texts; ``numeric`` holds the columns that are set flush right.
+
+    The last cell of a row with fewer cells than there are headings spans the columns that are left.
+    """
 
     id: str
     title: str
@@ -193,10 +199,10 @@ def _entry(cell: Cell, measure: MeasureView, best: bool, usual: str) -> Entry:
         value=measure.text(cell.value),
         low=measure.text(cell.low) if bounded else "",
         high=measure.text(cell.high) if bounded else "",
-        count=_count(cell),
+        count=_count(cell) if cell.expected else "",
         skipped=cell.skipped,
         best=best,
-        usual=_count(cell) == usual,
+        usual=_count(cell) == usual or not cell.expected,
     )
 
 
@@ -214,37 +220,36 @@ def _best(report: Report, cells: Mapping[tuple[str, int], Cell | None], index: i
 
 def calibration_table(report: Report) -> PlainTable | None:
     """Build the table of what was learnt from natural speech; None where no metric calibrates."""
-    headings = ("Metric", "Dataset", "Encoder", "EER (%)", "Threshold", "Target trials", "Non-target trials", "Notes")
-    known = {"encoder", "eer", "threshold", "target_trials", "nontarget_trials", "unavailable"}
-    rows = []
+    headings = ("Metric", "Dataset", "Encoder", "EER (%)", "Threshold", "Trials", "Speakers", "Notes")
+    rows: list[tuple[str, ...]] = []
     for metric, datasets in sorted(report.calibration.items()):
         for dataset, found in sorted(datasets.items()):
-            notes = [f"unavailable: {found['unavailable']}"] if "unavailable" in found else []
-            notes += [
-                f"{key} {_plain(value)}"
-                for key, value in sorted(found.items())
-                if key not in known and isinstance(value, bool | int | float | str)
-            ]
+            if "unavailable" in found:
+                rows.append((metric, dataset, f"unavailable: {found['unavailable']}"))
+                continue
             eer, threshold = found.get("eer"), found.get("threshold")
+            low, high = found.get("eer_low"), found.get("eer_high")
+            interval = "" if low is None or high is None else f" [{100 * float(low):.2f}, {100 * float(high):.2f}]"
+            trials = [found[kind] for kind in ("target_trials", "nontarget_trials") if kind in found]
             rows.append((
                 metric,
                 dataset,
                 str(found.get("encoder") or ""),
-                "" if eer is None else f"{100 * float(eer):.2f}",
+                "" if eer is None else f"{100 * float(eer):.2f}{interval}",
                 "" if threshold is None else f"{float(threshold):.4f}",
-                _plain(found.get("target_trials", "")),
-                _plain(found.get("nontarget_trials", "")),
-                "; ".join(notes),
+                " + ".join(str(count) for count in trials),
+                str(found.get("speakers", "")),
+                f"{found['unusable']} recordings unusable" if found.get("unusable") else "",
             ))  # fmt: skip
     if not rows:
         return None
-    caption = f"Calibration on natural speech. Suite {suite_label(report)}."
-    used = [column for column in range(len(headings)) if column < 2 or any(row[column] for row in rows)]
-    position = {column: place for place, column in enumerate(used)}
+    full = [row for row in rows if len(row) == len(headings)]
+    used = [column for column in range(len(headings)) if column < 7 or any(row[column] for row in full)]
+    caption = f"Calibration on natural speech. Suite {suite_label(report)}. Trials: same speaker + different speakers."
     return PlainTable(
         "calibration", "Calibration", caption, [headings[column] for column in used],
-        [[row[column] for column in used] for row in rows],
-        frozenset(position[column] for column in (3, 4, 5, 6) if column in position),
+        [[row[column] for column in used if column < len(row)] for row in rows],
+        frozenset(place for place, column in enumerate(used) if column in (3, 4, 5, 6)),
     )  # fmt: skip
 
 

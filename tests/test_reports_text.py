@@ -7,6 +7,8 @@ import re
 import shutil
 import subprocess
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 from urllib.parse import unquote
 
 import pytest
@@ -15,8 +17,8 @@ from hypothesis import strategies as st
 
 from vceval.reports import markdown
 from vceval.reports.audio_links import AudioLinks, url
-from vceval.reports.data import number
-from vceval.reports.headline import failure_groups, plural
+from vceval.reports.data import Cell, MeasureView, Report, SystemView, number
+from vceval.reports.headline import best, failure_groups, plural
 from vceval.reports.latex_text import breakable, escape
 
 ANY_TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=60)
@@ -117,18 +119,37 @@ def test_numbers_round_and_zero_has_no_sign(value: float, decimals: int) -> None
 
 
 def test_failures_are_grouped_by_what_went_wrong() -> None:
-    class Rows:
-        failures = [
-            {"system": f"s{n % 2}", "pair": f"p{n}", "stage": "convert", "metric": "", "reason": f"/d/p{n}.wav: {n}.5 s"}
-            for n in range(7)
-        ] + [{"system": "s0", "pair": "p9", "stage": "score", "metric": "mcd", "reason": "silent"}]  # fmt: skip
-
-    groups = failure_groups(Rows())  # type: ignore[arg-type]
+    long = [
+        {"system": f"s{n % 2}", "pair": f"p{n}", "stage": "convert", "metric": "", "reason": f"/d/p{n}.wav: {n}.5 s"}
+        for n in range(7)
+    ]
+    silent = {"system": "s0", "pair": "p9", "stage": "score", "metric": "mcd", "reason": "silent"}
+    run = SimpleNamespace(failures=[*long, silent])
+    groups = failure_groups(cast(Report, run))
     assert [(group.stage, group.count) for group in groups] == [("convert", 7), ("score", 1)]
     assert groups[0].reason == "/d/p0.wav: 0.5 s"
     assert groups[0].systems == ["s0", "s1"]
     assert groups[0].examples[:2] == [("s0", "p0"), ("s1", "p1")]
     assert len(groups[0].examples) == 5
+
+
+def test_systems_with_the_same_figure_are_best_together() -> None:
+    measure = MeasureView("acc", "sv", "SV", "%", "higher", 100.0, 1)
+    figures = {"a": (0.9, 0.8, 0.95), "b": (0.9999, 0.9, 1.0), "c": (1.0, 0.95, 1.0), "d": (None, None, None)}
+    controls = {"natural": (1.0, 1.0, 1.0)}
+    systems = {
+        name: SystemView(name, name, name in controls, "", "", None, "", "", 9, 9, 0) for name in [*figures, *controls]
+    }
+    run = SimpleNamespace(
+        measures=[measure],
+        converters=[systems[name] for name in figures],
+        cell=lambda name, _: Cell(*({**figures, **controls})[name], 9, 9, 0, 0),
+    )
+    (found,) = best(cast(Report, run))
+    assert [system.name for system in found.systems] == ["c", "b"]
+    assert found.overlapping == 1
+    run.converters = [systems["a"]]
+    assert best(cast(Report, run)) == []
 
 
 def test_plural() -> None:

@@ -58,6 +58,13 @@ def summary(run: Path) -> dict[str, Any]:
     return found
 
 
+def whole(run: Path, system: str) -> dict[str, Any]:
+    """The cell of one system over all pairs."""
+    key = (system, "loudness", "all", "all")
+    [cell] = [c for c in summary(run)["cells"] if (c["system"], c["measure"], c["direction"], c["dataset"]) == key]
+    return cell
+
+
 QUICK = ("run", "--metrics", "loudness", "--converters", "source,quiet")
 
 
@@ -76,8 +83,7 @@ def test_a_run_leaves_a_complete_directory(cli: Cli, tmp_path: Path) -> None:
     assert {row["measure"] for row in rows(run / "skipped.csv")} == {"gated"}
     found = summary(run)
     assert (found["partial"], found["suite"], found["counts"]["failures"]) == (True, "demo@1", 0)
-    [cell] = [c for c in found["cells"] if (c["system"], c["measure"], c["direction"], c["dataset"])
-              == ("quiet", "loudness", "all", "all")]  # fmt: skip
+    cell = whole(run, "quiet")
     assert cell["n"] == cell["expected"] == 6
     assert cell["low"] <= cell["value"] <= cell["high"]
     assert cell["value"] == pytest.approx(level["quiet"].mean())
@@ -105,8 +111,7 @@ def test_every_fault_of_a_converter_costs_its_pair_only(cli: Cli, tmp_path: Path
         assert words in failed[pair]
     table = scores(tmp_path / "x")
     assert table.groupby("system").size().to_dict() == {"bad": 4, "quiet": 8}
-    [cell] = [c for c in summary(tmp_path / "x")["cells"]
-              if (c["system"], c["measure"], c["direction"], c["dataset"]) == ("bad", "loudness", "all", "all")]  # fmt: skip
+    cell = whole(tmp_path / "x", "bad")
     assert (cell["n"], cell["expected"], cell["failed"]) == (4, 8, 4)
     assert "4 failures" in done.stderr
 

@@ -43,12 +43,15 @@ def _digest(path: str, _size: int, _mtime: int) -> str:
 class Cache:
     """A content-addressed store of arrays and JSON values.
 
-    ``root`` None keeps results in memory only.
+    ``root`` None keeps results in memory only. Beside a folder, up to 256 MB of recent results stay in memory.
     """
+
+    _MEMORY_BYTES = 256 * 2**20
 
     def __init__(self, root: Path | None) -> None:
         self.root = root
         self._memory: dict[str, Mapping[str, Any]] = {}
+        self._held = 0
 
     def get(
         self,
@@ -73,9 +76,15 @@ class Cache:
             found = dict(compute())
             if entry is not None:
                 _write(entry, found)
-        if entry is None or len(self._memory) < 4096:
-            self._memory[key] = found
+        self._remember(key, found, forget=entry is not None)
         return found
+
+    def _remember(self, key: str, found: Mapping[str, Any], forget: bool) -> None:
+        self._held += 1024 + sum(getattr(value, "nbytes", 0) for value in found.values())
+        if forget and self._held > self._MEMORY_BYTES:
+            self._memory.clear()
+            self._held = 0
+        self._memory[key] = found
 
     def _file(self, kind: str, key: str) -> Path | None:
         return None if self.root is None else self.root / kind / key[:2] / f"{key}.npz"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -18,6 +19,8 @@ EPILOG = """exit codes: 0 all fine, 1 some pairs failed, 2 wrong use"""
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code: 0 fine, 1 some pairs failed, 2 wrong use, 130 interrupted."""
+    # pyworld and webrtcvad announce at every import that they use pkg_resources; setuptools is held below 81 for it.
+    warnings.filterwarnings("ignore", message="pkg_resources is deprecated", category=UserWarning)
     options = _parser().parse_args(arguments)
     try:
         code: int = options.command(options)

@@ -29,7 +29,7 @@ __all__ = [
 
 
 class WorldFrames(NamedTuple):
-    """Frame-wise WORLD analysis: ``f0`` in Hz (T,), 0 where unvoiced; ``times`` in s (T,); ``envelope`` as power (T, B)."""
+    """WORLD analysis: ``f0`` in Hz (T,), 0 where unvoiced; ``times`` in seconds (T,); ``envelope`` as power (T, B)."""
 
     f0: NDArray[np.float64]
     times: NDArray[np.float64]

@@ -31,6 +31,7 @@ DIRECTIONS = ("F2F", "F2M", "M2F", "M2M")
 
 #: What a metric may need of a pair, and how a message calls it.
 NEEDS: Mapping[str, str] = {
+    "source": "a recording of the source",
     "reference": "a parallel recording: the target speaker reading the same text",
     "transcript": "a transcript of what is said",
     "language": "a language that the recogniser knows",

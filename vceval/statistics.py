@@ -56,8 +56,10 @@ def cluster_bootstrap(
     """Interval of sum(numerators) / sum(denominators) from a bootstrap over whole clusters (target speakers).
 
     Clusters are drawn with replacement and the percentiles of the resampled ratio are taken, moved outwards for
-    a small number of clusters (see :func:`percentile_levels`), since the plain percentiles are too narrow then:
-    in a simulation with 10 speakers of 30 utterances they cover 90 % instead of 95 %, these 94 %.
+    a small number of clusters (see :func:`percentile_levels`), since the plain percentiles are too narrow then. In a
+    simulation with 30 utterances a speaker (standard deviation 0.05 between speakers, 0.04 within) nominal 95 %
+    intervals cover the truth in 95 % of cases for 20 speakers, 94 % for 10, 86 % for 4 and 76 % for 3; plain
+    percentiles in 94, 90, 79 and 76 %. With fewer than five speakers, take an interval for too narrow.
 
     Args:
         numerators: one per item, shape (n,).
@@ -210,24 +212,24 @@ def _cluster_sums(columns: Sequence[ArrayLike], labels: Sequence[Hashable | None
     return np.array([np.bincount(codes, column, minlength=count) for column in values]), count
 
 
-def _draws(clusters: int, resamples: int, seed: int) -> Iterator[NDArray[np.float64]]:
-    """How often each cluster is drawn, shape (some resamples, clusters), in blocks of bounded size."""
+def _draws(clusters: int, resamples: int, seed: int) -> Iterator[NDArray[np.intp]]:
+    """Draw clusters with replacement: numbers of shape (some resamples, clusters), in blocks of bounded size."""
     import numpy as np
 
     generator = np.random.default_rng(seed)
     step = max(1, _BLOCK // clusters)
     for start in range(0, resamples, step):
         size = min(step, resamples - start)
-        yield generator.multinomial(clusters, np.full(clusters, 1.0 / clusters), size=size).astype(np.float64)
+        yield generator.integers(clusters, size=(size, clusters))
 
 
 def _ratio(
-    draw: NDArray[np.float64], numerators: NDArray[np.float64], denominators: NDArray[np.float64]
+    draw: NDArray[np.intp], numerators: NDArray[np.float64], denominators: NDArray[np.float64]
 ) -> NDArray[np.float64]:
     import numpy as np
 
     with np.errstate(divide="ignore", invalid="ignore"):
-        ratios: NDArray[np.float64] = (draw @ numerators) / (draw @ denominators)
+        ratios: NDArray[np.float64] = numerators[draw].sum(axis=1) / denominators[draw].sum(axis=1)
     return ratios
 
 

@@ -22,8 +22,7 @@ from vceval.sampling import Candidate, Rule, draw, normalise
 __all__ = ["main", "make"]
 
 PER_DIRECTION, PROMPTS, SEED = 12, 8, 1
-#: Synthetic speech is short: a prompt of 2 seconds is the least that speaker encoders take without repeating it.
-PROMPT_SECONDS = (2.0, 8.0)
+PROMPT_SECONDS = (3.0, 8.0)
 
 
 def make(rows: Sequence[dict[str, str]]) -> list[pairlist.FrozenPair]:

@@ -16,7 +16,7 @@
   // Samples in a template are inert: the browser makes no player until one is put on the page.
   const all = [...shown.children, ...(further ? further.content.children : [])];
   const first = shown.querySelector("thead");
-  const labels = first ? [...first.querySelectorAll("th")].slice(3).map((head) => head.textContent.trim()) : [];
+  const labels = first ? [...first.querySelectorAll("th.num")].map((head) => head.textContent.trim()) : [];
   let found = all;
   let page = 0;
 
@@ -38,7 +38,7 @@
     shown.replaceChildren(...part);
     const last = Math.max(1, Math.ceil(found.length / size));
     document.getElementById("found").textContent =
-      found.length === all.length ? `${all.length} pairs` : `${found.length} of ${all.length} pairs`;
+      (found.length === all.length ? "" : `${found.length} of `) + `${all.length} pair${all.length === 1 ? "" : "s"}`;
     if (pager) {
       pager.hidden = last < 2;
       pager.querySelector("span").textContent = `${page + 1} / ${last}`;

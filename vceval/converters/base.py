@@ -11,7 +11,7 @@ from typing import Any, ClassVar, Literal
 
 from vceval import audio
 from vceval.audio import Waveform
-from vceval.errors import ItemError
+from vceval.errors import ItemError, UnmetNeed
 from vceval.records import ConversionPair
 
 __all__ = ["Converter", "ConverterInfo", "Outcome", "Request"]
@@ -73,8 +73,9 @@ class Request:
         return [audio.load(prompt.path) for prompt in self.pair.prompts]
 
 
-#: Converted audio, a file that already holds it, or the reason why there is none.
-Outcome = Waveform | Path | ItemError
+#: Converted audio, a file that already holds it, or the reason why there is none: a failure (ItemError), or a
+#: control that does not exist for this pair (UnmetNeed).
+Outcome = Waveform | Path | ItemError | UnmetNeed
 
 
 class Converter(ABC):

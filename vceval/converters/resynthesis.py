@@ -7,8 +7,9 @@ from typing import ClassVar, Literal
 
 from vceval import audio
 from vceval.converters.base import Converter, ConverterInfo, Outcome, Request
+from vceval.converters.target import NO_NATURAL
 from vceval.converters.world import SAMPLE_RATE, analyse, synthesise
-from vceval.errors import ItemError
+from vceval.errors import ItemError, UnmetNeed
 
 __all__ = ["Resynthesis"]
 
@@ -34,7 +35,7 @@ class Resynthesis(Converter):
     def _one(self, request: Request) -> Outcome:
         natural = request.pair.natural
         if natural is None:
-            return ItemError("the pair has no natural speech of the target besides its prompts")
+            return UnmetNeed("natural", NO_NATURAL)
         try:
             return synthesise(analyse(audio.load(natural.path)))
         except ItemError as error:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import ClassVar
 
 from vceval.converters.base import Converter, ConverterInfo, Outcome, Request
-from vceval.errors import ItemError
+from vceval.errors import UnmetNeed
 
 __all__ = ["Source"]
 
@@ -27,6 +27,6 @@ class Source(Converter):
     def convert(self, requests: Sequence[Request]) -> list[Outcome]:
         """Name the source recording of every pair."""
         return [
-            request.pair.source.path if request.pair.source else ItemError("the pair has no source recording")
+            request.pair.source.path if request.pair.source else UnmetNeed("source", "the pair has no source recording")
             for request in requests
         ]

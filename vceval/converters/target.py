@@ -6,9 +6,11 @@ from collections.abc import Sequence
 from typing import ClassVar, Literal
 
 from vceval.converters.base import Converter, ConverterInfo, Outcome, Request
-from vceval.errors import ItemError
+from vceval.errors import UnmetNeed
 
-__all__ = ["Target"]
+__all__ = ["NO_NATURAL", "Target"]
+
+NO_NATURAL = "the pair has no natural speech of the target besides its prompts"
 
 
 class Target(Converter):
@@ -31,8 +33,6 @@ class Target(Converter):
     def convert(self, requests: Sequence[Request]) -> list[Outcome]:
         """Name the natural recording of every pair."""
         return [
-            request.pair.natural.path
-            if request.pair.natural
-            else ItemError("the pair has no natural speech of the target besides its prompts")
+            request.pair.natural.path if request.pair.natural else UnmetNeed("natural", NO_NATURAL)
             for request in requests
         ]

@@ -13,6 +13,7 @@ from vceval.conversions import UNNAMED, read_folder, read_table
 from vceval.corpora.base import Corpus
 from vceval.corpora.csv_manifest import read_manifest
 from vceval.errors import UsageError
+from vceval.metrics.base import Workspace
 from vceval.records import ConversionPair, System, Utterance
 from vceval.reports.build import build
 from vceval.rundir import RunDirectory
@@ -44,7 +45,8 @@ def run(options: argparse.Namespace) -> int:
     pairs = _limited(drawn.pairs, options.limit)
     partial = drawn.partial or len(pairs) < len(drawn.pairs)
     if drawn.missing:
-        say(f"vceval: {len(drawn.missing)} utterances of {drawn.label} are not on disk: the result is partial")
+        result = "; the result is partial" if drawn.partial else ""
+        say(f"vceval: {len(drawn.missing)} utterances of {drawn.label} are not on disk{result}")
     plan = Plan(
         name=protocol.name if not drawn.custom else "custom",
         label=drawn.label,
@@ -52,6 +54,7 @@ def run(options: argparse.Namespace) -> int:
         systems=systems,
         metrics=metrics,
         natural=drawn.natural,
+        metric_options={"trials": protocol.natural.trials, "seed": protocol.natural.seed},
         seed=options.seed,
         data=str(options.data.resolve()) if options.data else "",
         missing=drawn.missing,
@@ -148,7 +151,9 @@ def _systems(options: argparse.Namespace, usual: Sequence[str]) -> list[System]:
 def _metrics(options: argparse.Namespace, usual: Sequence[str]) -> list[str]:
     chosen = list(dict.fromkeys(_split(options.metrics) if options.metrics else usual))
     for name in chosen:
-        make_metric(name)
+        metric = make_metric(name, {})
+        if options.allow_download:
+            metric.open(Workspace(allow_download=True))  # here and now, so that signatures and workers agree
     return chosen
 
 

@@ -12,7 +12,7 @@ from typing import Any
 from vceval import audio, registry
 from vceval.audio import Waveform
 from vceval.converters.base import Converter, Request
-from vceval.errors import ItemError, UsageError
+from vceval.errors import ItemError, UnmetNeed, UsageError
 from vceval.records import ConversionPair, System
 from vceval.rundir import RunDirectory
 from vceval.runner.pool import Lost, Pool
@@ -156,6 +156,8 @@ class _Handler:
             elif isinstance(outcome, Path):
                 audio.duration(outcome)
                 record["path"] = str(outcome.resolve())
+            elif isinstance(outcome, UnmetNeed):
+                return {**record, "status": "skipped", "need": outcome.need, "reason": str(outcome)}
             elif isinstance(outcome, ItemError):
                 return _failed(system, pair.id, str(outcome))
             else:

@@ -6,37 +6,26 @@ import contextlib
 import fcntl
 import shutil
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from vceval.cache import Cache
 from vceval.errors import UsageError
 from vceval.metrics.base import Workspace
-from vceval.records import Conversion, Failure, Score, Skip, System
+from vceval.records import Conversion
 from vceval.rundir import RunDirectory
-from vceval.runner.convert import convert, make_converter
+from vceval.runner.convert import convert
 from vceval.runner.facts import facts_of
 from vceval.runner.journal import Journal
+from vceval.runner.outcome import gather_conversions, gather_scores, write_results
 from vceval.runner.plan import Options, Plan, check_same, fingerprint
 from vceval.runner.progress import say, stage
-from vceval.runner.score import ScoreTask, calibrate, conversion_audio, make_metric, score
-from vceval.summary import Results, static_need, summarise
+from vceval.runner.score import ScoreTask, calibrate, conversion_audio, score
 
 __all__ = ["execute", "prepare"]
 
 _KNOWN = ("run.json", "pairs.csv", "audio.csv", "scores.parquet", "failures.csv", "skipped.csv",
           "calibration.json", "summary.json", "audio", "journal", "report", ".cache", ".lock")  # fmt: skip
-
-
-@dataclass(slots=True)
-class _Outcome:
-    """What the journals say, newest record first."""
-
-    conversions: list[Conversion]
-    scores: list[Score]
-    failures: list[Failure]
-    skips: list[Skip]
 
 
 def prepare(root: Path, fresh: bool) -> RunDirectory:
@@ -78,18 +67,18 @@ def execute(plan: Plan, run: RunDirectory, options: Options) -> dict[str, Any]:
         run.write_pairs(plan.pairs.values())
         with Journal(run.root / "journal" / "convert.jsonl") as conversions_done:
             _convert(plan, run, options, conversions_done)
-            conversions, failures = _conversions(plan, run, conversions_done)
-        run.write_audio((c.system, c.pair.id, _relative(c.path, run.root)) for c in conversions)
+            outcome = gather_conversions(plan, run, conversions_done)
+        run.write_audio((c.system, c.pair.id, _relative(c.path, run.root)) for c in outcome.conversions)
         kept = Cache(options.cache or run.root / ".cache")
         workspace = Workspace(
             cache=kept, natural=plan.natural, device=options.device, allow_download=options.allow_download
         )
         calibrations = _calibrate(plan, run, workspace, options)
         with Journal(run.root / "journal" / "score.jsonl") as scores_done:
-            _score(plan, conversions, workspace, calibrations, options, scores_done)
-            outcome = _outcome(plan, conversions, scores_done)
-        outcome.failures += failures
-        summary = _finish(plan, run, outcome, calibrations, facts)
+            _score(plan, outcome.conversions, workspace, calibrations, options, scores_done)
+            gather_scores(plan, outcome, scores_done)
+        summary = write_results(plan, run, outcome, calibrations)
+        run.write_json("run.json", {**facts, "state": "finished"})
         shutil.rmtree(run.root / ".cache", ignore_errors=True)
         return summary
 
@@ -112,7 +101,8 @@ def _convert(plan: Plan, run: RunDirectory, options: Options, journal: Journal) 
     done = {
         (record["system"], record["pair"])
         for record in journal.records()
-        if record["status"] == "ok" and conversion_audio(run.root, record["path"]).is_file()
+        if record["status"] == "skipped"
+        or (record["status"] == "ok" and conversion_audio(run.root, record["path"]).is_file())
     }
     work = [(s, p) for s in plan.systems for p in plan.pairs.values() if (s.name, p.id) not in done]
     total = len(plan.systems) * len(plan.pairs)
@@ -126,27 +116,7 @@ def _convert(plan: Plan, run: RunDirectory, options: Options, journal: Journal) 
             run, work, device=options.device, workers=workers, seed=plan.seed, timeout=options.timeout
         ):
             journal.append(records)
-            advance(len(records), sum(record["status"] != "ok" for record in records))
-
-
-def _conversions(plan: Plan, run: RunDirectory, journal: Journal) -> tuple[list[Conversion], list[Failure]]:
-    if plan.given is not None:
-        return list(plan.given), list(plan.broken)
-    newest = {(record["system"], record["pair"]): record for record in journal.records()}
-    conversions, failures = [], []
-    for system in plan.systems:
-        says = make_converter(system).says
-        for pair in plan.pairs.values():
-            record = newest[system.name, pair.id]
-            if record["status"] != "ok":
-                failures.append(Failure(system.name, pair.id, "convert", "", record["reason"]))
-                continue
-            transcript = pair.transcript
-            if says == "natural" and pair.natural is not None:
-                transcript = pair.natural.transcript
-            path = conversion_audio(run.root, record["path"])
-            conversions.append(Conversion(system.name, pair, path, transcript, pair.language))
-    return conversions, failures
+            advance(len(records), sum(record["status"] == "failed" for record in records))
 
 
 def _calibrate(plan: Plan, run: RunDirectory, workspace: Workspace, options: Options) -> dict[str, dict[str, Any]]:
@@ -155,7 +125,7 @@ def _calibrate(plan: Plan, run: RunDirectory, workspace: Workspace, options: Opt
     found: dict[str, dict[str, Any]] = {}
     if plan.natural:
         with stage("calibrate", len(plan.natural), "natural recordings") as advance:
-            found = calibrate(plan.metrics, plan.natural, workspace, options.workers)
+            found = calibrate(plan.metrics, plan.metric_options, workspace, options.workers)
             advance(len(plan.natural))
     run.write_json("calibration.json", found)
     return found
@@ -186,7 +156,7 @@ def _score(
         return
     with stage("score", len(conversions), "conversions") as advance:
         advance(len(conversions) - len(tasks))
-        for records in score(tasks, workspace, calibrations, options.workers):
+        for records in score(tasks, plan.metric_options, workspace, calibrations, options.workers):
             stamped = [{**record, "stamp": stamps[record["system"], record["pair"]]} for record in records]
             journal.append(stamped)
             advance(1, int(any(record["status"] == "failed" for record in records)))
@@ -196,84 +166,6 @@ def _stamp(path: Path) -> list[int]:
     """Size and time of change: a converted file that was replaced is scored again."""
     stat = path.stat()
     return [stat.st_size, stat.st_mtime_ns]
-
-
-def _outcome(plan: Plan, conversions: list[Conversion], journal: Journal) -> _Outcome:
-    newest = {(r["system"], r["pair"], r["metric"]): r for r in journal.records()}
-    measures = {name: make_metric(name).measures for name in plan.metrics}
-    outcome = _Outcome(conversions, [], [], [])
-    for conversion in conversions:
-        for name in plan.metrics:
-            key = (conversion.system, conversion.pair.id, name)
-            record = newest[key]
-            if record["status"] == "failed":
-                outcome.failures.append(Failure(key[0], key[1], "score", name, record["reason"]))
-            elif record["status"] == "skipped":
-                outcome.skips += [
-                    Skip(*key, measure.name, record["need"], record["reason"]) for measure in measures[name]
-                ]
-            else:
-                for measure, (numerator, denominator) in record["sums"].items():
-                    value = numerator / denominator
-                    outcome.scores.append(Score(*key, measure, value, numerator, denominator, record["details"]))
-                for measure, (need, reason) in record["unmet"].items():
-                    outcome.skips.append(Skip(*key, measure, need, reason))
-    return outcome
-
-
-def _finish(
-    plan: Plan,
-    run: RunDirectory,
-    outcome: _Outcome,
-    calibrations: Mapping[str, Mapping[str, Any]],
-    facts: Mapping[str, Any],
-) -> dict[str, Any]:
-    metrics = [make_metric(name) for name in plan.metrics]
-    for failure in [failure for failure in outcome.failures if failure.stage != "score"]:
-        for metric in metrics:
-            need = static_need(metric, plan.pairs[failure.pair])
-            if need:
-                outcome.skips += [
-                    Skip(failure.system, failure.pair, metric.name, m.name, need, "the pair lacks it")
-                    for m in metric.measures
-                ]
-    run.write_scores(outcome.scores, plan.pairs)
-    run.write_failures(outcome.failures)
-    run.write_skips(outcome.skips)
-    results = Results(plan.pairs, outcome.scores, outcome.failures, outcome.skips)
-    summary: dict[str, Any] = {
-        "name": plan.name,
-        "suite": plan.label,
-        "partial": plan.partial,
-        "custom": plan.custom,
-        **summarise(results, [_system_row(plan, outcome, system) for system in plan.systems], metrics),
-        "calibration": calibrations,
-        "published": list(plan.published),
-    }
-    summary["counts"]["missing"] = len(plan.missing)
-    run.write_json("summary.json", summary)
-    run.write_json("run.json", {**facts, "state": "finished"})
-    return summary
-
-
-def _system_row(plan: Plan, outcome: _Outcome, system: System) -> dict[str, Any]:
-    if plan.given is not None:
-        mine = [c for c in outcome.conversions if c.system == system.name]
-        broken = [f for f in plan.broken if f.system == system.name]
-        return {"name": system.name, "title": system.name, "converter": "given", "kind": "given", "control": False,
-                "sample_rate": None, "licence": "", "paper": "", "expected": len(mine) + len(broken)}  # fmt: skip
-    info = make_converter(system).info
-    return {
-        "name": system.name,
-        "title": info.title,
-        "converter": system.converter,
-        "kind": info.kind,
-        "control": info.control,
-        "sample_rate": info.sample_rate,
-        "licence": info.licence,
-        "paper": info.paper,
-        "expected": len(plan.pairs),
-    }
 
 
 def _relative(path: Path, root: Path) -> str:

@@ -11,6 +11,7 @@ from typing import Any
 
 from vceval import __version__
 from vceval.errors import UsageError
+from vceval.metrics.base import Metric
 from vceval.records import Conversion, ConversionPair, Failure, System, Utterance
 from vceval.runner.score import make_metric
 
@@ -43,6 +44,7 @@ class Plan:
     systems: Sequence[System]
     metrics: Sequence[str]
     natural: Sequence[Utterance]
+    metric_options: Mapping[str, Any] = field(default_factory=dict)
     seed: int = 0
     data: str = ""
     given: Sequence[Conversion] | None = None
@@ -53,6 +55,10 @@ class Plan:
     pairs_sha256: str = ""
     published: Sequence[Mapping[str, Any]] = field(default_factory=list)
 
+    def metric(self, name: str) -> Metric:
+        """Construct one of the plan's metrics, with the suite's parameters."""
+        return make_metric(name, self.metric_options)
+
 
 def fingerprint(plan: Plan) -> dict[str, Any]:
     """Name all that must be the same for finished work to be used again."""
@@ -62,7 +68,7 @@ def fingerprint(plan: Plan) -> dict[str, Any]:
         "data": plan.data,
         "seed": plan.seed,
         "systems": [{"name": s.name, "converter": s.converter, "options": dict(s.options)} for s in plan.systems],
-        "metrics": {name: make_metric(name).signature() for name in plan.metrics},
+        "metrics": {name: plan.metric(name).signature() for name in plan.metrics},
         "pairs": _digest([repr(pair) for pair in plan.pairs.values()]),
         "natural": _digest([repr(utterance) for utterance in plan.natural]),
         "given": None if plan.given is None else _digest([repr(conversion) for conversion in plan.given]),

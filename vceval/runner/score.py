@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +15,10 @@ from vceval.metrics.base import Metric, Workspace
 from vceval.records import Conversion, Utterance
 from vceval.runner.pool import Lost, Pool
 
-__all__ = ["ScoreTask", "calibrate", "make_metric", "score"]
+__all__ = ["MetricOptions", "ScoreTask", "calibrate", "make_metric", "score"]
+
+#: Parameters that a suite sets for every metric that has them, such as the number of calibration trials.
+MetricOptions = Mapping[str, Any]
 
 #: Natural recordings given to one worker at a time.
 _ANALYSE_BATCH = 16
@@ -43,29 +47,32 @@ class _Calibrate:
     natural: tuple[Utterance, ...]
 
 
-def make_metric(name: str) -> Metric:
-    """Construct a metric by name; cheap, nothing is loaded.
+def make_metric(name: str, options: MetricOptions) -> Metric:
+    """Construct a metric by name, with those of the suite's options that it has a field for; loads nothing.
 
     Raises:
         UsageError: unknown metric.
     """
-    metric = registry.load("metric", name)()
+    kind = registry.load("metric", name)
+    known = {field.name for field in dataclasses.fields(kind)} if dataclasses.is_dataclass(kind) else set()
+    metric = kind(**{key: value for key, value in options.items() if key in known})
     if not isinstance(metric, Metric):
         raise UsageError(f"metric {name!r} ({registry.origin('metric', name)}) is no Metric")
     return metric
 
 
 def calibrate(
-    metrics: Sequence[str], natural: Sequence[Utterance], workspace: Workspace, workers: int
+    metrics: Sequence[str], options: MetricOptions, workspace: Workspace, workers: int
 ) -> dict[str, dict[str, Any]]:
     """Let every metric learn from natural speech: metric name -> dataset -> what it learnt."""
-    calibrating = [name for name in metrics if type(make_metric(name)).calibrate is not Metric.calibrate]
+    natural = workspace.natural
+    calibrating = [name for name in metrics if type(make_metric(name, options)).calibrate is not Metric.calibrate]
     by_dataset: dict[str, list[Utterance]] = {}
     for utterance in natural:
         by_dataset.setdefault(utterance.dataset, []).append(utterance)
     found: dict[str, dict[str, Any]] = {name: {} for name in calibrating}
     pool: Pool[Any]
-    with Pool(workers, _Handler, (workspace, {})) as pool:
+    with Pool(workers, _Handler, (workspace, {}, options)) as pool:
         analyses = [
             _Analyse(name, tuple(natural[start : start + _ANALYSE_BATCH]))
             for name in calibrating
@@ -85,14 +92,18 @@ def calibrate(
 
 
 def score(
-    tasks: Sequence[ScoreTask], workspace: Workspace, calibrations: Mapping[str, Mapping[str, Any]], workers: int
+    tasks: Sequence[ScoreTask],
+    options: MetricOptions,
+    workspace: Workspace,
+    calibrations: Mapping[str, Mapping[str, Any]],
+    workers: int,
 ) -> Iterator[list[dict[str, Any]]]:
     """Score and yield finished journal records, one list per conversion.
 
     A conversion whose worker died is scored again metric by metric, so that only the metric at fault fails.
     """
     pool: Pool[Any]
-    with Pool(workers, _Handler, (workspace, calibrations), lambda _: _SCORE_TIMEOUT) as pool:
+    with Pool(workers, _Handler, (workspace, calibrations, options), lambda _: _SCORE_TIMEOUT) as pool:
         lost: list[ScoreTask] = []
         for task, result in pool.run(tasks):
             if isinstance(result, Lost) and len(task.metrics) > 1:
@@ -117,8 +128,10 @@ def _record(conversion: Conversion, metric: str, **rest: Any) -> dict[str, Any]:
 class _Handler:
     """What a worker process does; opens each metric when it is first used."""
 
-    def __init__(self, workspace: Workspace, calibrations: Mapping[str, Mapping[str, Any]]) -> None:
-        self._workspace, self._calibrations = workspace, calibrations
+    def __init__(
+        self, workspace: Workspace, calibrations: Mapping[str, Mapping[str, Any]], options: MetricOptions
+    ) -> None:
+        self._workspace, self._calibrations, self._options = workspace, calibrations, options
         self._metrics: dict[str, Metric] = {}
 
     def __call__(self, task: ScoreTask | _Analyse | _Calibrate) -> Any:
@@ -157,7 +170,7 @@ class _Handler:
 
     def _metric(self, name: str) -> Metric:
         if name not in self._metrics:
-            metric = make_metric(name)
+            metric = make_metric(name, self._options)
             metric.open(
                 Workspace(
                     cache=Cache(self._workspace.cache.root),

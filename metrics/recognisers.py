@@ -1,0 +1,214 @@
+"""Speech recognisers: Whisper where its checkpoint is at hand, else pocketsphinx, which speaks English only."""
+
+from __future__ import annotations
+
+import functools
+import os
+import tempfile
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from vceval import audio
+from vceval.audio import Waveform
+from vceval.cache import Cache, file_digest
+from vceval.errors import ItemError, UsageError
+
+__all__ = ["PocketSphinx", "Recogniser", "Whisper", "choose", "transcribe"]
+
+SAMPLE_RATE = 16_000
+#: Names whose meaning moves with the package, and the checkpoints that they stand for here.
+_PINNED = {"large": "large-v3", "turbo": "large-v3-turbo"}
+
+
+class Recogniser(ABC):
+    """Turns 16 kHz audio into text; the result depends on the audio alone, not on what was heard before."""
+
+    @property
+    @abstractmethod
+    def identity(self) -> str:
+        """Model, version and settings: all that changes what is heard."""
+
+    @abstractmethod
+    def knows(self, language: str) -> bool:
+        """Whether it can be told to expect this language (a two-letter code)."""
+
+    @abstractmethod
+    def hear(self, wave: Waveform, language: str, device: str) -> str:
+        """Transcribe mono audio at 16 kHz; empty where nothing was recognised."""
+
+
+@dataclass(frozen=True)
+class Whisper(Recogniser):
+    """OpenAI's Whisper: greedy decoding at temperature 0 in float32, language given, no fallback, no prompt.
+
+    ``path`` is the checkpoint; ``model`` its official name, None for a file of the user's own.
+
+    Source: Radford et al., "Robust speech recognition via large-scale weak supervision", ICML 2023.
+    """
+
+    path: Path
+    model: str | None = None
+
+    @property
+    def identity(self) -> str:
+        """The official name, checked against the official SHA-256 when it is loaded; else the file's own hash."""
+        name = self.model or f"file-{self.path.stem}-{file_digest(self.path)[:8]}"
+        return f"whisper-{name},greedy,fp32,lang:forced"
+
+    def knows(self, language: str) -> bool:
+        """Whether the checkpoint was trained on this language."""
+        if language == "en":
+            return True
+        if self.model is None:
+            multilingual = bool(_whisper(self.path, None, "cpu").is_multilingual)
+        else:
+            multilingual = not self.model.endswith(".en")
+        return multilingual and language in _whisper_languages()
+
+    def hear(self, wave: Waveform, language: str, device: str) -> str:
+        """Transcribe in windows of 30 s."""
+        heard = _whisper(self.path, self.model, device).transcribe(
+            wave.samples,
+            language=language,
+            temperature=0.0,
+            fp16=False,
+            condition_on_previous_text=False,
+            compression_ratio_threshold=None,
+            logprob_threshold=None,
+            no_speech_threshold=None,
+        )
+        return str(heard["text"]).strip()
+
+
+@dataclass(frozen=True)
+class PocketSphinx(Recogniser):
+    """CMU PocketSphinx with the English model inside its package: works offline, errs several times as often.
+
+    Settings are faster than the defaults and no worse on LibriSpeech test-other. The front end is reset before every
+    recording: otherwise its noise estimate carries over and changes what is heard next.
+
+    Source: Huggins-Daines et al., "PocketSphinx: a free, real-time continuous speech recognition system for
+    hand-held devices", ICASSP 2006.
+    """
+
+    @property
+    def identity(self) -> str:
+        """Package version, model and settings."""
+        return f"pocketsphinx-{version('pocketsphinx')}-en-us,ds:2,maxhmmpf:3000,maxwpf:5,cmn:batch"
+
+    def knows(self, language: str) -> bool:
+        """English only."""
+        return language == "en"
+
+    def hear(self, wave: Waveform, language: str, device: str) -> str:
+        """Transcribe one whole utterance."""
+        import numpy as np
+
+        decoder = _pocketsphinx()
+        decoder.reinit_feat()
+        decoder.start_utt()
+        coded = np.clip(np.round(wave.samples * 32_767.0), -32_768, 32_767).astype("<i2")
+        decoder.process_raw(coded.tobytes(), full_utt=True)
+        decoder.end_utt()
+        found = decoder.hyp()
+        return found.hypstr if found is not None else ""
+
+
+def choose(model: str, allow_download: bool = False) -> Recogniser:
+    """Choose the recogniser that this machine can offer.
+
+    $VCEVAL_WHISPER names a checkpoint of one's own and comes first. Then the official checkpoint ``model`` in
+    Whisper's own folder (~/.cache/whisper), downloaded where that is allowed. Else pocketsphinx.
+
+    Raises:
+        UsageError: $VCEVAL_WHISPER is no file, or the download failed or has no such model.
+    """
+    own = os.environ.get("VCEVAL_WHISPER")
+    if own:
+        if not Path(own).is_file():
+            raise UsageError(f"VCEVAL_WHISPER={own}: no such file; name a Whisper checkpoint (.pt) or unset it")
+        return Whisper(Path(own).resolve())
+    model = _PINNED.get(model, model)
+    path = _whisper_folder() / f"{model}.pt"
+    if path.is_file():
+        return Whisper(path, model)
+    if allow_download:
+        _download(model, path)
+        return Whisper(path, model)
+    return PocketSphinx()
+
+
+def transcribe(recogniser: Recogniser, path: Path, language: str, cache: Cache, device: str) -> str:
+    """Transcribe one file, once: the text is kept by the file's bytes, the recogniser and the language.
+
+    Raises:
+        ItemError: the file can't be read.
+    """
+    if not path.is_file():
+        raise ItemError(f"{path}: no such file")
+    key = {"recogniser": recogniser.identity, "language": language}
+    found = cache.get(
+        "transcript", path, key, lambda: {"text": recogniser.hear(audio.load(path, SAMPLE_RATE), language, device)}
+    )
+    return str(found["text"])
+
+
+def _whisper_folder() -> Path:
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "whisper"
+
+
+def _official(model: str) -> tuple[str, str]:
+    """Address and SHA-256 of an official checkpoint."""
+    import whisper
+
+    address = whisper._MODELS.get(model)
+    if address is None:
+        raise UsageError(f"unknown Whisper model {model!r}; known: {', '.join(whisper.available_models())}")
+    return address, address.split("/")[-2]
+
+
+def _download(model: str, path: Path) -> None:
+    """Fetch into a folder of its own, then rename: no other process ever sees half a checkpoint."""
+    import whisper
+
+    address, _ = _official(model)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=path.parent, prefix=".part-") as folder:
+        try:
+            fetched = whisper._download(address, folder, False)
+        except (OSError, RuntimeError) as error:
+            raise UsageError(f"Whisper model {model!r} can't be downloaded ({error}); put it at {path}") from error
+        Path(fetched).replace(path)
+
+
+@functools.lru_cache(maxsize=2)
+def _whisper(path: Path, model: str | None, device: str) -> Any:
+    """Load a checkpoint, once per process for all metrics."""
+    import torch
+    import whisper
+
+    torch.set_num_threads(1)
+    if model is not None and file_digest(path) != _official(model)[1]:
+        raise UsageError(f"{path}: not the official Whisper checkpoint {model!r} (SHA-256 differs); delete it")
+    try:
+        return whisper.load_model(str(path), device=device).float().eval()
+    except Exception as error:  # whatever a damaged checkpoint raises
+        raise UsageError(f"{path}: can't be loaded as a Whisper checkpoint ({error})") from error
+
+
+@functools.cache
+def _whisper_languages() -> frozenset[str]:
+    from whisper.tokenizer import LANGUAGES
+
+    return frozenset(LANGUAGES)
+
+
+@functools.cache
+def _pocketsphinx() -> Any:
+    """Load decoder and model, once per process."""
+    from pocketsphinx import Decoder
+
+    return Decoder(ds=2, maxhmmpf=3000, maxwpf=5, cmn="batch", loglevel="FATAL")
