@@ -79,7 +79,7 @@ class MelCepstralDistortion(Metric):
             raise ItemError(f"{reference.path}: no such file (parallel reference of pair {conversion.pair.id})")
         digest = file_digest(reference.path)
         if file_digest(conversion.path) == digest:
-            raise UnmetNeed("reference", f"{conversion.path} is the reference itself, and a distance to itself is none")
+            raise UnmetNeed("other", f"{conversion.path} is the reference itself, and a distance to itself is none")
 
         def compute() -> Mapping[str, Any]:
             # Cached for the reference only: it serves every system, while a conversion is analysed once.

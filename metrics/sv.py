@@ -108,7 +108,7 @@ class SpeakerVerification(Metric):
             if file_digest(prompt.path) != own:
                 cosines[prompt.id] = float(voice @ embedding)
         if not cosines:
-            raise UnmetNeed("target", f"{conversion.path} is the prompt itself: a trial against itself says nothing")
+            raise UnmetNeed("other", f"{conversion.path} is the prompt itself: a trial against itself says nothing")
         count = float(len(cosines))
         sums = {"sv_cosine": (sum(cosines.values()), count)}
         details: dict[str, Any] = {"cosines": {name: round(value, 6) for name, value in cosines.items()}}

@@ -68,6 +68,9 @@ def counts(report: Report) -> tuple[list[str], list[str]]:
     if stages["input"]:
         lacking.append(f"{plural(stages['input'], 'input recording')} could not be used")
     for need, count in sorted(Counter(row["need"] for row in report.skips).items(), key=lambda item: -item[1]):
+        if need == "other":
+            done.append(f"{plural(count, 'comparison')} of a recording with itself left out")
+            continue
         lacking.append(f"{plural(count, 'value')} could not be made because pairs lack {NEEDS.get(need, need)}")
     if report.missing:
         lacking.append(f"{plural(report.missing, 'utterance')} of the suite’s list missing on disk")

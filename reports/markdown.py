@@ -22,7 +22,7 @@ CELL_COLUMNS = (
 def escape(text: str) -> str:
     """Write any text so that Markdown shows it as it is, within one table cell."""
     text = " ".join(text.split()).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-    return re.sub(r"([\\`*_{}\[\]()#+!|~$^])", r"\\\1", text)
+    return re.sub(r"([\\`*_\[\]|~$])", r"\\\1", text)
 
 
 def table(model: Table) -> str:
@@ -56,7 +56,7 @@ def _entry(entry: Entry | None) -> str:
     value = entry.value or "–"
     parts = [f"**{value}**" if entry.best else value]
     if entry.interval:
-        parts.append(f"\\[{entry.low}, {entry.high}\\]")
+        parts.append(f"[{entry.low}, {entry.high}]")
     if not entry.usual:
         parts.append(f"n={entry.count}")
     return " ".join(parts)

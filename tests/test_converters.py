@@ -17,7 +17,7 @@ from vceval.converters.resynthesis import Resynthesis
 from vceval.converters.source import Source
 from vceval.converters.target import Target
 from vceval.converters.world import World, analyse, voice_of
-from vceval.errors import ItemError, UsageError
+from vceval.errors import ItemError, UnmetNeed, UsageError
 from vceval.records import ConversionPair, Utterance
 
 
@@ -106,7 +106,7 @@ def test_controls(pair: ConversionPair) -> None:
     assert (Source.says, Target.says, Resynthesis.says) == ("source", "natural", "natural")
     bare = replace(pair, source=None, natural=None)
     for control in (Source, Target, Resynthesis):
-        assert isinstance(control().convert([request(bare)])[0], ItemError)
+        assert isinstance(control().convert([request(bare)])[0], UnmetNeed)
 
 
 def test_precomputed_finds_files_by_the_published_naming(pair: ConversionPair, tmp_path: Path) -> None:

@@ -46,7 +46,12 @@ def test_install(tmp_path: Path, editable: bool) -> None:
     venv.create(home, with_pip=False, symlinks=True)
     python = home / "bin" / "python"
     # setuptools comes from the environment of the tests, so nothing is downloaded
-    build = {**os.environ, "PYTHONPATH": sysconfig.get_paths()["purelib"]}
+    tools = tmp_path / "tools"
+    tools.mkdir()
+    site = Path(sysconfig.get_paths()["purelib"])
+    for found in (*site.glob("setuptools*"), *site.glob("pkg_resources"), *site.glob("_distutils_hack")):
+        (tools / found.name).symlink_to(found)
+    build = {**os.environ, "PYTHONPATH": str(tools)}
     where = ["--editable", str(source)] if editable else [str(source)]
     subprocess.run(
         [sys.executable, "-m", "pip", "--python", str(python), "install", "-q", "--no-deps", "--no-index",

@@ -72,7 +72,8 @@ def cluster_bootstrap(
 
     Returns:
         The interval, or None where there are fewer than two clusters or nothing in the denominators: one speaker
-        says nothing about how speakers differ.
+        says nothing about how speakers differ. None too where all clusters are exactly alike (no conversion
+        accepted, say): a bootstrap sees no spread then, and an interval of no width would claim certainty.
 
     Raises:
         ValueError: lengths differ, or a value is not finite.
@@ -87,6 +88,8 @@ def cluster_bootstrap(
         return None
     ratios = np.concatenate([_ratio(draw, sums[0], sums[1]) for draw in _draws(count, resamples, seed)])
     ratios = ratios[np.isfinite(ratios)]
+    if np.ptp(ratios) == 0.0:
+        return None
     low, high = np.quantile(ratios, percentile_levels(count, confidence))
     return Interval(float(low), float(high), confidence, count)
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from vceval.metrics.base import Measure, Metric
 from vceval.records import DIRECTIONS, ConversionPair, Failure, Score, Skip
-from vceval.statistics import cluster_bootstrap
+from vceval.statistics import cluster_bootstrap, holm, paired_difference
 
 __all__ = ["Results", "static_need", "summarise"]
 
@@ -43,7 +43,8 @@ def summarise(results: Results, systems: Sequence[Mapping[str, Any]], metrics: S
     """Make the part of ``summary.json`` that follows from the results.
 
     ``systems`` are the rows of the tables: mappings with at least ``name`` and ``expected`` (pairs it should
-    have converted). The interval of a cell is a percentile bootstrap over target speakers.
+    have converted) and ``control``. Intervals are bootstrapped over target speakers; systems are compared on the
+    pairs that both have a value for, with p-values corrected by Holm over all comparisons on the same measure.
     """
     converted_not = {(f.system, f.pair) for f in results.failures if f.stage != "score"}
     per_system = Counter(system for system, _ in converted_not)
@@ -70,6 +71,7 @@ def summarise(results: Results, systems: Sequence[Mapping[str, Any]], metrics: S
         "datasets": sorted({pair.dataset for pair in results.pairs.values()}),
         "directions": [d for d in DIRECTIONS if any(pair.direction == d for pair in results.pairs.values())],
         "cells": list(_cells(results, [row["name"] for row in rows], measures)),
+        "comparisons": list(_comparisons(results, [row["name"] for row in rows if not row["control"]], measures)),
         "counts": {
             "failures": len(results.failures),
             "failures_by_stage": dict(sorted(Counter(f.stage for f in results.failures).items())),
@@ -141,3 +143,42 @@ def _cell(
         **counts,
         "clusters": len(set(clusters)),
     }
+
+
+def _comparisons(
+    results: Results, systems: Sequence[str], measures: Sequence[tuple[Metric, Measure]]
+) -> Iterable[dict[str, Any]]:
+    scored: dict[tuple[str, str], dict[str, Score]] = defaultdict(dict)
+    for score in results.scores:
+        scored[score.system, score.measure][score.pair] = score
+    for _, measure in measures:
+        found = []
+        for first, second in itertools.combinations(systems, 2):
+            ones, others = scored[first, measure.name], scored[second, measure.name]
+            common = sorted(set(ones) & set(others))
+            if not common:
+                continue
+            difference = paired_difference(
+                [ones[pair].numerator for pair in common],
+                [ones[pair].denominator for pair in common],
+                [others[pair].numerator for pair in common],
+                [others[pair].denominator for pair in common],
+                [results.pairs[pair].target_speaker for pair in common],
+            )
+            interval = difference.interval
+            found.append(
+                {
+                    "measure": measure.name,
+                    "first": first,
+                    "second": second,
+                    "n": len(common),
+                    "difference": difference.value,
+                    "low": interval.low if interval else None,
+                    "high": interval.high if interval else None,
+                    "p_value": difference.p_value,
+                }
+            )
+        tested = [entry for entry in found if entry["p_value"] is not None]
+        for entry, corrected in zip(tested, holm([entry["p_value"] for entry in tested]), strict=True):
+            entry["p_holm"] = float(corrected)
+        yield from ({**entry, "p_holm": entry.get("p_holm")} for entry in found)

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
+from vceval import features
 from vceval.audio import Waveform, resample
 from vceval.converters.base import Converter, ConverterInfo
 from vceval.errors import ItemError
@@ -91,23 +92,20 @@ class World(Converter):
 def analyse(wave: Waveform) -> Analysis:
     """Take speech apart into F0 (DIO and StoneMask), envelope (CheapTrick) and aperiodicity (D4C)."""
     import numpy as np
-    import pyworld
 
-    samples = resample(wave, SAMPLE_RATE).samples.astype(np.float64)
-    coarse, times = pyworld.dio(samples, SAMPLE_RATE, frame_period=FRAME_MS)
-    f0 = pyworld.stonemask(samples, coarse, times, SAMPLE_RATE)
-    envelope = pyworld.cheaptrick(samples, f0, times, SAMPLE_RATE)
-    aperiodicity = pyworld.d4c(samples, f0, times, SAMPLE_RATE)
+    resampled = resample(wave, SAMPLE_RATE)
+    f0, times, envelope = features.world_analysis(resampled, FRAME_MS)
+    samples = resampled.samples.astype(np.float64)
+    aperiodicity = features.pyworld_module().d4c(samples, f0, times, SAMPLE_RATE)
     return Analysis(f0, np.maximum(envelope, 1e-16), aperiodicity, len(samples))
 
 
 def synthesise(analysis: Analysis) -> Waveform:
     """Put speech together again, exactly as long as what was analysed."""
     import numpy as np
-    import pyworld
 
     parts = (np.ascontiguousarray(part) for part in (analysis.f0, analysis.envelope, analysis.aperiodicity))
-    samples = pyworld.synthesize(*parts, SAMPLE_RATE, FRAME_MS)
+    samples = features.pyworld_module().synthesize(*parts, SAMPLE_RATE, FRAME_MS)
     samples = samples[: analysis.samples]
     samples = np.pad(samples, (0, analysis.samples - len(samples)))
     return Waveform(samples.astype(np.float32), SAMPLE_RATE)
