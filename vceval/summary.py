@@ -152,7 +152,7 @@ def _comparisons(
     for score in results.scores:
         scored[score.system, score.measure][score.pair] = score
     for _, measure in measures:
-        found = []
+        found: list[dict[str, Any]] = []
         for first, second in itertools.combinations(systems, 2):
             ones, others = scored[first, measure.name], scored[second, measure.name]
             common = sorted(set(ones) & set(others))
@@ -166,18 +166,17 @@ def _comparisons(
                 [results.pairs[pair].target_speaker for pair in common],
             )
             interval = difference.interval
-            found.append(
-                {
-                    "measure": measure.name,
-                    "first": first,
-                    "second": second,
-                    "n": len(common),
-                    "difference": difference.value,
-                    "low": interval.low if interval else None,
-                    "high": interval.high if interval else None,
-                    "p_value": difference.p_value,
-                }
-            )
+            entry: dict[str, Any] = {
+                "measure": measure.name,
+                "first": first,
+                "second": second,
+                "n": len(common),
+                "difference": difference.value,
+                "low": interval.low if interval else None,
+                "high": interval.high if interval else None,
+                "p_value": difference.p_value,
+            }
+            found.append(entry)
         tested = [entry for entry in found if entry["p_value"] is not None]
         for entry, corrected in zip(tested, holm([entry["p_value"] for entry in tested]), strict=True):
             entry["p_holm"] = float(corrected)

@@ -68,7 +68,9 @@ def convert(
     fault is lost.
     """
     tasks = list(_batches(work))
-    with Pool(workers, _Handler, (run.root, device, seed), lambda task: timeout * len(task.pairs) + 60) as pool:
+    with Pool[ConvertTask](
+        workers, _Handler, (run.root, device, seed), lambda task: timeout * len(task.pairs) + 60
+    ) as pool:
         lost: list[ConvertTask] = []
         for task, result in pool.run(tasks):
             if isinstance(result, Lost) and len(task.pairs) > 1:

@@ -53,9 +53,9 @@ class Pool(Generic[Task]):
     def __init__(
         self,
         count: int,
-        handler: Callable[..., Callable[[Task], Any]],
+        handler: Callable[..., Callable[[Any], Any]],
         arguments: tuple[Any, ...] = (),
-        timeout: Callable[[Task], float | None] = lambda _: None,
+        timeout: Callable[[Any], float | None] = lambda _: None,
     ) -> None:
         self._context = multiprocessing.get_context("spawn")
         self._handler, self._arguments, self._timeout = handler, arguments, timeout

@@ -71,8 +71,7 @@ def calibrate(
     for utterance in natural:
         by_dataset.setdefault(utterance.dataset, []).append(utterance)
     found: dict[str, dict[str, Any]] = {name: {} for name in calibrating}
-    pool: Pool[Any]
-    with Pool(workers, _Handler, (workspace, {}, options)) as pool:
+    with Pool[Any](workers, _Handler, (workspace, {}, options)) as pool:
         analyses = [
             _Analyse(name, tuple(natural[start : start + _ANALYSE_BATCH]))
             for name in calibrating
@@ -102,8 +101,7 @@ def score(
 
     A conversion whose worker died is scored again metric by metric, so that only the metric at fault fails.
     """
-    pool: Pool[Any]
-    with Pool(workers, _Handler, (workspace, calibrations, options), lambda _: _SCORE_TIMEOUT) as pool:
+    with Pool[ScoreTask](workers, _Handler, (workspace, calibrations, options), lambda _: _SCORE_TIMEOUT) as pool:
         lost: list[ScoreTask] = []
         for task, result in pool.run(tasks):
             if isinstance(result, Lost) and len(task.metrics) > 1:
