@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from vceval.cache import file_digest
 from vceval.errors import ItemError, UnmetNeed
-from vceval.metrics.base import Measure, Metric, Statistics, Workspace
-from vceval.metrics.dvectors import Encoder, encoder_name
+from vceval.metrics.base import Measure, Statistics, Workspace
+from vceval.metrics.dvectors import encoder_name
+from vceval.metrics.speaker_metric import SpeakerMetric
 from vceval.metrics.trials import Speech, Trials, calibration, embed_natural, pair_keys, smallest
 from vceval.records import Conversion, Utterance
 from vceval.sampling import rank
@@ -23,7 +24,7 @@ __all__ = ["FakeDetection"]
 
 
 @dataclass(frozen=True)
-class FakeDetection(Metric):
+class FakeDetection(SpeakerMetric):
     """Mean similarity to a few real recordings of the target speaker, as in Resemblyzer's fake-speech demo.
 
     ``fake_score`` is the mean cosine of the converted recording and ``references`` natural recordings of the target
@@ -69,23 +70,6 @@ class FakeDetection(Metric):
         for group in voices.values():
             group.sort(key=lambda item: (rank(self.seed, "trial", item.id), item.id))
         object.__setattr__(self, "_voices", dict(voices))
-        object.__setattr__(self, "_encoder", Encoder(workspace.cache, workspace.device))
-
-    @property
-    def encoder(self) -> Encoder:
-        """The speaker encoder."""
-        self.workspace  # noqa: B018 - complains where open() was not called
-        encoder: Encoder = self._encoder  # type: ignore[attr-defined]
-        return encoder
-
-    def analyse(self, utterance: Utterance) -> None:
-        """Embed one natural utterance into the cache.
-
-        Raises:
-            ItemError: it can't be read or holds no speech.
-        """
-        if utterance.speaker is not None:
-            self.encoder.embed(utterance.path)
 
     def calibrate(self, dataset: str, natural: Sequence[Utterance]) -> Mapping[str, Any]:
         """Find EER and threshold: real recordings scored as conversions are, for their own and for other speakers."""

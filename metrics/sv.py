@@ -8,8 +8,9 @@ from typing import Any, ClassVar
 
 from vceval.cache import file_digest
 from vceval.errors import ItemError, UnmetNeed
-from vceval.metrics.base import Measure, Metric, Statistics, Workspace
-from vceval.metrics.dvectors import Encoder, encoder_name
+from vceval.metrics.base import Measure, Statistics
+from vceval.metrics.dvectors import encoder_name
+from vceval.metrics.speaker_metric import SpeakerMetric
 from vceval.metrics.trials import Trials, calibration, draw_pairs, embed_natural
 from vceval.records import Conversion, Utterance
 
@@ -17,7 +18,7 @@ __all__ = ["SpeakerVerification"]
 
 
 @dataclass(frozen=True)
-class SpeakerVerification(Metric):
+class SpeakerVerification(SpeakerMetric):
     """Acceptance by a speaker verifier, and cosine similarity, of converted speech and the target's prompts.
 
     Every prompt is one trial against the converted recording. ``sv_accept`` is the share of trials with a cosine
@@ -50,27 +51,6 @@ class SpeakerVerification(Metric):
             f"SV|enc:{encoder_name()}|sr:16000|level:-30dB|vad:webrtc3|enrol:each-prompt"
             f"|thr:eer-interpolated|trials:{self.trials}|seed:{self.seed}|v:{self.version}"
         )
-
-    def open(self, workspace: Workspace) -> None:
-        """Take the workspace; the encoder's weights are read when the first recording needs them."""
-        super().open(workspace)
-        object.__setattr__(self, "_encoder", Encoder(workspace.cache, workspace.device))
-
-    @property
-    def encoder(self) -> Encoder:
-        """The speaker encoder."""
-        self.workspace  # noqa: B018 - complains where open() was not called
-        encoder: Encoder = self._encoder  # type: ignore[attr-defined]
-        return encoder
-
-    def analyse(self, utterance: Utterance) -> None:
-        """Embed one natural utterance into the cache.
-
-        Raises:
-            ItemError: it can't be read or holds no speech.
-        """
-        if utterance.speaker is not None:
-            self.encoder.embed(utterance.path)
 
     def calibrate(self, dataset: str, natural: Sequence[Utterance]) -> Mapping[str, Any]:
         """Find EER and threshold on trials of natural speech of one dataset."""

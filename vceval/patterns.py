@@ -8,6 +8,7 @@ boundary on. Field ``direction`` matches F2F, F2M, M2F, M2M only, ``ext`` audio 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from functools import cached_property
 
 from vceval.errors import UsageError
@@ -23,6 +24,8 @@ NAMED_PATTERNS = {
 }
 
 _SPECIAL = {"direction": "[FM]2[FM]", "ext": "(?i:wav|flac|ogg|mp3)", "letter": "[A-Za-z]", "number": "[0-9]+"}
+#: What a field without a rule of its own matches.
+_PIECE = "[^/]+?"
 _TOKEN = re.compile(r"\{(?P<field>\w+)\}|(?P<open>\[)|(?P<close>\])|(?P<star>\*)|(?P<text>[^{}\[\]*]+)|(?P<bad>.)")
 
 
@@ -52,14 +55,20 @@ class Pattern:
     @cached_property
     def _regex(self) -> re.Pattern[str]:
         seen: set[str] = set()
+
+        def part(field: str) -> str:
+            if field in seen:
+                return f"(?P={field})"
+            seen.add(field)
+            return f"(?P<{field}>{_SPECIAL.get(field, _PIECE)})"
+
+        return self._expression(part)
+
+    def _expression(self, part: Callable[[str], str]) -> re.Pattern[str]:
         parts = [r"(?:^|.*?/)"]
         for token in self._tokens:
-            field = token["field"]
-            if field in seen:
-                parts.append(f"(?P={field})")
-            elif field:
-                seen.add(field)
-                parts.append(f"(?P<{field}>{_SPECIAL.get(field, '[^/]+?')})")
+            if token["field"]:
+                parts.append(part(token["field"]))
             elif token["open"]:
                 parts.append("(?:")
             elif token["close"]:
@@ -78,16 +87,6 @@ class Pattern:
 
         Fields without a value match anything, so ``{letter}_{system}...`` finds a file whatever its letter.
         """
-        parts = [r"(?:^|.*?/)"]
-        for token in self._tokens:
-            field = token["field"]
-            if field:
-                known = values.get(field)
-                parts.append(re.escape(known) if known else _SPECIAL.get(field, "[^/]+?"))
-            elif token["open"]:
-                parts.append("(?:")
-            elif token["close"]:
-                parts.append(")?")
-            else:
-                parts.append("[^/]*" if token["star"] else re.escape(token["text"]))
-        return re.compile("".join(parts) + "$")
+        return self._expression(
+            lambda field: re.escape(values[field]) if values.get(field) else _SPECIAL.get(field, _PIECE)
+        )
