@@ -133,3 +133,13 @@ def test_a_folder_that_fits_no_pattern_is_refused(make_sound: Callable[..., Path
         read_folder(tmp_path, "{source}.wav")
     with pytest.raises(UsageError, match="no such folder"):
         read_folder(tmp_path / "none", "mae-vc")
+
+
+def test_recordings_decide_how_a_name_is_divided(make_sound: Callable[..., Path], tmp_path: Path) -> None:
+    for name in ("p1_001", "p2_002", "A_VQVC_plus_p1_001TOp2_002", "B_Ours_p1_001TOp2_002"):
+        make_sound(f"out/{name}.wav")
+    found = read_folder(tmp_path / "out", "{system}_{source}TO{target}.wav")
+    assert sorted(found.systems) == ["A_VQVC_plus", "B_Ours"]
+    [pair] = found.pairs.values()
+    assert pair.source is not None
+    assert (pair.source.id, pair.prompts[0].id) == ("p1_001", "p2_002")

@@ -72,3 +72,14 @@ def test_candidates_find_what_match_reads(system: str, source: str) -> None:
 def test_what_is_no_pattern_is_refused(text: str) -> None:
     with pytest.raises(UsageError, match="pattern"):
         Pattern(text)
+
+
+def test_every_end_of_the_systems_name_is_a_reading() -> None:
+    readings = Pattern("{system}_{source}TO{target}.wav").readings("x/A_Ours_p1_1TOp2_2.wav")
+    assert [(r["system"], r["source"]) for r in readings] == [
+        ("A", "Ours_p1_1"),
+        ("A_Ours", "p1_1"),
+        ("A_Ours_p1", "1"),
+    ]
+    assert {r["target"] for r in readings} == {"p2_2"}
+    assert Pattern("{system}_{source}TO{target}.wav").readings("x/p1_1.wav") == []

@@ -65,6 +65,7 @@ def _add_run(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     )
     run.add_argument("--suite", default="demo", help="name of a suite, or a YAML file (default: demo)")
     run.add_argument("--data", type=Path, metavar="DIR", help="folder of the suite's corpus (the demo brings its own)")
+    run.add_argument("--corpus", metavar="NAME", help="read --data by another reader, such as csv; needs --draw-pairs")
     run.add_argument(
         "--converters", action="append", metavar="NAME[,NAME]", help="registered converters instead of the suite's"
     )

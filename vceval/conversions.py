@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -102,21 +102,21 @@ def read_folder(folder: Path, pattern: str, natural: Sequence[Utterance] = ()) -
     files = sorted(p for p in folder.rglob("*") if p.suffix.lower() in AUDIO_SUFFIXES and p.is_file())
     rows = []
     for file in files:
-        fields = compiled.match(file.relative_to(folder).as_posix())
-        if fields is None or file.stem.lower() in SOURCE_STEMS + TARGET_STEMS:
+        if file.stem.lower() in SOURCE_STEMS + TARGET_STEMS:
             continue
+        readings = [
+            (fields, _recordings(file, fields, known))
+            for fields in compiled.readings(file.relative_to(folder).as_posix())
+        ]
+        if not readings:
+            continue
+        # Where a name can be divided in several ways, the recordings that are there decide.
+        fields, recordings = max(readings, key=lambda reading: len(reading[1]))
         values = {name: fields.get(name, "") for name in COLUMNS}
-        paths = {"converted": file}
-        for side, stems in (("source", SOURCE_STEMS), ("target", TARGET_STEMS)):
-            utterance = fields.get(side, "")
-            recording = _beside(file, [utterance, *stems])
-            if recording is None and utterance in known:
-                recording = known[utterance].path
-            if recording is not None:
-                paths[side] = recording
-            if utterance in known:
-                values[f"{side}_speaker"] = known[utterance].speaker or ""
-                values[f"{side}_gender"] = known[utterance].gender or ""
+        paths = {"converted": file, **recordings}
+        for side in ("source", "target"):
+            if (utterance := known.get(fields.get(side, ""))) is not None:
+                values[f"{side}_speaker"], values[f"{side}_gender"] = utterance.speaker or "", utterance.gender or ""
         if (source := known.get(fields.get("source", ""))) is not None:
             values["transcript"], values["language"] = source.transcript or "", source.language or ""
             values["dataset"] = values["dataset"] or source.dataset
@@ -124,6 +124,19 @@ def read_folder(folder: Path, pattern: str, natural: Sequence[Utterance] = ()) -
     if not rows:
         raise UsageError(f"{folder}: none of {len(files)} audio files fits the pattern {compiled.text!r}")
     return _gather(rows)
+
+
+def _recordings(file: Path, fields: Mapping[str, str], known: Mapping[str, Utterance]) -> dict[str, Path]:
+    """Find the recordings of source and target that a reading of a file name speaks of."""
+    found = {}
+    for side, stems in (("source", SOURCE_STEMS), ("target", TARGET_STEMS)):
+        name = fields.get(side, "")
+        recording = _beside(file, [name, *stems])
+        if recording is None and name in known:
+            recording = known[name].path
+        if recording is not None:
+            found[side] = recording
+    return found
 
 
 def _beside(file: Path, stems: Iterable[str]) -> Path | None:

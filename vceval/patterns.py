@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from functools import cached_property
+from functools import cache
 
 from vceval.errors import UsageError
 
@@ -52,14 +52,16 @@ class Pattern:
         """Names of all fields."""
         return frozenset(token["field"] for token in self._tokens if token["field"])
 
-    @cached_property
-    def _regex(self) -> re.Pattern[str]:
+    @cache  # noqa: B019 - patterns are few and live as long as the program
+    def _regex(self, system_length: int | None = None) -> re.Pattern[str]:
         seen: set[str] = set()
 
         def part(field: str) -> str:
             if field in seen:
                 return f"(?P={field})"
             seen.add(field)
+            if field == "system" and system_length is not None:
+                return f"(?P<system>[^/]{{{system_length}}})"
             return f"(?P<{field}>{_SPECIAL.get(field, _PIECE)})"
 
         return self._expression(part)
@@ -79,8 +81,17 @@ class Pattern:
 
     def match(self, path: str) -> dict[str, str] | None:
         """Read the fields out of a path with forward slashes; None where it does not fit."""
-        found = self._regex.match(path)
-        return None if found is None else {name: value for name, value in found.groupdict().items() if value}
+        return _fields(self._regex().match(path))
+
+    def readings(self, path: str) -> list[dict[str, str]]:
+        """Read a path in every way in which its system's name may end, the shortest first.
+
+        ``A_Ours_p1TOp2.wav`` may be system ``A`` and source ``Ours_p1``, or system ``A_Ours`` and source ``p1``: only
+        whoever knows the recordings can tell.
+        """
+        longest = max(len(piece) for piece in path.split("/"))
+        found = (_fields(self._regex(length).match(path)) for length in range(1, longest + 1))
+        return [fields for fields in found if fields is not None]
 
     def candidates(self, values: dict[str, str]) -> re.Pattern[str]:
         """Make the expression that paths must match when some fields are known.
@@ -90,3 +101,7 @@ class Pattern:
         return self._expression(
             lambda field: re.escape(values[field]) if values.get(field) else _SPECIAL.get(field, _PIECE)
         )
+
+
+def _fields(found: re.Match[str] | None) -> dict[str, str] | None:
+    return None if found is None else {name: value for name, value in found.groupdict().items() if value}

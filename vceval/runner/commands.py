@@ -32,12 +32,14 @@ SCORE_METRICS = ("mcd", "sv", "wer", "cer", "fake")
 def run(options: argparse.Namespace) -> int:
     """Carry out ``vceval run``; returns the exit code."""
     protocol = suite.load(options.suite)
+    if options.corpus is not None:  # what the suite says of its own corpus does not hold for another one
+        protocol = dataclasses.replace(protocol, language=None)
     systems = _systems(options, protocol.systems)
     metrics = _metrics(options, protocol.metrics)
     settings = _settings(options)
     drawn = grid.build(
         protocol,
-        _corpus(protocol, options.data),
+        _corpus(protocol, options),
         allow_missing=options.allow_missing,
         draw_pairs=options.draw_pairs,
         seed=options.seed,
@@ -61,7 +63,7 @@ def run(options: argparse.Namespace) -> int:
         partial=partial,
         custom=drawn.custom,
         pairs_sha256=drawn.pairs_sha256,
-        published=suite.published_rows(protocol),
+        published=[] if drawn.custom else suite.published_rows(protocol),
     )
     return _carry_out(plan, options, settings)
 
@@ -119,17 +121,23 @@ def _short(failure: dict[str, str]) -> str:
     return f"{failure['system']}, pair {failure['pair']}, {what}: {failure['reason']}"
 
 
-def _corpus(protocol: suite.Suite, data: Path | None) -> Corpus:
-    kind = registry.load("corpus", protocol.corpus)
-    if data is None and protocol.corpus != "demo":
+def _corpus(protocol: suite.Suite, options: argparse.Namespace) -> Corpus:
+    name, settings = protocol.corpus, protocol.corpus_options
+    if options.corpus is not None:
+        if options.draw_pairs is None:
+            raise UsageError(
+                f"--corpus {options.corpus}: the pairs of {protocol.label} are those of {name}; "
+                "say with --draw-pairs N how many to draw over another corpus"
+            )
+        name, settings = options.corpus, {}
+    kind = registry.load("corpus", name)
+    if options.data is None and name != "demo":
         raise UsageError(
-            f"suite {protocol.label} needs its corpus on disk: give the folder of {kind.info.title} with --data "
-            f"(where to get it: {kind.info.url})"
+            f"{kind.info.title} must be on disk: say with --data where (to be had from: {kind.info.url or 'its owner'})"
         )
-    arguments = () if data is None else (data,)
-    corpus = kind(*arguments, **protocol.corpus_options)
+    corpus = kind(*([] if options.data is None else [options.data]), **settings)
     if not isinstance(corpus, Corpus):
-        raise UsageError(f"corpus {protocol.corpus!r} ({registry.origin('corpus', protocol.corpus)}) is no Corpus")
+        raise UsageError(f"corpus {name!r} ({registry.origin('corpus', name)}) is no Corpus")
     return corpus
 
 
