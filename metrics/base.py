@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, is_dataclass
+from importlib.metadata import PackageNotFoundError, version
 from typing import Any, ClassVar, Literal
 
 from vceval.cache import Cache
@@ -77,10 +78,29 @@ class Metric(ABC):
     measures: ClassVar[tuple[Measure, ...]]
     #: What to cite: "Author, Title, Venue Year".
     source: ClassVar[str]
+    #: Other definitions of the same quantity, called ``NAME:RECIPE``: recipe to the ``module:class`` that is it.
+    recipes: ClassVar[Mapping[str, str]] = {}
+    #: What the short signature leaves out because it never varies within this metric: key to value.
+    facts: ClassVar[Mapping[str, str]] = {}
+    #: Distributions whose version can change the value.
+    packages: ClassVar[tuple[str, ...]] = ()
 
     @abstractmethod
     def signature(self) -> str:
         """Name every choice that changes the value, ``MCD|order:24|...|v:1.0``; needs no open workspace."""
+
+    def long_signature(self) -> str:
+        """The short signature, then all parameters, unvarying facts and versions of the packages that matter."""
+        parts = [self.signature()]
+        if is_dataclass(self):
+            parts += [f"{item.name}:{getattr(self, item.name)}" for item in fields(self)]
+        parts += [f"{key}:{value}" for key, value in self.facts.items()]
+        for package in (*self.packages, "vceval"):
+            try:
+                parts.append(f"{package}:{version(package)}")
+            except PackageNotFoundError:
+                parts.append(f"{package}:none")
+        return "|".join(parts)
 
     def open(self, workspace: Workspace) -> None:
         """Take the workspace and load what is needed; called once per process, before any other method below.

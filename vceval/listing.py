@@ -41,12 +41,17 @@ def _converters() -> list[Sequence[str]]:
 
 def _metrics() -> list[Sequence[str]]:
     rows: list[Sequence[str]] = []
-    for name in registry.names("metric"):
+    names = registry.names("metric")
+    while names:
+        name = names.pop(0)
         try:
             metric = registry.load("metric", name)()
             rows.append((name, metric.title, metric.signature()))
         except UsageError as error:
             rows.append((name, "-", f"can't be used: {error}"))
+        else:
+            if ":" not in name:
+                names[:0] = [f"{name}:{recipe}" for recipe in metric.recipes]
     return rows
 
 

@@ -7,6 +7,8 @@ vceval's own metrics, converters and corpora come in through the same entry poin
 from __future__ import annotations
 
 import difflib
+import pkgutil
+from collections.abc import Mapping
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any
@@ -39,18 +41,28 @@ def names(kind: str) -> list[str]:
 
 def origin(kind: str, name: str) -> str:
     """Say where a plug-in comes from, as ``module:object``."""
-    return _entry(kind, name).value
+    return _entry(kind, name.partition(":")[0]).value
 
 
 def load(kind: str, name: str) -> Any:
     """Import one plug-in and return its class.
 
+    ``NAME:RECIPE`` is a recipe of the plug-in ``NAME``: one of the classes that its attribute ``recipes`` maps
+    names to, as ``module:object``.
+
     Raises:
         UsageError: no such name (with the nearest known ones), or its module can't be imported.
     """
-    point = _entry(kind, name)
+    base, colon, recipe = name.partition(":")
+    point = _entry(kind, base)
     try:
-        return point.load()
+        found = point.load()
+        if not colon:
+            return found
+        recipes: Mapping[str, str] = getattr(found, "recipes", {})
+        if recipe not in recipes:
+            raise unknown_name(f"recipe of {kind} {base}:", recipe, sorted(recipes))
+        return pkgutil.resolve_name(recipes[recipe])
     except ImportError as error:
         raise UsageError(
             f"{kind} {name!r} ({point.value}) can't be imported: {error}; install what it needs or leave it out"

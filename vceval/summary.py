@@ -62,6 +62,7 @@ def summarise(results: Results, systems: Sequence[Mapping[str, Any]], metrics: S
                 "metric": metric.name,
                 "title": metric.title,
                 "signature": metric.signature(),
+                "long_signature": metric.long_signature(),
                 "source": metric.source,
                 "needs": sorted(metric.needs),
             }
