@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields, is_dataclass
+from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any, ClassVar, Literal
 
@@ -92,8 +92,7 @@ class Metric(ABC):
     def long_signature(self) -> str:
         """The short signature, then all parameters, unvarying facts and versions of the packages that matter."""
         parts = [self.signature()]
-        if is_dataclass(self):
-            parts += [f"{item.name}:{getattr(self, item.name)}" for item in fields(self)]
+        parts += [f"{name}:{getattr(self, name)}" for name in getattr(self, "__dataclass_fields__", {})]
         parts += [f"{key}:{value}" for key, value in self.facts.items()]
         for package in (*self.packages, "vceval"):
             try:
