@@ -48,6 +48,15 @@ def _parser() -> argparse.ArgumentParser:
     report = commands.add_parser("report", help="make the report of a finished run again")
     report.add_argument("run", type=Path, metavar="RUN", help="folder of the run")
     report.set_defaults(command=_report)
+    compare = commands.add_parser(
+        "compare",
+        help="put the values of several runs side by side, where that is allowed",
+        description="Compare runs with the first one, on the pairs that they share. Metrics whose signatures or "
+        "calibrations differ are refused, and what differs is said.",
+        epilog="exit codes: 0 all common metrics compared, 1 some refused, 2 wrong use or nothing to compare",
+    )
+    compare.add_argument("runs", type=Path, nargs="+", metavar="RUN", help="folders of finished runs")
+    compare.set_defaults(command=_compare)
     listing = commands.add_parser("list", help="list what is known: suites, converters, metrics or corpora")
     listing.add_argument("what", choices=("suites", "converters", "metrics", "corpora"))
     listing.set_defaults(command=_list)
@@ -131,6 +140,17 @@ def _report(options: argparse.Namespace) -> int:
 
     print(build(RunDirectory(options.run)))
     return 0
+
+
+def _compare(options: argparse.Namespace) -> int:
+    from vceval.compare import compare, to_markdown
+
+    comparison = compare(options.runs)
+    print(to_markdown(comparison))
+    if not comparison.signatures:
+        print("vceval: nothing may be compared: every common metric differs", file=sys.stderr)
+        return 2
+    return 1 if comparison.refused else 0
 
 
 def _list(options: argparse.Namespace) -> int:

@@ -196,7 +196,7 @@ def holm(p_values: Sequence[float]) -> list[float]:
 
 
 def _cluster_sums(columns: Sequence[ArrayLike], labels: Sequence[Hashable | None]) -> tuple[NDArray[np.float64], int]:
-    """Sum each column per cluster: shape (columns, clusters), in the order in which clusters first appear."""
+    """Sum each column per cluster: shape (columns, clusters), by label, so that the order of items changes nothing."""
     import numpy as np
 
     values = [np.asarray(column, dtype=np.float64).ravel() for column in columns]
@@ -209,8 +209,9 @@ def _cluster_sums(columns: Sequence[ArrayLike], labels: Sequence[Hashable | None
         codes = np.arange(len(labels))
         count = len(labels)
     else:
-        known: dict[Hashable | None, int] = {}
-        codes = np.array([known.setdefault(label, len(known)) for label in labels], dtype=np.intp)
+        known = sorted(set(labels), key=lambda label: (label is not None, str(label)))
+        number = {label: index for index, label in enumerate(known)}
+        codes = np.array([number[label] for label in labels], dtype=np.intp)
         count = len(known)
     return np.array([np.bincount(codes, column, minlength=count) for column in values]), count
 

@@ -1,0 +1,231 @@
+"""``vceval compare``: the values of several runs side by side, where they may stand side by side.
+
+Two values may be compared where the signatures of their metric agree, where the metric was calibrated on the same
+trials, and on the pairs that both runs have. Everything else is refused, with what differs.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from vceval.errors import UsageError
+from vceval.rundir import RunDirectory
+from vceval.statistics import Difference, Interval, cluster_bootstrap, paired_difference
+
+if TYPE_CHECKING:
+    import pandas
+
+__all__ = ["Comparison", "Line", "compare", "to_markdown"]
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One system on one measure: its value in every run on the common pairs, and how each run differs from the first.
+
+    A run that does not have the system has None in ``values`` and ``differences``.
+    """
+
+    measure: str
+    system: str
+    pairs: int
+    values: list[tuple[float, Interval | None] | None]
+    differences: list[Difference | None]
+
+
+@dataclass(slots=True)
+class Comparison:
+    """What could be compared, and what was refused: metric to the reasons."""
+
+    runs: list[str]
+    measures: dict[str, Mapping[str, Any]] = field(default_factory=dict)
+    signatures: dict[str, str] = field(default_factory=dict)
+    lines: list[Line] = field(default_factory=list)
+    refused: dict[str, list[str]] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class _Run:
+    name: str
+    summary: Mapping[str, Any]
+    scores: pandas.DataFrame
+    pairs: dict[str, tuple[str, ...]]
+    speakers: dict[str, str | None]
+
+    @property
+    def metrics(self) -> dict[str, str]:
+        return {entry["metric"]: entry["signature"] for entry in self.summary["metrics"]}
+
+
+def compare(folders: Sequence[Path]) -> Comparison:
+    """Compare finished runs with the first one.
+
+    Raises:
+        UsageError: fewer than two runs, one is not finished, no metric is common to two of them, or no pair.
+    """
+    if len(folders) < 2:
+        raise UsageError("at least two runs are needed to compare")
+    runs = [_open(folder) for folder in folders]
+    first = runs[0]
+    comparison = Comparison([run.name for run in runs])
+    shared = [name for name in first.metrics if all(name in run.metrics for run in runs[1:])]
+    if not shared:
+        raise UsageError(
+            "the runs have no metric in common: "
+            + "; ".join(f"{run.name} has {', '.join(run.metrics) or 'none'}" for run in runs)
+        )
+    common = set.intersection(*(set(run.pairs.values()) for run in runs))
+    if not common:
+        raise UsageError("the runs have no conversion pair in common: were they made from the same suite?")
+    for metric in shared:
+        reasons = list(_reasons(metric, runs))
+        if reasons:
+            comparison.refused[metric] = reasons
+            continue
+        comparison.signatures[metric] = first.metrics[metric]
+        for measure in first.summary["measures"]:
+            if measure["metric"] == metric and measure.get("reduction", "ratio") == "ratio":
+                comparison.measures[measure["name"]] = measure
+                comparison.lines += _lines(measure["name"], runs, common)
+    return comparison
+
+
+def _open(folder: Path) -> _Run:
+    directory = RunDirectory(folder)
+    summary = directory.read_json("summary.json")
+    pairs: dict[str, tuple[str, ...]] = {}
+    speakers: dict[str, str | None] = {}
+    takes: Counter[tuple[str, ...]] = Counter()
+    for row in directory.read_pairs():
+        # Two runs mean the same pair when recordings and text agree; its id and where the files lie may differ.
+        recordings = tuple(row[name] for name in ("source", "prompts", "reference"))
+        identity = (row["dataset"], *(recordings if any(recordings) else (row["pair"],)), row["transcript"])
+        takes[identity] += 1
+        pairs[row["pair"]] = (*identity, str(takes[identity]))
+        speakers[row["pair"]] = row["target_speaker"] or None
+    return _Run(str(folder), summary, directory.read_scores(), pairs, speakers)
+
+
+def _reasons(metric: str, runs: Sequence[_Run]) -> Iterator[str]:
+    """Say why a metric's values of some runs may not stand beside those of the first."""
+    first = runs[0]
+    for run in runs[1:]:
+        ours, theirs = first.metrics[metric].split("|"), run.metrics[metric].split("|")
+        if ours != theirs:
+            only = [
+                " ".join(part for part in one if part not in other) for one, other in ((ours, theirs), (theirs, ours))
+            ]
+            yield f"signatures differ: {only[0] or '-'} in {first.name}, {only[1] or '-'} in {run.name}"
+        learnt = [one.summary.get("calibration", {}).get(metric, {}) for one in (first, run)]
+        for dataset in sorted(set(learnt[0]) & set(learnt[1])):
+            hashes = [one[dataset].get("trials_sha256") for one in learnt]
+            thresholds = [one[dataset].get("threshold") for one in learnt]
+            if hashes[0] != hashes[1] or thresholds[0] != thresholds[1]:
+                yield (
+                    f"calibrated differently on {dataset}: threshold {thresholds[0]} in {first.name}, "
+                    f"{thresholds[1]} in {run.name}"
+                )
+
+
+def _lines(measure: str, runs: Sequence[_Run], common: set[tuple[str, ...]]) -> Iterator[Line]:
+    tables = [_sums(run, measure, common) for run in runs]
+    systems = list(dict.fromkeys(system for table in tables for system in table))
+    for system in systems:
+        have = [table[system] for table in tables if system in table]
+        keys = sorted(set.intersection(*(set(one) for one in have)))
+        if len(have) < 2 or not keys:
+            continue
+        clusters = [have[0][key][2] for key in keys]
+        values: list[tuple[float, Interval | None] | None] = []
+        differences: list[Difference | None] = []
+        base = tables[0].get(system)
+        for table in tables:
+            mine = table.get(system)
+            if mine is None:
+                values.append(None)
+                differences.append(None)
+                continue
+            numerators, denominators = [mine[key][0] for key in keys], [mine[key][1] for key in keys]
+            value = sum(numerators) / sum(denominators)
+            values.append((value, cluster_bootstrap(numerators, denominators, clusters)))
+            if base is None or mine is base:
+                differences.append(None)
+            else:
+                differences.append(
+                    paired_difference(
+                        numerators,
+                        denominators,
+                        [base[key][0] for key in keys],
+                        [base[key][1] for key in keys],
+                        clusters,
+                    )
+                )
+        yield Line(measure, system, len(keys), values, differences)
+
+
+def _sums(
+    run: _Run, measure: str, common: set[tuple[str, ...]]
+) -> dict[str, dict[tuple[str, ...], tuple[float, float, str | None]]]:
+    """Per system and pair: numerator, denominator, target speaker."""
+    found: dict[str, dict[tuple[str, ...], tuple[float, float, str | None]]] = {}
+    chosen = run.scores[run.scores["measure"] == measure]
+    columns = (chosen[name] for name in ("system", "pair", "numerator", "denominator"))
+    for system, pair, numerator, denominator in zip(*columns, strict=True):
+        key = run.pairs[pair]
+        if key in common:
+            found.setdefault(system, {})[key] = (float(numerator), float(denominator), run.speakers[pair])
+    return found
+
+
+def to_markdown(comparison: Comparison) -> str:
+    """Write a comparison as Markdown: a table per measure, then what was refused."""
+    parts = [f"Runs: {', '.join(f'({n}) {name}' for n, name in enumerate(comparison.runs, 1))}"]
+    for name, measure in comparison.measures.items():
+        lines = [line for line in comparison.lines if line.measure == name]
+        if not lines:
+            continue
+        unit = f" ({measure['unit']})" if measure["unit"] else ""
+        arrow = {"lower": "↓", "higher": "↑"}.get(measure["better"], "")
+        heads = [f"({n})" for n in range(1, len(comparison.runs) + 1)]
+        heads += [f"({n}) − (1)" for n in range(2, len(comparison.runs) + 1)]
+        table = [
+            f"**{measure['label']}{unit} {arrow}** `{comparison.signatures[measure['metric']]}`",
+            "",
+            f"| System | pairs | {' | '.join(heads)} |",
+            f"| :-- | --: |{' --: |' * len(heads)}",
+        ]
+        for line in lines:
+            cells = [_value(value, measure) for value in line.values]
+            cells += [_difference(difference, measure) for difference in line.differences[1:]]
+            table.append(f"| {line.system} | {line.pairs} | {' | '.join(cells)} |")
+        parts.append("\n".join(table))
+    for metric, reasons in comparison.refused.items():
+        parts.append(f"Not compared: {metric}\n" + "\n".join(f"- {reason}" for reason in reasons))
+    return "\n\n".join(parts)
+
+
+def _number(value: float, measure: Mapping[str, Any], sign: str = "") -> str:
+    text = f"{value * measure['scale']:{sign}.{measure['decimals']}f}"
+    return text.replace("-", "−")
+
+
+def _value(value: tuple[float, Interval | None] | None, measure: Mapping[str, Any]) -> str:
+    if value is None:
+        return "–"
+    figure, interval = value
+    if interval is None:
+        return _number(figure, measure)
+    return f"{_number(figure, measure)} [{_number(interval.low, measure)}, {_number(interval.high, measure)}]"
+
+
+def _difference(difference: Difference | None, measure: Mapping[str, Any]) -> str:
+    if difference is None:
+        return "–"
+    text = _number(difference.value, measure, "+")
+    if difference.interval is not None:
+        low, high = (_number(end, measure, "+") for end in difference.interval[:2])
+        text += f" [{low}, {high}]"
+    return text if difference.p_value is None else f"{text} p={difference.p_value:.2g}"
