@@ -162,3 +162,56 @@ def test_holm_rejects_what_the_closed_test_rejects(values):
             if index in subset
         )
         assert corrected[index] == pytest.approx(closed)
+
+
+def _grid(rng, sources, targets, utterances, spread):
+    source = np.repeat(np.arange(sources), targets * utterances)
+    target = np.tile(np.repeat(np.arange(targets), utterances), sources)
+    values = rng.normal(0, spread, sources)[source] + rng.normal(0, spread, targets)[target]
+    return values + rng.normal(0, 0.04, len(source)), source, target
+
+
+def test_crossed_intervals_cover_a_grid_and_those_of_targets_alone_do_not():
+    rng = np.random.default_rng(3)
+    covered = {"crossed": 0, "targets": 0}
+    for _ in range(200):
+        values, source, target = _grid(rng, 10, 10, 3, 0.05)
+        ones = np.ones_like(values)
+        for name, crossed in (("crossed", list(source)), ("targets", None)):
+            found = cluster_bootstrap(values, ones, list(target), crossed=crossed, resamples=500)
+            covered[name] += found.low < 0 < found.high
+    assert 0.90 <= covered["crossed"] / 200 <= 0.98
+    assert covered["targets"] / 200 < 0.90
+
+
+def test_sources_that_do_not_cross_are_not_resampled():
+    rng = np.random.default_rng(4)
+    values, ones, target = rng.normal(size=30), np.ones(30), [n // 3 for n in range(30)]
+    alone = cluster_bootstrap(values, ones, target)
+    assert cluster_bootstrap(values, ones, target, crossed=[f"s{t}" for t in target]) == alone
+    assert cluster_bootstrap(values, ones, target, crossed=[None, *range(29)]) == alone
+
+
+def test_the_order_of_items_changes_nothing():
+    rng = np.random.default_rng(5)
+    values, source, target = _grid(rng, 5, 6, 2, 0.1)
+    order = rng.permutation(len(values))
+    ones = np.ones_like(values)
+    for crossed in (None, list(source)):
+        shuffled = None if crossed is None else [crossed[i] for i in order]
+        one = cluster_bootstrap(values, ones, list(target), crossed=crossed)
+        two = cluster_bootstrap(values[order], ones, [target[i] for i in order], crossed=shuffled)
+        assert one.low == pytest.approx(two.low, abs=1e-12)
+        assert one.high == pytest.approx(two.high, abs=1e-12)
+
+
+def test_crossed_differences():
+    rng = np.random.default_rng(6)
+    values, source, target = _grid(rng, 8, 8, 2, 0.1)
+    ones = np.ones_like(values)
+    found = paired_difference(values + 0.05, ones, values, ones, list(target), crossed=list(source))
+    assert found.value == pytest.approx(0.05)
+    noisy = values + 0.05 + rng.normal(0, 0.02, len(values))
+    found = paired_difference(noisy, ones, values, ones, list(target), crossed=list(source))
+    assert found.p_value < 0.001
+    assert found.interval.low < 0.05 < found.interval.high
