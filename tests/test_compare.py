@@ -32,12 +32,12 @@ def make_run(folder: Path, values: dict[str, list[float]], pairs: int = 8, offse
         for system, row in values.items()
         for name, value in zip(table, row, strict=True)
     ]
-    run.write_scores(scores, table)
     summary = {
         "metrics": [{"metric": "mcd", "signature": changes.get("signature", "MCD|order:24|v:1.0")}],
         "measures": [MEASURE],
         "calibration": changes.get("calibration", {}),
     }
+    run.write_scores(scores, table, {"mcd": summary["metrics"][0]["signature"]})
     run.write_json("summary.json", summary)
     return folder
 
@@ -118,6 +118,8 @@ def test_pairs_without_recordings_are_told_apart(tmp_path: Path) -> None:
         run = RunDirectory(make_run(tmp_path / name, {"A": [float(n) for n in range(8)]}))
         pairs = {f"row{n}": ConversionPair(f"row{n}", "unnamed") for n in range(8)}
         run.write_pairs(pairs.values())
-        run.write_scores([Score("A", pair, "mcd", "mcd", 1.0, float(n), 1.0) for n, pair in enumerate(pairs)], pairs)
+        run.write_scores(
+            [Score("A", pair, "mcd", "mcd", 1.0, float(n), 1.0) for n, pair in enumerate(pairs)], pairs, {"mcd": ""}
+        )
     [line] = compare([tmp_path / "one", tmp_path / "two"]).lines
     assert line.pairs == 8

@@ -161,7 +161,9 @@ class FakeRun:
         })  # fmt: skip
         run.write_json("calibration.json", calibration)
         run.write_pairs(self.pairs)
-        run.write_scores(self.scores, {pair.id: pair for pair in self.pairs})
+        run.write_scores(
+            self.scores, {pair.id: pair for pair in self.pairs}, {score.metric: "X|v:1" for score in self.scores}
+        )
         run.write_failures(self.failures)
         run.write_skips(self.skips)
         run.write_audio(self.audio)

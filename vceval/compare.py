@@ -47,13 +47,17 @@ class Comparison:
     refused: dict[str, list[str]] = field(default_factory=dict)
 
 
+#: Target and source speaker of a pair, where known.
+_Speakers = tuple[str | None, str | None]
+
+
 @dataclass(slots=True)
 class _Run:
     name: str
     summary: Mapping[str, Any]
     scores: pandas.DataFrame
     pairs: dict[str, tuple[str, ...]]
-    speakers: dict[str, str | None]
+    speakers: dict[str, _Speakers]
 
     @property
     def metrics(self) -> dict[str, str]:
@@ -97,7 +101,7 @@ def _open(folder: Path) -> _Run:
     directory = RunDirectory(folder)
     summary = directory.read_json("summary.json")
     pairs: dict[str, tuple[str, ...]] = {}
-    speakers: dict[str, str | None] = {}
+    speakers: dict[str, _Speakers] = {}
     takes: Counter[tuple[str, ...]] = Counter()
     for row in directory.read_pairs():
         # Two runs mean the same pair when recordings and text agree; its id and where the files lie may differ.
@@ -105,7 +109,7 @@ def _open(folder: Path) -> _Run:
         identity = (row["dataset"], *(recordings if any(recordings) else (row["pair"],)), row["transcript"])
         takes[identity] += 1
         pairs[row["pair"]] = (*identity, str(takes[identity]))
-        speakers[row["pair"]] = row["target_speaker"] or None
+        speakers[row["pair"]] = (row["target_speaker"] or None, row["source_speaker"] or None)
     return _Run(str(folder), summary, directory.read_scores(), pairs, speakers)
 
 
@@ -138,7 +142,8 @@ def _lines(measure: str, runs: Sequence[_Run], common: set[tuple[str, ...]]) -> 
         keys = sorted(set.intersection(*(set(one) for one in have)))
         if len(have) < 2 or not keys:
             continue
-        clusters = [have[0][key][2] for key in keys]
+        targets = [have[0][key][2][0] for key in keys]
+        sources = [have[0][key][2][1] for key in keys]
         values: list[tuple[float, Interval | None] | None] = []
         differences: list[Difference | None] = []
         base = tables[0].get(system)
@@ -150,7 +155,7 @@ def _lines(measure: str, runs: Sequence[_Run], common: set[tuple[str, ...]]) -> 
                 continue
             numerators, denominators = [mine[key][0] for key in keys], [mine[key][1] for key in keys]
             value = sum(numerators) / sum(denominators)
-            values.append((value, cluster_bootstrap(numerators, denominators, clusters)))
+            values.append((value, cluster_bootstrap(numerators, denominators, targets, crossed=sources)))
             if base is None or mine is base:
                 differences.append(None)
             else:
@@ -160,7 +165,8 @@ def _lines(measure: str, runs: Sequence[_Run], common: set[tuple[str, ...]]) -> 
                         denominators,
                         [base[key][0] for key in keys],
                         [base[key][1] for key in keys],
-                        clusters,
+                        targets,
+                        crossed=sources,
                     )
                 )
         yield Line(measure, system, len(keys), values, differences)
@@ -168,9 +174,9 @@ def _lines(measure: str, runs: Sequence[_Run], common: set[tuple[str, ...]]) -> 
 
 def _sums(
     run: _Run, measure: str, common: set[tuple[str, ...]]
-) -> dict[str, dict[tuple[str, ...], tuple[float, float, str | None]]]:
-    """Per system and pair: numerator, denominator, target speaker."""
-    found: dict[str, dict[tuple[str, ...], tuple[float, float, str | None]]] = {}
+) -> dict[str, dict[tuple[str, ...], tuple[float, float, _Speakers]]]:
+    """Per system and pair: numerator, denominator, speakers."""
+    found: dict[str, dict[tuple[str, ...], tuple[float, float, _Speakers]]] = {}
     chosen = run.scores[run.scores["measure"] == measure]
     columns = (chosen[name] for name in ("system", "pair", "numerator", "denominator"))
     for system, pair, numerator, denominator in zip(*columns, strict=True):

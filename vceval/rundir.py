@@ -45,7 +45,7 @@ PAIR_COLUMNS = (
 )  # fmt: skip
 SCORE_COLUMNS = (
     "system", "pair", "metric", "measure", "value", "numerator", "denominator",
-    "dataset", "direction", "source_speaker", "target_speaker", "details",
+    "dataset", "direction", "source_speaker", "target_speaker", "details", "signature",
 )  # fmt: skip
 FAILURE_COLUMNS = ("system", "pair", "stage", "metric", "reason")
 SKIP_COLUMNS = ("system", "pair", "metric", "measure", "need", "reason")
@@ -137,8 +137,10 @@ class RunDirectory:
 
     # scores.parquet
 
-    def write_scores(self, scores: Iterable[Score], pairs: Mapping[str, ConversionPair]) -> None:
-        """Write ``scores.parquet``, sorted, so that equal results give equal bytes."""
+    def write_scores(
+        self, scores: Iterable[Score], pairs: Mapping[str, ConversionPair], signatures: Mapping[str, str]
+    ) -> None:
+        """Write ``scores.parquet``, sorted, so that equal results give equal bytes; ``signatures`` are by metric."""
         import pandas
 
         rows = []
@@ -147,7 +149,8 @@ class RunDirectory:
             details = json.dumps(score.details, sort_keys=True, ensure_ascii=False)
             rows.append(
                 (score.system, score.pair, score.metric, score.measure, score.value, score.numerator,
-                 score.denominator, pair.dataset, pair.direction, pair.source_speaker, pair.target_speaker, details)
+                 score.denominator, pair.dataset, pair.direction, pair.source_speaker, pair.target_speaker, details,
+                 signatures[score.metric])
             )  # fmt: skip
         frame = pandas.DataFrame(rows, columns=list(SCORE_COLUMNS))
         for column in SCORE_COLUMNS:

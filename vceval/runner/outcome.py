@@ -97,7 +97,7 @@ def write_results(
                     Skip(failure.system, failure.pair, metric.name, m.name, need, "the pair lacks it")
                     for m in metric.measures
                 ]
-    run.write_scores(outcome.scores, plan.pairs)
+    run.write_scores(outcome.scores, plan.pairs, {metric.name: metric.signature() for metric in metrics})
     run.write_failures(outcome.failures)
     run.write_skips(outcome.skips)
     results = Results(plan.pairs, outcome.scores, outcome.failures, outcome.skips)
