@@ -26,6 +26,8 @@ from vceval.systems import read_systems, system_of
 
 __all__ = ["run", "score"]
 
+#: Notes of a corpus reader that are printed.
+SHOWN_NOTES = 5
 SCORE_METRICS = ("mcd", "sv", "wer", "cer", "fake")
 
 
@@ -37,13 +39,16 @@ def run(options: argparse.Namespace) -> int:
     systems = _systems(options, protocol.systems)
     metrics = _metrics(options, protocol.metrics)
     settings = _settings(options)
+    corpus = _corpus(protocol, options)
     drawn = grid.build(
         protocol,
-        _corpus(protocol, options),
+        corpus,
         allow_missing=options.allow_missing,
         draw_pairs=options.draw_pairs,
         seed=options.seed,
     )
+    notes = [str(problem) for problem in corpus.problems]
+    _tell(notes, f"about {corpus.info.title}")
     pairs = _limited(drawn.pairs, options.limit)
     partial = drawn.partial or len(pairs) < len(drawn.pairs)
     if drawn.missing:
@@ -60,6 +65,7 @@ def run(options: argparse.Namespace) -> int:
         seed=options.seed,
         data=str(options.data.resolve()) if options.data else "",
         missing=drawn.missing,
+        notes=notes,
         partial=partial,
         custom=drawn.custom,
         pairs_sha256=drawn.pairs_sha256,
@@ -73,10 +79,11 @@ def score(options: argparse.Namespace) -> int:
     metrics = _metrics(options, SCORE_METRICS)
     settings = _settings(options)
     natural: list[Utterance] = []
+    notes: list[str] = []
     if options.natural:
         natural, problems = read_manifest(options.natural, options.root, dataset=UNNAMED)
-        for problem in problems:
-            say(f"vceval: {problem}")
+        notes = [str(problem) for problem in problems]
+        _tell(notes, f"about {options.natural}")
     if options.pattern:
         found = read_folder(options.conversions, options.pattern, natural)
     elif options.conversions.is_dir():
@@ -99,6 +106,7 @@ def score(options: argparse.Namespace) -> int:
         data=str(options.conversions.resolve()),
         given=conversions,
         broken=found.failures,
+        notes=notes,
     )
     return _carry_out(plan, options, settings)
 
@@ -114,6 +122,14 @@ def _carry_out(plan: Plan, options: argparse.Namespace, settings: Options) -> in
         first = run.read_failures()[0]
         say(f"vceval: {failures} failures, listed in {run.root / 'failures.csv'}; the first: {_short(first)}")
     return 1 if failures else 0
+
+
+def _tell(notes: Sequence[str], what: str) -> None:
+    """Show the first notes; ``run.json`` holds all."""
+    if notes:
+        say(f"vceval: {len(notes)} notes {what}, all in run.json:")
+    for note in notes[:SHOWN_NOTES]:
+        say(f"  {note}")
 
 
 def _short(failure: dict[str, str]) -> str:

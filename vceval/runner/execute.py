@@ -11,7 +11,7 @@ from typing import Any
 
 from vceval.cache import Cache
 from vceval.errors import UsageError
-from vceval.metrics.base import Workspace
+from vceval.metrics.base import Metric, Workspace
 from vceval.records import Conversion
 from vceval.rundir import RunDirectory
 from vceval.runner.convert import convert
@@ -123,7 +123,8 @@ def _calibrate(plan: Plan, run: RunDirectory, workspace: Workspace, options: Opt
     if (run.root / "calibration.json").is_file():
         return run.read_json("calibration.json")
     found: dict[str, dict[str, Any]] = {}
-    if plan.natural:
+    learning = any(type(plan.metric(name)).calibrate is not Metric.calibrate for name in plan.metrics)
+    if plan.natural and learning:
         with stage("calibrate", len(plan.natural), "natural recordings") as advance:
             found = calibrate(plan.metrics, plan.metric_options, workspace, options.workers)
             advance(len(plan.natural))

@@ -51,6 +51,7 @@ def facts_of(plan: Plan, options: Options, asked: Mapping[str, Any]) -> dict[str
         "partial": plan.partial,
         "custom": plan.custom,
         "missing": list(plan.missing),
+        "notes": list(plan.notes),
         "pairs_sha256": plan.pairs_sha256,
         "systems": asked["systems"],
         "metrics": asked["metrics"],

@@ -36,6 +36,7 @@ class Plan:
     given: conversions made elsewhere (``vceval score``); None when ``systems`` convert the ``pairs``.
     broken: rows that can't be scored from the start.
     missing: utterances of the frozen list that are absent on disk.
+    notes: what a corpus reader found missing or malformed, for ``run.json``.
     """
 
     name: str
@@ -50,6 +51,7 @@ class Plan:
     given: Sequence[Conversion] | None = None
     broken: Sequence[Failure] = ()
     missing: Sequence[str] = ()
+    notes: Sequence[str] = ()
     partial: bool = False
     custom: bool = False
     pairs_sha256: str = ""
