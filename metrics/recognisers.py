@@ -2,29 +2,36 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import os
 import tempfile
 from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from vceval import audio
 from vceval.audio import Waveform
 from vceval.cache import Cache, file_digest
 from vceval.errors import ItemError, UsageError
 
-__all__ = ["PocketSphinx", "Recogniser", "Whisper", "choose", "transcribe"]
+__all__ = ["PocketSphinx", "Recogniser", "Whisper", "choose", "transcribe", "transcribe_all"]
 
 SAMPLE_RATE = 16_000
+#: Samples of one window of Whisper: 30 s.
+_WINDOW = 30 * SAMPLE_RATE
 #: Names whose meaning moves with the package, and the checkpoints that they stand for here.
 _PINNED = {"large": "large-v3", "turbo": "large-v3-turbo"}
 
 
 class Recogniser(ABC):
-    """Turns 16 kHz audio into text; the result depends on the audio alone, not on what was heard before."""
+    """Turns 16 kHz audio into text; the result depends on the audio alone, not on what was heard before or with it."""
+
+    #: How many recordings are best heard together.
+    batch: ClassVar[int] = 1
 
     @property
     @abstractmethod
@@ -39,10 +46,18 @@ class Recogniser(ABC):
     def hear(self, wave: Waveform, language: str, device: str) -> str:
         """Transcribe mono audio at 16 kHz; empty where nothing was recognised."""
 
+    def hear_all(self, waves: Sequence[Waveform], language: str, device: str) -> list[str]:
+        """Transcribe several recordings, each as if it were alone."""
+        return [self.hear(wave, language, device) for wave in waves]
+
 
 @dataclass(frozen=True)
 class Whisper(Recogniser):
     """OpenAI's Whisper: greedy decoding at temperature 0 in float32, language given, no fallback, no prompt.
+
+    A recording of up to 30 s is one window without time stamps, as in the evaluation of Whisper's authors, and
+    several such recordings are decoded together. Longer ones go window by window, each from where the time stamps
+    of the last one end.
 
     ``path`` is the checkpoint; ``model`` its official name, None for a file of the user's own.
 
@@ -52,11 +67,13 @@ class Whisper(Recogniser):
     path: Path
     model: str | None = None
 
+    batch: ClassVar[int] = 8
+
     @property
     def identity(self) -> str:
         """The official name, checked against the official SHA-256 when it is loaded; else the file's own hash."""
         name = self.model or f"file-{self.path.stem}-{file_digest(self.path)[:8]}"
-        return f"whisper-{name},greedy,fp32,lang:forced"
+        return f"whisper-{name},greedy,fp32,lang:forced,window:30s"
 
     def knows(self, language: str) -> bool:
         """Whether the checkpoint was trained on this language."""
@@ -69,7 +86,32 @@ class Whisper(Recogniser):
         return multilingual and language in _whisper_languages()
 
     def hear(self, wave: Waveform, language: str, device: str) -> str:
-        """Transcribe in windows of 30 s."""
+        """Transcribe one recording of any length."""
+        return self.hear_all([wave], language, device)[0]
+
+    def hear_all(self, waves: Sequence[Waveform], language: str, device: str) -> list[str]:
+        """Transcribe several recordings, those of up to 30 s together."""
+        short = [place for place, wave in enumerate(waves) if len(wave.samples) <= _WINDOW]
+        heard = {place: self._long(wave, language, device) for place, wave in enumerate(waves) if place not in short}
+        for start in range(0, len(short), self.batch):
+            places = short[start : start + self.batch]
+            heard.update(zip(places, self._short([waves[place] for place in places], language, device), strict=True))
+        return [heard[place] for place in range(len(waves))]
+
+    def _short(self, waves: Sequence[Waveform], language: str, device: str) -> list[str]:
+        import torch
+        import whisper
+
+        model = _whisper(self.path, self.model, device)
+        # One spectrogram at a time: its floor lies 80 dB below the loudest frame of the whole array given.
+        spectrograms = [
+            whisper.log_mel_spectrogram(whisper.pad_or_trim(wave.samples), model.dims.n_mels, device=device)
+            for wave in waves
+        ]
+        options = whisper.DecodingOptions(language=language, temperature=0.0, without_timestamps=True, fp16=False)
+        return [found.text for found in model.decode(torch.stack(spectrograms), options)]
+
+    def _long(self, wave: Waveform, language: str, device: str) -> str:
         heard = _whisper(self.path, self.model, device).transcribe(
             wave.samples,
             language=language,
@@ -147,13 +189,43 @@ def transcribe(recogniser: Recogniser, path: Path, language: str, cache: Cache, 
     Raises:
         ItemError: the file can't be read.
     """
+    return _kept(recogniser, path, language, cache, lambda: recogniser.hear(_load(path), language, device))
+
+
+def transcribe_all(recogniser: Recogniser, paths: Sequence[Path], language: str, cache: Cache, device: str) -> None:
+    """Transcribe together what is not in the cache yet, so that :func:`transcribe` finds it there.
+
+    Files that can't be read are passed over; :func:`transcribe` says what is wrong with them.
+    """
+    waves: dict[Path, Waveform] = {}
+    for path in dict.fromkeys(paths):
+        with contextlib.suppress(ItemError):
+            try:
+                _kept(recogniser, path, language, cache, _not_kept)
+            except _NotKept:
+                waves[path] = _load(path)
+    texts = recogniser.hear_all(list(waves.values()), language, device)
+    for path, text in zip(waves, texts, strict=True):
+        _kept(recogniser, path, language, cache, functools.partial(str, text))
+
+
+class _NotKept(Exception):
+    """The cache has no transcript."""
+
+
+def _not_kept() -> str:
+    raise _NotKept
+
+
+def _kept(recogniser: Recogniser, path: Path, language: str, cache: Cache, hear: Callable[[], str]) -> str:
     if not path.is_file():
         raise ItemError(f"{path}: no such file")
     key = {"recogniser": recogniser.identity, "language": language}
-    found = cache.get(
-        "transcript", path, key, lambda: {"text": recogniser.hear(audio.load(path, SAMPLE_RATE), language, device)}
-    )
-    return str(found["text"])
+    return str(cache.get("transcript", path, key, lambda: {"text": hear()})["text"])
+
+
+def _load(path: Path) -> Waveform:
+    return audio.load(path, SAMPLE_RATE)
 
 
 def _whisper_folder() -> Path:

@@ -5,13 +5,12 @@ from __future__ import annotations
 import functools
 import re
 import unicodedata
-from collections.abc import Sequence
 from importlib.metadata import version
 from typing import Any, Literal, NamedTuple
 
-from vceval.errors import UsageError
+from vceval.metrics.text_chinese import chinese_name, plain_numbers, simplified, spoken_symbols
 
-__all__ = ["Errors", "Unit", "base_language", "count_errors", "error_rate", "normalise", "normaliser_name"]
+__all__ = ["UNSPACED", "Errors", "Unit", "align", "base_language", "count_errors", "normalise", "normaliser_name"]
 
 Unit = Literal["word", "character"]
 
@@ -19,6 +18,8 @@ Unit = Literal["word", "character"]
 UNSPACED = frozenset({"zh", "yue", "ja", "th", "lo", "my", "km"})
 #: Other codes that corpora use.
 _ALIASES = {"cmn": "zh", "zho": "zh", "eng": "en", "deu": "de", "fin": "fi", "fra": "fr", "spa": "es", "jpn": "ja"}
+#: Languages whose texts are brought to simplified characters.
+_CHINESE = frozenset({"zh", "yue"})
 _ANNOTATION = re.compile(r"[<\[][^>\]]*[>\]]|\([^)]*\)")
 
 
@@ -49,7 +50,7 @@ def base_language(language: str) -> str:
 
 def normaliser_name() -> str:
     """Name the rules of :func:`normalise` as signatures do."""
-    return f"whisper-english-{version('openai-whisper')},else:basic-1"
+    return f"whisper-english-{version('openai-whisper')},{chinese_name()},else:basic-1"
 
 
 def normalise(text: str, language: str) -> str:
@@ -57,18 +58,29 @@ def normalise(text: str, language: str) -> str:
 
     English goes through Whisper's English normaliser: lower case, no punctuation, fillers dropped, contractions
     and numbers written one way, American spelling. Other languages: Unicode NFKC, annotations in brackets dropped,
-    lower case, punctuation and symbols become blanks; accents and vowel signs stay, and so do numbers and the
-    difference between traditional and simplified Chinese. In languages without blanks between words (Chinese,
-    Japanese, Thai, Lao, Burmese, Khmer) every character is a word; a combining mark stays with its letter.
+    lower case, punctuation and symbols become blanks; accents, vowel signs and numbers stay as they are. In languages
+    without blanks between words (Chinese, Japanese, Thai, Lao, Burmese, Khmer) every character is a word; a combining
+    mark stays with its letter.
+
+    Chinese (Mandarin and Cantonese) besides: simplified characters, and numbers written with the digits 0 to 9
+    whether they were spelled or not, each digit a unit; 5.5, 7:45 and 8% as they are spoken (5点5, 7点45, 百分之8).
 
     Source: Radford et al., "Robust speech recognition via large-scale weak supervision", ICML 2023, appendix C.
     """
     code = base_language(language)
     if code == "en":
         return " ".join(str(_english()(text)).split())
+    if code in _CHINESE:
+        text = text.replace("，", "、")  # NFKC would make of it what stands between groups of digits
     plain = _ANNOTATION.sub(" ", unicodedata.normalize("NFKC", text)).lower()
+    if code in _CHINESE:
+        plain = spoken_symbols(simplified(plain))
     words = "".join(" " if unicodedata.category(c)[0] in "PSZC" else c for c in plain).split()
-    return " ".join(_letters("".join(words)) if code in UNSPACED else words)
+    if code not in UNSPACED:
+        return " ".join(words)
+    joined = "".join(words)
+    # Numbers only now: recognisers punctuate as they like, and 十、五 must not differ from 十五.
+    return " ".join(_letters(plain_numbers(joined) if code in _CHINESE else joined))
 
 
 def _letters(text: str) -> list[str]:
@@ -96,33 +108,19 @@ def count_errors(reference: str, hypothesis: str, language: str, unit: Unit) -> 
     Raises:
         ValueError: the reference is empty.
     """
-    import jiwer
-
     if not reference:
         raise ValueError("the normalised reference is empty: there is nothing to count errors against")
-    if unit == "character":
-        if base_language(language) in UNSPACED:
-            reference, hypothesis = reference.replace(" ", ""), hypothesis.replace(" ", "")
-        found: Any = jiwer.process_characters(reference, hypothesis)
-    else:
-        found = jiwer.process_words(reference, hypothesis)
-    return Errors(found.hits, found.substitutions, found.deletions, found.insertions)
+    if unit == "character" and base_language(language) in UNSPACED:
+        reference, hypothesis = reference.replace(" ", ""), hypothesis.replace(" ", "")
+    return align(reference, hypothesis, unit)
 
 
-def error_rate(references: Sequence[str], hypotheses: Sequence[str], language: str, unit: Unit) -> float:
-    """Normalise texts and divide all errors by all reference units (micro average), as a fraction.
+def align(reference: str, hypothesis: str, unit: Unit) -> Errors:
+    """Align two texts and count errors, as jiwer does: words are what blanks divide, a blank is a character.
 
-    Raises:
-        UsageError: the numbers of texts differ, or a reference has no words after normalisation.
+    Blanks at the ends count for nothing.
     """
-    if len(references) != len(hypotheses):
-        raise UsageError(f"{len(references)} references but {len(hypotheses)} hypotheses; give one for each")
-    counts = []
-    for place, (reference, hypothesis) in enumerate(zip(references, hypotheses, strict=True)):
-        said = normalise(reference, language)
-        if not said:
-            raise UsageError(f"reference {place} ({reference!r}) has no words; leave it out")
-        counts.append(count_errors(said, normalise(hypothesis, language), language, unit))
-    if not counts:
-        raise UsageError("no texts given")
-    return sum(count.errors for count in counts) / sum(count.units for count in counts)
+    import jiwer
+
+    found: Any = (jiwer.process_characters if unit == "character" else jiwer.process_words)(reference, hypothesis)
+    return Errors(found.hits, found.substitutions, found.deletions, found.insertions)

@@ -130,13 +130,15 @@ def test_statistics_sum_to_a_micro_average(make_sound):
     path = make_sound()
     metric = opened(WordErrorRate, "The Bat sat, on it.")
     found = metric.statistics(conversion(path, "the cat sat"))
-    assert found.sums == {"wer": (3.0, 3.0)}
+    assert found.sums == {"wer": (3.0, 3.0), "wer_capped": (3.0, 3.0)}
     assert found.details == {
         "heard": "The Bat sat, on it.", "said": "the cat sat", "heard_normalised": "the bat sat on it",
         "hits": 2, "substitutions": 1, "deletions": 0, "insertions": 2,
     }  # fmt: skip
     found = opened(CharacterErrorRate, "the bat sat").statistics(conversion(path, "the cat sat"))
-    assert found.sums == {"cer": (1.0, 11.0)}
+    assert found.sums == {"cer": (1.0, 11.0), "cer_capped": (1.0, 11.0)}
+    found = opened(WordErrorRate, "the cat sat " * 3).statistics(conversion(path, "the cat sat"))
+    assert found.sums == {"wer": (6.0, 3.0), "wer_capped": (3.0, 3.0)}
 
 
 def test_a_file_is_heard_once_for_both_metrics(make_sound, tmp_path):
@@ -262,6 +264,67 @@ def test_whisper_hears_the_same_thing_in_any_order(small_whisper, make_sound):
     second = [recogniser.hear(wave, "en", "cpu") for wave in reversed(waves)][::-1]
     assert first == second
     assert any(first)
+
+
+def test_whisper_hears_the_same_thing_in_a_batch(small_whisper, make_sound):
+    """Ten recordings of different lengths and levels, and one longer than a window, together and one by one."""
+    waves = [audio.load(make_sound(f"{seed}.wav", seed=seed, seconds=0.5 + 0.7 * seed), 16_000) for seed in range(10)]
+    waves = [audio.Waveform(wave.samples * 10.0 ** (-place / 4), 16_000) for place, wave in enumerate(waves)]
+    waves.insert(3, audio.Waveform(np.tile(waves[5].samples, 8)[: 31 * 16_000], 16_000))
+    recogniser = recognisers.choose("base")
+    alone = [recogniser.hear(wave, "en", "cpu") for wave in waves]
+    assert recogniser.hear_all(waves, "en", "cpu") == alone
+    assert recogniser.hear_all(waves[::-1], "en", "cpu") == alone[::-1]
+    assert len(set(alone)) > 5
+    assert recogniser.hear_all([], "en", "cpu") == []
+
+
+def test_a_batch_goes_through_one_call_of_whispers_decoder(small_whisper, make_sound, monkeypatch):
+    import whisper
+
+    calls: list[int] = []
+    decode = whisper.model.Whisper.decode
+
+    def counted(self, mel, options):
+        calls.append(len(mel))
+        return decode(self, mel, options)
+
+    monkeypatch.setattr(whisper.model.Whisper, "decode", counted)
+    waves = [audio.load(make_sound(f"{seed}.wav", seed=seed), 16_000) for seed in range(3)]
+    recognisers.choose("base").hear_all(waves, "en", "cpu")
+    assert calls == [3]
+
+
+def test_a_batch_is_heard_before_it_is_scored(small_whisper, make_sound, tmp_path, monkeypatch):
+    """What prepare() kept is what statistics() would have heard; unreadable files are left to it."""
+    paths = [make_sound(f"{seed}.wav", seed=seed) for seed in range(3)]
+    batch = [conversion(path, "hello") for path in (*paths, tmp_path / "gone.wav", paths[0])]
+    batch += [conversion(paths[1], "guten Tag", "de"), conversion(paths[2], None), conversion(paths[2], "x", "tlh")]
+    alone, together = WordErrorRate(), WordErrorRate()
+    alone.open(Workspace(cache=Cache(None)))
+    together.open(Workspace(cache=Cache(None)))
+    assert together.batch == 8
+    expected = [alone.statistics(one) for one in (*batch[:3], batch[5])]
+    alone.statistics(batch[0])
+    calls: list[int] = []
+    hear_all = Whisper.hear_all
+
+    def counted(self, waves, language, device):
+        calls.append(len(waves))
+        return hear_all(self, waves, language, device)
+
+    monkeypatch.setattr(Whisper, "hear_all", counted)
+    together.prepare(batch[:1])
+    together.prepare(batch)
+    assert calls == [1, 2, 1]
+    assert [together.statistics(one) for one in (*batch[:3], batch[5])] == expected
+    assert calls == [1, 2, 1]
+    with pytest.raises(ItemError, match="no such file"):
+        together.statistics(batch[3])
+
+
+def test_pocketsphinx_is_given_one_at_a_time():
+    assert WordErrorRate().batch == CharacterErrorRate().batch == 1
 
 
 def test_whisper_works_as_a_metric(small_whisper, make_sound):

@@ -1,0 +1,115 @@
+"""Batches of conversions: given to metrics that ask for them, and taken apart when a worker dies over one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from vceval import registry
+from vceval.cache import Cache
+from vceval.metrics.base import Workspace
+from vceval.records import Conversion, ConversionPair
+from vceval.runner.score import ScoreTask, score
+
+MODULE = """
+import os, signal
+from dataclasses import dataclass
+from typing import ClassVar
+from vceval.metrics.base import Measure, Metric, Statistics
+
+
+@dataclass(frozen=True)
+class Calm(Metric):
+    name: ClassVar = "calm"
+    title: ClassVar = "Calm"
+    version: ClassVar = "1.0"
+    needs: ClassVar = frozenset()
+    measures: ClassVar = (Measure("calm", "Calm", "", "higher"),)
+    source: ClassVar = "nobody"
+
+    def signature(self):
+        return "CALM|v:1.0"
+
+    def statistics(self, conversion):
+        return Statistics({self.name: (1.0, 1.0)})
+
+
+@dataclass(frozen=True)
+class Nervous(Calm):
+    log: str = ""
+    name: ClassVar = "nervous"
+    measures: ClassVar = (Measure("nervous", "Nervous", "", "higher"),)
+
+    @property
+    def batch(self):
+        return 3
+
+    def note(self, what, ids):
+        with open(self.log, "a") as stream:
+            stream.write(f"{what} {','.join(ids)}\\n")
+
+    def prepare(self, conversions):
+        self.note("prepare", [c.pair.id for c in conversions])
+        if any(c.pair.id == "upsets" for c in conversions):
+            raise ZeroDivisionError("by design")
+
+    def statistics(self, conversion):
+        self.note("score", [conversion.pair.id])
+        if conversion.pair.id == "kills":
+            os.kill(os.getpid(), signal.SIGKILL)
+        return super().statistics(conversion)
+"""
+
+
+@pytest.fixture
+def log(tmp_path, monkeypatch):
+    """Install the two metrics above for this process and its workers; the log that one of them writes."""
+    info = tmp_path / "site" / "batchy-1.0.dist-info"
+    info.mkdir(parents=True)
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: batchy\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("[vceval.metrics]\ncalm = batchy:Calm\nnervous = batchy:Nervous\n")
+    (tmp_path / "site" / "batchy.py").write_text(MODULE)
+    monkeypatch.syspath_prepend(tmp_path / "site")
+    registry._table.cache_clear()
+    yield tmp_path / "log"
+    registry._table.cache_clear()
+
+
+def run(log: Path, ids: list[str], metrics: tuple[str, ...], workers: int = 1) -> dict[tuple[str, str], str]:
+    tasks = [ScoreTask(Conversion("s", ConversionPair(i, "toy"), Path(f"{i}.wav")), metrics) for i in ids]
+    found: dict[tuple[str, str], str] = {}
+    for records in score(tasks, {"log": str(log)}, Workspace(cache=Cache(None)), {}, workers):
+        assert len({record["pair"] for record in records}) == 1
+        for record in records:
+            assert (record["pair"], record["metric"]) not in found
+            found[record["pair"], record["metric"]] = record["status"]
+    return found
+
+
+def test_metrics_that_ask_get_batches(log):
+    ids = list("abcdefg")
+    assert run(log, ids, ("calm", "nervous")) == {(i, m): "ok" for i in ids for m in ("calm", "nervous")}
+    lines = log.read_text().splitlines()
+    assert [line for line in lines if line.startswith("prepare")] == ["prepare a,b,c", "prepare d,e,f"]
+    assert lines[:4] == ["prepare a,b,c", "score a", "score b", "score c"]
+
+
+def test_every_worker_has_something_to_do(log):
+    run(log, list("abcd"), ("nervous",), workers=2)
+    assert sorted(line for line in log.read_text().splitlines() if line.startswith("prepare")) == [
+        "prepare a,b", "prepare c,d",
+    ]  # fmt: skip
+
+
+def test_what_cannot_be_prepared_is_scored_all_the_same(log):
+    assert set(run(log, ["a", "upsets", "b"], ("nervous",)).values()) == {"ok"}
+
+
+def test_a_batch_that_kills_its_worker_costs_one_value(log):
+    found = run(log, ["a", "kills", "b", "c"], ("calm", "nervous"))
+    assert found == {
+        (i, m): "failed" if (i, m) == ("kills", "nervous") else "ok"
+        for i in ("a", "kills", "b", "c")
+        for m in ("calm", "nervous")
+    }
