@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from vceval.reports import data, figures, html, latex, latex_plain, markdown, tables
+from vceval.reports import data, figures, flags, html, latex, latex_plain, markdown, tables
 from vceval.reports.audio_links import AudioLinks
 from vceval.reports.data import Report
 from vceval.reports.samples import samples
@@ -53,7 +53,7 @@ def _write_tables(report: Report, folder: Path) -> list[str]:
             texts[f"{name}.tex"] = latex.preamble() + _joined(latex.table, models)
             texts[f"{name}.md"] = _joined(markdown.table, models)
             texts[f"{name}.csv"] = markdown.cells_csv(report, columns)
-    for plain in (tables.calibration_table(report), tables.published_table(report)):
+    for plain in (flags.flags_table(report), tables.calibration_table(report), tables.published_table(report)):
         if plain is not None:
             texts[f"{plain.id}.tex"] = latex.preamble() + latex_plain.plain_table(plain)
             texts[f"{plain.id}.md"] = markdown.plain_table(plain)

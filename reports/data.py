@@ -18,10 +18,18 @@ from vceval.errors import UsageError
 from vceval.records import DIRECTIONS
 from vceval.rundir import RunDirectory
 
-__all__ = ["ALL", "Cell", "MeasureView", "MetricView", "PairScores", "Report", "SystemView", "load", "number"]
+__all__ = [
+    "ALL", "WRONG_RATE", "Cell", "MeasureView", "MetricView", "PairScores", "Report", "SystemView", "load", "number",
+]  # fmt: skip
 
 #: The dataset or direction of a figure that is taken over all of them.
 ALL = "all"
+
+#: The flag of a recording whose sample rate is not the one that its system declares.
+WRONG_RATE = "wrong rate"
+
+#: The measure that says whether a recording bears a sanity flag.
+FLAG_MEASURE = "sanity_flags"
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +99,10 @@ class PairScores:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """Everything that the renderers need, in the order in which it is shown."""
+    """Everything that the renderers need, in the order in which it is shown.
+
+    ``flags`` holds what sanity checks found, by system and pair: an entry, if an empty one, per recording checked.
+    """
 
     root: Path
     run: Mapping[str, Any]
@@ -112,6 +123,7 @@ class Report:
     pairs: Sequence[Mapping[str, str]]
     audio: Mapping[tuple[str, str], str]
     scores: Mapping[tuple[str, str], PairScores]
+    flags: Mapping[tuple[str, str], Sequence[str]]
     failures: Sequence[Mapping[str, str]]
     skips: Sequence[Mapping[str, str]]
 
@@ -128,6 +140,11 @@ class Report:
     def controls(self) -> list[SystemView]:
         """The rows that convert nothing."""
         return [system for system in self.systems if system.control]
+
+    @property
+    def sample_measures(self) -> list[MeasureView]:
+        """The measures that samples show as figures: all but the share of flagged recordings, which marks show."""
+        return [measure for measure in self.measures if measure.name != FLAG_MEASURE]
 
     @property
     def same_pairs(self) -> bool:
@@ -168,6 +185,7 @@ def load(run: RunDirectory) -> Report:
             f"score the run again"
         ) from error
     present = set(summary.get("directions", ()))
+    scores, flags = _read_scores(run, {system.name: system.sample_rate for system in systems})
     return Report(
         root=run.root,
         run=about,
@@ -187,7 +205,8 @@ def load(run: RunDirectory) -> Report:
         published=summary.get("published") or [],
         pairs=run.read_pairs(),
         audio={(row["system"], row["pair"]): row["path"] for row in run.read_audio()},
-        scores=_read_scores(run),
+        scores=scores,
+        flags=flags,
         failures=run.read_failures(),
         skips=run.read_skips(),
     )
@@ -238,16 +257,31 @@ def _finite(value: Any) -> float | None:
     return None if value is None or not math.isfinite(float(value)) else float(value)
 
 
-def _read_scores(run: RunDirectory) -> dict[tuple[str, str], PairScores]:
+def _read_scores(
+    run: RunDirectory, rates: Mapping[str, int | None]
+) -> tuple[dict[tuple[str, str], PairScores], dict[tuple[str, str], Sequence[str]]]:
     frame = run.read_scores()
     values: dict[tuple[str, str], dict[str, float]] = defaultdict(dict)
     heard: dict[tuple[str, str], str] = {}
+    flags: dict[tuple[str, str], Sequence[str]] = {}
     columns = [frame[name].tolist() for name in ("system", "pair", "measure", "value", "details")]
     for system, pair, measure, value, details in zip(*columns, strict=True):
+        key = (system, pair)
         if math.isfinite(value):
-            values[system, pair][measure] = value
-        if (system, pair) not in heard and isinstance(details, str) and '"heard"' in details:
+            values[key][measure] = value
+        if not isinstance(details, str):
+            continue
+        if key not in heard and '"heard"' in details:
             found = json.loads(details).get("heard")
             if isinstance(found, str):
-                heard[system, pair] = found
-    return {key: PairScores(found, heard.get(key)) for key, found in values.items()}
+                heard[key] = found
+        if key not in flags and '"flags"' in details:
+            flags[key] = _flags(json.loads(details), rates.get(system))
+    return {key: PairScores(found, heard.get(key)) for key, found in values.items()}, flags
+
+
+def _flags(details: Mapping[str, Any], declared: int | None) -> list[str]:
+    found = [str(flag) for flag in details["flags"]] if isinstance(details["flags"], list) else []
+    if declared is not None and details.get("sample_rate", declared) != declared:
+        found.append(WRONG_RATE)
+    return found

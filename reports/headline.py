@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from vceval.records import NEEDS
 from vceval.reports.data import Cell, MeasureView, Report, SystemView
+from vceval.reports.flags import flag_sentence
 
 __all__ = ["Best", "Group", "best", "counts", "failure_groups", "skip_groups"]
 
@@ -72,6 +73,8 @@ def counts(report: Report) -> tuple[list[str], list[str]]:
             done.append(f"{plural(count, 'comparison')} of a recording with itself left out")
             continue
         lacking.append(f"{plural(count, 'value')} could not be made because pairs lack {NEEDS.get(need, need)}")
+    if sentence := flag_sentence(report):
+        lacking.append(sentence)
     if report.missing:
         lacking.append(f"{plural(report.missing, 'utterance')} of the suite’s list missing on disk")
     return done, lacking

@@ -12,7 +12,7 @@ from typing import Any
 from urllib.parse import quote
 
 from vceval.records import NEEDS
-from vceval.reports import headline, tables
+from vceval.reports import flags, headline, tables
 from vceval.reports.data import Report
 from vceval.reports.figures import Drawing
 from vceval.reports.samples import Sample
@@ -57,6 +57,8 @@ def page(report: Report, samples: Sequence[Sample], drawings: Sequence[Drawing],
         main=tables.main_table(report),
         directions=tables.direction_tables(report),
         datasets=tables.dataset_tables(report),
+        flags=flags.flags_table(report),
+        flag_names=flags.flag_names(report, report.converters),
         calibration=tables.calibration_table(report),
         published=tables.published_table(report),
         drawings=drawings,

@@ -15,7 +15,7 @@ __all__ = ["Recording", "Sample", "samples"]
 
 @dataclass(frozen=True, slots=True)
 class Recording:
-    """One recording of a sample: a player or the reason why there is none, what is said, scores."""
+    """One recording of a sample: a player or the reason why there is none, what is said, scores, sanity flags."""
 
     label: str
     kind: str
@@ -23,6 +23,7 @@ class Recording:
     problem: str
     text: str
     scores: Sequence[str]
+    flags: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,5 +104,7 @@ def _converted(
         href=href,
         problem=problem,
         text=scores.heard or "",
-        scores=[measure.text(scores.values.get(measure.name)) for measure in report.measures],
+        scores=[measure.text(scores.values.get(measure.name)) for measure in report.sample_measures],
+        # The source control is the same as the source; of controls the table of flags says enough
+        flags=() if system.control else report.flags.get(key, ()),
     )

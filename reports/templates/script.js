@@ -26,6 +26,9 @@
       .map((cell) => (cell ? parseFloat(cell.textContent.replace("−", "-")) : NaN))
       .filter((value) => !Number.isNaN(value));
 
+  const flags = (sample) =>
+    [...sample.querySelectorAll("tr.system .flags span")].map((mark) => mark.textContent);
+
   const show = () => {
     const part = found.slice(page * size, (page + 1) * size);
     for (const sample of part) {
@@ -54,6 +57,7 @@
     found = all.filter((sample) => {
       if (value("direction") && sample.dataset.direction !== value("direction")) return false;
       if (value("dataset") && sample.dataset.dataset !== value("dataset")) return false;
+      if (value("flag") && !flags(sample).includes(value("flag"))) return false;
       if (!words.length) return true;
       const text = sample.textContent.toLowerCase();
       return words.every((word) => text.includes(word));
