@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, is_dataclass
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any, ClassVar, Literal
 
 from vceval.cache import Cache
+from vceval.errors import ItemError
 from vceval.records import Conversion, Utterance
 
 __all__ = ["Calibrations", "Measure", "Metric", "Statistics", "Workspace"]
@@ -24,6 +25,10 @@ class Measure:
     The corpus figure is sum(numerator) / sum(denominator) over pairs: a mean where the denominator is 1 for
     every pair, a micro-averaged rate where it counts words. Stored values are plain (a rate is a fraction);
     ``scale`` and ``unit`` say how tables print them, with ``decimals`` digits.
+
+    ``reduction`` names corpus figures that are no such ratio. ``eer`` and ``auc`` say how well a detector tells
+    natural from converted speech: pairs store the detector's score (denominator 1), and the metric's calibration
+    holds the scores of natural speech, ``natural_scores``: speaker to list (:mod:`vceval.metrics.separation`).
     """
 
     name: str
@@ -32,6 +37,7 @@ class Measure:
     better: Literal["lower", "higher"]
     scale: float = 1.0
     decimals: int = 2
+    reduction: Literal["ratio", "eer", "auc"] = "ratio"
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +98,7 @@ class Metric(ABC):
     def long_signature(self) -> str:
         """The short signature, then all parameters, unvarying facts and versions of the packages that matter."""
         parts = [self.signature()]
-        parts += [f"{name}:{getattr(self, name)}" for name in getattr(self, "__dataclass_fields__", {})]
+        parts += [f"{one.name}:{getattr(self, one.name)}" for one in fields(self)] if is_dataclass(self) else []
         parts += [f"{key}:{value}" for key, value in self.facts.items()]
         for package in (*self.packages, "vceval"):
             try:
@@ -124,12 +130,35 @@ class Metric(ABC):
             ItemError: the recording can't be used; it is left out of the calibration and counted.
         """
 
+    def analyse_many(self, natural: Sequence[Utterance]) -> None:
+        """Do what :meth:`analyse` does for some utterances, together where that is faster.
+
+        Recordings that can't be used are passed over: :meth:`calibrate` meets them again and counts them.
+        """
+        for utterance in natural:
+            try:
+                self.analyse(utterance)
+            except ItemError:
+                continue
+
     def calibrate(self, dataset: str, natural: Sequence[Utterance]) -> Mapping[str, Any] | None:
         """Learn from the natural speech of one dataset; JSON values, or None where there is nothing to learn.
 
         When there is too little speech the result is ``{"unavailable": "<reason>"}``.
         """
         return None
+
+    @property
+    def batch(self) -> int:
+        """How many conversions :meth:`prepare` likes to be given at once; 1 where it does nothing."""
+        return 1
+
+    def prepare(self, conversions: Sequence[Conversion]) -> None:  # noqa: B027 - most metrics work one by one
+        """Put into the cache what :meth:`statistics` will need of some conversions, together where that is faster.
+
+        Called before :meth:`statistics` of each of them. What can't be prepared is passed over: :meth:`statistics`
+        meets it again and says why.
+        """
 
     @abstractmethod
     def statistics(self, conversion: Conversion) -> Statistics:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["ErrorCurve", "Method", "equal_error_rate", "error_curve", "error_rate_interval"]
+__all__ = ["ErrorCurve", "Method", "equal_error_rate", "error_curve", "error_rate_intervals"]
 
 Method = Literal["interpolated", "rocch", "nearest"]
 
@@ -47,9 +47,12 @@ def equal_error_rate(
     Source: ``interpolated`` is what brentq on an interpolated ROC curve converges to, found here from sorted scores;
     ``rocch``: Brümmer and de Villiers, "The BOSARIS toolkit user guide", 2011.
     """
-    curve = error_curve(target_scores, nontarget_scores)
     if method == "interpolated":
-        return _crossing(*curve)
+        target, nontarget = _ordered("target", target_scores), _ordered("non-target", nontarget_scores)
+        if target.dtype != nontarget.dtype:
+            target, nontarget = target.astype("float64"), nontarget.astype("float64")
+        return _crossing(*_around_crossing(target, nontarget))
+    curve = error_curve(target_scores, nontarget_scores)
     if method == "rocch":
         hull = _lower_hull(curve.false_alarms, curve.misses)
         return _crossing(curve.thresholds[hull], curve.false_alarms[hull], curve.misses[hull])
@@ -92,6 +95,50 @@ def error_curve(
     thresholds = -np.unique(-np.concatenate(scores))
     accepted = [_accepted(values, weight, thresholds) for values, weight in zip(scores, weights, strict=True)]
     return ErrorCurve(np.concatenate([thresholds[:1] + 1.0, thresholds]), accepted[1], 1.0 - accepted[0])
+
+
+def _ordered(name: str, given: ArrayLike) -> NDArray[np.floating[Any]]:
+    """Copy and sort scores, in their own precision."""
+    import numpy as np
+
+    values = np.array(given).ravel()
+    if values.dtype not in (np.float32, np.float64):
+        values = values.astype(np.float64)
+    if not len(values):
+        raise ValueError(f"no {name} score: an equal error rate needs both kinds of trial")
+    values.sort()
+    if not (np.isfinite(values[0]) and np.isfinite(values[-1])):  # NaN sorts last
+        raise ValueError(f"a {name} score is NaN or infinite")
+    return values
+
+
+def _around_crossing(targets: NDArray[np.floating[Any]], nontargets: NDArray[np.floating[Any]]) -> ErrorCurve:
+    """Find the two points of the error curve between which it crosses the diagonal, in sorted scores.
+
+    Bisection in both arrays instead of the whole curve: millions of scores cost their sorting and no more memory.
+    """
+    import numpy as np
+
+    def rates(threshold: np.floating[Any]) -> tuple[float, float]:
+        alarms, accepted = (
+            (len(values) - int(np.searchsorted(values, threshold))) / len(values) for values in (nontargets, targets)
+        )
+        return alarms, 1.0 - accepted
+
+    after, before = [], []
+    for values in (targets, nontargets):
+        low, high = 0, len(values)  # at the lowest score there are as many false alarms as misses, or more
+        while high - low > 1:
+            middle = (low + high) // 2
+            alarms, misses = rates(values[middle])
+            low, high = (middle, high) if alarms >= misses else (low, middle)
+        after.append(values[low])
+        before += list(values[high : high + 1])
+    last = max(after)
+    first = min(before) if before else None
+    (alarm_before, miss_before), (alarm, miss) = (0.0, 1.0) if first is None else rates(first), rates(last)
+    above = float(last) + 1.0 if first is None else float(first)
+    return ErrorCurve(np.array([above, float(last)]), np.array([alarm_before, alarm]), np.array([miss_before, miss]))
 
 
 def _accepted(
@@ -138,7 +185,7 @@ def _lower_hull(x: NDArray[np.float64], y: NDArray[np.float64]) -> list[int]:
     return hull
 
 
-def error_rate_interval(
+def error_rate_intervals(
     target_scores: NDArray[np.float64],
     nontarget_scores: NDArray[np.float64],
     target_speakers: NDArray[np.intp],
@@ -148,8 +195,8 @@ def error_rate_interval(
     *,
     resamples: int = 500,
     confidence: float = 0.95,
-) -> tuple[float, float]:
-    """Bootstrap an interval of the interpolated EER over speakers.
+) -> tuple[tuple[float, float], tuple[float, float]]:
+    """Bootstrap intervals of the interpolated EER and of its threshold over speakers.
 
     A resample draws speakers with replacement; a same-speaker trial counts as often as its speaker was drawn, a
     different-speaker trial as often as both were. Percentiles are widened for few speakers.
@@ -165,7 +212,7 @@ def error_rate_interval(
         confidence: nominal coverage.
 
     Returns:
-        Lower and upper end, as fractions.
+        Lower and upper end of the EER, as fractions, and of the threshold.
     """
     import numpy as np
 
@@ -178,7 +225,7 @@ def error_rate_interval(
         sides.append((pairs[order], np.searchsorted(-scores[order], -thresholds, side="right")))
     places = np.concatenate([thresholds[:1] + 1.0, thresholds])
     generator = np.random.default_rng(seed)
-    rates = []
+    points = []
     for _ in range(resamples):
         drawn = np.bincount(generator.integers(speakers, size=speakers), minlength=speakers).astype(np.float64)
         shares = []
@@ -189,6 +236,7 @@ def error_rate_interval(
             shares.append(np.concatenate([[0.0], total[count] / total[-1]]) if total[-1] else None)
         accepted, alarms = shares
         if accepted is not None and alarms is not None:
-            rates.append(_crossing(places, alarms, 1.0 - accepted)[0])
-    low, high = np.quantile(rates, percentile_levels(speakers, confidence))
-    return float(low), float(high)
+            points.append(_crossing(places, alarms, 1.0 - accepted))
+    levels = percentile_levels(speakers, confidence)
+    (eer_low, eer_high), (low, high) = np.quantile(np.array(points), levels, axis=0).T
+    return (float(eer_low), float(eer_high)), (float(low), float(high))

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from vceval.cache import file_digest
 from vceval.errors import ItemError, UnmetNeed
 from vceval.metrics.base import Measure, Statistics, Workspace
-from vceval.metrics.dvectors import encoder_name
 from vceval.metrics.speaker_metric import SpeakerMetric
 from vceval.metrics.trials import Speech, Trials, calibration, embed_natural, pair_keys, smallest
 from vceval.records import Conversion, Utterance
@@ -34,7 +33,16 @@ class FakeDetection(SpeakerMetric):
     corpus: real recordings of the speaker against those of others. A high score says that the voice is
     like the speaker's; it does not say that a listener or a trained detector would be deceived.
 
-    Source: Resemble AI, Resemblyzer, demo 05 (fake speech detection); encoder as in the ``sv`` metric.
+    ``fake_auc`` is the probability that a real recording, scored in the same way for its own speaker, scores
+    higher than a converted one: 0.5, the best value, where the score can't tell them, 1 where it always can. Real
+    recordings are those of the cell's target speakers where there are 30 or more, else those of all speakers.
+
+    ``fake_target`` is the share of conversions that are on the target's side: more like the references of
+    the target speaker than like as many of the source speaker, whose recording of the converted utterance is never
+    among them. Tables by direction show it for pairs of the same and of different gender.
+
+    Source: Resemble AI, Resemblyzer, demo 05 (fake speech detection); encoder as in the ``sv`` metric; side of the
+    target: speaker classification in ClsVC, figure 4a.
     """
 
     references: int = 6
@@ -50,13 +58,24 @@ class FakeDetection(SpeakerMetric):
         Measure("fake_score", "Fake score", "", "higher", decimals=3),
         Measure("fake_accept", "Real at 0.84", "%", "higher", scale=100.0, decimals=1),
         Measure("fake_accept_calibrated", "Real (cal.)", "%", "higher", scale=100.0, decimals=1),
+        Measure("fake_auc", "Fake AUC", "", "lower", decimals=3, reduction="auc"),
+        Measure("fake_target", "Target side", "%", "higher", scale=100.0, decimals=1),
     )
     source: ClassVar[str] = "Resemble AI, Resemblyzer, fake speech detection demo"
+    facts: ClassVar[Mapping[str, str]] = {
+        **SpeakerMetric.facts,
+        "score": "mean cosine",
+        "references": "natural speech of the speaker, drawn by seed, never the scored recording or a copy",
+        "aggregation": "mean over pairs; fake_auc: area under the curve of a cell's scores, datasets pooled",
+        "natural-scores": "target speakers of the cell where 30 or more, else all",
+        "side": "target against source speaker, the converted utterance itself left out",
+        "missing": "counted, no value",
+    }
 
     def signature(self) -> str:
         """Name every choice that changes the values."""
         return (
-            f"FAKE|enc:{encoder_name()}|sr:16000|level:-30dB|vad:webrtc3|refs:{self.references}"
+            f"FAKE|enc:{self.encoder_type.identity()}|{self.encoder_type.front_end}|refs:{self.references}"
             f"|thr:{self.threshold:g},eer-interpolated|trials:{self.trials}|seed:{self.seed}|v:{self.version}"
         )
 
@@ -75,7 +94,7 @@ class FakeDetection(SpeakerMetric):
         """Find EER and threshold: real recordings scored as conversions are, for their own and for other speakers."""
         speech = embed_natural(natural, self.encoder, self.seed)
         trials = self._trials(speech) if len(speech.ids) > 1 else None
-        return calibration(speech, trials, self.encoder.name, self.seed)
+        return calibration(speech, trials, self.encoder.name, self.seed, keep_scores=True)
 
     def _trials(self, speech: Speech) -> Trials:
         import numpy as np
@@ -123,34 +142,67 @@ class FakeDetection(SpeakerMetric):
         if pair.target_speaker is None:
             raise UnmetNeed("natural", f"pair {pair.id} does not name its target speaker")
         voice = self.encoder.embed(conversion.path)
-        used = self._references(conversion, pair.target_speaker)
+        used = self._references(pair.dataset, pair.target_speaker, {file_digest(conversion.path)})
         if not used:
             raise UnmetNeed(
                 "natural",
                 f"no natural speech of speaker {pair.target_speaker!r} of {pair.dataset} besides {conversion.path}",
             )
-        score = sum(float(voice @ embedding) for embedding in used.values()) / len(used)
+        score = _mean_cosine(voice, used)
         sums = {"fake_score": (score, 1.0), "fake_accept": (float(score >= self.threshold), 1.0)}
         details: dict[str, Any] = {"references": list(used)}
+        unmet: dict[str, tuple[str, str]] = {}
+        others = self._of_source(conversion)
+        if isinstance(others, tuple):
+            unmet["fake_target"] = others
+        else:
+            sums["fake_target"] = (float(score > _mean_cosine(voice, others)), 1.0)
+            details["source_references"] = list(others)
         learnt = self.workspace.calibrations.get(pair.dataset, {})
-        if "threshold" not in learnt:
-            reason = learnt.get("unavailable", f"nothing was calibrated for dataset {pair.dataset!r}")
-            return Statistics(sums, details, {"fake_accept_calibrated": ("calibration", str(reason))})
-        sums["fake_accept_calibrated"] = (float(score >= float(learnt["threshold"])), 1.0)
-        return Statistics(sums, {**details, "threshold": float(learnt["threshold"])})
+        reason = str(learnt.get("unavailable", f"nothing was calibrated for dataset {pair.dataset!r}"))
+        if learnt.get("natural_scores"):
+            sums["fake_auc"] = (score, 1.0)
+        else:
+            unmet["fake_auc"] = ("calibration", reason)
+        if "threshold" in learnt:
+            sums["fake_accept_calibrated"] = (float(score >= float(learnt["threshold"])), 1.0)
+            details["threshold"] = float(learnt["threshold"])
+        else:
+            unmet["fake_accept_calibrated"] = ("calibration", reason)
+        return Statistics(sums, details, unmet)
 
-    def _references(self, conversion: Conversion, speaker: str) -> dict[str, NDArray[np.float64]]:
-        """Embed the first usable natural recordings of the speaker in the order of the seed, by id."""
+    def _of_source(self, conversion: Conversion) -> dict[str, NDArray[np.float64]] | tuple[str, str]:
+        """Embed natural speech of the source speaker besides the converted utterance, or say what is lacking."""
+        pair = conversion.pair
+        if pair.source_speaker is None:
+            return "natural", f"pair {pair.id} does not name its source speaker"
+        if pair.source_speaker == pair.target_speaker:
+            return "other", f"pair {pair.id} has the same source and target speaker"
+        without = {file_digest(conversion.path)}
+        if pair.source is not None and pair.source.path.is_file():
+            without.add(file_digest(pair.source.path))
+        found = self._references(pair.dataset, pair.source_speaker, without)
+        lacking = f"no natural speech of source speaker {pair.source_speaker!r} of {pair.dataset} besides the source"
+        return found or ("natural", lacking)
+
+    def _references(self, dataset: str, speaker: str, without: set[str]) -> dict[str, NDArray[np.float64]]:
+        """Embed the first usable natural recordings of a speaker in the order of the seed, by id.
+
+        Recordings whose bytes have one of the digests ``without`` are left out.
+        """
         voices: Mapping[tuple[str, str], list[Utterance]] = self._voices  # type: ignore[attr-defined]
-        own = file_digest(conversion.path)
         used: dict[str, NDArray[np.float64]] = {}
-        for utterance in voices.get((conversion.pair.dataset, speaker), []):
+        for utterance in voices.get((dataset, speaker), []):
             if len(used) == self.references:
                 break
             try:
                 embedding = self.encoder.embed(utterance.path)
             except ItemError:
                 continue  # counted as unusable by calibrate(); the next one in order takes its place
-            if file_digest(utterance.path) != own:
+            if file_digest(utterance.path) not in without:
                 used[utterance.id] = embedding
         return used
+
+
+def _mean_cosine(voice: NDArray[np.float64], references: Mapping[str, NDArray[np.float64]]) -> float:
+    return sum(float(voice @ embedding) for embedding in references.values()) / len(references)

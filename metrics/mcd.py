@@ -3,30 +3,55 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from math import log, sqrt
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from vceval import audio, features
 from vceval.audio import Waveform
-from vceval.cache import file_digest
-from vceval.errors import ItemError, UnmetNeed
-from vceval.metrics.base import Measure, Metric, Statistics
+from vceval.metrics.base import Measure, Statistics
 from vceval.metrics.dtw import dtw
-from vceval.records import Conversion
+from vceval.metrics.parallel import COMMON_FACTS, ParallelMetric, Recording, compare_arrays
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["MelCepstralDistortion", "mel_cepstral_distortion"]
+__all__ = ["DECIBEL", "MelCepstralDistortion", "WorldCepstra", "mel_cepstral_distortion", "path_distortion"]
 
 #: From a Euclidean distance of log-amplitude cepstra to decibels.
 DECIBEL = 10.0 * sqrt(2.0) / log(10.0)
 
 
 @dataclass(frozen=True)
-class MelCepstralDistortion(Metric):
+class WorldCepstra:
+    """How the default metrics analyse speech: WORLD (DIO, StoneMask, CheapTrick) and mel-cepstra c1 to c<order>."""
+
+    sample_rate: int
+    order: int
+    alpha: float
+    frame_ms: float
+    floor_db: float | None
+
+    def of(self, recording: Recording) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return F0 in Hz (T,), 0 where unvoiced, and the cepstra (T, order)."""
+        key = {"version": 1, **asdict(self)}
+        found = recording.analysis("world-cepstra", key, self._analyse)
+        return found["f0"], found["cepstra"]
+
+    def _analyse(self, wave: Waveform) -> Mapping[str, Any]:
+        import numpy as np
+
+        peak = float(np.max(np.abs(wave.samples)))
+        # Full scale first: WORLD adds noise of a fixed, tiny level, which must not depend on the recording's gain.
+        level = Waveform(wave.samples / np.float32(peak), wave.sample_rate)
+        frames = features.world_analysis(audio.resample(level, self.sample_rate), self.frame_ms)
+        cepstra = features.mel_cepstrum(frames.envelope, self.order, self.alpha, self.floor_db)
+        return {"f0": frames.f0, "cepstra": np.ascontiguousarray(cepstra[:, 1:])}
+
+
+@dataclass(frozen=True)
+class MelCepstralDistortion(ParallelMetric):
     """MCD in dB: the mean distance of aligned mel-cepstra, without the loudness coefficient c0.
 
     Both recordings are brought to ``sample_rate``; WORLD gives their power envelopes (DIO, StoneMask, CheapTrick),
@@ -35,6 +60,8 @@ class MelCepstralDistortion(Metric):
     ``floor_db``, off by default, raises bins that far below a recording's own mean to that level: then what lies
     below hearing (rounding noise of quiet 16-bit files, an empty upper band) does not matter either, at the
     price of a value that depends on where the floor is put.
+
+    The recipes are what other tools call MCD; their values may be compared with that tool's, and with nothing else.
 
     Source: Kubichek, "Mel-cepstral distance measure for objective speech quality assessment", IEEE Pacific Rim
     Conference on Communications, Computers and Signal Processing 1993.
@@ -54,6 +81,26 @@ class MelCepstralDistortion(Metric):
     source: ClassVar[str] = (
         "Kubichek, Mel-cepstral distance measure for objective speech quality assessment, PACRIM 1993"
     )
+    recipes: ClassVar[Mapping[str, str]] = {
+        "dsm": "vceval.metrics.mcd_dsm:DiscreteSpeechMetricsMCD",
+        "mel-cepstral-distance": "vceval.metrics.mcd_mel:MelCepstralDistance",
+        "pymcd": "vceval.metrics.mcd_pymcd:PymcdAligned",
+        "pymcd-plain": "vceval.metrics.mcd_pymcd:PymcdPlain",
+        "pymcd-sl": "vceval.metrics.mcd_pymcd:PymcdScaled",
+        "s3prl": "vceval.metrics.mcd_s3prl:S3prlMCD",
+        "s3prl-24k": "vceval.metrics.mcd_s3prl:S3prlMCD24k",
+        "versa": "vceval.metrics.mcd_s3prl:VersaMCD",
+    }
+    facts: ClassVar[Mapping[str, str]] = {
+        **COMMON_FACTS,
+        "f0": "dio+stonemask:71-800Hz",
+        "envelope": "cheaptrick:fft-by-rate",
+        "level": "peak-normalised",
+        "constant": "10*sqrt(2)/ln(10)",
+        "silence": "kept",
+        "reference": "target-speaker-same-text",
+    }
+    packages: ClassVar[tuple[str, ...]] = ("numpy", "pyworld", "soxr")
 
     def signature(self) -> str:
         """Name every choice that changes the value."""
@@ -63,98 +110,52 @@ class MelCepstralDistortion(Metric):
             f"|frame:{self.frame_ms:g}ms{floor}|c0:no|dtw:exact|v:{self.version}"
         )
 
-    def statistics(self, conversion: Conversion) -> Statistics:
-        """Score one conversion against the pair's parallel reference.
+    def compare(self, reference: Recording, test: Recording) -> Statistics:
+        """MCD of two recordings of the same words."""
+        front = WorldCepstra(self.sample_rate, self.order, self.alpha, self.frame_ms, self.floor_db)
+        (_, expected), (_, found) = front.of(reference), front.of(test)
+        total, length = dtw(expected, found)
+        details = {"path": length, "frames": len(found), "reference_frames": len(expected)}
+        return Statistics({"mcd": (DECIBEL * total / length, 1.0)}, details)
 
-        Raises:
-            UnmetNeed: the pair has no reference, or the recording is the reference itself.
-            ItemError: one of the two can't be read or is silent.
-        """
-        reference = conversion.pair.reference
-        if reference is None:
-            raise UnmetNeed("reference", f"pair {conversion.pair.id} has no parallel recording of the target speaker")
-        if not conversion.path.is_file():
-            raise ItemError(f"{conversion.path}: no such file")
-        if not reference.path.is_file():
-            raise ItemError(f"{reference.path}: no such file (parallel reference of pair {conversion.pair.id})")
-        digest = file_digest(reference.path)
-        if file_digest(conversion.path) == digest:
-            raise UnmetNeed("other", f"{conversion.path} is the reference itself, and a distance to itself is none")
 
-        def compute() -> Mapping[str, Any]:
-            # Cached for the reference only: it serves every system, while a conversion is analysed once.
-            expected = self.workspace.cache.get("mel-cepstrum", reference.path, self._analysis(), analyse_reference)
-            found = self._cepstra(audio.load(conversion.path))
-            value, length = _distortion(expected["cepstra"], found)
-            return {"mcd": value, "path": length, "frames": len(found), "reference_frames": len(expected["cepstra"])}
+def path_distortion(
+    first: NDArray[np.float64], second: NDArray[np.float64], path: NDArray[np.int64] | None = None
+) -> float:
+    """Mean distance in dB of cepstra along a path (frame by frame where it is None), all coefficients counted."""
+    import numpy as np
 
-        def analyse_reference() -> Mapping[str, Any]:
-            return {"cepstra": self._cepstra(audio.load(reference.path))}
-
-        key = {"signature": self.signature(), "reference": digest}
-        result = dict(self.workspace.cache.get("mcd", conversion.path, key, compute))
-        return Statistics({"mcd": (result.pop("mcd"), 1.0)}, result)
-
-    def distance(self, reference: Waveform, test: Waveform) -> float:
-        """MCD in dB between two recordings in memory; see :func:`mel_cepstral_distortion`."""
-        return _distortion(self._cepstra(reference), self._cepstra(test))[0]
-
-    def _analysis(self) -> Mapping[str, Any]:
-        return {"metric": "mcd", "signature": self.signature()}
-
-    def _cepstra(self, wave: Waveform) -> NDArray[np.float64]:
-        """c1 to c<order> of shape (frames, order)."""
-        import numpy as np
-
-        peak = float(np.max(np.abs(wave.samples)))
-        # Full scale first: WORLD adds noise of a fixed, tiny level, which must not depend on the recording's gain.
-        level = Waveform(wave.samples / np.float32(peak), wave.sample_rate)
-        frames = features.world_analysis(audio.resample(level, self.sample_rate), self.frame_ms)
-        cepstra = features.mel_cepstrum(frames.envelope, self.order, self.alpha, self.floor_db)
-        return np.ascontiguousarray(cepstra[:, 1:])
+    gaps = first - second if path is None else first[path[:, 0]] - second[path[:, 1]]
+    return float(DECIBEL * np.sqrt((gaps * gaps).sum(axis=1)).mean())
 
 
 def mel_cepstral_distortion(
-    reference: ArrayLike, test: ArrayLike, sample_rate: int, test_sample_rate: int | None = None
+    reference: ArrayLike,
+    test: ArrayLike,
+    sample_rate: int,
+    test_sample_rate: int | None = None,
+    recipe: str = "default",
 ) -> float:
     """Mel-cepstral distortion of a test recording against a parallel reference, as the ``mcd`` metric measures it.
 
     Args:
         reference: mono samples (n,) of the target speaker.
         test: mono samples (m,) of the converted speech, same text.
-        sample_rate: of the reference in Hz, 8 to 96 kHz; both are resampled to 16 kHz.
+        sample_rate: of the reference in Hz, 8 to 96 kHz; both are resampled to the rate of the recipe (16 kHz).
         test_sample_rate: of the test recording; the same rate where it is None.
+        recipe: ``default``, or whose definition to follow: one of :attr:`MelCepstralDistortion.recipes`, such as
+            ``pymcd`` or ``s3prl``. Samples count as full scale 1.0, as these tools read files.
 
     Returns:
-        MCD in dB. It is symmetric, zero for equal recordings, and does not depend on the gain of either.
+        MCD in dB (in the unit of the tool for a recipe). The default is symmetric, zero for equal recordings, and
+        does not depend on the gain of either; most recipes are none of that.
 
     Raises:
-        ItemError: a recording is not mono, shorter than 0.1 s, silent or not finite, or its rate is out of range.
+        UsageError: unknown recipe.
+        ItemError: a recording is not mono, shorter than 0.1 s, silent or not finite, its rate is out of range, or
+            the recipe refuses it (``versa``: lengths differ too much).
 
     Source: see :class:`MelCepstralDistortion`.
     """
-    first = _checked(reference, sample_rate, "reference")
-    second = _checked(test, sample_rate if test_sample_rate is None else test_sample_rate, "test recording")
-    return MelCepstralDistortion().distance(first, second)
-
-
-def _checked(samples: ArrayLike, sample_rate: int, what: str) -> Waveform:
-    import numpy as np
-
-    array = np.asarray(samples, dtype=np.float32)
-    if array.ndim != 1:
-        raise ItemError(f"{what}: expected mono samples of shape (n,), got shape {array.shape}")
-    if not audio.MIN_RATE <= sample_rate <= audio.MAX_RATE:
-        raise ItemError(f"{what}: sample rate {sample_rate} Hz lies outside of {audio.MIN_RATE} to {audio.MAX_RATE} Hz")
-    if len(array) < audio.MIN_SECONDS * sample_rate:
-        raise ItemError(f"{what}: {len(array)} samples at {sample_rate} Hz; at least {audio.MIN_SECONDS} s are needed")
-    if not np.isfinite(array).all():
-        raise ItemError(f"{what}: holds NaN or infinite samples")
-    if not np.abs(array).max() > 0.0:
-        raise ItemError(f"{what}: silent, all samples are zero")
-    return Waveform(array, sample_rate)
-
-
-def _distortion(first: NDArray[np.float64], second: NDArray[np.float64]) -> tuple[float, int]:
-    total, length = dtw(first, second)
-    return DECIBEL * total / length, length
+    made = compare_arrays(MelCepstralDistortion, recipe, reference, test, sample_rate, test_sample_rate)
+    return next(iter(made.sums.values()))[0]

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from vceval.cache import file_digest
 from vceval.errors import ItemError
-from vceval.metrics.dvectors import Encoder
-from vceval.metrics.eer import equal_error_rate, error_rate_interval
+from vceval.metrics.eer import equal_error_rate, error_rate_intervals
+from vceval.metrics.sv_encoder import SpeakerEncoder
 from vceval.records import Utterance
 from vceval.sampling import rank
 
@@ -48,7 +48,7 @@ class Trials(NamedTuple):
     names: list[tuple[str, str]]
 
 
-def embed_natural(natural: Sequence[Utterance], encoder: Encoder, seed: int) -> Speech:
+def embed_natural(natural: Sequence[Utterance], encoder: SpeakerEncoder, seed: int) -> Speech:
     """Embed every utterance whose speaker is known; recordings that can't be used are counted and left out."""
     import numpy as np
 
@@ -153,10 +153,14 @@ def _mix(values: NDArray[np.uint64]) -> NDArray[np.uint64]:
     return mixed
 
 
-def calibration(speech: Speech, trials: Trials | None, encoder: str, seed: int) -> Mapping[str, Any]:
+def calibration(
+    speech: Speech, trials: Trials | None, encoder: str, seed: int, *, keep_scores: bool = False
+) -> Mapping[str, Any]:
     """Sum up what the trials say: EER, its interval, threshold, counts, and a hash of the trial list.
 
-    The interval is a bootstrap over speakers. ``{"unavailable": reason}`` where there is too little speech.
+    Intervals of EER and threshold come from one bootstrap over speakers. With ``keep_scores`` the scores of the
+    same-speaker trials are kept, sorted and by speaker (``natural_scores``), for measures that compare natural
+    with converted speech. ``{"unavailable": reason}`` where there is too little speech.
     """
     counts = {"speakers": len(speech.speakers), "utterances": len(speech.ids), "unusable": speech.unusable}
     if len(speech.speakers) < 2:
@@ -170,21 +174,31 @@ def calibration(speech: Speech, trials: Trials | None, encoder: str, seed: int) 
         return {"unavailable": reason, **counts}
     accept, reject = trials.scores[trials.target], trials.scores[~trials.target]
     eer, threshold = equal_error_rate(accept, reject)
-    low, high = error_rate_interval(
+    (eer_low, eer_high), (low, high) = error_rate_intervals(
         accept, reject, trials.speakers[trials.target], trials.speakers[~trials.target], len(speech.speakers), seed
     )
     lines = sorted(
         f"{first}\t{second}\t{'target' if target else 'nontarget'}"
         for (first, second), target in zip(trials.names, trials.target, strict=True)
     )
-    return {
+    found: dict[str, Any] = {
         "encoder": encoder,
         "eer": eer,
-        "eer_low": low,
-        "eer_high": high,
+        "eer_low": eer_low,
+        "eer_high": eer_high,
         "threshold": threshold,
+        "threshold_low": low,
+        "threshold_high": high,
         "target_trials": targets,
         "nontarget_trials": len(trials.target) - targets,
         **counts,
         "trials_sha256": hashlib.sha256("\n".join(lines).encode()).hexdigest(),
     }
+    if keep_scores:
+        claimed = trials.speakers[trials.target, 1]
+        found["natural_scores"] = {
+            name: sorted(round(float(score), 7) for score in accept[claimed == number])
+            for number, name in enumerate(speech.speakers)
+            if (claimed == number).any()
+        }
+    return found

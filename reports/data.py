@@ -70,6 +70,7 @@ class MeasureView:
     better: str
     scale: float
     decimals: int
+    reduction: str = "ratio"
 
     def text(self, value: float | None) -> str:
         """Print a stored value as tables show it, without the unit; empty where there is none."""
@@ -143,8 +144,12 @@ class Report:
 
     @property
     def sample_measures(self) -> list[MeasureView]:
-        """The measures that samples show as figures: all but the share of flagged recordings, which marks show."""
-        return [measure for measure in self.measures if measure.name != FLAG_MEASURE]
+        """The measures that samples show as figures.
+
+        Left out: the share of flagged recordings, which marks show, and figures that a single pair does not have
+        (an EER, an AUC).
+        """
+        return [m for m in self.measures if m.name != FLAG_MEASURE and m.reduction == "ratio"]
 
     @property
     def same_pairs(self) -> bool:
@@ -244,6 +249,7 @@ def _measure(entry: Mapping[str, Any]) -> MeasureView:
         better=str(entry.get("better") or ""),
         scale=float(entry.get("scale", 1.0)),
         decimals=int(entry.get("decimals", 2)),
+        reduction=str(entry.get("reduction", "ratio")),
     )
 
 

@@ -97,7 +97,7 @@ class Table:
         """What stands over the table: title, suite, what the marks mean."""
         parts = [f"Suite {self.suite}."]
         if any(entry and entry.interval for block in self.blocks for row in block.rows for entry in row.entries):
-            parts.append("In brackets: 95 % interval (bootstrap over target speakers).")
+            parts.append("In brackets: 95 % interval (bootstrap over speakers).")
         if any(entry and entry.best for block in self.blocks for row in block.rows for entry in row.entries):
             parts.append("Bold: best system; controls are not ranked.")
         return " ".join([*parts, *self.notes])

@@ -34,7 +34,10 @@ def test_every_measure_has_a_value_for_every_pair(run: Path) -> None:
     scores = pandas.read_parquet(run / "scores.parquet")
     counts = scores.groupby(["system", "measure"]).size().unstack()
     assert set(counts.index) == {"source", "target", "resynthesis", "world"}
-    assert (counts.drop(columns="mcd") == 8).all().all()
+    # nothing leaks where nothing was converted: the source control has no leakage, and no trial with itself
+    assert counts["sv_source"].drop("source").eq(8).all()
+    assert "sv_source" not in set(scores[scores.system == "source"].measure)
+    assert (counts.drop(columns=["mcd", "sv_source"]) == 8).all().all()
     assert counts["mcd"].drop("target").eq(8).all()
     assert "mcd" not in set(scores[scores.system == "target"].measure)
 
@@ -121,7 +124,7 @@ def test_three_recordings_and_one_converted_file_are_enough(tmp_path: Path, run:
     assert done.returncode == 0, done.stderr
     found = tmp_path / "runs" / "c"
     scores = pandas.read_parquet(found / "scores.parquet").set_index("measure").value
-    assert set(scores.index) == {"sv_cosine", "fake_score", "fake_accept"}
+    assert set(scores.index) == {"sv_cosine", "fake_score", "fake_accept", "sanity_flags", "duration_deviation"}
     assert 0.3 < scores["sv_cosine"] <= 1
     page = (found / "report" / "index.html").read_text(encoding="utf-8")
     assert "a transcript" in page

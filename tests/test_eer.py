@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vceval.metrics.eer import equal_error_rate, error_curve, error_rate_interval
+from vceval.metrics.eer import _crossing, equal_error_rate, error_curve, error_rate_intervals
 
 METHODS = ("interpolated", "rocch", "nearest")
 scores = st.lists(st.integers(-20, 20), min_size=1, max_size=30).map(lambda values: np.array(values) / 8.0)
@@ -69,6 +69,16 @@ def test_only_the_order_of_scores_matters(method, target, nontarget):
     assert equal_error_rate(mixed, nontarget, method)[0] == rate
 
 
+@given(target=scores, nontarget=scores, kinds=st.tuples(*[st.sampled_from([np.float32, np.float64, np.int64])] * 2))
+def test_bisection_finds_what_the_whole_curve_shows(target, nontarget, kinds):
+    """The short way of the default method ends where the whole curve crosses the diagonal, ties included."""
+    target, nontarget = (8 * target).astype(kinds[0]), (8 * nontarget).astype(kinds[1])
+    kept = target.copy()
+    found = equal_error_rate(target, nontarget)
+    assert found == _crossing(*error_curve(target, nontarget))
+    assert (target == kept).all()
+
+
 @given(target=scores, nontarget=scores)
 def test_curve_counts_what_a_threshold_does(target, nontarget):
     curve = error_curve(target, nontarget)
@@ -106,10 +116,12 @@ def test_interval_over_speakers():
     pairs = np.stack([speakers, (speakers + generator.integers(1, 12, 240)) % 12], axis=1)
     nontarget = generator.normal(0, 1, 240)
     same = np.stack([speakers, speakers], axis=1)
-    rate, _ = equal_error_rate(target, nontarget)
-    low, high = error_rate_interval(target, nontarget, same, pairs, 12, seed=0)
+    rate, threshold = equal_error_rate(target, nontarget)
+    found = error_rate_intervals(target, nontarget, same, pairs, 12, seed=0)
+    (low, high), (threshold_low, threshold_high) = found
     assert 0.0 <= low < rate < high <= 1.0
-    assert (low, high) == error_rate_interval(target, nontarget, same, pairs, 12, seed=0)
+    assert threshold_low < threshold < threshold_high
+    assert found == error_rate_intervals(target, nontarget, same, pairs, 12, seed=0)
 
 
 def test_bad_input_is_named():

@@ -82,3 +82,64 @@ def test_world_analysis_shapes_and_pitch(rate, bins):
     assert frames.f0.shape == frames.times.shape == (201,)
     assert np.median(frames.f0) == pytest.approx(150.0, abs=1.0)
     assert frames.times[1] == pytest.approx(0.005)
+
+
+def test_newton_keeps_a_spectrum_that_its_order_can_hold():
+    generator = np.random.default_rng(4)
+    order, alpha, bins = 12, 0.42, 257
+    expected = generator.normal(size=(3, order + 1)) / np.arange(1, order + 2)
+    frequencies = np.linspace(0.0, np.pi, bins)
+    power = np.exp(2.0 * expected @ np.cos(np.outer(np.arange(order + 1), warped(frequencies, alpha))))
+    assert features.mel_cepstrum_newton(power, order, alpha) == pytest.approx(expected, abs=1e-6)
+
+
+def test_newton_minimises_the_unbiased_estimator_of_log_spectrum():
+    power = np.random.default_rng(5).chisquare(2, size=(4, 257))
+    order, alpha = 8, 0.42
+    found = features.mel_cepstrum_newton(power, order, alpha, tolerance=1e-12)
+    basis = np.cos(np.outer(np.arange(order + 1), warped(np.linspace(0.0, np.pi, 257), alpha)))
+    weights = np.r_[0.5, np.ones(255), 0.5]
+
+    def loss(cepstra):
+        ratio = np.log(power) - 2.0 * cepstra @ basis
+        return ((np.exp(ratio) - ratio - 1.0) * weights).sum(axis=1)
+
+    least = loss(found)
+    generator = np.random.default_rng(6)
+    for _ in range(50):
+        assert (loss(found + 0.01 * generator.normal(size=found.shape)) > least).all()
+
+
+def test_newton_is_that_of_sptk():
+    pysptk = pytest.importorskip("pysptk")
+    frames = np.random.default_rng(7).normal(size=(5, 512)) * np.hanning(512) * 0.1
+    expected = [pysptk.mcep(frame, 23, 0.42, eps=1e-6, etype=1) for frame in frames]
+    power = np.abs(np.fft.rfft(frames, axis=1)) ** 2 + 1e-6
+    assert features.mel_cepstrum_newton(power, 23, 0.42) == pytest.approx(np.array(expected), abs=1e-9)
+
+
+def test_trimmed_length_takes_quiet_ends_off():
+    tone = 0.5 * np.sin(np.arange(16_000) * 0.1).astype(np.float32)
+    quiet = np.full(8_192, 1e-6, dtype=np.float32)
+    whole = np.concatenate([quiet, tone, quiet, tone, quiet])
+    assert features.trimmed_length(tone) == 16_000
+    # a frame of 2048 samples reaches 1024 beyond its centre, and centres lie 512 apart
+    assert len(whole) - 2 * 8_192 <= features.trimmed_length(whole) <= len(whole) - 2 * (8_192 - 1_024 - 512)
+    assert features.trimmed_length(whole, below_db=140.0) == len(whole)
+
+
+def test_trimmed_length_is_that_of_librosa():
+    effects = pytest.importorskip("librosa").effects
+    generator = np.random.default_rng(8)
+    for seconds in (0.2, 0.7, 1.3):
+        time = np.linspace(-1.0, 1.0, int(seconds * 16_000))
+        samples = (generator.normal(size=len(time)) * np.exp(-((6.0 * time) ** 2))).astype(np.float32)
+        assert features.trimmed_length(samples) == len(effects.trim(y=samples)[0])
+
+
+def test_smaller_fft_raises_the_lowest_pitch():
+    time = np.arange(22_050) / 22_050
+    samples = sum(np.sin(2 * np.pi * 100.0 * k * time) / k for k in range(1, 20))
+    wave = Waveform((0.1 * samples).astype(np.float32), 22_050)
+    assert features.world_analysis(wave, fft_size=512).envelope.shape == (201, 257)
+    assert np.array_equal(features.world_analysis(wave, fft_size=512).f0, features.world_analysis(wave).f0)

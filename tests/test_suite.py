@@ -58,7 +58,7 @@ def test_every_suite_loads(name: str) -> None:
     assert loaded.label == f"{name}@1"
     assert loaded.systems == ("source", "target", "resynthesis", "world")
     parallel = ("mcd",) if name in FROZEN else ()
-    assert loaded.metrics == (*parallel, "sv", "wer", "cer", "fake")
+    assert loaded.metrics == (*parallel, "sv", "wer", "cer", "fake", "sanity")
     assert len(loaded.description) > 50
     assert all({"paper", "citation", "value", "plus_minus"} <= set(row) for row in suite.published_rows(loaded))
 

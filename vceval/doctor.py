@@ -26,10 +26,13 @@ _PACKAGES = (
     ("pocketsphinx", "pocketsphinx", "wer and cer in English, offline", True),
     ("whisper", "openai-whisper", "wer and cer, text normalisation", True),
     ("jiwer", "jiwer", "wer and cer", True),
+    ("opencc", "opencc", "wer and cer in Chinese", True),
     ("pyarrow", "pyarrow", "scores.parquet", True),
     ("matplotlib", "matplotlib", "figures", True),
     ("speechbrain", "speechbrain", "ECAPA-TDNN speaker encoder (extra vceval[speechbrain])", False),
     ("torchaudio", "torchaudio", "needed by speechbrain", False),
+    ("onnxruntime", "onnxruntime", "predicted MOS (extra vceval[mos])", False),
+    ("zhconv", "zhconv", "wer:seedtts and wer:f5 in Chinese (extra vceval[chinese])", False),
     ("pymcd", "pymcd", "comparison of MCD with pymcd (extra vceval[peers])", False),
 )
 

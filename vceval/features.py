@@ -5,6 +5,7 @@ Every function states its padding rule and its scale; nothing here reads files.
 
 from __future__ import annotations
 
+import itertools
 import warnings
 from functools import lru_cache
 from types import ModuleType
@@ -20,9 +21,11 @@ __all__ = [
     "WorldFrames",
     "mel_cepstrum",
     "mel_cepstrum_matrix",
+    "mel_cepstrum_newton",
     "mel_filterbank",
     "mel_power_spectrum",
     "pyworld_module",
+    "trimmed_length",
     "world_analysis",
     "world_f0",
 ]
@@ -67,7 +70,7 @@ def world_f0(wave: Waveform, frame_ms: float = 5.0) -> tuple[NDArray[np.float64]
     return pyworld.stonemask(samples, f0, times, wave.sample_rate), times
 
 
-def world_analysis(wave: Waveform, frame_ms: float = 5.0) -> WorldFrames:
+def world_analysis(wave: Waveform, frame_ms: float = 5.0, fft_size: int | None = None) -> WorldFrames:
     """Analyse a recording with WORLD: F0 as in :func:`world_f0` and the CheapTrick power envelope.
 
     The FFT size follows from the sample rate (1024 at 16 kHz, 2048 at 44.1 and 48 kHz), so that the lowest F0
@@ -77,6 +80,8 @@ def world_analysis(wave: Waveform, frame_ms: float = 5.0) -> WorldFrames:
     Args:
         wave: mono audio at any rate.
         frame_ms: hop between frames in milliseconds.
+        fft_size: another FFT size; frames whose F0 lies below 3 * rate / (fft_size - 3) Hz are then analysed as
+            unvoiced.
 
     Returns:
         F0, times and the envelope of shape (T, fft_size / 2 + 1), as power.
@@ -89,7 +94,7 @@ def world_analysis(wave: Waveform, frame_ms: float = 5.0) -> WorldFrames:
     pyworld = pyworld_module()
     f0, times = world_f0(wave, frame_ms)
     samples = np.ascontiguousarray(wave.samples, dtype=np.float64)
-    return WorldFrames(f0, times, pyworld.cheaptrick(samples, f0, times, wave.sample_rate))
+    return WorldFrames(f0, times, pyworld.cheaptrick(samples, f0, times, wave.sample_rate, fft_size=fft_size))
 
 
 def mel_cepstrum(
@@ -146,6 +151,90 @@ def mel_cepstrum_matrix(bins: int, order: int, alpha: float) -> NDArray[np.float
     return matrix
 
 
+def mel_cepstrum_newton(
+    power: NDArray[np.float64],
+    order: int,
+    alpha: float,
+    min_steps: int = 2,
+    max_steps: int = 30,
+    tolerance: float = 0.001,
+) -> NDArray[np.float64]:
+    """Fit mel-cepstra to periodograms by Newton's method, as SPTK's ``mcep`` does.
+
+    The fit minimises the unbiased estimator of log spectrum, which weighs peaks over valleys: it suits raw
+    periodograms, while envelopes are well served by :func:`mel_cepstrum`, the starting point of the iteration.
+
+    Args:
+        power: (T, B) periodograms, all positive, B = fft_size / 2 + 1.
+        order: highest coefficient.
+        alpha: all-pass constant of the frequency warping.
+        min_steps: first step after which a frame may stop.
+        max_steps: last step.
+        tolerance: relative change of the mean residual power at which a frame stops.
+
+    Returns:
+        (T, order + 1), in natural-log units.
+
+    Source: Tokuda, Kobayashi, Masuko, Imai, "Mel-generalized cepstral analysis", ICSLP 1994.
+    """
+    import numpy as np
+
+    bins = power.shape[1]
+    cepstra = mel_cepstrum(power, order, alpha)
+    to_log, to_residual = _newton_matrices(bins, order, alpha)
+    rows = np.arange(order + 1)
+    toeplitz, hankel = np.abs(rows[:, None] - rows), rows[:, None] + rows
+    target = (-alpha) ** rows
+    even = np.arange(2 * order + 1) % 2 == 0
+    active = np.arange(len(power))
+    # The first comparison is with c0 of the unwarped start, an oddity of SPTK that decides when frames stop.
+    before = np.log(power) @ mel_cepstrum_matrix(bins, 0, 0.0)[:, 0]
+    for step in range(1, max_steps + 1):
+        residual = (power[active] / np.exp(2.0 * (cepstra[active] @ to_log))) @ to_residual
+        mean = residual[:, 0]
+        if step >= min_steps:
+            going = np.abs((mean - before[active]) / mean) >= tolerance
+            active, residual, mean = active[going], residual[going], mean[going]
+            before[active] = mean
+            if not len(active):
+                break
+        first, second = residual[:, : order + 1].copy(), residual.copy()
+        first[:, even[: order + 1]] += mean[:, None]
+        second[:, even] -= mean[:, None]
+        slope = residual[:, : order + 1] - target
+        cepstra[active] += np.linalg.solve(first[:, toeplitz] + second[:, hankel], slope[:, :, None])[:, :, 0]
+    return cepstra
+
+
+@lru_cache(maxsize=4)
+def _newton_matrices(bins: int, order: int, alpha: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """From mel-cepstrum to log amplitude (order + 1, bins), and from a power ratio (bins) to its warped correlation."""
+    import numpy as np
+
+    lags, frequencies = np.arange(bins), np.linspace(0.0, np.pi, bins)
+    # Unwarping: row m holds the impulse response of the m-th power of the all-pass filter.
+    unwarped = np.zeros((order + 1, bins))
+    unwarped[0, 0] = 1.0
+    for before, after in itertools.pairwise(unwarped):
+        after[0] = -alpha * before[0]
+        for lag in range(1, bins):
+            after[lag] = before[lag - 1] + alpha * (after[lag - 1] - before[lag])
+    to_log = unwarped @ np.cos(np.outer(lags, frequencies))
+    correlation = np.fft.irfft(np.eye(bins), axis=1)[:, :bins]
+    warped = np.zeros((2 * order + 1, bins))
+    state = np.zeros(2 * order + 1)
+    state[0] = 1.0
+    for row in range(1, 2 * order + 1):
+        state[row] = -alpha * state[row - 1]
+    for lag in range(bins):
+        warped[:, lag] = state
+        after = np.zeros_like(state)
+        for row in range(1, 2 * order + 1):
+            after[row] = state[row - 1] + alpha * (state[row] - after[row - 1])
+        state = after
+    return to_log, correlation @ warped.T
+
+
 @lru_cache(maxsize=16)
 def mel_filterbank(sample_rate: int, fft_size: int, bands: int) -> NDArray[np.float32]:
     """Triangular mel filters (bands, fft_size / 2 + 1) from 0 Hz to the Nyquist frequency, each of unit area.
@@ -195,3 +284,18 @@ def mel_power_spectrum(wave: Waveform, fft_size: int, hop: int, bands: int) -> N
     power = (spectrum.real**2 + spectrum.imag**2).astype(np.float32)
     result: NDArray[np.float32] = power @ mel_filterbank(wave.sample_rate, fft_size, bands).T
     return result
+
+
+def trimmed_length(samples: NDArray[np.float32], below_db: float = 60.0, frame: int = 2048, hop: int = 512) -> int:
+    """Count the samples left when quiet frames are taken off both ends, as librosa's ``effects.trim`` does.
+
+    Frames are centred (``frame / 2`` zeros before and after the audio) and quiet when their root mean square lies
+    ``below_db`` or more under that of the loudest one.
+    """
+    import numpy as np
+
+    padded = np.pad(np.asarray(samples, dtype=np.float32), frame // 2)
+    frames = np.lib.stride_tricks.sliding_window_view(padded, frame)[::hop]
+    power = np.maximum(np.mean(np.square(frames), axis=1), np.float32(1e-10))
+    loud = np.flatnonzero(10.0 * np.log10(power / power.max()) > -below_db)
+    return int(min(len(samples), hop * (loud[-1] + 1)) - hop * loud[0])

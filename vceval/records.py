@@ -38,6 +38,7 @@ NEEDS: Mapping[str, str] = {
     "target": "a recording of the target speaker",
     "natural": "natural speech of the target speaker",
     "other": "a recording other than the one scored",
+    "voiced": "frames that are voiced in both recordings",
     "calibration": "a calibration on natural speech of the same corpus",
 }
 

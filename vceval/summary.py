@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from vceval.metrics.base import Measure, Metric
+from vceval.metrics.base import Calibrations, Measure, Metric
+from vceval.metrics.separation import separation
 from vceval.records import DIRECTIONS, ConversionPair, Failure, Score, Skip
-from vceval.statistics import cluster_bootstrap, holm, paired_difference
+from vceval.statistics import Interval, cluster_bootstrap, holm, paired_difference
 
-__all__ = ["Results", "static_need", "summarise"]
+__all__ = ["Results", "shown", "static_need", "summarise"]
 
 SCHEMA = 1
+
+#: From the scores of a cell and their pairs to the cell's value and interval; None where there is nothing.
+_Figure = Callable[[Sequence[Score], Sequence[ConversionPair]], tuple[float, Interval | None] | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,16 +39,38 @@ def static_need(metric: Metric, pair: ConversionPair) -> str | None:
         "language": pair.language is None,
         "target": not pair.prompts,
         "natural": pair.target_speaker is None,
+        "source": pair.source is None,
     }
     return next((need for need in sorted(metric.needs) if lacking.get(need, False)), None)
 
 
-def summarise(results: Results, systems: Sequence[Mapping[str, Any]], metrics: Sequence[Metric]) -> dict[str, Any]:
+def shown(calibrations: Mapping[str, Calibrations]) -> dict[str, dict[str, dict[str, Any]]]:
+    """Reduce what was learnt (metric, dataset, facts) to what a reader looks at: without lists of scores."""
+    return {
+        metric: {
+            dataset: {key: value for key, value in facts.items() if key != "natural_scores"}
+            for dataset, facts in datasets.items()
+        }
+        for metric, datasets in calibrations.items()
+    }
+
+
+def summarise(
+    results: Results,
+    systems: Sequence[Mapping[str, Any]],
+    metrics: Sequence[Metric],
+    calibrations: Mapping[str, Calibrations] | None = None,
+) -> dict[str, Any]:
     """Make the part of ``summary.json`` that follows from the results.
 
     ``systems`` are the rows of the tables: mappings with at least ``name`` and ``expected`` (pairs it should
-    have converted) and ``control``. Intervals are bootstrapped over target speakers; systems are compared on the
-    pairs that both have a value for, with p-values corrected by Holm over all comparisons on the same measure.
+    have converted) and ``control``. Intervals are bootstrapped over target speakers, crossed with source speakers
+    where the two really cross; systems are compared on the pairs that both have a value for, with p-values
+    corrected by Holm over all comparisons on the same measure.
+
+    ``calibrations`` (metric to dataset to what was learnt) hold the natural scores with which measures of
+    reduction ``eer`` and ``auc`` compare. A cell over several datasets pools their scores, natural and converted;
+    systems are not tested against each other on such measures.
     """
     converted_not = {(f.system, f.pair) for f in results.failures if f.stage != "score"}
     per_system = Counter(system for system, _ in converted_not)
@@ -71,7 +97,7 @@ def summarise(results: Results, systems: Sequence[Mapping[str, Any]], metrics: S
         "measures": [{**asdict(measure), "metric": metric.name} for metric, measure in measures],
         "datasets": sorted({pair.dataset for pair in results.pairs.values()}),
         "directions": [d for d in DIRECTIONS if any(pair.direction == d for pair in results.pairs.values())],
-        "cells": list(_cells(results, [row["name"] for row in rows], measures)),
+        "cells": list(_cells(results, [row["name"] for row in rows], measures, calibrations or {})),
         "comparisons": list(_comparisons(results, [row["name"] for row in rows if not row["control"]], measures)),
         "counts": {
             "failures": len(results.failures),
@@ -90,7 +116,10 @@ def _groups(pair: ConversionPair) -> Iterable[tuple[str, str]]:
 
 
 def _cells(
-    results: Results, systems: Sequence[str], measures: Sequence[tuple[Metric, Measure]]
+    results: Results,
+    systems: Sequence[str],
+    measures: Sequence[tuple[Metric, Measure]],
+    calibrations: Mapping[str, Calibrations],
 ) -> Iterable[dict[str, Any]]:
     Key = tuple[str, str, str, str]  # noqa: N806 - system, measure, dataset, direction
     scored: dict[Key, list[Score]] = defaultdict(list)
@@ -116,7 +145,9 @@ def _cells(
     for key in sorted(
         set(scored) | set(failed) | set(skipped), key=lambda key: (order[key[0]], columns[key[1]], key[2:])
     ):
-        yield _cell(key, scored[key], failed[key], skipped[key], results.pairs)
+        metric, measure = measures[columns[key[1]]]
+        figure = _ratio if measure.reduction == "ratio" else _separation(measure, calibrations.get(metric.name, {}))
+        yield _cell(key, scored[key], failed[key], skipped[key], results.pairs, figure)
 
 
 def _cell(
@@ -125,25 +156,49 @@ def _cell(
     failed: int,
     skipped: int,
     pairs: Mapping[str, ConversionPair],
+    figure: _Figure,
 ) -> dict[str, Any]:
     system, measure, dataset, direction = key
     cell: dict[str, Any] = {"system": system, "measure": measure, "dataset": dataset, "direction": direction}
     counts = {"n": len(scores), "expected": len(scores) + failed, "failed": failed, "skipped": skipped}
-    total = sum(score.denominator for score in scores)
-    if not total:
+    found = figure(scores, [pairs[score.pair] for score in scores])
+    if found is None:
         return {**cell, "value": None, "low": None, "high": None, **counts, "clusters": 0}
-    clusters = [pairs[score.pair].target_speaker for score in scores]
-    interval = cluster_bootstrap(
-        [score.numerator for score in scores], [score.denominator for score in scores], clusters
-    )
+    value, interval = found
     return {
         **cell,
-        "value": sum(score.numerator for score in scores) / total,
+        "value": value,
         "low": interval.low if interval else None,
         "high": interval.high if interval else None,
         **counts,
-        "clusters": len(set(clusters)),
+        "clusters": len({pairs[score.pair].target_speaker for score in scores}),
     }
+
+
+def _ratio(scores: Sequence[Score], pairs: Sequence[ConversionPair]) -> tuple[float, Interval | None] | None:
+    """Sum of numerators over sum of denominators."""
+    numerators, denominators = [s.numerator for s in scores], [s.denominator for s in scores]
+    if not sum(denominators):
+        return None
+    targets, sources = [pair.target_speaker for pair in pairs], [pair.source_speaker for pair in pairs]
+    interval = cluster_bootstrap(numerators, denominators, targets, crossed=sources)
+    return sum(numerators) / sum(denominators), interval
+
+
+def _separation(measure: Measure, learnt: Calibrations) -> _Figure:
+    """Make the figure that compares a cell's scores with those of natural speech of the cell's datasets."""
+
+    def figure(scores: Sequence[Score], pairs: Sequence[ConversionPair]) -> tuple[float, Interval | None] | None:
+        natural: dict[Hashable, Any] = {
+            (dataset, speaker): values
+            for dataset in sorted({pair.dataset for pair in pairs})
+            for speaker, values in learnt.get(dataset, {}).get("natural_scores", {}).items()
+        }
+        speakers = [(pair.dataset, pair.target_speaker) for pair in pairs]
+        assert measure.reduction != "ratio"
+        return separation(measure.reduction, natural, [score.value for score in scores], speakers)
+
+    return figure
 
 
 def _comparisons(
@@ -153,6 +208,8 @@ def _comparisons(
     for score in results.scores:
         scored[score.system, score.measure][score.pair] = score
     for _, measure in measures:
+        if measure.reduction != "ratio":
+            continue  # no sum over pairs, so no difference per pair
         found: list[dict[str, Any]] = []
         for first, second in itertools.combinations(systems, 2):
             ones, others = scored[first, measure.name], scored[second, measure.name]
@@ -165,6 +222,7 @@ def _comparisons(
                 [others[pair].numerator for pair in common],
                 [others[pair].denominator for pair in common],
                 [results.pairs[pair].target_speaker for pair in common],
+                crossed=[results.pairs[pair].source_speaker for pair in common],
             )
             interval = difference.interval
             entry: dict[str, Any] = {

@@ -17,17 +17,9 @@ from vceval.runner.plan import Options, Plan
 __all__ = ["facts_of"]
 
 _PACKAGES = (
-    "numpy",
-    "scipy",
-    "torch",
-    "pyworld",
-    "soxr",
-    "soundfile",
-    "resemblyzer",
-    "openai-whisper",
-    "pocketsphinx",
-    "jiwer",
-)
+    "numpy", "scipy", "torch", "pyworld", "soxr", "soundfile", "numba", "resemblyzer", "openai-whisper", "pocketsphinx",
+    "jiwer", "opencc", "zhconv", "speechmos", "onnxruntime", "speechbrain",
+)  # fmt: skip
 
 
 def facts_of(plan: Plan, options: Options, asked: Mapping[str, Any]) -> dict[str, Any]:

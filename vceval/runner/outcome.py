@@ -12,7 +12,7 @@ from vceval.runner.convert import make_converter
 from vceval.runner.journal import Journal
 from vceval.runner.plan import Plan
 from vceval.runner.score import conversion_audio
-from vceval.summary import Results, static_need, summarise
+from vceval.summary import Results, shown, static_need, summarise
 
 __all__ = ["Outcome", "gather_conversions", "gather_scores", "write_results"]
 
@@ -106,8 +106,8 @@ def write_results(
         "suite": plan.label,
         "partial": plan.partial,
         "custom": plan.custom,
-        **summarise(results, [_system_row(plan, outcome, system) for system in plan.systems], metrics),
-        "calibration": calibrations,
+        **summarise(results, [_system_row(plan, outcome, system) for system in plan.systems], metrics, calibrations),
+        "calibration": shown(calibrations),
         "published": list(plan.published),
     }
     summary["counts"]["missing"] = len(plan.missing)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -32,6 +33,10 @@ class ScoreTask:
 
     conversion: Conversion
     metrics: tuple[str, ...]
+
+
+#: What one worker scores at a time.
+_Batch = tuple[ScoreTask, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,23 +104,44 @@ def score(
 ) -> Iterator[list[dict[str, Any]]]:
     """Score and yield finished journal records, one list per conversion.
 
-    A conversion whose worker died is scored again metric by metric, so that only the metric at fault fails.
+    Conversions go to the workers in batches where a metric asks for it. A batch whose worker died is scored again
+    one by one, and a conversion whose worker died metric by metric, so that only the metric at fault fails.
     """
-    with Pool[ScoreTask](workers, _Handler, (workspace, calibrations, options), lambda _: _SCORE_TIMEOUT) as pool:
-        lost: list[ScoreTask] = []
-        for task, result in pool.run(tasks):
-            if isinstance(result, Lost) and len(task.metrics) > 1:
-                lost += [ScoreTask(task.conversion, (name,)) for name in task.metrics]
-            else:
-                yield _records(task, result)
-        for task, result in pool.run(lost):
-            yield _records(task, result)
+    arguments = (workspace, calibrations, options)
+    with Pool[_Batch](workers, _Handler, arguments, lambda batch: _SCORE_TIMEOUT * len(batch)) as pool:
+        waiting = _batches(tasks, options, workers)
+        while waiting:
+            smaller: list[_Batch] = []
+            for batch, result in pool.run(waiting):
+                parts = _parts(batch) if isinstance(result, Lost) else []
+                if len(parts) > 1:
+                    smaller += parts
+                else:
+                    yield from _records(batch, result)
+            waiting = smaller
 
 
-def _records(task: ScoreTask, result: Any) -> list[dict[str, Any]]:
+def _batches(tasks: Sequence[ScoreTask], options: MetricOptions, workers: int) -> list[_Batch]:
+    """Divide the work: as many conversions at a time as the metrics like, while every worker has something to do."""
+    names = sorted({name for task in tasks for name in task.metrics})
+    wish = max((make_metric(name, options).batch for name in names), default=1)
+    size = max(1, min(wish, len(tasks) // max(1, workers)))
+    return [tuple(tasks[start : start + size]) for start in range(0, len(tasks), size)]
+
+
+def _parts(batch: _Batch) -> list[_Batch]:
+    if len(batch) > 1:
+        return [(task,) for task in batch]
+    return [(ScoreTask(task.conversion, (name,)),) for task in batch for name in task.metrics]
+
+
+def _records(batch: _Batch, result: Any) -> list[list[dict[str, Any]]]:
     if isinstance(result, Lost):
-        return [_record(task.conversion, name, status="failed", reason=result.reason) for name in task.metrics]
-    records: list[dict[str, Any]] = result
+        return [
+            [_record(task.conversion, name, status="failed", reason=result.reason) for name in task.metrics]
+            for task in batch
+        ]
+    records: list[list[dict[str, Any]]] = result
     return records
 
 
@@ -132,21 +158,25 @@ class _Handler:
         self._workspace, self._calibrations, self._options = workspace, calibrations, options
         self._metrics: dict[str, Metric] = {}
 
-    def __call__(self, task: ScoreTask | _Analyse | _Calibrate) -> Any:
-        if isinstance(task, ScoreTask):
-            return [self._score(task.conversion, name) for name in task.metrics]
+    def __call__(self, task: _Batch | _Analyse | _Calibrate) -> Any:
+        if isinstance(task, tuple):
+            if len(task) > 1:
+                self._prepare(task)
+            return [[self._score(one.conversion, name) for name in one.metrics] for one in task]
         try:
             metric = self._metric(task.metric)
         except UsageError as error:
             return {"unavailable": str(error)}
         if isinstance(task, _Calibrate):
             return metric.calibrate(task.dataset, task.natural)
-        for utterance in task.natural:
-            try:
-                metric.analyse(utterance)
-            except ItemError:
-                continue  # calibrate() meets the same recording, leaves it out and counts it
+        metric.analyse_many(task.natural)
         return None
+
+    def _prepare(self, batch: _Batch) -> None:
+        for name in sorted({name for task in batch for name in task.metrics}):
+            # Whatever goes wrong here goes wrong again below, where it fails one conversion and is recorded.
+            with contextlib.suppress(Exception):
+                self._metric(name).prepare([task.conversion for task in batch if name in task.metrics])
 
     def _score(self, conversion: Conversion, name: str) -> dict[str, Any]:
         try:

@@ -1,0 +1,178 @@
+"""Speaker encoders besides Resemblyzer's: yistLin's d-vector and SpeechBrain's ECAPA-TDNN, their weights from files."""
+
+from __future__ import annotations
+
+import functools
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from vceval import audio
+from vceval.cache import Cache, file_digest
+from vceval.errors import ItemError, UsageError
+from vceval.metrics.sv_encoder import SpeakerEncoder
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+__all__ = ["DvectorEncoder", "EcapaEncoder"]
+
+_DVECTOR = "https://github.com/yistLin/dvector/releases/tag/v1.1.1 (dvector-step250000.pt)"
+_ECAPA = "https://huggingface.co/speechbrain/spkrec-ecapa-voxceleb (embedding_model.ckpt)"
+
+
+class DvectorEncoder(SpeakerEncoder):
+    """The d-vector network of yistLin, 256 values; cosines lie in -1 to 1.
+
+    The checkpoint is the file that $VCEVAL_DVECTOR names, else ``~/.cache/vceval/checkpoints/dvector/dvector.pt``.
+    MediumVC gives this network's vector of the target to its converter, so it favours MediumVC.
+    """
+
+    kind: ClassVar[str] = "dvector"
+    front_end: ClassVar[str] = "sr:16000|level:peak-3dB|vad:sox-silence-1%"
+
+    @classmethod
+    def checkpoint(cls) -> Path:
+        """Find the checkpoint.
+
+        Raises:
+            UsageError: it is not there.
+        """
+        given = os.environ.get("VCEVAL_DVECTOR")
+        home = Path.home() / ".cache" / "vceval" / "checkpoints" / "dvector" / "dvector.pt"
+        return _existing(
+            Path(given) if given else home, "VCEVAL_DVECTOR", f"the d-vector network, published at {_DVECTOR}"
+        )
+
+    @classmethod
+    def identity(cls) -> str:
+        """Name the encoder and its weights: ``dvector-<start of the file's SHA-256>``."""
+        return f"dvector-{file_digest(cls.checkpoint())[:8]}"
+
+    def prepare(self, path: Path) -> NDArray[np.float32]:
+        """Read one recording as log-mel frames (t, 40).
+
+        Raises:
+            ItemError: it can't be read or nothing in it is loud enough.
+        """
+        from vceval.networks.dvector_features import dvector_frames
+
+        frames = dvector_frames(audio.load(path))
+        if not len(frames):
+            raise ItemError(f"{path}: holds no 0.1 s above 1 % of its peak level at -3 dB; listen to the file")
+        return frames
+
+    def embed_prepared(self, prepared: Sequence[NDArray[np.float32]]) -> list[NDArray[np.float32]]:
+        """Embed log-mel frames; the windows of all recordings go through the network together."""
+        found: list[NDArray[np.float32]] = _dvector(self.checkpoint(), self.device).embed(prepared)
+        return found
+
+
+class EcapaEncoder(SpeakerEncoder):
+    """SpeechBrain's ECAPA-TDNN trained on VoxCeleb, 192 values; cosines lie in -1 to 1.
+
+    The weights are ``embedding_model.ckpt`` in the folder that $VCEVAL_ECAPA names, else in
+    ``~/.cache/vceval/checkpoints/ecapa``. The network is built here with the published sizes; no settings file of
+    the folder is run.
+
+    Source: Desplanques, Thienpondt, Demuynck, "ECAPA-TDNN: Emphasized channel attention, propagation and aggregation
+    in TDNN based speaker verification", Interspeech 2020.
+    """
+
+    kind: ClassVar[str] = "ecapa"
+    front_end: ClassVar[str] = "sr:16000|level:none|vad:none"
+
+    @classmethod
+    def checkpoint(cls) -> Path:
+        """Find the weights.
+
+        Raises:
+            UsageError: they are not there.
+        """
+        given = os.environ.get("VCEVAL_ECAPA")
+        folder = Path(given) if given else Path.home() / ".cache" / "vceval" / "checkpoints" / "ecapa"
+        return _existing(folder / "embedding_model.ckpt", "VCEVAL_ECAPA", f"ECAPA-TDNN, published at {_ECAPA}")
+
+    @classmethod
+    def identity(cls) -> str:
+        """Name the encoder and its weights: ``ecapa-<start of the file's SHA-256>``."""
+        return f"ecapa-{file_digest(cls.checkpoint())[:8]}"
+
+    def __init__(self, cache: Cache, device: str = "cpu") -> None:
+        super().__init__(cache, device)
+        _speechbrain()  # complains now and not at the first recording
+
+    def prepare(self, path: Path) -> NDArray[np.float32]:
+        """Read one recording at 16 kHz.
+
+        Raises:
+            ItemError: it can't be read.
+        """
+        return audio.load(path, 16_000).samples
+
+    def embed_prepared(self, prepared: Sequence[NDArray[np.float32]]) -> list[NDArray[np.float32]]:
+        """Embed recordings one by one: padding would change the statistics that are pooled over time."""
+        import numpy as np
+        import torch
+
+        features, normalise, network = _ecapa(self.checkpoint(), self.device)
+        found: list[NDArray[np.float32]] = []
+        for samples in prepared:
+            with torch.inference_mode():
+                wave = torch.from_numpy(samples)[None].to(self.device)
+                length = torch.ones(1, device=self.device)
+                vector = network(normalise(features(wave), length), length)[0, 0].cpu().numpy()
+            found.append(vector / max(float(np.linalg.norm(vector)), 1e-12))
+        return found
+
+
+def _existing(path: Path, variable: str, what: str) -> Path:
+    if not path.is_file():
+        raise UsageError(f"{path}: no such file; it should hold the weights of {what}; put it there or set ${variable}")
+    return path
+
+
+@functools.cache
+def _dvector(path: Path, device: str) -> Any:
+    from vceval.networks.dvector import load
+
+    return load(path, device)
+
+
+def _speechbrain() -> tuple[Any, Any, Any]:
+    """Import the classes of the features, their normalisation and the network."""
+    try:
+        from speechbrain.lobes.features import Fbank
+        from speechbrain.lobes.models.ECAPA_TDNN import ECAPA_TDNN
+        from speechbrain.processing.features import InputNormalization
+    except (ImportError, OSError) as error:  # OSError: torchaudio's libraries want CUDA where torch has none
+        raise UsageError(
+            f"SpeechBrain can't be imported ({error}); install it with: pip install 'vceval[speechbrain]'. Where torch "
+            "is a CPU build, torchaudio must be one too, or be without its compiled libraries (torchaudio/lib)"
+        ) from error
+    return Fbank, InputNormalization, ECAPA_TDNN
+
+
+@functools.cache
+def _ecapa(path: Path, device: str) -> tuple[Any, Any, Any]:
+    """Build SpeechBrain's features, their mean normalisation and the network, with the sizes of the published model."""
+    import torch
+
+    fbank, normalisation, ecapa_tdnn = _speechbrain()
+    torch.set_num_threads(1)
+    network = ecapa_tdnn(
+        80,
+        channels=[1024, 1024, 1024, 1024, 3072],
+        kernel_sizes=[5, 3, 3, 3, 1],
+        dilations=[1, 2, 3, 4, 1],
+        attention_channels=128,
+        lin_neurons=192,
+    )
+    try:
+        network.load_state_dict(torch.load(path, map_location="cpu", weights_only=True), strict=True)
+    except Exception as error:  # torch raises all kinds of errors for damaged files
+        raise UsageError(f"{path}: these are no weights of ECAPA-TDNN ({type(error).__name__}: {error})") from error
+    features, normalise = fbank(n_mels=80), normalisation(norm_type="sentence", std_norm=False)
+    return features.to(device).eval(), normalise.to(device).eval(), network.to(device).eval()
