@@ -57,9 +57,10 @@ def cluster_bootstrap(
     """Interval of sum(numerators) / sum(denominators) from a bootstrap over whole clusters (target speakers).
 
     In a grid the source speakers vary too. Given as ``crossed``, both are resampled, each on its own, and an item
-    counts as often as its source times its target was drawn. With 10 sources × 10 targets × 3 utterances and the same
+    counts as often as its source times its target was drawn; the width is then corrected for the noise that this counts
+    twice over. With 10 sources × 10 targets × 3 utterances and the same
     deviation 0.05 of both kinds of speakers, nominal 95 % intervals cover the truth in 95 % of cases; resampling
-    targets alone, in 84 %. Where sources do not differ the crossed interval is somewhat too wide.
+    targets alone, in 84 %.
 
     Clusters are drawn with replacement and the percentiles of the resampled ratio are taken, moved outwards for
     a small number of clusters (see :func:`percentile_levels`), since the plain percentiles are too narrow then. In a
@@ -87,19 +88,25 @@ def cluster_bootstrap(
         ValueError: lengths differ, or a value is not finite.
 
     Source: Davison and Hinkley, "Bootstrap Methods and their Application", 1997, section 3.8 (whole clusters);
-    Owen, "The pigeonhole bootstrap", The Annals of Applied Statistics 1, 2007 (crossed);
+    Owen, "The pigeonhole bootstrap", The Annals of Applied Statistics 1, 2007 (crossed); Cameron, Gelbach, Miller,
+    "Robust inference with multiway clustering", Journal of Business & Economic Statistics 29, 2011 (its width);
     Hesterberg, "What teachers should know about the bootstrap", The American Statistician 69, 2015 (levels).
     """
     import numpy as np
 
-    totals, drawn, count = _resample((numerators, denominators), clusters, crossed, resamples, seed)
+    totals, drawn, count, twofold = _resample((numerators, denominators), clusters, crossed, resamples, seed)
     if count < 2 or totals[1] == 0.0:
         return None
     ratios = _ratio(drawn[0], drawn[1])
     ratios = ratios[np.isfinite(ratios)]
     if np.ptp(ratios) == 0.0:
         return None
-    low, high = np.quantile(ratios, percentile_levels(count, confidence))
+    ends = np.quantile(ratios, percentile_levels(count, confidence))
+    if twofold is not None:
+        # Independent draws of both sides count the noise of single items up to three times over.
+        value = totals[0] / totals[1]
+        ends = value + (ends - value) * min(1.0, _twofold_error(twofold, totals) / float(ratios.std()))
+    low, high = ends
     return Interval(float(low), float(high), confidence, count)
 
 
@@ -160,7 +167,7 @@ def paired_difference(
     import numpy as np
 
     given = (first_numerators, first_denominators, second_numerators, second_denominators)
-    totals, drawn, count = _resample(given, clusters, crossed, resamples, seed)
+    totals, drawn, count, twofold = _resample(given, clusters, crossed, resamples, seed)
     if totals[1] == 0.0 or totals[3] == 0.0:
         raise ValueError("nothing to compare: the denominators of a system sum to zero")
     value = float(totals[0] / totals[1] - totals[2] / totals[3])
@@ -168,7 +175,10 @@ def paired_difference(
         return Difference(value, None, None)
     differences = _ratio(drawn[0], drawn[1]) - _ratio(drawn[2], drawn[3])
     differences = differences[np.isfinite(differences)]
-    error = float(differences.std(ddof=1)) * sqrt(count / (count - 1))
+    spread = float(differences.std(ddof=1))
+    if twofold is not None:
+        spread = min(spread, _twofold_error(twofold, totals))
+    error = spread * sqrt(count / (count - 1))
     scale = max(abs(totals[0] / totals[1]), abs(totals[2] / totals[3]))
     if error <= 1e-12 * scale:  # rounding noise only: the same difference everywhere
         same = abs(value) <= 1e-12 * scale
@@ -209,10 +219,11 @@ def _resample(
     crossed: Sequence[Hashable | None] | None,
     resamples: int,
     seed: int,
-) -> tuple[NDArray[np.float64], NDArray[np.float64], int]:
+) -> tuple[NDArray[np.float64], NDArray[np.float64], int, NDArray[np.float64] | None]:
     """Sum each column over all items, shape (columns,), and over each resample, shape (columns, resamples).
 
     The third result is the number of clusters (of the smaller side, where two are crossed); below two nothing is drawn.
+    The fourth holds the sums of each cell (columns, rows, clusters) where two are crossed, else None.
     """
     import numpy as np
 
@@ -225,15 +236,16 @@ def _resample(
     totals = np.array([column.sum() for column in values])
     codes, count = _codes(labels)
     if count < 2:
-        return totals, np.empty((len(values), 0)), count
+        return totals, np.empty((len(values), 0)), count, None
     if crossed is not None and None not in crossed and None not in labels:
         others, rows = _codes(crossed)
         cells = others * count + codes
         if len(np.unique(cells)) >= 2 * max(rows, count):
             grids = np.array([np.bincount(cells, column, rows * count).reshape(rows, count) for column in values])
-            return totals, _crossed_sums(grids, resamples, seed), min(rows, count)
+            return totals, _crossed_sums(grids, resamples, seed), min(rows, count), grids
     sums = np.array([np.bincount(codes, column, minlength=count) for column in values])
-    return totals, np.concatenate([sums[:, draw].sum(axis=2) for draw in _draws(count, resamples, seed)], axis=1), count
+    drawn = np.concatenate([sums[:, draw].sum(axis=2) for draw in _draws(count, resamples, seed)], axis=1)
+    return totals, drawn, count, None
 
 
 def _codes(labels: Sequence[Hashable | None]) -> tuple[NDArray[np.intp], int]:
@@ -272,6 +284,19 @@ def _crossed_sums(grids: NDArray[np.float64], resamples: int, seed: int) -> NDAr
         other = generator.multinomial(columns, np.full(columns, 1.0 / columns), size=size).astype(np.float64)
         drawn.append(np.array([((one @ grid) * other).sum(axis=1) for grid in grids]))
     return np.concatenate(drawn, axis=1)
+
+
+def _twofold_error(grids: NDArray[np.float64], totals: NDArray[np.float64]) -> float:
+    """Standard error of a ratio (or a difference of two) under two-way clustering, by linearisation.
+
+    Variance by rows plus variance by columns minus variance by cells, at least the larger of the first two.
+    """
+    influence = sum(
+        sign * (grids[at] - totals[at] / totals[at + 1] * grids[at + 1]) / totals[at + 1]
+        for at, sign in zip(range(0, len(grids), 2), (1.0, -1.0), strict=False)
+    )
+    by_row, by_column = float((influence.sum(axis=1) ** 2).sum()), float((influence.sum(axis=0) ** 2).sum())
+    return sqrt(max(by_row + by_column - float((influence**2).sum()), by_row, by_column))
 
 
 def _ratio(numerators: NDArray[np.float64], denominators: NDArray[np.float64]) -> NDArray[np.float64]:
