@@ -29,6 +29,8 @@ class Measure:
     ``reduction`` names corpus figures that are no such ratio. ``eer`` and ``auc`` say how well a detector tells
     natural from converted speech: pairs store the detector's score (denominator 1), and the metric's calibration
     holds the scores of natural speech, ``natural_scores``: speaker to list (:mod:`vceval.metrics.separation`).
+
+    ``secondary`` figures stand in a second table: the first one must fit on a page.
     """
 
     name: str
@@ -38,6 +40,7 @@ class Measure:
     scale: float = 1.0
     decimals: int = 2
     reduction: Literal["ratio", "eer", "auc"] = "ratio"
+    secondary: bool = False
 
 
 @dataclass(frozen=True, slots=True)

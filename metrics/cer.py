@@ -29,7 +29,7 @@ class CharacterErrorRate(TextErrorMetric):
     unit: ClassVar[Unit] = "character"
     measures: ClassVar[tuple[Measure, ...]] = (
         Measure("cer", "CER", "%", "lower", scale=100.0, decimals=1),
-        Measure("cer_capped", "CER cap.", "%", "lower", scale=100.0, decimals=1),
+        Measure("cer_capped", "CER cap.", "%", "lower", scale=100.0, decimals=1, secondary=True),
     )
     recipes: ClassVar[Mapping[str, str]] = {
         "freevc": f"{_RECIPES}:FreeVcCer",

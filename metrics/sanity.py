@@ -70,7 +70,7 @@ class Sanity(Metric):
     needs: ClassVar[frozenset[str]] = frozenset()
     measures: ClassVar[tuple[Measure, ...]] = (
         Measure("sanity_flags", "Flagged", "%", "lower", scale=100.0, decimals=1),
-        Measure("duration_deviation", "Dur. dev.", "%", "lower", scale=100.0, decimals=1),
+        Measure("duration_deviation", "Dur. dev.", "%", "lower", scale=100.0, decimals=1, secondary=True),
     )
     source: ClassVar[str] = "vceval"
     facts: ClassVar[Mapping[str, str]] = {

@@ -29,7 +29,7 @@ class WordErrorRate(TextErrorMetric):
     unit: ClassVar[Unit] = "word"
     measures: ClassVar[tuple[Measure, ...]] = (
         Measure("wer", "WER", "%", "lower", scale=100.0, decimals=1),
-        Measure("wer_capped", "WER cap.", "%", "lower", scale=100.0, decimals=1),
+        Measure("wer_capped", "WER cap.", "%", "lower", scale=100.0, decimals=1, secondary=True),
     )
     recipes: ClassVar[Mapping[str, str]] = {
         "f5": f"{_RECIPES}:F5Wer",

@@ -43,7 +43,7 @@ def _write_tables(report: Report, folder: Path) -> list[str]:
     _clear(folder, ("*.tex", "*.md", "*.csv"))
     texts: dict[str, str] = {}
     results = {
-        "main": [tables.main_table(report)],
+        "main": tables.main_tables(report),
         "main_directions": tables.direction_tables(report),
         "main_datasets": tables.dataset_tables(report),
     }

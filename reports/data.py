@@ -71,6 +71,7 @@ class MeasureView:
     scale: float
     decimals: int
     reduction: str = "ratio"
+    secondary: bool = False
 
     def text(self, value: float | None) -> str:
         """Print a stored value as tables show it, without the unit; empty where there is none."""
@@ -146,10 +147,15 @@ class Report:
     def sample_measures(self) -> list[MeasureView]:
         """The measures that samples show as figures.
 
-        Left out: the share of flagged recordings, which marks show, and figures that a single pair does not have
-        (an EER, an AUC).
+        Left out: the share of flagged recordings, which marks show, secondary figures, and those that a single pair
+        does not have (an EER, an AUC).
         """
-        return [m for m in self.measures if m.name != FLAG_MEASURE and m.reduction == "ratio"]
+        return [m for m in self.primary_measures if m.name != FLAG_MEASURE and m.reduction == "ratio"]
+
+    @property
+    def primary_measures(self) -> list[MeasureView]:
+        """The measures of the first table; all of them where none is primary."""
+        return [measure for measure in self.measures if not measure.secondary] or list(self.measures)
 
     @property
     def same_pairs(self) -> bool:
@@ -250,6 +256,7 @@ def _measure(entry: Mapping[str, Any]) -> MeasureView:
         scale=float(entry.get("scale", 1.0)),
         decimals=int(entry.get("decimals", 2)),
         reduction=str(entry.get("reduction", "ratio")),
+        secondary=bool(entry.get("secondary", False)),
     )
 
 

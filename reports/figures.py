@@ -38,7 +38,7 @@ def draw(report: Report, folder: Path) -> list[Drawing]:
         The figures drawn, in the order of the measures.
     """
     drawings = []
-    for index, measure in enumerate(report.measures):
+    for index, measure in enumerate(report.primary_measures):
         rows = [
             (system, cell)
             for system in [*report.converters, *report.controls]

@@ -83,7 +83,7 @@ def counts(report: Report) -> tuple[list[str], list[str]]:
 def best(report: Report) -> list[Best]:
     """Find the best converter on each measure; none where fewer than two have a value."""
     found = []
-    for measure in report.measures:
+    for measure in report.primary_measures:
         ranked = [
             (cell.value if measure.better == "lower" else -cell.value, system, cell)
             for system in report.converters

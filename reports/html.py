@@ -46,6 +46,7 @@ def page(report: Report, samples: Sequence[Sample], drawings: Sequence[Drawing],
     environment.filters |= {"minus": _minus, "quoted": lambda name: quote(name, safe="")}
     style, script = ((folder / name).read_text(encoding="utf-8") for name in ("style.css", "script.js"))
     done, lacking = headline.counts(report)
+    main, *more = tables.main_tables(report)
     return environment.get_template("report.html.j2").render(
         report=report,
         policy=_policy(style, script),
@@ -54,7 +55,8 @@ def page(report: Report, samples: Sequence[Sample], drawings: Sequence[Drawing],
         done=done,
         lacking=lacking,
         best=headline.best(report),
-        main=tables.main_table(report),
+        main=main,
+        more=more,
         directions=tables.direction_tables(report),
         datasets=tables.dataset_tables(report),
         flags=flags.flags_table(report),

@@ -10,7 +10,7 @@ from vceval.reports.data import ALL, Cell, MeasureView, MetricView, Report, Syst
 
 __all__ = [
     "ARROWS", "Block", "Column", "Entry", "PlainTable", "Row", "Table",
-    "calibration_table", "dataset_tables", "direction_tables", "main_table", "published_table",
+    "calibration_table", "dataset_tables", "direction_tables", "main_tables", "published_table",
 ]  # fmt: skip
 
 
@@ -123,10 +123,16 @@ class PlainTable:
     numeric: frozenset[int]
 
 
-def main_table(report: Report) -> Table:
-    """Build the main results: systems × measures, over all pairs."""
-    columns = [Column(m.label, m.unit, m.better, m) for m in report.measures]
-    return _table(report, "main", "Results", columns)
+def main_tables(report: Report) -> list[Table]:
+    """Build the main results, systems × measures over all pairs: the primary measures, then the others if any."""
+    primary = report.primary_measures
+    others = [measure for measure in report.measures if measure not in primary]
+    parts = (("main", "Results", primary), ("more", "More measures", others))
+    return [
+        _table(report, name, title, [Column(m.label, m.unit, m.better, m) for m in measures])
+        for name, title, measures in parts
+        if measures or name == "main"
+    ]
 
 
 def direction_tables(report: Report) -> list[Table]:

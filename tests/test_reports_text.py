@@ -141,7 +141,7 @@ def test_systems_with_the_same_figure_are_best_together() -> None:
         name: SystemView(name, name, name in controls, "", "", None, "", "", 9, 9, 0) for name in [*figures, *controls]
     }
     run = SimpleNamespace(
-        measures=[measure],
+        primary_measures=[measure],
         converters=[systems[name] for name in figures],
         cell=lambda name, _: Cell(*({**figures, **controls})[name], 9, 9, 0, 0),
     )
