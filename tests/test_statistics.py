@@ -107,7 +107,7 @@ def test_seed_decides():
 def test_blocks_do_not_change_what_is_drawn(monkeypatch):
     values, labels = np.random.default_rng(6).normal(size=50), list(range(50))
     whole = cluster_bootstrap(values, np.ones(50), labels, resamples=300)
-    monkeypatch.setattr("vceval.statistics._BLOCK", 700)
+    monkeypatch.setattr("vceval.resampling._BLOCK", 700)
     assert cluster_bootstrap(values, np.ones(50), labels, resamples=300) == whole
 
 
