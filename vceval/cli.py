@@ -9,7 +9,7 @@ import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
-from vceval import __version__
+from vceval import __version__, checkpoint_commands
 from vceval.errors import UsageError
 
 __all__ = ["main"]
@@ -60,6 +60,12 @@ def _parser() -> argparse.ArgumentParser:
     listing = commands.add_parser("list", help="list what is known: suites, converters, metrics or corpora")
     listing.add_argument("what", choices=("suites", "converters", "metrics", "corpora"))
     listing.set_defaults(command=_list)
+    checkpoint_commands.add_commands(commands)
+    check = commands.add_parser("selfcheck", help="say whether this installation computes the canonical numbers")
+    check.add_argument("--kits", type=Path, metavar="DIR", help="run the reference cases in a folder instead")
+    check.add_argument("--only", action="append", default=[], metavar="KIT", help="with --kits: only this one")
+    check.add_argument("--verbose", action="store_true", help="show every stage")
+    check.set_defaults(command=_selfcheck)
     doctor = commands.add_parser("doctor", help="say what works on this machine")
     doctor.set_defaults(command=_doctor)
     return parser
@@ -158,6 +164,14 @@ def _list(options: argparse.Namespace) -> int:
 
     print(listing(options.what))
     return 0
+
+
+def _selfcheck(options: argparse.Namespace) -> int:
+    from vceval import selfcheck
+
+    if options.kits is None:
+        return selfcheck.check_installation()
+    return selfcheck.check_kits(options.kits, options.only, options.verbose)
 
 
 def _doctor(options: argparse.Namespace) -> int:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from abc import ABC
-from collections.abc import Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, TypeVar
 
 from vceval import audio
 from vceval.audio import Waveform
@@ -15,6 +15,8 @@ from vceval.errors import ItemError, UnmetNeed
 from vceval.records import ConversionPair
 
 __all__ = ["Converter", "ConverterInfo", "Outcome", "Request"]
+
+K = TypeVar("K", bound=Hashable)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,36 +105,64 @@ class Converter(ABC):
         """Free what :meth:`open` took."""
 
     def encode_content(self, sources: Sequence[Waveform]) -> list[Any]:
-        """Encode what is said, one result per source."""
+        """Encode what is said, one result per source; an ItemError may stand for a result."""
         raise TypeError(f"converter {self.info.name} does not split into steps; call convert()")
 
     def encode_speaker(self, prompts: Sequence[Sequence[Waveform]]) -> list[Any]:
-        """Encode who shall say it, one result per list of prompts."""
+        """Encode who shall say it, one result per list of prompts; an ItemError may stand for a result."""
         raise TypeError(f"converter {self.info.name} does not split into steps; call convert()")
 
-    def decode(self, items: Sequence[tuple[Any, Any]], seeds: Sequence[int]) -> list[Waveform]:
+    def decode(self, items: Sequence[tuple[Any, Any]], seeds: Sequence[int]) -> Sequence[Waveform | ItemError]:
         """Make audio from (content, speaker) encodings; ``seeds`` drive whatever noise the system draws."""
         raise TypeError(f"converter {self.info.name} does not split into steps; call convert()")
 
     def convert(self, requests: Sequence[Request]) -> list[Outcome]:
         """Convert a batch; one outcome per request, in order.
 
-        A request that can't be done yields its ItemError and does not disturb the others. Encodings are kept
-        for as long as the batch lasts, so a batch with one source and many targets encodes the source once.
+        Every source and every list of prompts in the batch is encoded once. A request that can't be done yields its
+        ItemError and does not disturb the others: where a step refuses a batch, its items are tried one by one.
         """
-        contents: dict[str, Any] = {}
-        speakers: dict[tuple[str, ...], Any] = {}
-        outcomes: list[Outcome] = []
-        for request in requests:
+        sources = _read({_source_key(r): r for r in requests}, lambda request: request.source)
+        prompts = _read({_speaker_key(r): r for r in requests}, lambda request: request.prompts)
+        contents = _each(sources, self.encode_content)
+        speakers = _each(prompts, self.encode_speaker)
+        items: dict[int, Any] = {}
+        for place, request in enumerate(requests):
+            content, speaker = contents[_source_key(request)], speakers[_speaker_key(request)]
+            failed = next((part for part in (content, speaker) if isinstance(part, ItemError)), None)
+            items[place] = failed or (content, speaker, request.seed)
+        waves = _each(items, lambda batch: self.decode([(c, s) for c, s, _ in batch], [seed for _, _, seed in batch]))
+        return [waves[place] for place in range(len(requests))]
+
+
+def _source_key(request: Request) -> str:
+    return str(request.pair.source.path) if request.pair.source else f"none:{request.pair.id}"
+
+
+def _speaker_key(request: Request) -> tuple[str, ...]:
+    return tuple(str(prompt.path) for prompt in request.pair.prompts)
+
+
+def _read(requests: Mapping[K, Request], what: Callable[[Request], Any]) -> dict[K, Any]:
+    found: dict[K, Any] = {}
+    for key, request in requests.items():
+        try:
+            found[key] = what(request)
+        except ItemError as error:
+            found[key] = error
+    return found
+
+
+def _each(items: Mapping[K, Any], step: Callable[[list[Any]], Sequence[Any]]) -> dict[K, Any]:
+    """Take the items that have not failed through a step: together, or one by one where that is refused."""
+    fine = {key: item for key, item in items.items() if not isinstance(item, ItemError)}
+    results: dict[K, Any] = dict(items)
+    try:
+        results.update(zip(fine, step(list(fine.values())) if fine else [], strict=True))
+    except ItemError as refusal:
+        for key, item in fine.items():
             try:
-                pair = request.pair
-                source_key = str(pair.source.path) if pair.source else ""
-                if source_key not in contents:
-                    contents[source_key] = self.encode_content([request.source])[0]
-                speaker_key = tuple(str(prompt.path) for prompt in pair.prompts)
-                if speaker_key not in speakers:
-                    speakers[speaker_key] = self.encode_speaker([request.prompts])[0]
-                outcomes.append(self.decode([(contents[source_key], speakers[speaker_key])], [request.seed])[0])
+                results[key] = step([item])[0] if len(fine) > 1 else refusal
             except ItemError as error:
-                outcomes.append(error)
-        return outcomes
+                results[key] = error
+    return results

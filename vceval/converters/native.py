@@ -1,0 +1,133 @@
+"""What converters with networks of this project share: their files, groups of items that are alike, seeded noise."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+
+from vceval.audio import Waveform
+from vceval.converters import checkpoints
+from vceval.converters.base import Converter
+from vceval.converters.recognise import refusal
+from vceval.converters.weightfile import WeightFile
+from vceval.errors import ItemError, UsageError
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+__all__ = ["MAX_SECONDS", "NativeConverter", "check_length", "grouped", "noise"]
+
+#: Longest source or prompt that is processed in one piece; longer ones are refused, never cut.
+MAX_SECONDS = 60.0
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+class NativeConverter(Converter):
+    """A converter whose networks are this project's own, loaded from the files that its authors published.
+
+    Args:
+        weights: folder that holds the files by their authors' names; by default the place where
+            ``vceval checkpoints add`` files them.
+    """
+
+    #: The files it needs; by name for :meth:`network` and :meth:`plain`.
+    files: ClassVar[tuple[WeightFile, ...]] = ()
+
+    def __init__(self, *, weights: str = "") -> None:
+        self.weights = weights
+        self.device = "cpu"
+
+    def open(self, device: str) -> None:
+        """Load the networks; one compute thread, as workers run side by side.
+
+        Raises:
+            UsageError: a file is missing (it is named, with where to get it) or wrong.
+        """
+        import torch
+
+        torch.set_num_threads(1)
+        self.device = device
+        self.load()
+
+    def load(self) -> None:
+        """Load what the converter needs, by :meth:`network` and :meth:`plain`."""
+        raise NotImplementedError
+
+    def network(self, name: str) -> Any:
+        """Build a file's network with its weights, on the device, for inference.
+
+        Raises:
+            UsageError: the file is missing or wrong.
+        """
+        file, path = self.file(name), self.path(name)
+        try:
+            return file.load(path).to(self.device)
+        except UsageError as error:
+            # What the file is instead is worth more to a user than a list of names
+            raise UsageError(refusal(path, file, checkpoints.catalogue()) or str(error)) from error
+
+    def plain(self, name: str) -> Any:
+        """Read a file of arrays or a JSON configuration.
+
+        Raises:
+            UsageError: the file is missing or wrong.
+        """
+        return self.file(name).plain(self.path(name))
+
+    def file(self, name: str) -> WeightFile:
+        """Give what is known of a file."""
+        return next(file for file in self.files if file.name == name)
+
+    def path(self, name: str) -> Path:
+        """Find a file.
+
+        Raises:
+            UsageError: it is not there.
+        """
+        return checkpoints.find(self.file(name), Path(self.weights) if self.weights else None)
+
+    def has(self, name: str) -> bool:
+        """Whether an (optional) file is there."""
+        return checkpoints.locate(self.file(name), Path(self.weights) if self.weights else None) is not None
+
+
+def check_length(wave: Waveform, what: str, minimum: float = 0.0, maximum: float = MAX_SECONDS) -> None:
+    """Refuse audio that a network can't take.
+
+    Raises:
+        ItemError: it is shorter than ``minimum`` or longer than ``maximum`` seconds.
+    """
+    if wave.seconds > maximum:
+        raise ItemError(f"{what} of {wave.seconds:.1f} s is longer than {maximum:g} s; cut it into sentences")
+    if wave.seconds < minimum:
+        raise ItemError(f"{what} of {wave.seconds:.2f} s is too short; at least {minimum:.2f} s are needed")
+
+
+def grouped(
+    items: Sequence[T], key: Callable[[T], Hashable], run: Callable[[list[T]], Sequence[R]], limit: int = 16
+) -> list[R]:
+    """Run items that are alike together, and give the results in the items' order.
+
+    Networks whose padding leaks take items of equal length only: ``key`` is then the length.
+    """
+    groups: dict[Hashable, list[int]] = {}
+    for place, item in enumerate(items):
+        groups.setdefault(key(item), []).append(place)
+    results: dict[int, R] = {}
+    for places in groups.values():
+        for start in range(0, len(places), limit):
+            part = places[start : start + limit]
+            results.update(zip(part, run([items[place] for place in part]), strict=True))
+    return [results[place] for place in range(len(items))]
+
+
+def noise(seed: int, shape: Sequence[int], device: str | torch.device = "cpu") -> Tensor:
+    """Draw standard normal noise for one pair: the same for a seed, whatever the batch and the device."""
+    import torch
+
+    generator = torch.Generator().manual_seed(seed)
+    return torch.randn(tuple(shape), generator=generator).to(device)

@@ -1,0 +1,69 @@
+"""Layers that several networks share: weight-normed convolutions, masks for batches of unequal length."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+__all__ = ["WNConv1d", "WNConv2d", "WNConvTranspose1d", "conv1d", "frame_mask", "instance_norm"]
+
+
+class _WeightNormed(nn.Module):
+    """Mixin for a convolution whose weight is stored as direction ``weight_v`` and length ``weight_g``.
+
+    The length has one entry per index of dimension 0, for transposed convolutions too (there the input channel).
+    The product is made once, when weights are loaded, so that inference pays nothing for it.
+
+    Source: Salimans, Kingma, "Weight normalization", NeurIPS 2016, equation 2; names as torch's old weight_norm.
+    """
+
+    weight: Any
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        direction = self.weight.detach()
+        del self.weight
+        self.weight_g = nn.Parameter(_length(direction))
+        self.weight_v = nn.Parameter(direction)
+        self.register_buffer("weight", direction.clone(), persistent=False)
+        self.register_load_state_dict_post_hook(_fold)  # type: ignore[no-untyped-call]
+
+
+def _length(direction: Tensor) -> Tensor:
+    return torch.linalg.vector_norm(direction, dim=tuple(range(1, direction.dim())), keepdim=True)
+
+
+def _fold(layer: Any, _keys: Any) -> None:
+    with torch.no_grad():
+        layer.weight = layer.weight_v * (layer.weight_g / _length(layer.weight_v))
+
+
+class WNConv1d(_WeightNormed, nn.Conv1d):
+    """Conv1d with weight norm; same arguments. Keys ``bias``, ``weight_g`` (out, 1, 1), ``weight_v``."""
+
+
+class WNConv2d(_WeightNormed, nn.Conv2d):
+    """Conv2d with weight norm; same arguments. Keys ``bias``, ``weight_g`` (out, 1, 1, 1), ``weight_v``."""
+
+
+class WNConvTranspose1d(_WeightNormed, nn.ConvTranspose1d):
+    """ConvTranspose1d with weight norm; same arguments. Keys ``bias``, ``weight_g`` (in, 1, 1), ``weight_v``."""
+
+
+def conv1d(weight_norm: bool) -> type[nn.Conv1d]:
+    """Choose the convolution by whether a file stores it with weight norm."""
+    return WNConv1d if weight_norm else nn.Conv1d
+
+
+def frame_mask(lengths: Tensor, frames: int) -> Tensor:
+    """Make a mask (batch, 1, frames): 1 for the frames of each item, 0 beyond its length."""
+    places = torch.arange(frames, device=lengths.device)
+    return (places[None, :] < lengths[:, None])[:, None, :].to(torch.get_default_dtype())
+
+
+def instance_norm(x: Tensor, epsilon: float = 1e-5) -> Tensor:
+    """Bring every channel of (batch, channels, time) to mean 0 and variance 1 over time (biased variance)."""
+    variance, mean = torch.var_mean(x, dim=-1, keepdim=True, correction=0)
+    return (x - mean) * torch.rsqrt(variance + epsilon)
