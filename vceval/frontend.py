@@ -164,9 +164,10 @@ def mel_filters(
     filters = np.maximum(
         0.0, np.minimum((frequencies - lower) / (centre - lower), (upper - frequencies) / (upper - centre))
     )
-    if area:
-        filters = filters * (2.0 / (upper - lower))
     result: NDArray[np.float32] = filters.astype(np.float32)
+    if area:
+        # Rounded twice, so that it equals librosa's table bit by bit
+        result *= 2.0 / (upper - lower)
     result.setflags(write=False)
     return result
 

@@ -32,7 +32,8 @@ class _WeightNormed(nn.Module):
 
 
 def _length(direction: Tensor) -> Tensor:
-    return torch.linalg.vector_norm(direction, dim=tuple(range(1, direction.dim())), keepdim=True)
+    length: Tensor = torch.linalg.vector_norm(direction, dim=tuple(range(1, direction.dim())), keepdim=True)
+    return length
 
 
 def _fold(layer: Any, _keys: Any) -> None:

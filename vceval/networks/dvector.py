@@ -12,8 +12,9 @@ from vceval.errors import UsageError
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+    from torch import nn
 
-__all__ = ["BANDS", "DIMENSIONS", "WINDOW", "Dvector", "Stages", "cut", "load", "read_weights"]
+__all__ = ["BANDS", "DIMENSIONS", "WINDOW", "Dvector", "Stages", "cut", "load", "modules", "read_weights"]
 
 #: Mel bands in, values out, frames of a window; windows overlap by half.
 BANDS, DIMENSIONS, WINDOW = 40, 256, 160
@@ -27,6 +28,19 @@ class Stages(NamedTuple):
     hidden: Any
     weights: Any
     vectors: Any
+
+
+def modules() -> nn.ModuleDict:
+    """Build the layers without weights; names and shapes are those of the published file, 16 tensors."""
+    import torch
+
+    return torch.nn.ModuleDict(
+        {
+            "lstm": torch.nn.LSTM(BANDS, DIMENSIONS, _LAYERS, batch_first=True),
+            "embedding": torch.nn.Linear(DIMENSIONS, DIMENSIONS),
+            "linear": torch.nn.Linear(DIMENSIONS, 1),
+        }
+    )
 
 
 class Dvector:
@@ -48,13 +62,7 @@ class Dvector:
 
         torch.set_num_threads(1)
         self.device = device
-        self._network = torch.nn.ModuleDict(
-            {
-                "lstm": torch.nn.LSTM(BANDS, DIMENSIONS, _LAYERS, batch_first=True),
-                "embedding": torch.nn.Linear(DIMENSIONS, DIMENSIONS),
-                "linear": torch.nn.Linear(DIMENSIONS, 1),
-            }
-        )
+        self._network = modules()
         try:
             self._network.load_state_dict(dict(weights), strict=True)
         except (RuntimeError, TypeError, AttributeError) as error:

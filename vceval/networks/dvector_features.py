@@ -5,16 +5,17 @@ The published front end is a TorchScript file that calls an operation torchaudio
 
 from __future__ import annotations
 
-from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from vceval.audio import Waveform, resample
+from vceval import frontend
+from vceval.audio import Waveform
+from vceval.networks.sox_rate import sox_rate
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-__all__ = ["PEAK", "SAMPLE_RATE", "cut_silence", "dvector_frames", "log_mel", "mel_filters"]
+__all__ = ["PEAK", "SAMPLE_RATE", "cut_silence", "dvector_frames", "levelled", "log_mel", "mel_filters", "resampled"]
 
 SAMPLE_RATE = 16_000
 #: Peak to which audio is brought: -3 dB of full scale.
@@ -37,14 +38,25 @@ def dvector_frames(wave: Waveform) -> NDArray[np.float32]:
     """
     import numpy as np
 
-    samples = resample(wave, SAMPLE_RATE).samples
-    peak = float(np.max(np.abs(samples), initial=0.0))
-    if not peak:
-        return np.empty((0, _BANDS), dtype=np.float32)
-    speech = cut_silence(samples * np.float32(PEAK / peak))
+    speech = cut_silence(levelled(resampled(wave.samples, wave.sample_rate)))
     if len(speech) <= _FFT // 2:
         return np.empty((0, _BANDS), dtype=np.float32)  # too short to be mirrored at its ends
     return log_mel(speech)
+
+
+def resampled(samples: NDArray[np.float32], sample_rate: int) -> NDArray[np.float32]:
+    """Bring samples (n,) to 16 kHz as SoX does, clipped to full scale; its filter shows in the highest mel bands."""
+    import numpy as np
+
+    return sox_rate(samples, sample_rate, SAMPLE_RATE).astype(np.float32)
+
+
+def levelled(samples: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Scale samples (n,) so that their peak is at -3 dB of full scale; silence stays as it is."""
+    import numpy as np
+
+    peak = float(np.max(np.abs(samples), initial=0.0))
+    return samples * np.float32(PEAK / peak) if peak else samples
 
 
 def cut_silence(samples: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -117,19 +129,9 @@ def log_mel(samples: NDArray[np.float32]) -> NDArray[np.float32]:
     return logarithm
 
 
-@lru_cache(maxsize=1)
 def mel_filters() -> NDArray[np.float32]:
     """Triangular filters (201, 40) of height 1, evenly spaced from 50 Hz to 8 kHz on the mel scale of O'Shaughnessy.
 
     Source: O'Shaughnessy, "Speech Communication: Human and Machine", 1987 (the scale that HTK uses).
     """
-    import numpy as np
-
-    low, high = (2595.0 * np.log10(1.0 + edge / 700.0) for edge in (_LOWEST, SAMPLE_RATE / 2.0))
-    edges = 700.0 * (10.0 ** (np.linspace(low, high, _BANDS + 2) / 2595.0) - 1.0)
-    frequencies = np.linspace(0.0, SAMPLE_RATE / 2.0, _FFT // 2 + 1)[:, None]
-    rising = (frequencies - edges[:-2]) / (edges[1:-1] - edges[:-2])
-    falling = (edges[2:] - frequencies) / (edges[2:] - edges[1:-1])
-    filters: NDArray[np.float32] = np.maximum(0.0, np.minimum(rising, falling)).astype(np.float32)
-    filters.setflags(write=False)
-    return filters
+    return frontend.mel_filters(SAMPLE_RATE, _FFT, _BANDS, _LOWEST, SAMPLE_RATE / 2.0, "htk", area=False).T

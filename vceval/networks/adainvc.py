@@ -1,0 +1,269 @@
+"""AdaIN-VC as its authors published it: two convolutional encoders, and a decoder that adaptive normalisation steers.
+
+Source: Chou, Yeh, Lee, "One-shot voice conversion by separating speaker and content representations with instance
+normalization", Interspeech 2019, arXiv 1904.05742; widths, order of layers and key names as in the authors' code.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from vceval.networks.adainvc_layers import Bank, PaddedConv, TimeNorm, halved, repeated, spread, steered
+
+__all__ = [
+    "MIN_SOURCE_FRAMES",
+    "MIN_TARGET_FRAMES",
+    "AdaInVc",
+    "ContentEncoder",
+    "Decoder",
+    "SpeakerEncoder",
+    "from_config",
+    "network",
+]
+
+#: Shorter inputs are too short to be mirrored where the time axis is coarsest.
+MIN_SOURCE_FRAMES, MIN_TARGET_FRAMES = 17, 9
+_SUBSAMPLE, _UPSAMPLE = (1, 2, 1, 2, 1, 2), (2, 1, 2, 1, 2, 1)
+_DENSE = 6
+
+
+class _Encoder(nn.Module):
+    """What both encoders begin with: the bank, a convolution of one frame, and pairs of convolutions."""
+
+    def __init__(
+        self,
+        bands: int,
+        width: int,
+        kernel: int,
+        bank_kernels: int,
+        bank_width: int,
+        subsample: Iterable[int],
+    ) -> None:
+        super().__init__()
+        self.subsample = tuple(subsample)
+        self.conv_bank = self.make_bank(bands, bank_width, bank_kernels)
+        self.in_conv_layer = nn.Conv1d(bank_kernels * bank_width + bands, width, 1)
+        make = type(self).make_conv
+        self.first_conv_layers = nn.ModuleList(make(width, width, kernel, 1) for _ in self.subsample)
+        self.second_conv_layers = nn.ModuleList(make(width, width, kernel, step) for step in self.subsample)
+
+    @staticmethod
+    def make_conv(before: int, after: int, kernel: int, stride: int) -> nn.Module:
+        """Make a convolution under the key names of this edition."""
+        return PaddedConv(before, after, kernel, stride)
+
+    @classmethod
+    def make_bank(cls, bands: int, width: int, kernels: int) -> nn.Module:
+        """Make the bank under the key names of this edition."""
+        return Bank(bands, width, kernels, cls.make_conv)
+
+
+class SpeakerEncoder(_Encoder):
+    """Turns frames of a speaker into one vector; no normalisation anywhere, the average over time makes it global.
+
+    Args:
+        bands: channels of the input.
+        width: channels within.
+        output: values of the vector.
+        kernel: of the convolutions in the blocks.
+        bank_kernels: the bank has kernels 1 to this.
+        bank_width: channels of each of them.
+        subsample: factor by which each block shortens time.
+        dense: residual blocks after the average.
+    """
+
+    def __init__(
+        self,
+        bands: int = 512,
+        width: int = 128,
+        output: int = 128,
+        *,
+        kernel: int = 5,
+        bank_kernels: int = 8,
+        bank_width: int = 128,
+        subsample: Iterable[int] = _SUBSAMPLE,
+        dense: int = _DENSE,
+    ) -> None:
+        super().__init__(bands, width, kernel, bank_kernels, bank_width, subsample)
+        self.first_dense_layers = nn.ModuleList(nn.Linear(width, width) for _ in range(dense))
+        self.second_dense_layers = nn.ModuleList(nn.Linear(width, width) for _ in range(dense))
+        self.output_layer = nn.Linear(width, output)
+        self.pooling = nn.AdaptiveAvgPool1d(1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(batch, bands, frames), at least 9 frames, to (batch, output)."""
+        x = torch.relu(self.in_conv_layer(self.conv_bank(x)))
+        for first, second, step in zip(self.first_conv_layers, self.second_conv_layers, self.subsample, strict=True):
+            x = torch.relu(second(torch.relu(first(x)))) + halved(x, step)
+        x = self.pooling(x).squeeze(2)
+        for first, second in zip(self.first_dense_layers, self.second_dense_layers, strict=True):
+            x = x + torch.relu(second(torch.relu(first(x))))
+        vector: Tensor = self.output_layer(x)
+        return vector
+
+
+class ContentEncoder(_Encoder):
+    """Turns frames into a code of what is said; normalisation over time removes what stays the same: the speaker.
+
+    Arguments as for :class:`SpeakerEncoder`.
+    """
+
+    def __init__(
+        self,
+        bands: int = 512,
+        width: int = 128,
+        output: int = 128,
+        *,
+        kernel: int = 5,
+        bank_kernels: int = 8,
+        bank_width: int = 128,
+        subsample: Iterable[int] = _SUBSAMPLE,
+    ) -> None:
+        super().__init__(bands, width, kernel, bank_kernels, bank_width, subsample)
+        self.in_norm = TimeNorm()
+        self.first_norms = nn.ModuleList(TimeNorm() for _ in self.subsample)
+        self.second_norms = nn.ModuleList(TimeNorm() for _ in self.subsample)
+        self.mean_layer = nn.Conv1d(width, output, 1)
+        self.std_layer = nn.Conv1d(width, output, 1)
+
+    def hidden(self, x: Tensor) -> Tensor:
+        """(batch, bands, frames), at least 9 frames, to (batch, width, frames / 8), rounded up at each halving."""
+        x = torch.relu(self.in_norm(self.in_conv_layer(self.conv_bank(x))))
+        for block, step in enumerate(self.subsample):
+            y = torch.relu(self.first_norms[block](self.first_conv_layers[block](x)))
+            y = torch.relu(self.second_norms[block](self.second_conv_layers[block](y)))
+            x = y + halved(x, step)
+        return x
+
+    def distribution(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Mean and logarithm of the variance of the code, both (batch, output, frames / 8)."""
+        x = self.hidden(x)
+        return self.mean_layer(x), self.std_layer(x)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Mean of the code, which stands for it in conversion: (batch, output, frames / 8)."""
+        mean: Tensor = self.mean_layer(self.hidden(x))
+        return mean
+
+
+class Decoder(nn.Module):
+    """Turns a code into frames, every normalised channel scaled and shifted as the speaker vector says.
+
+    Args:
+        code: channels of the code.
+        condition: values of the speaker vector.
+        width: channels within.
+        bands: channels of the output.
+        kernel: of the convolutions in the blocks.
+        upsample: factor by which each block stretches time.
+    """
+
+    def __init__(
+        self,
+        code: int = 128,
+        condition: int = 128,
+        width: int = 128,
+        bands: int = 512,
+        *,
+        kernel: int = 5,
+        upsample: Iterable[int] = _UPSAMPLE,
+    ) -> None:
+        super().__init__()
+        self.upsample = tuple(upsample)
+        self.in_conv_layer = nn.Conv1d(code, width, 1)
+        make = type(self).make_conv
+        self.first_conv_layers = nn.ModuleList(make(width, width, kernel, 1) for _ in self.upsample)
+        self.second_conv_layers = nn.ModuleList(make(width, width * step, kernel, 1) for step in self.upsample)
+        self.in_norm = TimeNorm()
+        self.first_norms = nn.ModuleList(TimeNorm() for _ in self.upsample)
+        self.second_norms = nn.ModuleList(TimeNorm() for _ in self.upsample)
+        self.make_affine(condition, width)
+        self.out_conv_layer = nn.Conv1d(width, bands, 1)
+
+    @staticmethod
+    def make_conv(before: int, after: int, kernel: int, stride: int) -> nn.Module:
+        """Make a convolution under the key names of this edition."""
+        return PaddedConv(before, after, kernel, stride)
+
+    def make_affine(self, condition: int, width: int) -> None:
+        """Make the layers that turn a speaker vector into shift and scale, two a block."""
+        self.conv_affine_layers = nn.ModuleList(nn.Linear(condition, 2 * width) for _ in range(2 * len(self.upsample)))
+
+    def affine(self, x: Tensor, vector: Tensor, block: int, second: bool) -> Tensor:
+        """Steer the normalised ``x`` by the speaker vector."""
+        return steered(x, self.conv_affine_layers[2 * block + second](vector))
+
+    def hidden(self, code: Tensor, vector: Tensor) -> Tensor:
+        """(batch, code, n), at least 3 frames, and (batch, condition), to (batch, width, 8 * n)."""
+        x = torch.relu(self.in_norm(self.in_conv_layer(code)))
+        for block, step in enumerate(self.upsample):
+            y = self.first_norms[block](self.first_conv_layers[block](x))
+            y = torch.relu(self.affine(y, vector, block, False))
+            y = self.second_norms[block](spread(self.second_conv_layers[block](y), step))
+            y = torch.relu(self.affine(y, vector, block, True))
+            x = y + repeated(x, step)
+        return x
+
+    def forward(self, code: Tensor, vector: Tensor) -> Tensor:
+        """Frames for :meth:`hidden`: (batch, bands, 8 * n)."""
+        frames: Tensor = self.out_conv_layer(self.hidden(code, vector))
+        return frames
+
+
+class AdaInVc(nn.Module):
+    """The whole autoencoder, with the keys of the published file."""
+
+    def __init__(self, speaker: SpeakerEncoder, content: ContentEncoder, decoder: Decoder) -> None:
+        super().__init__()
+        self.speaker_encoder = speaker
+        self.content_encoder = content
+        self.decoder = decoder
+
+    def forward(self, source: Tensor, target: Tensor) -> Tensor:
+        """Convert: (batch, bands, frames) of both, to (batch, bands, 8 * ceil(source frames / 8)); nothing is drawn."""
+        frames: Tensor = self.decoder(self.content_encoder(source), self.speaker_encoder(target))
+        return frames
+
+
+def network() -> AdaInVc:
+    """Build the network in the sizes of the authors' ``vctk_model.ckpt``: 166 tensors, 9.0 million values."""
+    return AdaInVc(SpeakerEncoder(), ContentEncoder(), Decoder())
+
+
+def from_config(config: Mapping[str, Any]) -> AdaInVc:
+    """Build the network in the sizes of a configuration that is laid out like the authors' ``config.yaml``."""
+    speaker, content, decoder = (config[part] for part in ("SpeakerEncoder", "ContentEncoder", "Decoder"))
+    return AdaInVc(
+        SpeakerEncoder(**encoder_sizes(speaker), dense=speaker["n_dense_blocks"]),
+        ContentEncoder(**encoder_sizes(content)),
+        Decoder(**decoder_sizes(decoder)),
+    )
+
+
+def encoder_sizes(part: Mapping[str, Any]) -> dict[str, Any]:
+    """Give the arguments of an encoder that a part of the authors' configuration stands for."""
+    return {
+        "bands": part["c_in"],
+        "width": part["c_h"],
+        "output": part["c_out"],
+        "kernel": part["kernel_size"],
+        "bank_kernels": part["bank_size"],
+        "bank_width": part["c_bank"],
+        "subsample": part["subsample"],
+    }
+
+
+def decoder_sizes(part: Mapping[str, Any]) -> dict[str, Any]:
+    """Give the arguments of a decoder that a part of the authors' configuration stands for."""
+    return {
+        "code": part["c_in"],
+        "condition": part["c_cond"],
+        "width": part["c_h"],
+        "bands": part["c_out"],
+        "kernel": part["kernel_size"],
+        "upsample": part["upsample"],
+    }

@@ -1,0 +1,253 @@
+"""WavLM, the self-supervised speech encoder that FreeVC and kNN-VC take their content features from.
+
+Its attention scores get a bias that depends on the distance of two frames, weighted by a gate that each frame sets
+itself. The layout is that of the authors' files (``WavLM-Large.pt``); only the pre-norm networks (Large) are built.
+
+Source: Chen et al., "WavLM: Large-scale self-supervised pre-training for full stack speech processing", IEEE Journal
+of Selected Topics in Signal Processing 2022, section III.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from vceval.errors import UsageError
+from vceval.networks import weights
+from vceval.networks.blocks import frame_mask
+from vceval.networks.wavlm_sizes import LARGE, Sizes
+
+__all__ = ["WavLm", "large", "load"]
+
+#: Frames whose convolutions, and queries whose attention, are computed at a time, over a batch; they bound memory.
+_FRAMES, _QUERIES = 500, 500
+
+
+class _Swap(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        return x.transpose(1, 2)
+
+
+class _Waveform(nn.Module):
+    """Convolutions from samples to frames, a layer norm over channels and a GELU after each; no padding anywhere."""
+
+    def __init__(self, sizes: Sizes) -> None:
+        super().__init__()
+        self.conv_layers = nn.ModuleList()
+        inputs = 1
+        for channels, kernel, stride in sizes.conv_layers:
+            conv = nn.Conv1d(inputs, channels, kernel, stride, bias=sizes.conv_bias)
+            norm = nn.Sequential(_Swap(), nn.LayerNorm(channels), _Swap())
+            self.conv_layers.append(nn.Sequential(conv, nn.Identity(), norm, nn.GELU()))
+            inputs = channels
+
+    def forward(self, x: Tensor) -> Tensor:
+        for layer in self.conv_layers:
+            x = layer(x)
+        return x
+
+
+class _Position(nn.Module):
+    """A wide grouped convolution, weight-normed over all but its taps; what it gives is added to the frames."""
+
+    weight: Tensor
+
+    def __init__(self, width: int, kernel: int, groups: int) -> None:
+        super().__init__()
+        self.kernel, self.groups = kernel, groups
+        self.bias = nn.Parameter(torch.zeros(width))
+        self.weight_g = nn.Parameter(torch.ones(1, 1, kernel))
+        self.weight_v = nn.Parameter(torch.randn(width, width // groups, kernel) / math.sqrt(width))
+        self.register_buffer("weight", torch.empty(0), persistent=False)
+        self.register_load_state_dict_post_hook(_fold)  # type: ignore[no-untyped-call]
+
+    def forward(self, x: Tensor) -> Tensor:
+        out = functional.conv1d(x.transpose(1, 2), self.weight, self.bias, padding=self.kernel // 2, groups=self.groups)
+        # An even kernel gives a frame too many
+        return functional.gelu(out[..., : x.shape[1]]).transpose(1, 2)
+
+
+def _fold(layer: Any, _keys: Any) -> None:
+    with torch.no_grad():
+        length = torch.linalg.vector_norm(layer.weight_v, dim=(0, 1), keepdim=True)
+        layer.weight = layer.weight_v * (layer.weight_g / length)
+
+
+class _Attention(nn.Module):
+    """Self-attention with the gated bias of relative positions."""
+
+    def __init__(self, sizes: Sizes, has_table: bool) -> None:
+        super().__init__()
+        self.heads = sizes.heads
+        self.k_proj = nn.Linear(sizes.width, sizes.width)
+        self.v_proj = nn.Linear(sizes.width, sizes.width)
+        self.q_proj = nn.Linear(sizes.width, sizes.width)
+        self.out_proj = nn.Linear(sizes.width, sizes.width)
+        if has_table:  # the first layer's table serves all
+            self.relative_attention_bias = nn.Embedding(sizes.buckets, sizes.heads)
+        self.grep_linear = nn.Linear(sizes.width // sizes.heads, 8)
+        self.grep_a = nn.Parameter(torch.ones(1, sizes.heads, 1, 1))
+
+    def _split(self, x: Tensor) -> Tensor:
+        return x.reshape(*x.shape[:2], self.heads, -1).transpose(1, 2)
+
+    def forward(self, x: Tensor, bias: Tensor, mask: Tensor | None) -> Tensor:
+        """Attend; ``x`` (b, t, width), ``bias`` (heads, 2 t - 1) by distance of key from query, ``mask`` (b, 1, t)."""
+        queries, keys, values = (self._split(project(x)) for project in (self.q_proj, self.k_proj, self.v_proj))
+        raw: Tensor = self.grep_linear(self._split(x))
+        sums = raw.reshape(*raw.shape[:3], 2, 4).sum(dim=-1)
+        first, second = torch.sigmoid(sums).chunk(2, dim=-1)
+        gate = first * (second * self.grep_a - 1.0) + 2.0  # (b, heads, t, 1)
+        frames = x.shape[1]
+        # Row i of the matrix of biases is the t values of ``bias`` that start at t - 1 - i
+        rows = bias.unfold(1, frames, 1)
+        parts = []
+        step = max(_QUERIES // len(x), 50)
+        for start in range(0, frames, step):
+            end = min(start + step, frames)
+            part = slice(start, end)
+            scores = gate[:, :, part] * rows[:, frames - end : frames - start].flip(1)
+            if mask is not None:
+                scores = scores.masked_fill(mask[:, :, None] == 0, -torch.inf)
+            parts.append(functional.scaled_dot_product_attention(queries[:, :, part], keys, values, attn_mask=scores))
+        attended: Tensor = self.out_proj(torch.cat(parts, dim=2).transpose(1, 2).flatten(2))
+        return attended
+
+
+class _Layer(nn.Module):
+    def __init__(self, sizes: Sizes, has_table: bool) -> None:
+        super().__init__()
+        self.self_attn = _Attention(sizes, has_table)
+        self.self_attn_layer_norm = nn.LayerNorm(sizes.width)
+        self.fc1 = nn.Linear(sizes.width, sizes.inner)
+        self.fc2 = nn.Linear(sizes.inner, sizes.width)
+        self.final_layer_norm = nn.LayerNorm(sizes.width)
+
+    def forward(self, x: Tensor, bias: Tensor, mask: Tensor | None) -> Tensor:
+        x = x + self.self_attn(self.self_attn_layer_norm(x), bias, mask)
+        inner: Tensor = self.fc2(functional.gelu(self.fc1(self.final_layer_norm(x))))
+        return x + inner
+
+
+class _Encoder(nn.Module):
+    def __init__(self, sizes: Sizes) -> None:
+        super().__init__()
+        self.pos_conv = nn.Sequential(_Position(sizes.width, sizes.position_kernel, sizes.position_groups))
+        self.layers = nn.ModuleList(_Layer(sizes, place == 0) for place in range(sizes.layers))
+        self.layer_norm = nn.LayerNorm(sizes.width)
+
+
+class WavLm(nn.Module):
+    """Waveform to features, 50 a second with the published sizes, without the level normalisation of its training.
+
+    FreeVC and kNN-VC both feed the waveform as it is, though the checkpoint's own settings say ``normalize``.
+    """
+
+    def __init__(self, sizes: Sizes = LARGE) -> None:
+        super().__init__()
+        self.sizes = sizes
+        self.mask_emb = nn.Parameter(torch.zeros(sizes.width))  # training's; the file holds it
+        self.feature_extractor = _Waveform(sizes)
+        embed = sizes.conv_layers[-1][0]
+        if embed != sizes.width:
+            self.post_extract_proj = nn.Linear(embed, sizes.width)
+        self.encoder = _Encoder(sizes)
+        self.layer_norm = nn.LayerNorm(embed)
+
+    def forward(self, samples: Tensor, lengths: Tensor | None = None, layer: int | None = None) -> Tensor:
+        """Compute features.
+
+        Args:
+            samples: (batch, n) at 16 kHz.
+            lengths: (batch,) samples of each item; what stands beyond them does not matter.
+            layer: give the output of this layer, counted from 1 (0: what goes into the first one), as it is; the
+                layers after it are not computed. By default the last one's output through the final layer norm.
+
+        Returns:
+            (batch, frames, width), frames as ``sizes.frames`` counts them; zeros beyond an item's end.
+
+        Raises:
+            ValueError: an item is shorter than a frame.
+        """
+        frames = self.sizes.frames(samples.shape[1])
+        if frames < 1:
+            raise ValueError(f"{samples.shape[1]} samples are less than the {self.sizes.receptive} of a frame")
+        mask = None
+        if lengths is not None and bool((lengths != samples.shape[1]).any()):
+            counts = torch.tensor([self.sizes.frames(int(length)) for length in lengths], device=samples.device)
+            mask = frame_mask(counts, frames).to(samples)
+        x: Tensor = self.layer_norm(self._frames(samples, frames))
+        if hasattr(self, "post_extract_proj"):
+            x = self.post_extract_proj(x)
+        if mask is not None:
+            x = x * mask.transpose(1, 2)
+        x = x + self.encoder.pos_conv(x)
+        wanted = self.sizes.layers if layer is None else layer
+        bias = self._bias(frames) if wanted else None
+        for place in range(wanted):
+            x = self.encoder.layers[place](x, bias, mask)
+        if layer is None:
+            x = self.encoder.layer_norm(x)
+        return x if mask is None else x * mask.transpose(1, 2)
+
+    def _frames(self, samples: Tensor, frames: int) -> Tensor:
+        """Run the convolutions piece by piece: a frame depends on its own samples only, so the pieces fit exactly."""
+        hop, receptive = self.sizes.hop, self.sizes.receptive
+        pieces = []
+        step = max(_FRAMES // len(samples), 50)
+        for first in range(0, frames, step):
+            last = min(first + step, frames)
+            piece = samples[:, None, first * hop : (last - 1) * hop + receptive]
+            pieces.append(self.feature_extractor(piece).transpose(1, 2))
+        return torch.cat(pieces, dim=1)
+
+    def _bias(self, frames: int) -> Tensor:
+        """Look up the bias (heads, 2 * frames - 1) of every distance, key minus query, from 1 - frames on."""
+        table = self.encoder.get_submodule("layers.0.self_attn.relative_attention_bias")
+        assert isinstance(table, nn.Embedding)
+        distance = torch.arange(1 - frames, frames, device=table.weight.device)
+        bias: Tensor = table(self.sizes.bucket(distance)).T
+        return bias
+
+
+def large() -> WavLm:
+    """Build WavLM-Large: 488 entries, 315,453,120 values."""
+    return WavLm(LARGE)
+
+
+def load(path: Path, layers: int | None = None) -> WavLm:
+    """Load the authors' file, its sizes as the entry ``cfg`` in it says.
+
+    Args:
+        path: the file, a dictionary of ``cfg`` and ``model``.
+        layers: keep this many layers of the encoder only, where no more are needed.
+
+    Raises:
+        UsageError: it can't be read, is no WavLM of the kind of Large, or a name or shape differs.
+    """
+    content = weights.read(path)
+    try:
+        found = weights.select(content, ("model",))
+        config = content.get("cfg")
+        if not isinstance(config, Mapping):
+            raise UsageError("it has no table of settings, 'cfg'")
+        sizes = Sizes.read(config)
+    except UsageError as error:
+        raise UsageError(f"{path}: {error}") from error
+    # The whole file is compared with the layout, without allocating it twice
+    with torch.device("meta"):
+        wrong = weights.differences(weights.shapes_of(found), weights.shapes_of(WavLm(sizes).state_dict()))
+        if wrong:
+            raise UsageError(f"{path}: these are not the weights of {WavLm.__name__}: {wrong}")
+        kept = sizes if layers is None else sizes.cut(layers)
+        network = WavLm(kept)
+    used = {name: found[name] for name in network.state_dict()}
+    loaded = weights.load_strict(network.to_empty(device="cpu"), used, str(path))
+    assert isinstance(loaded, WavLm)
+    return loaded
