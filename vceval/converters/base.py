@@ -101,6 +101,14 @@ class Converter(ABC):
             UsageError: a file is missing or wrong.
         """
 
+    def assets(self) -> dict[str, Path]:
+        """Give the files that decide what it computes (its weights), by name; a run writes down their hashes."""
+        return {}
+
+    def lacks(self) -> list[str]:
+        """Say which needed files are missing, where to get them; nothing is loaded."""
+        return []
+
     def close(self) -> None:  # noqa: B027
         """Free what :meth:`open` took."""
 

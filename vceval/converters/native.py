@@ -57,6 +57,26 @@ class NativeConverter(Converter):
         """Load what the converter needs, by :meth:`network` and :meth:`plain`."""
         raise NotImplementedError
 
+    def assets(self) -> dict[str, Path]:
+        """Give the files that are there, by name."""
+        places = {file.name: checkpoints.locate(file, self._folder) for file in self.files}
+        return {name: place for name, place in places.items() if place is not None}
+
+    def lacks(self) -> list[str]:
+        """Say which files are missing, leaving out optional ones."""
+        said = []
+        for file in self.files:
+            if not file.optional:
+                try:
+                    checkpoints.find(file, self._folder)
+                except UsageError as error:
+                    said.append(str(error))
+        return said
+
+    @property
+    def _folder(self) -> Path | None:
+        return Path(self.weights).expanduser() if self.weights else None
+
     def network(self, name: str) -> Any:
         """Build a file's network with its weights, on the device, for inference.
 
@@ -88,11 +108,11 @@ class NativeConverter(Converter):
         Raises:
             UsageError: it is not there.
         """
-        return checkpoints.find(self.file(name), Path(self.weights) if self.weights else None)
+        return checkpoints.find(self.file(name), self._folder)
 
     def has(self, name: str) -> bool:
         """Whether an (optional) file is there."""
-        return checkpoints.locate(self.file(name), Path(self.weights) if self.weights else None) is not None
+        return checkpoints.locate(self.file(name), self._folder) is not None
 
 
 def check_length(wave: Waveform, what: str, minimum: float = 0.0, maximum: float = MAX_SECONDS) -> None:

@@ -169,6 +169,9 @@ def _systems(options: argparse.Namespace, usual: Sequence[str]) -> list[System]:
         raise UsageError(f"two systems are called {', '.join(twice)}; every row of a table needs a name of its own")
     if not systems:
         raise UsageError("no system to run; name one with --converters or --system")
+    for system in systems:
+        for lack in make_converter(system).lacks():
+            say(f"vceval: {system.name} will fail: {lack}")
     return [dataclasses.replace(system, control=make_converter(system).info.control) for system in systems]
 
 

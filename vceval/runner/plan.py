@@ -10,9 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from vceval import __version__
+from vceval.cache import file_digest
 from vceval.errors import UsageError
 from vceval.metrics.base import Metric
 from vceval.records import Conversion, ConversionPair, Failure, System, Utterance
+from vceval.runner.convert import make_converter
 from vceval.runner.score import make_metric
 
 __all__ = ["Options", "Plan", "differences", "fingerprint"]
@@ -69,12 +71,22 @@ def fingerprint(plan: Plan) -> dict[str, Any]:
         "suite": plan.label,
         "data": plan.data,
         "seed": plan.seed,
-        "systems": [{"name": s.name, "converter": s.converter, "options": dict(s.options)} for s in plan.systems],
+        "systems": [_system(system, plan.given is None) for system in plan.systems],
         "metrics": {name: plan.metric(name).signature() for name in plan.metrics},
         "pairs": _digest([repr(pair) for pair in plan.pairs.values()]),
         "natural": _digest([repr(utterance) for utterance in plan.natural]),
         "given": None if plan.given is None else _digest([repr(conversion) for conversion in plan.given]),
     }
+
+
+def _system(system: System, converts: bool) -> dict[str, Any]:
+    described: dict[str, Any] = {
+        "name": system.name, "converter": system.converter, "options": dict(system.options),
+    }  # fmt: skip
+    files = make_converter(system).assets() if converts else {}
+    if files:
+        described["files"] = {name: file_digest(path) for name, path in sorted(files.items())}
+    return described
 
 
 def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
@@ -91,9 +103,14 @@ def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
             found.append(f"{key} ({before} before, {after} now)")
         elif key == "systems":
             names = [", ".join(s["name"] for s in part or []) for part in (before, after)]
-            found.append(
-                f"systems ({names[0]} before, {names[1]} now)" if names[0] != names[1] else "options of systems"
-            )
+            files = [[(s["name"], s.get("files")) for s in part or []] for part in (before, after)]
+            if names[0] != names[1]:
+                found.append(f"systems ({names[0]} before, {names[1]} now)")
+            elif files[0] != files[1]:
+                changed = [now[0] for old, now in zip(*files, strict=True) if old != now]
+                found.append(f"weight files of {', '.join(changed)}")
+            else:
+                found.append("options of systems")
         else:
             found.append(key)
     return found

@@ -1,0 +1,160 @@
+"""The converter ``adainvc``: AdaIN-VC as its authors published it, with Griffin-Lim."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from vceval.audio import Waveform
+from vceval.converters.base import ConverterInfo
+from vceval.converters.native import NativeConverter, check_length
+from vceval.converters.weightfile import WeightFile
+from vceval.errors import ItemError, UsageError
+from vceval.networks import adainvc_features as front
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+    from torch import Tensor
+
+__all__ = ["PAPER", "STATISTICS", "WEIGHTS", "AdaInVc"]
+
+_FOLDER = "http://speech.ee.ntu.edu.tw/~jjery2243542/resource/model/is19"
+PAPER = (
+    "Chou et al., One-shot voice conversion by separating speaker and content representations with instance "
+    "normalization, Interspeech 2019, arXiv 1904.05742"
+)
+
+WEIGHTS = WeightFile(
+    name="vctk_model.ckpt",
+    holds="AdaIN-VC, the whole autoencoder, trained on VCTK",
+    page="https://github.com/jjery2243542/adaptive_voice_conversion",
+    url=f"{_FOLDER}/vctk_model.ckpt",
+    licence="Apache-2.0 (repository jjery2243542/adaptive_voice_conversion; nothing is said of the weights)",
+    network="vceval.networks.adainvc:network",
+)
+STATISTICS = WeightFile(
+    name="attr.pkl",
+    holds="mean and deviation of the 512 mel bands that AdaIN-VC was trained with",
+    page="https://github.com/jjery2243542/adaptive_voice_conversion",
+    url=f"{_FOLDER}/attr.pkl",
+    licence="Apache-2.0 (repository jjery2243542/adaptive_voice_conversion; nothing is said of the file)",
+    form="arrays",
+    arrays=(("mean", (front.BANDS,)), ("std", (front.BANDS,))),
+)
+
+
+class AdaInVc(NativeConverter):
+    """Converts with AdaIN-VC; 24 kHz, up to 7 frames of 12.5 ms longer than the trimmed source.
+
+    Sources and prompts are resampled to 24 kHz, and their ends cut where they are 15 dB below the loudest part, as
+    the authors' ``inference.py`` does: that takes quiet sounds at the ends too. A source must keep 17 frames (0.20 s),
+    a prompt 9 (0.10 s). The length is a multiple of 8 frames, which is not cropped. Audio comes from 100 rounds of
+    Griffin-Lim, is cut where the ends are 60 dB below its loudest part, and is not levelled: peaks can be over full
+    scale. The frames of several prompts are joined in time; the authors take one recording.
+
+    Utterances go through the network one by one: statistics over time would see padding, and Griffin-Lim turns the
+    rounding differences of a batch into audible ones. Nearly all the time is Griffin-Lim's, so nothing is lost.
+    Deterministic; seeds are not used.
+    """
+
+    info: ClassVar[ConverterInfo] = ConverterInfo(
+        name="adainvc",
+        title="AdaIN-VC",
+        sample_rate=front.SAMPLE_RATE,
+        licence="Apache-2.0",
+        paper=PAPER,
+        kind="native",
+        checkpoints=(WEIGHTS.name, STATISTICS.name),
+        trained_on=None,
+    )
+    files: ClassVar[tuple[WeightFile, ...]] = (WEIGHTS, STATISTICS)
+
+    def load(self) -> None:
+        """Load the network, and mean and deviation of the bands.
+
+        Raises:
+            UsageError: a file is missing or wrong.
+        """
+        self._network = self.network(WEIGHTS.name)
+        self.scale(self.plain(STATISTICS.name), str(self.path(STATISTICS.name)))
+
+    def scale(self, statistics: Any, place: str) -> None:
+        """Take mean and deviation of the bands.
+
+        Raises:
+            UsageError: a deviation is not above 0.
+        """
+        import numpy as np
+
+        self._mean, self._deviation = (statistics[name].astype(np.float32) for name in ("mean", "std"))
+        if not (self._deviation > 0).all():
+            raise UsageError(f"{place}: {int((self._deviation <= 0).sum())} of its deviations are not above 0")
+
+    def encode_content(self, sources: Sequence[Waveform]) -> list[Any]:
+        """Encode what is said: (1, 128, frames / 8) each; an ItemError for a source that is too short or too long."""
+        return [self._attempt(self._content, source) for source in sources]
+
+    def encode_speaker(self, prompts: Sequence[Sequence[Waveform]]) -> list[Any]:
+        """Encode who speaks: (1, 128) each; an ItemError where a prompt is too short or too long."""
+        return [self._attempt(self._voice, group) for group in prompts]
+
+    def decode(self, items: Sequence[tuple[Any, Any]], seeds: Sequence[int]) -> list[Waveform | ItemError]:
+        """Make frames and audio, one pair after the other."""
+        return [self._attempt(self._wave, item) for item in items]
+
+    def _attempt(self, step: Any, item: Any) -> Any:
+        import torch
+
+        try:
+            with torch.inference_mode():
+                return step(item)
+        except ItemError as error:
+            return error
+
+    def _content(self, source: Waveform) -> Tensor:
+        from vceval.networks.adainvc import MIN_SOURCE_FRAMES
+
+        code: Tensor = self._network.content_encoder(self._input([self.frames(source, "source", MIN_SOURCE_FRAMES)]))
+        return code
+
+    def _voice(self, prompts: Sequence[Waveform]) -> Tensor:
+        from vceval.networks.adainvc import MIN_TARGET_FRAMES
+
+        frames = [self.frames(prompt, "prompt", MIN_TARGET_FRAMES) for prompt in prompts]
+        vector: Tensor = self._network.speaker_encoder(self._input(frames))
+        return vector
+
+    def frames(self, wave: Waveform, what: str, least: int) -> NDArray[np.float32]:
+        """Front end: (frames, 512) on the scale of 0 to 1.
+
+        Raises:
+            ItemError: too few frames are left of it, or it is too long.
+        """
+        check_length(wave, what)
+        samples = front.speech(wave)
+        count = 1 + len(samples) // front.HOP
+        if count < least:
+            raise ItemError(
+                f"{what}: {len(samples) / front.SAMPLE_RATE:.3f} s ({count} frames) are left without ends 15 dB below "
+                f"the loudest part; {least} frames are needed"
+            )
+        return front.mel(samples)
+
+    def _input(self, frames: Sequence[NDArray[np.float32]]) -> Tensor:
+        import numpy as np
+        import torch
+
+        joined = (np.concatenate(frames) - self._mean) / self._deviation
+        return torch.from_numpy(np.ascontiguousarray(joined.T)[None]).to(self.device)
+
+    def _wave(self, item: tuple[Tensor, Tensor]) -> Waveform:
+        import numpy as np
+
+        frames = self._network.decoder(*item)[0].T.float().cpu().numpy() * self._deviation + self._mean
+        if not np.isfinite(frames).all():
+            raise ItemError(f"{self.info.title} gave frames that are not finite for this pair")
+        samples = front.waveform(frames)
+        if not len(samples) or not np.isfinite(samples).all():
+            raise ItemError(f"{self.info.title} gave no audio but {'invalid samples' if len(samples) else 'silence'}")
+        return Waveform(samples, front.SAMPLE_RATE)

@@ -1,0 +1,176 @@
+"""The converter ``adainvc-cyhuang``: AdaIN-VC at 16 kHz in cyhuang-tw's edition, with its universal vocoder."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+from vceval.audio import Waveform
+from vceval.converters.adainvc import PAPER
+from vceval.converters.base import ConverterInfo
+from vceval.converters.native import NativeConverter, check_length
+from vceval.converters.weightfile import WeightFile
+from vceval.errors import ItemError, UsageError
+from vceval.networks import adainvc_cyhuang_features as front
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+    from torch import Tensor
+
+__all__ = ["VOCODER", "WEIGHTS", "AdaInVcCyhuang"]
+
+_PAGE = "https://drive.google.com/drive/folders/1MacKgXGA4Ad0O_c6W5MlkZMG0B8IzaM-"
+_LICENCE = "none stated (repository cyhuang-tw/AdaIN-VC has no licence file; its code comes from an Apache-2.0 project)"
+
+WEIGHTS = WeightFile(
+    name="adainvc-cyhuang/model.ckpt",
+    holds="AdaIN-VC in cyhuang-tw's edition, the whole autoencoder, trained on VCTK",
+    page=_PAGE,
+    licence=_LICENCE,
+    network="vceval.networks.adainvc_cyhuang:network",
+    note="the author's names for the two files are not known; they are told apart by what they hold",
+)
+VOCODER = WeightFile(
+    name="adainvc-cyhuang/vocoder.pt",
+    holds="the universal vocoder for the frames of cyhuang-tw's AdaIN-VC, 200 samples each",
+    page=_PAGE,
+    licence=_LICENCE,
+    network="vceval.networks.universal_vocoder:cyhuang",
+    attributes=(("hop_len", front.HOP),),
+    note="its link was reported dead in 2023; with the option vocoder=griffin-lim the converter does without it",
+)
+
+
+class AdaInVcCyhuang(NativeConverter):
+    """Converts with cyhuang-tw's AdaIN-VC; 16 kHz, up to 8 frames of 12.5 ms longer than what is left of the source.
+
+    Sources and prompts are resampled to 16 kHz, brought to a peak of -3 dB, and silence is cut out of them, within
+    as well as at the ends, as the author's SoX chain does: the timing of the source is not kept. A source must keep
+    17 frames (0.20 s), a prompt 9 (0.10 s). The length is a multiple of 8 frames, which is not cropped. The frames of
+    several prompts are joined in time; the author takes one recording.
+
+    Utterances go through the network one by one: statistics over time would see padding, and the vocoder draws sample
+    after sample, so that a rounding difference in a frame would change all that follows. The vocoder takes many at
+    once, each with random numbers from the seed of its pair, and gives the same bits as alone.
+
+    Args:
+        weights: folder that holds the files.
+        vocoder: ``universal`` is the author's. ``griffin-lim`` does without its file: it inverts the mel spectrum (of
+            power, as this edition has it) by 60 rounds of Griffin-Lim; that is not the author's result.
+    """
+
+    info: ClassVar[ConverterInfo] = ConverterInfo(
+        name="adainvc-cyhuang",
+        title="AdaIN-VC (cyhuang-tw)",
+        sample_rate=front.SAMPLE_RATE,
+        licence="not stated; code after Apache-2.0",
+        paper=PAPER,
+        kind="native",
+        checkpoints=(WEIGHTS.name, VOCODER.name),
+        trained_on=None,
+    )
+    files: ClassVar[tuple[WeightFile, ...]] = (WEIGHTS, VOCODER)
+
+    def __init__(self, *, weights: str = "", vocoder: Literal["universal", "griffin-lim"] = "universal") -> None:
+        super().__init__(weights=weights)
+        if vocoder not in ("universal", "griffin-lim"):
+            raise UsageError(f"adainvc-cyhuang: vocoder is universal or griffin-lim, not {vocoder!r}")
+        self.vocoder = vocoder
+
+    def load(self) -> None:
+        """Load the network and, unless Griffin-Lim takes its place, the vocoder.
+
+        Raises:
+            UsageError: a file is missing or wrong; a vocoder with another number of samples per frame, too.
+        """
+        self._network = self.network(WEIGHTS.name)
+        if self.vocoder == "universal":
+            from vceval.networks.universal_vocoder import open_archive
+
+            try:
+                vocoder = open_archive(self.path(VOCODER.name), front.HOP, "cyhuang-tw's AdaIN-VC")
+            except UsageError as error:
+                raise UsageError(f"{error}; or do without it: option vocoder=griffin-lim") from error
+            self._vocoder = vocoder.to(self.device)
+
+    def encode_content(self, sources: Sequence[Waveform]) -> list[Any]:
+        """Encode what is said: (1, 128, frames / 8) each; an ItemError for a source that is too short or too long."""
+        return [_attempt(self._content, source) for source in sources]
+
+    def encode_speaker(self, prompts: Sequence[Sequence[Waveform]]) -> list[Any]:
+        """Encode who speaks: (1, 128) each; an ItemError where a prompt is too short or too long."""
+        return [_attempt(self._voice, group) for group in prompts]
+
+    def decode(self, items: Sequence[tuple[Any, Any]], seeds: Sequence[int]) -> list[Waveform | ItemError]:
+        """Make frames one by one, and audio from them, drawn with the seeds."""
+        mels = [_attempt(self._frames, item) for item in items]
+        fine = [place for place, mel in enumerate(mels) if not isinstance(mel, ItemError)]
+        if self.vocoder == "universal":
+            drawn = self._vocoder.generate([mels[place] for place in fine], [seeds[place] for place in fine])
+            made = [samples.cpu().numpy() for samples in drawn]
+        else:
+            made = [front.waveform(mels[place].cpu().numpy()) for place in fine]
+        waves = dict(zip(fine, made, strict=True))
+        return [_wave(waves[place]) if place in waves else mel for place, mel in enumerate(mels)]
+
+    def _content(self, source: Waveform) -> Tensor:
+        from vceval.networks.adainvc import MIN_SOURCE_FRAMES
+
+        code: Tensor = self._network.content_encoder(self._input([_mel(source, "source", MIN_SOURCE_FRAMES)]))
+        return code
+
+    def _voice(self, prompts: Sequence[Waveform]) -> Tensor:
+        from vceval.networks.adainvc import MIN_TARGET_FRAMES
+
+        frames = [_mel(prompt, "prompt", MIN_TARGET_FRAMES) for prompt in prompts]
+        vector: Tensor = self._network.speaker_encoder(self._input(frames))
+        return vector
+
+    def _input(self, frames: Sequence[NDArray[np.float32]]) -> Tensor:
+        import numpy as np
+        import torch
+
+        return torch.from_numpy(np.ascontiguousarray(np.concatenate(frames).T)[None]).to(self.device)
+
+    def _frames(self, item: tuple[Tensor, Tensor]) -> Tensor:
+        """Give the frames (time, 80) of one pair."""
+        frames: Tensor = self._network.decoder(*item)[0].T
+        if not bool(frames.isfinite().all()):
+            raise ItemError("AdaIN-VC gave frames that are not finite for this pair")
+        return frames
+
+
+def _attempt(step: Any, item: Any) -> Any:
+    import torch
+
+    try:
+        with torch.inference_mode():
+            return step(item)
+    except ItemError as error:
+        return error
+
+
+def _mel(wave: Waveform, what: str, least: int) -> NDArray[np.float32]:
+    """Front end: (frames, 80).
+
+    Raises:
+        ItemError: too few frames are left of it, or it is too long.
+    """
+    check_length(wave, what)
+    samples = front.speech(wave)
+    count = 1 + len(samples) // front.HOP
+    if count < least:
+        raise ItemError(
+            f"{what}: {len(samples) / front.SAMPLE_RATE:.3f} s ({count} frames) are left without silence; {least} "
+            f"frames are needed"
+        )
+    return front.mel(samples)
+
+
+def _wave(samples: Any) -> Waveform | ItemError:
+    import numpy as np
+
+    if not np.isfinite(samples).all():
+        return ItemError("AdaIN-VC gave samples that are not finite for this pair")
+    return Waveform(np.ascontiguousarray(samples, dtype=np.float32), front.SAMPLE_RATE)

@@ -1,0 +1,72 @@
+"""The converter ``adainvc-demo``: a small AdaIN-VC that comes with this package, for the demo corpus."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
+
+from vceval.audio import Waveform, resample
+from vceval.converters.adainvc import PAPER, AdaInVc
+from vceval.converters.base import ConverterInfo
+from vceval.converters.weightfile import WeightFile
+from vceval.networks import adainvc_features as front
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+__all__ = ["AdaInVcDemo"]
+
+#: The rate of the recordings it was trained on: it has heard nothing over half of this.
+_HEARD = 16_000
+
+
+class AdaInVcDemo(AdaInVc):
+    """Converts with the demo model: needs no download, and shows how a learning system works here, no more.
+
+    It was trained for this package on the six synthetic voices of the demo corpus, reading sentences that are not in
+    it: the voices are seen, the sentences are not. It is no result of AdaIN-VC's authors and says nothing of their
+    model; other voices come out as mixtures of the six. Front end, layout and Griffin-Lim are those of ``adainvc``,
+    whose limits hold here too; the network is narrower, and its input has nothing over 8 kHz.
+    """
+
+    info: ClassVar[ConverterInfo] = ConverterInfo(
+        name="adainvc-demo",
+        title="AdaIN-VC (demo model)",
+        sample_rate=front.SAMPLE_RATE,
+        licence="Apache-2.0; trained on voices of flite (see its LICENCES.md)",
+        paper=PAPER,
+        kind="native",
+        checkpoints=("demo_adainvc.ckpt", "attr.npz"),
+        trained_on={"demo": frozenset({"awb", "awbf", "kal", "rms", "rmsf", "slt"})},
+    )
+    files: ClassVar[tuple[WeightFile, ...]] = ()
+
+    def __init__(self) -> None:
+        super().__init__()
+
+    def load(self) -> None:
+        """Load the network from the files beside the demo corpus.
+
+        Raises:
+            UsageError: the package was installed without them, or they are damaged.
+        """
+        from vceval.benchmarks import demo
+        from vceval.networks import adainvc, arrays, weights
+
+        folder = Path(demo.root()) / "adainvc"
+        network = adainvc.from_config(arrays.read_json(folder / "config.json"))
+        place = folder / "demo_adainvc.ckpt"
+        # Stored in half precision
+        tensors = {name: value.float() for name, value in weights.select(weights.read(place)).items()}
+        self._network = weights.load_strict(network, tensors, str(place)).to(self.device)
+        place = folder / "attr.npz"
+        self.scale(arrays.read_arrays(place, {"mean": (front.BANDS,), "std": (front.BANDS,)}), str(place))
+
+    def frames(self, wave: Waveform, what: str, least: int) -> NDArray[np.float32]:
+        """Front end, of what lies below 8 kHz: (frames, 512) on the scale of 0 to 1.
+
+        Raises:
+            ItemError: too few frames are left of it, or it is too long.
+        """
+        return super().frames(resample(wave, _HEARD), what, least)

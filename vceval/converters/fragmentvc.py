@@ -1,0 +1,175 @@
+"""The converter ``fragmentvc``: FragmentVC with its own vocoder, from the files that its authors published."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+
+from vceval.audio import Waveform, resample
+from vceval.converters.base import ConverterInfo
+from vceval.converters.native import NativeConverter, check_length
+from vceval.converters.weightfile import WeightFile
+from vceval.errors import ItemError, UsageError
+from vceval.networks import fragmentvc_features as front
+from vceval.networks.fragmentvc_features import HOP, SAMPLE_RATE
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+    from torch import Tensor
+
+    from vceval.networks.fragmentvc import Target
+
+__all__ = ["ENCODER", "VOCODER", "WEIGHTS", "FragmentVc"]
+
+_RELEASE = "https://github.com/yistLin/FragmentVC/releases"
+
+WEIGHTS = WeightFile(
+    name="fragmentvc.pt",
+    holds="FragmentVC, the converter",
+    page=_RELEASE,
+    url=f"{_RELEASE}/download/v1.0/fragmentvc.pt",
+    licence="MIT (repository yistLin/FragmentVC)",
+    network="vceval.networks.fragmentvc:build",
+)
+VOCODER = WeightFile(
+    name="fragmentvc/vocoder.pt",
+    holds="the universal vocoder with the frames of FragmentVC, 326 samples each",
+    page=_RELEASE,
+    url=f"{_RELEASE}/download/v1.0/vocoder.pt",
+    licence="MIT (repository yistLin/FragmentVC)",
+    network="vceval.networks.universal_vocoder:fragmentvc",
+    attributes=(("hop_len", HOP),),
+)
+ENCODER = WeightFile(
+    name="wav2vec_small.pt",
+    holds="wav2vec 2.0 Base without fine-tuning",
+    page="https://github.com/facebookresearch/fairseq/tree/main/examples/wav2vec",
+    url="https://dl.fbaipublicfiles.com/fairseq/wav2vec/wav2vec_small.pt",
+    licence="MIT (repository facebookresearch/fairseq)",
+    network="vceval.networks.wav2vec2:base",
+    entry=("model",),
+    also_called=("wav2vec2-base/model.safetensors", "wav2vec2-base/pytorch_model.bin"),
+    note="the files of facebook/wav2vec2-base at Hugging Face are read as well",
+)
+
+#: The least that is left after trimming: a frame of the encoder, and half a frame of the mel and a sample.
+_MIN_SOURCE, _MIN_PROMPT = 400, 653
+#: What the detector leaves when it hears nothing; the authors' preparation then keeps the recording whole.
+_NOTHING = 10
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+class FragmentVc(NativeConverter):
+    """Converts with FragmentVC; 16 kHz, 326 samples for every 320 of the trimmed source: 1 to 2 percent slower.
+
+    Audio is resampled to 16 kHz, divided by its peak, and trimmed at both ends by the voice detector of SoX, source and
+    prompts alike, as the authors' ``convert.py`` does (``convert_batch.py`` trims otherwise), so output starts with
+    the first voice. Where the detector hears none, the recording is taken whole, as when the authors prepare data.
+    What is left of a source must last 400 samples (0.03 s), of a prompt 653 (0.05 s). The mel spectra of several
+    prompts are joined in time; the authors recommend several, more speech than the source has.
+
+    Convolutions and a norm over time see padding, so items go through encoder and converter one at a time. The vocoder
+    draws one sample after the other: 16 conversions run side by side, each with random numbers from the seed of its
+    pair, and give the same bits as alone. On one CPU core a second of speech takes about one second in a full batch
+    and several alone.
+    """
+
+    info: ClassVar[ConverterInfo] = ConverterInfo(
+        name="fragmentvc",
+        title="FragmentVC",
+        sample_rate=SAMPLE_RATE,
+        licence="MIT; wav2vec 2.0: MIT",
+        paper="Lin et al., FragmentVC: any-to-any voice conversion by end-to-end extracting and fusing fine-grained "
+        "voice fragments with attention, ICASSP 2021, arXiv 2010.14150",
+        kind="native",
+        checkpoints=(WEIGHTS.name, VOCODER.name, ENCODER.name),
+        trained_on=None,
+    )
+    files: ClassVar[tuple[WeightFile, ...]] = (WEIGHTS, VOCODER, ENCODER)
+    batch_size = 16
+
+    def load(self) -> None:
+        """Load encoder, converter and vocoder.
+
+        Raises:
+            UsageError: a file is missing or wrong; a vocoder with another number of samples per frame, too.
+        """
+        from vceval.networks import universal_vocoder, wav2vec2
+
+        self._network = self.network(WEIGHTS.name)
+        place = self.path(VOCODER.name)
+        try:
+            self._vocoder = universal_vocoder.open_archive(place, HOP, "FragmentVC").to(self.device)
+        except UsageError as error:
+            raise UsageError(f"{error}; FragmentVC's own vocoder.pt is at {VOCODER.page}") from error
+        self._encoder = wav2vec2.load(self.path(ENCODER.name)).to(self.device)
+
+    def encode_content(self, sources: Sequence[Waveform]) -> list[Any]:
+        """Encode what is said: (1, frames, 768) each; an ItemError for a source that is too short or too long."""
+        return [_attempt(self._content, source) for source in sources]
+
+    def encode_speaker(self, prompts: Sequence[Sequence[Waveform]]) -> list[Any]:
+        """Convolve the prompts' mel spectra; an ItemError where a prompt is too short or too long."""
+        return [_attempt(self._voice, group) for group in prompts]
+
+    def decode(self, items: Sequence[tuple[Any, Any]], seeds: Sequence[int]) -> list[Waveform | ItemError]:
+        """Make mel spectra one by one, and audio from them side by side, drawn with the seeds."""
+        import torch
+
+        with torch.inference_mode():
+            mels = [self._network(content, voice)[0][0].T.contiguous() for content, voice in items]
+            fine = [place for place, mel in enumerate(mels) if bool(torch.isfinite(mel).all())]
+            waves = self._vocoder.generate([mels[place] for place in fine], [seeds[place] for place in fine])
+        made = dict(zip(fine, waves, strict=True))
+        return [
+            Waveform(made[place].cpu().numpy(), SAMPLE_RATE)
+            if place in made
+            else ItemError("FragmentVC gave a mel spectrum that is not finite for this pair")
+            for place in range(len(items))
+        ]
+
+    def _content(self, source: Waveform) -> Tensor:
+        import torch
+
+        samples = _prepared(source, "source", _MIN_SOURCE)
+        with torch.inference_mode():
+            features: Tensor = self._encoder(torch.from_numpy(samples)[None].to(self.device))
+        return features
+
+    def _voice(self, prompts: Sequence[Waveform]) -> Target:
+        import numpy as np
+        import torch
+
+        mels = [front.log_mel(_prepared(prompt, "prompt", _MIN_PROMPT)) for prompt in prompts]
+        with torch.inference_mode():
+            target: Target = self._network.unet.target(torch.from_numpy(np.concatenate(mels)).T[None].to(self.device))
+        return target
+
+
+def _prepared(wave: Waveform, what: str, least: int) -> NDArray[np.float32]:
+    """Front end: 16 kHz, level, ends cut."""
+    import numpy as np
+
+    check_length(wave, what)
+    samples = front.scaled(resample(wave, SAMPLE_RATE).samples)
+    if not np.any(samples):
+        raise ItemError(f"{what} is silent")
+    heard = front.trimmed(samples)
+    if len(heard) <= _NOTHING:
+        heard = samples
+    if len(heard) < least:
+        raise ItemError(
+            f"{what}: {len(heard)} of {len(samples)} samples are left after cutting silence at its ends; "
+            f"{least} are needed"
+        )
+    return heard
+
+
+def _attempt(step: Callable[[T], R], item: T) -> R | ItemError:
+    try:
+        return step(item)
+    except ItemError as error:
+        return error

@@ -1,0 +1,254 @@
+"""The converters ``freevc``, ``freevc-s`` and ``freevc-24``, from the files that their authors published."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from vceval.audio import Waveform, resample
+from vceval.converters.base import ConverterInfo
+from vceval.converters.native import NativeConverter, check_length, grouped, noise
+from vceval.converters.shared_files import GE2E, WAVLM_LARGE
+from vceval.converters.weightfile import WeightFile
+from vceval.errors import ItemError, UsageError
+from vceval.networks.freevc_features import MIN_SAMPLES, SAMPLE_RATE, log_mel, trimmed
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+    from torch import Tensor
+
+__all__ = ["FREEVC", "FREEVC_24", "FREEVC_S", "FreeVc", "FreeVc24", "FreeVcS"]
+
+_PAPER = "Li, Tu, Xiao, FreeVC: towards high-quality text-free one-shot voice conversion, ICASSP 2023, arXiv 2210.15418"
+_LICENCE = "MIT; WavLM: MIT"
+_PAGE = "https://1drv.ms/u/s!AnvukVnlQ3ZTx1rjrOZ2abCwuBAh?e=UlhRR5 (linked by https://github.com/OlaWod/FreeVC)"
+
+
+def _file(name: str, holds: str, network: str, note: str = "") -> WeightFile:
+    return WeightFile(
+        name=name,
+        holds=holds,
+        page=_PAGE,
+        licence="MIT (repository OlaWod/FreeVC; nothing is said of the weights)",
+        network=f"vceval.networks.freevc:{network}",
+        entry=("model",),
+        also_called=(f"checkpoints/{name}", f"freevc/{name}"),
+        note=note,
+    )
+
+
+FREEVC = _file("freevc.pth", "FreeVC at 16 kHz, the generator, trained on VCTK", "freevc")
+FREEVC_S = _file("freevc-s.pth", "FreeVC-s, the generator with its own speaker encoder, trained on VCTK", "freevc_s")
+FREEVC_24 = _file(
+    "freevc-24.pth", "FreeVC at 24 kHz, the generator, trained on VCTK", "freevc_24", "in the folder 24kHz of the page"
+)
+
+#: Steps of training that Resemblyzer's encoder records; it has the layout of FreeVC's.
+_RESEMBLYZER_STEP = 1_564_501
+#: Samples of a frame of WavLM, the fewest it takes.
+_FRAME = 400
+#: Frames that are converted at once, in all, and encoded; they bound memory.
+_FRAMES_AT_ONCE = 4_000
+
+
+class FreeVc(NativeConverter):
+    """Converts with FreeVC; 16 kHz, 320 samples for each WavLM frame, so up to 25 ms shorter than the source.
+
+    The source goes into WavLM-Large (last layer, with its final layer norm) at 16 kHz, neither trimmed nor levelled;
+    25 ms at least. Of the prompt, ends 20 dB below its loudest part are cut, and 481 samples (30 ms) must be left: they
+    are embedded by the GE2E speaker encoder as 256 values, not negative, of length 1. Several prompts: the mean of
+    their vectors, brought to length 1, as that encoder does it for a speaker (the authors take one utterance).
+
+    The system draws noise of scale 1 for each conversion; here the pair's seed decides it. Items of unequal length
+    are batched behind masks, in the decoder too, where the authors' code has none: each comes out as it does alone.
+    """
+
+    info: ClassVar[ConverterInfo] = ConverterInfo(
+        name="freevc",
+        title="FreeVC",
+        sample_rate=16_000,
+        licence=_LICENCE,
+        paper=_PAPER,
+        kind="native",
+        checkpoints=(FREEVC.name, WAVLM_LARGE.name, GE2E.name),
+        trained_on=None,
+    )
+    files: ClassVar[tuple[WeightFile, ...]] = (FREEVC, WAVLM_LARGE, GE2E)
+    _generator_file: ClassVar[WeightFile] = FREEVC
+
+    def load(self) -> None:
+        """Load the generator, WavLM and, where one is needed, the speaker encoder."""
+        from vceval.networks import wavlm
+
+        if GE2E in self.files:
+            _check_origin(self.path(GE2E.name))
+            self._encoder = self.network(GE2E.name)
+        self._generator = self.network(self._generator_file.name)
+        self._wavlm = wavlm.load(self.path(WAVLM_LARGE.name)).to(self.device)
+
+    def close(self) -> None:
+        """Free the networks."""
+        for name in ("_generator", "_encoder", "_wavlm"):
+            self.__dict__.pop(name, None)
+
+    def encode_content(self, sources: Sequence[Waveform]) -> list[Any]:
+        """Compute WavLM features (1024, frames) of each source; an ItemError for one that is too short or too long."""
+        ready = [_attempt(_ready, source) for source in sources]
+        fine = [samples for samples in ready if not isinstance(samples, ItemError)]
+        found = iter(grouped(fine, lambda samples: len(samples) // SAMPLE_RATE, self._contents, _at_once(fine, 320)))
+        return [item if isinstance(item, ItemError) else next(found) for item in ready]
+
+    def encode_speaker(self, prompts: Sequence[Sequence[Waveform]]) -> list[Any]:
+        """Compute a speaker vector (256,) for each list of prompts; an ItemError where one can't be taken."""
+        return [_attempt(self._speaker, group) for group in prompts]
+
+    def decode(self, items: Sequence[tuple[Any, Any]], seeds: Sequence[int]) -> list[Waveform | ItemError]:
+        """Convert, items of about the same length together."""
+        work = [(content, speaker, seed) for (content, speaker), seed in zip(items, seeds, strict=True)]
+        limit = _at_once([content.T for content, _, _ in work], 1)
+        return grouped(work, lambda item: item[0].shape[1] // 50, self._waves, limit)
+
+    def _contents(self, batch: list[NDArray[np.float32]]) -> list[Tensor]:
+        import torch
+
+        lengths = torch.tensor([len(samples) for samples in batch])
+        padded = torch.zeros(len(batch), int(lengths.max()))
+        for row, samples in zip(padded, batch, strict=True):
+            row[: len(samples)] = torch.from_numpy(samples)
+        with torch.inference_mode():
+            features = self._wavlm(padded.to(self.device), lengths)
+        counts = [self._wavlm.sizes.frames(len(samples)) for samples in batch]
+        return [row[:count].T.contiguous() for row, count in zip(features, counts, strict=True)]
+
+    def _speaker(self, prompts: Sequence[Waveform]) -> Tensor:
+        import torch
+
+        utterances = [_speech(prompt) for prompt in prompts]
+        with torch.inference_mode():
+            vector = self._embed(utterances)
+        if not bool(torch.isfinite(vector).all()):
+            raise ItemError("the speaker encoder finds no voice in the prompt: its vector is all zeros")
+        return vector
+
+    def _embed(self, utterances: Sequence[NDArray[np.float32]]) -> Tensor:
+        vector: Tensor = self._encoder.embed_speaker(utterances)
+        return vector
+
+    def _waves(self, batch: list[tuple[Tensor, Tensor, int]]) -> list[Waveform | ItemError]:
+        import torch
+
+        from vceval.networks.freevc import LATENT
+
+        counts = [content.shape[1] for content, _, _ in batch]
+        contents = torch.zeros(len(batch), batch[0][0].shape[0], max(counts), device=self.device)
+        drawn = torch.zeros(len(batch), LATENT, max(counts), device=self.device)
+        for place, (content, _, seed) in enumerate(batch):
+            contents[place, :, : counts[place]] = content
+            drawn[place, :, : counts[place]] = noise(seed, (LATENT, counts[place]), self.device)
+        speakers = torch.stack([speaker for _, speaker, _ in batch])
+        with torch.inference_mode():
+            audio = self._generator(contents, speakers, drawn, torch.tensor(counts, device=self.device))
+        per_frame = audio.shape[-1] // max(counts)
+        rows = audio[:, 0].cpu().numpy()
+        return [self._wave(row[: count * per_frame]) for row, count in zip(rows, counts, strict=True)]
+
+    def _wave(self, samples: NDArray[np.float32]) -> Waveform | ItemError:
+        import numpy as np
+
+        if not np.isfinite(samples).all():
+            return ItemError(f"{self.info.title} gave samples that are not finite for this pair")
+        return Waveform(np.ascontiguousarray(samples), self.info.sample_rate or SAMPLE_RATE)
+
+
+class FreeVc24(FreeVc):
+    """As :class:`FreeVc`, but with output at 24 kHz: 480 samples for each WavLM frame. Sources are taken at 16 kHz."""
+
+    info: ClassVar[ConverterInfo] = ConverterInfo(
+        name="freevc-24",
+        title="FreeVC-24",
+        sample_rate=24_000,
+        licence=_LICENCE,
+        paper=_PAPER,
+        kind="native",
+        checkpoints=(FREEVC_24.name, WAVLM_LARGE.name, GE2E.name),
+        trained_on=None,
+    )
+    files: ClassVar[tuple[WeightFile, ...]] = (FREEVC_24, WAVLM_LARGE, GE2E)
+    _generator_file: ClassVar[WeightFile] = FREEVC_24
+
+
+class FreeVcS(FreeVc):
+    """As :class:`FreeVc`, but with a speaker encoder of its own, over 80 log-mel bands of the prompt.
+
+    Its vector is the mean of vectors of length 1, of windows of 2.56 s every 1.28 s, and is not brought to length 1.
+    Several prompts: the mean of their vectors.
+    """
+
+    info: ClassVar[ConverterInfo] = ConverterInfo(
+        name="freevc-s",
+        title="FreeVC-s",
+        sample_rate=16_000,
+        licence=_LICENCE,
+        paper=_PAPER,
+        kind="native",
+        checkpoints=(FREEVC_S.name, WAVLM_LARGE.name),
+        trained_on=None,
+    )
+    files: ClassVar[tuple[WeightFile, ...]] = (FREEVC_S, WAVLM_LARGE)
+    _generator_file: ClassVar[WeightFile] = FREEVC_S
+
+    def _embed(self, utterances: Sequence[NDArray[np.float32]]) -> Tensor:
+        import torch
+
+        mels = [torch.from_numpy(log_mel(samples).T[None]).to(self.device) for samples in utterances]
+        return torch.cat([self._generator.enc_spk(mel) for mel in mels]).mean(dim=0)
+
+
+def _attempt(step: Any, item: Any) -> Any:
+    try:
+        return step(item)
+    except ItemError as error:
+        return error
+
+
+def _at_once(items: Sequence[Any], samples: int) -> int:
+    """Count the items to take together: the longest, so many times, must not pass the limit of frames."""
+    longest = max((len(item) // samples for item in items), default=1)
+    return min(16, max(1, _FRAMES_AT_ONCE // max(longest, 1)))
+
+
+def _ready(source: Waveform) -> NDArray[np.float32]:
+    check_length(source, "source")
+    samples = resample(source, SAMPLE_RATE).samples
+    if len(samples) < _FRAME:
+        raise ItemError(f"source of {len(samples)} samples at 16 kHz is less than a frame of {_FRAME}")
+    return samples
+
+
+def _speech(prompt: Waveform) -> NDArray[np.float32]:
+    check_length(prompt, "prompt")
+    speech = trimmed(resample(prompt, SAMPLE_RATE).samples)
+    if len(speech) < MIN_SAMPLES:
+        raise ItemError(
+            f"{len(speech) / SAMPLE_RATE:.3f} s of the prompt are left without ends 20 dB below its loudest part; "
+            f"{MIN_SAMPLES / SAMPLE_RATE:.3f} s are needed"
+        )
+    return speech
+
+
+def _check_origin(path: Path) -> None:
+    """Refuse the speaker encoder of Resemblyzer, which fits but is another one.
+
+    Raises:
+        UsageError: it is that, or can't be read.
+    """
+    from vceval.networks import weights
+
+    content = weights.read(path)
+    if isinstance(content, dict) and content.get("step") == _RESEMBLYZER_STEP:
+        raise UsageError(
+            f"{path} is Resemblyzer's speaker encoder, not {GE2E.name}, with which FreeVC was trained; get that from "
+            f"{GE2E.page}"
+        )

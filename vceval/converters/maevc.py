@@ -1,0 +1,117 @@
+"""The converter ``maevc``: MAE-VC with HiFi-GAN, from the files that its authors published."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from vceval.audio import Waveform, resample
+from vceval.converters.base import ConverterInfo
+from vceval.converters.hifigan_mels import HOP, SAMPLE_RATE, attempt, unit_mel, waves
+from vceval.converters.native import NativeConverter, check_length
+from vceval.converters.shared_files import HIFIGAN_UNIVERSAL
+from vceval.converters.weightfile import WeightFile
+from vceval.errors import ItemError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+__all__ = ["WEIGHTS", "MaeVc"]
+
+WEIGHTS = WeightFile(
+    name="base_6c_16b_36_FSC_50.pt",
+    holds="MAE-VC, trained on ten speakers of VCTK, half of the frames masked",
+    page="https://github.com/BrightGu/MAE-VC/tree/HEAD/MaskVC/pretrained",
+    licence="none stated (repository BrightGu/MAE-VC has no licence file)",
+    url="https://github.com/BrightGu/MAE-VC/raw/HEAD/MaskVC/pretrained/base_6c_16b_36_FSC_50.pt",
+    network="vceval.networks.maevc:maevc",
+    entry=("Generator",),
+    blob="6e06573fc1c04f082cce5790104d8f50cd373506",
+)
+
+#: Two mel frames of a source (0.023 s) and a little; the 33 of a prompt are counted after its quiet ends are cut.
+_MIN_SECONDS = 0.03
+
+
+class MaeVc(NativeConverter):
+    """Converts with MAE-VC and HiFi-GAN UNIVERSAL_V1; 22050 Hz, 256 samples for every mel frame of the source.
+
+    Audio is resampled to 22050 Hz and brought to a peak of 0.95. Of prompts, ends that are quieter than the loudest
+    part by 20 dB are cut before that, sources are not trimmed. Sources must last 0.03 s, prompts 0.38 s (33 mel
+    frames) without their quiet ends. The vectors of several prompts are averaged; the authors take one utterance.
+    Half of the frames are masked in every block at inference too: those that differ least from the frame before.
+    Deterministic; seeds are not used.
+
+    There is no masking of padding, and which frames are hidden hangs on a threshold, so the network works on one
+    item at a time and in double precision; the vocoder takes several, padded and masked, which changes them by less
+    than 1e-5.
+    """
+
+    info: ClassVar[ConverterInfo] = ConverterInfo(
+        name="maevc",
+        title="MAE-VC",
+        sample_rate=SAMPLE_RATE,
+        licence="none stated; HiFi-GAN: MIT",
+        paper="Voice conversion using learnable similarity-guided masked autoencoder, IWDW 2022, "
+        "doi 10.1007/978-3-031-25115-3_4",
+        kind="native",
+        checkpoints=(WEIGHTS.name, HIFIGAN_UNIVERSAL.name),
+        trained_on=None,
+    )
+    files: ClassVar[tuple[WeightFile, ...]] = (WEIGHTS, HIFIGAN_UNIVERSAL)
+
+    def load(self) -> None:
+        """Load converter and vocoder.
+
+        Raises:
+            UsageError: a file is missing or wrong.
+        """
+        self._network = self.network(WEIGHTS.name)
+        self._vocoder = self.network(HIFIGAN_UNIVERSAL.name)
+
+    def encode_content(self, sources: Sequence[Waveform]) -> list[Any]:
+        """Encode what is said: (1, frames, 80) each; an ItemError for a source that is too short, long or silent."""
+        return [attempt(self._content, source) for source in sources]
+
+    def encode_speaker(self, prompts: Sequence[Sequence[Waveform]]) -> list[Any]:
+        """Encode who speaks: (1, 1, 256) each; an ItemError where a prompt is too short, too long or silent."""
+        return [attempt(self._voice, group) for group in prompts]
+
+    def decode(self, items: Sequence[tuple[Any, Any]], seeds: Sequence[int]) -> list[Waveform | ItemError]:
+        """Make mel spectra one by one, and audio together."""
+        import torch
+
+        with torch.inference_mode():
+            mels = [self._network.decode(content, voice)[0] for content, voice in items]
+            return waves(self._vocoder, mels, self.info.title)
+
+    def _content(self, source: Waveform) -> Tensor:
+        import torch
+
+        check_length(source, "source", _MIN_SECONDS)
+        mel = torch.from_numpy(unit_mel(source, "source"))[None].to(self.device)
+        with torch.inference_mode():
+            encoded: Tensor = self._network.content(mel)
+            return encoded
+
+    def _voice(self, prompts: Sequence[Waveform]) -> Tensor:
+        import torch
+
+        mels = [torch.from_numpy(_target_mel(prompt))[None].to(self.device) for prompt in prompts]
+        with torch.inference_mode():
+            return torch.stack([self._network.speaker(mel) for mel in mels]).mean(dim=0)
+
+
+def _target_mel(prompt: Waveform) -> Any:
+    from vceval.networks.maevc import MIN_TARGET_FRAMES
+    from vceval.networks.maevc_features import target_range
+
+    check_length(prompt, "prompt")
+    moved = resample(prompt, SAMPLE_RATE)
+    start, end = target_range(moved.samples)
+    if end - start < MIN_TARGET_FRAMES * HOP:
+        raise ItemError(
+            f"a prompt of {prompt.seconds:.2f} s is too short: {(end - start) / SAMPLE_RATE:.2f} s are left without "
+            f"its quiet ends, {MIN_TARGET_FRAMES * HOP / SAMPLE_RATE:.2f} s are needed"
+        )
+    return unit_mel(Waveform(moved.samples[start:end], SAMPLE_RATE), "prompt")

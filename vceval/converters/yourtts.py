@@ -1,0 +1,263 @@
+"""The converter ``yourtts``: YourTTS, which takes the speaker out of a source's latents and puts another one in."""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+
+from vceval.audio import Waveform, resample
+from vceval.converters.base import ConverterInfo
+from vceval.converters.native import NativeConverter, check_length, grouped, noise
+from vceval.converters.weightfile import WeightFile
+from vceval.converters.yourtts_files import ENCODER, ENCODER_SETTINGS, FILES, LICENCE, MODEL, SETTINGS, check_settings
+from vceval.errors import ItemError, UsageError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+    from torch import Tensor
+
+    from vceval.networks.yourtts_features import Readying
+
+__all__ = ["Posterior", "YourTts"]
+
+T = TypeVar("T")
+
+SAMPLE_RATE = 16_000
+#: Fewest seconds of a recording; samples of a frame.
+_SHORTEST, _HOP = 0.1, 256
+#: Items stand in a batch when their numbers of frames fall into the same span of so many: little is padded then.
+_NEAR = 64
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Posterior:
+    """What is known of a source: mean and log deviation of its latents (192, frames each), its speaker (512,)."""
+
+    mean: Tensor
+    log_deviation: Tensor
+    speaker: Tensor
+
+    @property
+    def frames(self) -> int:
+        """Frames of 256 samples."""
+        return int(self.mean.shape[-1])
+
+
+class YourTts(NativeConverter):
+    """YourTTS: VITS's posterior encoder, flow and decoder, steered by H/ASP speaker vectors.
+
+    Output: 16 kHz, 256 * (n // 256) samples for a source of n, so up to 16 ms shorter. The posterior is drawn from
+    with noise of scale 1, as published, seeded per pair. The source's speaker vector comes from the source alone; the
+    target's is the mean over the prompts of each one's mean over ten windows of 2.5 s. Neither is brought to length 1
+    before the network does so.
+
+    The files of the published zip are needed, with both configurations: their sizes are checked against those built
+    in, and how recordings are readied (trimming, levels) is read from them; a switch that a configuration does not
+    mention is off. The authors' library trims the source by default in some releases and not in others.
+
+    Args:
+        weights: folder of the files.
+        trim_source: cut silence off the source's ends: None does as ``config.json`` says.
+
+    Refused are sources and prompts shorter than 0.1 s, before or after trimming, and longer than a minute. Items of
+    unequal length are batched under masks, in the decoder too, so each comes out as it does alone.
+    """
+
+    info: ClassVar[ConverterInfo] = ConverterInfo(
+        name="yourtts",
+        title="YourTTS",
+        sample_rate=SAMPLE_RATE,
+        licence=f"weights {LICENCE} (no commercial use)",
+        paper="Casanova et al., YourTTS: towards zero-shot multi-speaker TTS and zero-shot voice conversion for "
+        "everyone, ICML 2022",
+        kind="native",
+        checkpoints=(MODEL, SETTINGS, ENCODER, ENCODER_SETTINGS),
+        trained_on=None,
+    )
+    files: ClassVar[tuple[WeightFile, ...]] = FILES
+
+    def __init__(self, *, weights: str = "", trim_source: bool | None = None) -> None:
+        super().__init__(weights=weights)
+        self.trim_source = trim_source
+
+    def load(self) -> None:
+        """Load both networks, after their configurations were found to be those they were built for.
+
+        Raises:
+            UsageError: a file is missing, wrong, or a configuration gives other sizes.
+        """
+        from vceval.networks.yourtts_features import Readying
+
+        settings, encoder_settings = self.plain(SETTINGS), self.plain(ENCODER_SETTINGS)
+        check_settings(str(self.path(SETTINGS)), SETTINGS, settings)
+        check_settings(str(self.path(ENCODER_SETTINGS)), ENCODER_SETTINGS, encoder_settings)
+        audio = dict(settings["audio"])
+        if self.trim_source is not None:
+            audio["do_trim_silence"] = self.trim_source
+        self._ready_source = Readying.read(audio)
+        self._ready_voice = Readying.read(encoder_settings["audio"])
+        self._network = self._weights(MODEL)
+        self._encoder = self._weights(ENCODER)
+
+    def _weights(self, name: str) -> Any:
+        try:
+            return self.network(name)
+        except UsageError as error:
+            if not _pickled(error):
+                raise
+            path = self.path(name)
+            raise UsageError(
+                f"{error}. It may be the library's configuration object, saved along with the weights. Where you trust "
+                f"the file, in an environment that has the library coqui-tts, keep the weights alone:\n"
+                f"  python -c \"import torch; found = torch.load('{path.name}', map_location='cpu', "
+                f"weights_only=False); torch.save({{'model': found['model']}}, 'weights.pth')\"\n"
+                f"  mv weights.pth {path.name}"
+            ) from error
+
+    def encode_content(self, sources: Sequence[Waveform]) -> list[Posterior | ItemError]:
+        """Encode each source as latents' mean and deviation, told of the source's own speaker."""
+        spectra, voices = [_tried(self._spectrogram, wave) for wave in sources], self._voices(sources)
+        results: dict[int, Posterior | ItemError] = {}
+        fine: list[tuple[int, NDArray[np.float32], Tensor]] = []
+        for place, (spectrum, voice) in enumerate(zip(spectra, voices, strict=True)):
+            if isinstance(spectrum, ItemError):
+                results[place] = spectrum
+            elif isinstance(voice, ItemError):
+                results[place] = voice
+            else:
+                fine.append((place, spectrum, voice))
+        found = grouped(fine, lambda item: item[1].shape[1] // _NEAR, self._posteriors)
+        results.update(zip([place for place, _, _ in fine], found, strict=True))
+        return [results[place] for place in range(len(sources))]
+
+    def encode_speaker(self, prompts: Sequence[Sequence[Waveform]]) -> list[Tensor | ItemError]:
+        """Embed each list of prompts: (512,), the mean over its prompts."""
+        import torch
+
+        vectors = iter(self._voices([wave for group in prompts for wave in group]))
+        results: list[Tensor | ItemError] = []
+        for group in prompts:
+            found = [next(vectors) for _ in group]
+            failed = next((vector for vector in found if isinstance(vector, ItemError)), None)
+            fine = [vector for vector in found if not isinstance(vector, ItemError)]
+            results.append(failed or torch.stack(fine).mean(dim=0))
+        return results
+
+    def decode(self, items: Sequence[tuple[Posterior, Tensor]], seeds: Sequence[int]) -> list[Waveform | ItemError]:
+        """Exchange the speaker and make the waveform; items of about the same length together."""
+        entries = [(content, voice, seed) for (content, voice), seed in zip(items, seeds, strict=True)]
+        return grouped(entries, lambda entry: entry[0].frames // _NEAR, self._decode)
+
+    def _spectrogram(self, wave: Waveform) -> NDArray[np.float32]:
+        from vceval.networks.yourtts_features import spectrogram
+
+        return spectrogram(_readied(wave, "source", self._ready_source))
+
+    def _posteriors(self, items: Sequence[tuple[int, NDArray[np.float32], Tensor]]) -> list[Posterior]:
+        import torch
+
+        frames = [spectrum.shape[1] for _, spectrum, _ in items]
+        voices = torch.stack([voice for _, _, voice in items])
+        spectra = _padded([torch.from_numpy(spectrum) for _, spectrum, _ in items]).to(self.device)
+        lengths = torch.tensor(frames, device=self.device)
+        with torch.inference_mode():
+            means, deviations = self._network.posterior(spectra, lengths, voices)
+        return [
+            Posterior(means[place, :, :count], deviations[place, :, :count], voices[place])
+            for place, count in enumerate(frames)
+        ]
+
+    def _voices(self, waves: Sequence[Waveform]) -> list[Tensor | ItemError]:
+        """Embed recordings: the mean over each one's windows; all windows of a length go together."""
+        import torch
+
+        cut = [_tried(self._windows, wave) for wave in waves]
+        windows = [window for part in cut if not isinstance(part, ItemError) for window in part]
+        vectors = iter(grouped(windows, lambda window: window.shape[1], self._embed))
+        return [
+            part if isinstance(part, ItemError) else torch.stack([next(vectors) for _ in part]).mean(dim=0)
+            for part in cut
+        ]
+
+    def _windows(self, wave: Waveform) -> list[NDArray[np.float32]]:
+        from vceval.networks import hasp_features
+
+        samples = _readied(wave, "recording of a voice", self._ready_voice)
+        return [hasp_features.features(window) for window in hasp_features.cut(samples)]
+
+    def _embed(self, windows: Sequence[NDArray[np.float32]]) -> list[Tensor]:
+        import numpy as np
+        import torch
+
+        with torch.inference_mode():
+            return list(self._encoder(torch.from_numpy(np.stack(windows)).to(self.device)))
+
+    def _decode(self, entries: Sequence[tuple[Posterior, Tensor, int]]) -> list[Waveform | ItemError]:
+        import torch
+
+        frames = [content.frames for content, _, _ in entries]
+        lengths = torch.tensor(frames, device=self.device)
+        posterior = (_padded([c.mean for c, _, _ in entries]), _padded([c.log_deviation for c, _, _ in entries]))
+        drawn = _padded([noise(seed, content.mean.shape, self.device) for content, _, seed in entries])
+        source, target = torch.stack([c.speaker for c, _, _ in entries]), torch.stack([v for _, v, _ in entries])
+        with torch.inference_mode():
+            latents = self._network.exchange(posterior, drawn, lengths, source, target)
+            audio = self._network.decode(latents.towards, target, lengths)[:, 0].cpu()
+        return [_finished(row[: count * _HOP]) for row, count in zip(audio, frames, strict=True)]
+
+
+def _readied(wave: Waveform, what: str, ready: Readying) -> NDArray[np.floating]:
+    """Bring a recording to 16 kHz and do to it what the configuration says.
+
+    Raises:
+        ItemError: it is too short, too long or silent.
+    """
+    check_length(wave, what, minimum=_SHORTEST)
+    try:
+        samples = ready(resample(wave, SAMPLE_RATE).samples)
+    except ValueError as error:
+        raise ItemError(f"{what} of {wave.seconds:.2f} s: {error}") from error
+    seconds = len(samples) / SAMPLE_RATE
+    if seconds < _SHORTEST:
+        raise ItemError(
+            f"{what} of {wave.seconds:.2f} s: {seconds:.2f} s are left once silence is trimmed; "
+            f"at least {_SHORTEST:.2f} s are needed"
+        )
+    return samples
+
+
+def _tried(step: Callable[[Waveform], T], wave: Waveform) -> T | ItemError:
+    try:
+        return step(wave)
+    except ItemError as error:
+        return error
+
+
+def _padded(parts: Sequence[Tensor]) -> Tensor:
+    """Stack tensors (rows, frames) with zeros after the shorter ones."""
+    import torch
+    from torch.nn.functional import pad
+
+    longest = max(part.shape[1] for part in parts)
+    return torch.stack([pad(part, (0, longest - part.shape[1])) for part in parts])
+
+
+def _finished(samples: Tensor) -> Waveform | ItemError:
+    import numpy as np
+
+    values = samples.numpy().astype(np.float32)
+    if not np.isfinite(values).all():
+        return ItemError(f"the decoder gave {int((~np.isfinite(values)).sum())} samples that are not finite")
+    return Waveform(np.ascontiguousarray(values), SAMPLE_RATE)
+
+
+def _pickled(error: BaseException | None) -> bool:
+    """Whether an error goes back to an object that weights-only reading refuses."""
+    while error is not None:
+        if isinstance(error, pickle.UnpicklingError):
+            return True
+        error = error.__cause__
+    return False
