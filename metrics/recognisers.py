@@ -1,4 +1,4 @@
-"""Speech recognisers: Whisper where its checkpoint is at hand, else pocketsphinx, which speaks English only."""
+"""Speech recognisers: Whisper where a model of it is at hand, else pocketsphinx, which speaks English only."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ __all__ = ["PocketSphinx", "Recogniser", "Whisper", "choose", "transcribe", "tra
 
 SAMPLE_RATE = 16_000
 #: Samples of one window of Whisper: 30 s.
-_WINDOW = 30 * SAMPLE_RATE
+WINDOW = 30 * SAMPLE_RATE
 #: Names whose meaning moves with the package, and the checkpoints that they stand for here.
 _PINNED = {"large": "large-v3", "turbo": "large-v3-turbo"}
 
@@ -91,7 +91,7 @@ class Whisper(Recogniser):
 
     def hear_all(self, waves: Sequence[Waveform], language: str, device: str) -> list[str]:
         """Transcribe several recordings, those of up to 30 s together."""
-        short = [place for place, wave in enumerate(waves) if len(wave.samples) <= _WINDOW]
+        short = [place for place, wave in enumerate(waves) if len(wave.samples) <= WINDOW]
         heard = {place: self._long(wave, language, device) for place, wave in enumerate(waves) if place not in short}
         for start in range(0, len(short), self.batch):
             places = short[start : start + self.batch]
@@ -162,16 +162,24 @@ class PocketSphinx(Recogniser):
 def choose(model: str, allow_download: bool = False) -> Recogniser:
     """Choose the recogniser that this machine can offer.
 
-    $VCEVAL_WHISPER names a checkpoint of one's own and comes first. Then the official checkpoint ``model`` in
+    $VCEVAL_WHISPER names a model of one's own and comes first: a Whisper checkpoint (a file), or a folder in the form
+    of CTranslate2 for faster-whisper (extra ``vceval[faster-whisper]``). Then the official checkpoint ``model`` in
     Whisper's own folder (~/.cache/whisper), downloaded where that is allowed. Else pocketsphinx.
 
     Raises:
-        UsageError: $VCEVAL_WHISPER is no file, or the download failed or has no such model.
+        UsageError: $VCEVAL_WHISPER is neither, or the download failed or has no such model.
     """
     own = os.environ.get("VCEVAL_WHISPER")
     if own:
+        if Path(own).is_dir():
+            from vceval.metrics.recogniser_faster import FasterWhisper
+
+            return FasterWhisper(Path(own).resolve())
         if not Path(own).is_file():
-            raise UsageError(f"VCEVAL_WHISPER={own}: no such file; name a Whisper checkpoint (.pt) or unset it")
+            raise UsageError(
+                f"VCEVAL_WHISPER={own}: no such file or folder; name a Whisper checkpoint (.pt) or a folder for "
+                "faster-whisper, or unset it"
+            )
         return Whisper(Path(own).resolve())
     model = _PINNED.get(model, model)
     path = _whisper_folder() / f"{model}.pt"

@@ -49,7 +49,7 @@ class TextErrorMetric(Metric):
         "missing": "counted-as-failed,not-averaged",
     }
     packages: ClassVar[tuple[str, ...]] = (
-        "jiwer", "openai-whisper", "opencc", "pocketsphinx", "soxr", "torch", "zhconv",
+        "ctranslate2", "faster-whisper", "jiwer", "openai-whisper", "opencc", "pocketsphinx", "soxr", "torch", "zhconv",
     )  # fmt: skip
 
     @property

@@ -32,6 +32,7 @@ _PACKAGES = (
     ("speechbrain", "speechbrain", "ECAPA-TDNN speaker encoder (extra vceval[speechbrain])", False),
     ("torchaudio", "torchaudio", "needed by speechbrain", False),
     ("onnxruntime", "onnxruntime", "predicted MOS (extra vceval[mos])", False),
+    ("faster_whisper", "faster-whisper", "wer and cer, several times faster (extra vceval[faster-whisper])", False),
     ("zhconv", "zhconv", "wer:seedtts and wer:f5 in Chinese (extra vceval[chinese])", False),
     ("pymcd", "pymcd", "comparison of MCD with pymcd (extra vceval[peers])", False),
 )
