@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
-from vceval.reports import data, figures, flags, html, latex, latex_plain, markdown, tables
+from vceval.reports import data, figures, flags, html, latex, latex_plain, markdown, tables, training
 from vceval.reports.audio_links import AudioLinks
 from vceval.reports.data import Report
 from vceval.reports.samples import samples
@@ -53,7 +54,20 @@ def _write_tables(report: Report, folder: Path) -> list[str]:
             texts[f"{name}.tex"] = latex.preamble() + _joined(latex.table, models)
             texts[f"{name}.md"] = _joined(markdown.table, models)
             texts[f"{name}.csv"] = markdown.cells_csv(report, columns)
-    for plain in (flags.flags_table(report), tables.calibration_table(report), tables.published_table(report)):
+    if unseen := training.unseen_tables(report):
+        texts["main_unseen.tex"] = latex.preamble() + _joined(latex.table, unseen)
+        texts["main_unseen.md"] = _joined(markdown.table, unseen)
+        texts["main_unseen.csv"] = markdown.cells_csv(
+            replace(report, cells=data.cells_of((report.training or {})["cells"])),
+            [column for model in unseen for column in model.columns],
+        )
+    plains = (
+        training.training_table(report),
+        flags.flags_table(report),
+        tables.calibration_table(report),
+        tables.published_table(report),
+    )
+    for plain in plains:
         if plain is not None:
             texts[f"{plain.id}.tex"] = latex.preamble() + latex_plain.plain_table(plain)
             texts[f"{plain.id}.md"] = markdown.plain_table(plain)

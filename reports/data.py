@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import math
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,8 @@ from vceval.records import DIRECTIONS
 from vceval.rundir import RunDirectory
 
 __all__ = [
-    "ALL", "WRONG_RATE", "Cell", "MeasureView", "MetricView", "PairScores", "Report", "SystemView", "load", "number",
+    "ALL", "WRONG_RATE", "Cell", "MeasureView", "MetricView", "PairScores", "Report", "SystemView", "cells_of",
+    "load", "number",
 ]  # fmt: skip
 
 #: The dataset or direction of a figure that is taken over all of them.
@@ -128,6 +129,7 @@ class Report:
     flags: Mapping[tuple[str, str], Sequence[str]]
     failures: Sequence[Mapping[str, str]]
     skips: Sequence[Mapping[str, str]]
+    training: Mapping[str, Any] | None = None
 
     def cell(self, system: str, measure: str, dataset: str = ALL, direction: str = ALL) -> Cell | None:
         """Return one corpus figure, or None where the summary has none."""
@@ -185,10 +187,7 @@ def load(run: RunDirectory) -> Report:
         systems = [_system(entry) for entry in summary["systems"]]
         metrics = {entry["metric"]: _metric(entry) for entry in summary["metrics"]}
         measures = [_measure(entry) for entry in summary["measures"]]
-        cells = {
-            (entry["system"], entry["measure"], entry.get("dataset", ALL), entry.get("direction", ALL)): _cell(entry)
-            for entry in summary["cells"]
-        }
+        cells = cells_of(summary["cells"])
         pair_count = int(summary["pairs"])
     except (KeyError, TypeError, ValueError) as error:
         raise UsageError(
@@ -220,7 +219,13 @@ def load(run: RunDirectory) -> Report:
         flags=flags,
         failures=run.read_failures(),
         skips=run.read_skips(),
+        training=summary.get("training"),
     )
+
+
+def cells_of(entries: Iterable[Mapping[str, Any]]) -> dict[tuple[str, str, str, str], Cell]:
+    """Arrange the cells of a summary by system, measure, dataset and direction."""
+    return {(e["system"], e["measure"], e.get("dataset", ALL), e.get("direction", ALL)): _cell(e) for e in entries}
 
 
 def _system(entry: Mapping[str, Any]) -> SystemView:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from vceval.records import NEEDS
 from vceval.reports.data import Cell, MeasureView, Report, SystemView
 from vceval.reports.flags import flag_sentence
+from vceval.reports.tables import heard_sentence
 
 __all__ = ["Best", "Group", "best", "counts", "failure_groups", "skip_groups"]
 
@@ -73,8 +74,7 @@ def counts(report: Report) -> tuple[list[str], list[str]]:
             done.append(f"{plural(count, 'comparison')} of a recording with itself left out")
             continue
         lacking.append(f"{plural(count, 'value')} could not be made because pairs lack {NEEDS.get(need, need)}")
-    if sentence := flag_sentence(report):
-        lacking.append(sentence)
+    lacking += [sentence for sentence in (flag_sentence(report), heard_sentence(report)) if sentence]
     if report.missing:
         lacking.append(f"{plural(report.missing, 'utterance')} of the suite’s list missing on disk")
     return done, lacking

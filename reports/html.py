@@ -12,7 +12,7 @@ from typing import Any
 from urllib.parse import quote
 
 from vceval.records import NEEDS
-from vceval.reports import flags, headline, tables
+from vceval.reports import flags, headline, tables, training
 from vceval.reports.data import Report
 from vceval.reports.figures import Drawing
 from vceval.reports.samples import Sample
@@ -59,6 +59,8 @@ def page(report: Report, samples: Sequence[Sample], drawings: Sequence[Drawing],
         more=more,
         directions=tables.direction_tables(report),
         datasets=tables.dataset_tables(report),
+        training=training.training_table(report),
+        unseen=training.unseen_tables(report),
         flags=flags.flags_table(report),
         flag_names=flags.flag_names(report, report.converters),
         calibration=tables.calibration_table(report),

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from vceval.reports.data import ALL, Cell, MeasureView, MetricView, Report, SystemView
 
 __all__ = [
     "ARROWS", "Block", "Column", "Entry", "PlainTable", "Row", "Table",
-    "calibration_table", "dataset_tables", "direction_tables", "main_tables", "published_table",
+    "calibration_table", "dataset_tables", "direction_tables", "heard_sentence", "main_tables", "published_table",
 ]  # fmt: skip
 
 
@@ -128,11 +128,24 @@ def main_tables(report: Report) -> list[Table]:
     primary = report.primary_measures
     others = [measure for measure in report.measures if measure not in primary]
     parts = (("main", "Results", primary), ("more", "More measures", others))
-    return [
+    tables = [
         _table(report, name, title, [Column(m.label, m.unit, m.better, m) for m in measures])
         for name, title, measures in parts
         if measures or name == "main"
     ]
+    heard = heard_sentence(report)
+    return [replace(table, notes=[*table.notes, f"{heard}."]) for table in tables] if heard else tables
+
+
+def heard_sentence(report: Report) -> str:
+    """Say which systems were trained on speakers of their pairs; empty where none is known to be."""
+    titles = {system.name: system.title for system in report.systems}
+    parts = [
+        f"{titles.get(entry['system'], entry['system'])} ({heard:,} of {entry['pairs']:,} pairs)"
+        for entry in (report.training or {}).get("systems", ())
+        if (heard := entry["pairs"] - entry["left"])
+    ]
+    return f"Trained on the target or source speaker: {', '.join(parts)}" if parts else ""
 
 
 def direction_tables(report: Report) -> list[Table]:

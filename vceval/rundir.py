@@ -6,6 +6,7 @@ audio/<system>/<pair>.flac
 journal/*.jsonl append-only records of finished work; what makes a killed run resume
 scores.parquet  long form, one row per system, pair and measure (columns: SCORE_COLUMNS)
 failures.csv    what should have worked and did not (columns: FAILURE_COLUMNS)
+leakage.csv     what each system was trained on: exposure of the speakers of its pairs (LEAKAGE_COLUMNS)
 skipped.csv     values that can't exist because the pair lacks what the metric needs (SKIP_COLUMNS)
 calibration.json  metric -> dataset -> what was learnt from natural speech
 summary.json    per system, measure and direction: value, interval, counts (see vceval.summary)
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 __all__ = [
     "AUDIO_COLUMNS",
     "FAILURE_COLUMNS",
+    "LEAKAGE_COLUMNS",
     "PAIR_COLUMNS",
     "SCORE_COLUMNS",
     "SKIP_COLUMNS",
@@ -49,6 +51,7 @@ SCORE_COLUMNS = (
 )  # fmt: skip
 FAILURE_COLUMNS = ("system", "pair", "stage", "metric", "reason")
 SKIP_COLUMNS = ("system", "pair", "metric", "measure", "need", "reason")
+LEAKAGE_COLUMNS = ("system", "pair", "source_exposure", "target_exposure")
 AUDIO_COLUMNS = ("system", "pair", "path")
 
 
@@ -196,6 +199,16 @@ class RunDirectory:
     def read_skips(self) -> list[dict[str, str]]:
         """Rows of ``skipped.csv``."""
         return list(self._read_csv("skipped.csv"))
+
+    # leakage.csv
+
+    def write_leakage(self, rows: Iterable[tuple[str, str, str, str]]) -> None:
+        """Write ``leakage.csv`` from (system, pair, exposure of the source speaker, of the target speaker), sorted."""
+        self._write_csv("leakage.csv", LEAKAGE_COLUMNS, sorted(rows))
+
+    def read_leakage(self) -> list[dict[str, str]]:
+        """Rows of ``leakage.csv``."""
+        return list(self._read_csv("leakage.csv"))
 
     def _write_csv(self, name: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
         import io

@@ -8,6 +8,7 @@ from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from vceval.leakage import PairExposure, counts
 from vceval.metrics.base import Calibrations, Measure, Metric
 from vceval.metrics.separation import separation
 from vceval.records import DIRECTIONS, ConversionPair, Failure, Score, Skip
@@ -60,6 +61,7 @@ def summarise(
     systems: Sequence[Mapping[str, Any]],
     metrics: Sequence[Metric],
     calibrations: Mapping[str, Calibrations] | None = None,
+    exposures: Sequence[PairExposure] = (),
 ) -> dict[str, Any]:
     """Make the part of ``summary.json`` that follows from the results.
 
@@ -71,6 +73,10 @@ def summarise(
     ``calibrations`` (metric to dataset to what was learnt) hold the natural scores with which measures of
     reduction ``eer`` and ``auc`` compare. A cell over several datasets pools their scores, natural and converted;
     systems are not tested against each other on such measures.
+
+    ``exposures`` say which speakers the systems were trained on. Where there are any, ``training`` counts them per
+    system, and holds the cells over all pairs once more without the pairs that involve a speaker whom the system of
+    the row was trained on; that list is empty where there is no such pair.
     """
     converted_not = {(f.system, f.pair) for f in results.failures if f.stage != "score"}
     per_system = Counter(system for system, _ in converted_not)
@@ -105,6 +111,7 @@ def summarise(
             "skips": len(results.skips),
             "skips_by_need": dict(sorted(Counter(s.need for s in results.skips).items())),
         },
+        "training": _training(results, [row["name"] for row in rows], measures, calibrations or {}, exposures),
     }
 
 
@@ -115,18 +122,61 @@ def _groups(pair: ConversionPair) -> Iterable[tuple[str, str]]:
     return itertools.product(datasets, directions)
 
 
+def _everything(pair: ConversionPair) -> Iterable[tuple[str, str]]:
+    """The one cell of a table that is not split."""
+    return [("all", "all")]
+
+
+def _training(
+    results: Results,
+    systems: Sequence[str],
+    measures: Sequence[tuple[Metric, Measure]],
+    calibrations: Mapping[str, Calibrations],
+    exposures: Sequence[PairExposure],
+) -> dict[str, Any] | None:
+    """Count exposures per system, and make the cells that are left without speakers who were trained on."""
+    if not exposures:
+        return None
+    per_system: dict[str, list[PairExposure]] = defaultdict(list)
+    for entry in exposures:
+        per_system[entry.system].append(entry)
+    heard = {(entry.system, entry.pair) for entry in exposures if entry.trained}
+    left = Results(
+        results.pairs,
+        [score for score in results.scores if (score.system, score.pair) not in heard],
+        [failure for failure in results.failures if (failure.system, failure.pair) not in heard],
+        [skip for skip in results.skips if (skip.system, skip.pair) not in heard],
+    )
+    return {
+        "systems": [
+            {
+                "system": system,
+                "pairs": len(per_system[system]),
+                "left": sum(not entry.trained for entry in per_system[system]),
+                "targets": counts(per_system[system], "target"),
+                "sources": counts(per_system[system], "source"),
+            }
+            for system in systems
+            if system in per_system
+        ],
+        "same_pairs": len({frozenset(e.pair for e in mine if not e.trained) for mine in per_system.values()}) == 1,
+        "cells": list(_cells(left, systems, measures, calibrations, _everything)) if heard else [],
+    }
+
+
 def _cells(
     results: Results,
     systems: Sequence[str],
     measures: Sequence[tuple[Metric, Measure]],
     calibrations: Mapping[str, Calibrations],
+    groups: Callable[[ConversionPair], Iterable[tuple[str, str]]] = _groups,
 ) -> Iterable[dict[str, Any]]:
     Key = tuple[str, str, str, str]  # noqa: N806 - system, measure, dataset, direction
     scored: dict[Key, list[Score]] = defaultdict(list)
     failed: Counter[Key] = Counter()
     skipped: Counter[Key] = Counter()
     for score in results.scores:
-        for dataset, direction in _groups(results.pairs[score.pair]):
+        for dataset, direction in groups(results.pairs[score.pair]):
             scored[score.system, score.measure, dataset, direction].append(score)
     for failure in results.failures:
         pair = results.pairs[failure.pair]
@@ -135,10 +185,10 @@ def _cells(
                 continue
             if failure.stage != "score" and static_need(metric, pair):
                 continue  # it would have been skipped, and is among the skips
-            for dataset, direction in _groups(pair):
+            for dataset, direction in groups(pair):
                 failed[failure.system, measure.name, dataset, direction] += 1
     for skip in results.skips:
-        for dataset, direction in _groups(results.pairs[skip.pair]):
+        for dataset, direction in groups(results.pairs[skip.pair]):
             skipped[skip.system, skip.measure, dataset, direction] += 1
     order = {name: position for position, name in enumerate(systems)}
     columns = {measure.name: position for position, (_, measure) in enumerate(measures)}

@@ -24,7 +24,7 @@ from vceval.runner.score import ScoreTask, calibrate, conversion_audio, score
 
 __all__ = ["execute", "prepare"]
 
-_KNOWN = ("run.json", "pairs.csv", "audio.csv", "scores.parquet", "failures.csv", "skipped.csv",
+_KNOWN = ("run.json", "pairs.csv", "audio.csv", "scores.parquet", "failures.csv", "skipped.csv", "leakage.csv",
           "calibration.json", "summary.json", "audio", "journal", "report", ".cache", ".lock")  # fmt: skip
 
 

@@ -18,7 +18,7 @@ __all__ = ["facts_of"]
 
 _PACKAGES = (
     "numpy", "scipy", "torch", "pyworld", "soxr", "soundfile", "numba", "resemblyzer", "openai-whisper", "pocketsphinx",
-    "jiwer", "opencc", "zhconv", "speechmos", "onnxruntime", "speechbrain",
+    "faster-whisper", "ctranslate2", "jiwer", "opencc", "zhconv", "speechmos", "onnxruntime", "speechbrain",
 )  # fmt: skip
 
 

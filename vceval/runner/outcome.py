@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from vceval.leakage import PairExposure, audit
 from vceval.records import Conversion, Failure, Score, Skip, System
 from vceval.rundir import RunDirectory
 from vceval.runner.convert import make_converter
@@ -100,19 +101,32 @@ def write_results(
     run.write_scores(outcome.scores, plan.pairs, {metric.name: metric.signature() for metric in metrics})
     run.write_failures(outcome.failures)
     run.write_skips(outcome.skips)
+    exposures = _exposures(plan)
+    run.write_leakage((entry.system, entry.pair, entry.source, entry.target) for entry in exposures)
     results = Results(plan.pairs, outcome.scores, outcome.failures, outcome.skips)
     summary: dict[str, Any] = {
         "name": plan.name,
         "suite": plan.label,
         "partial": plan.partial,
         "custom": plan.custom,
-        **summarise(results, [_system_row(plan, outcome, system) for system in plan.systems], metrics, calibrations),
+        **summarise(
+            results, [_system_row(plan, outcome, system) for system in plan.systems], metrics, calibrations, exposures
+        ),
         "calibration": shown(calibrations),
         "published": list(plan.published),
     }
     summary["counts"]["missing"] = len(plan.missing)
     run.write_json("summary.json", summary)
     return summary
+
+
+def _exposures(plan: Plan) -> list[PairExposure]:
+    """Look up what the systems (not the controls) have heard of their pairs' speakers."""
+    systems = {system.name: system.converter for system in plan.systems if not system.control}
+    if plan.given is None:
+        return audit(systems, ((name, pair) for name in systems for pair in plan.pairs.values()))
+    broken = [(f.system, plan.pairs[f.pair]) for f in plan.broken if f.pair in plan.pairs]
+    return audit(systems, [*((c.system, c.pair) for c in plan.given), *broken])
 
 
 def _system_row(plan: Plan, outcome: Outcome, system: System) -> dict[str, Any]:
