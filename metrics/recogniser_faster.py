@@ -43,8 +43,8 @@ class FasterWhisper(Recogniser):
         missing = [name for name in _NEEDED if not (self.folder / name).is_file()]
         if missing:
             raise UsageError(
-                f"{self.folder}: no Whisper model in CTranslate2's form, as {', '.join(missing)} is not there; make one "
-                "with ct2-transformers-converter --copy_files tokenizer.json preprocessor_config.json"
+                f"{self.folder}: no Whisper model in CTranslate2's form, as {', '.join(missing)} is not there; make "
+                "one with ct2-transformers-converter --copy_files tokenizer.json preprocessor_config.json"
             )
         if importlib.util.find_spec("faster_whisper") is None:
             raise UsageError(

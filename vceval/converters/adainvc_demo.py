@@ -15,7 +15,9 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-__all__ = ["AdaInVcDemo"]
+    from vceval.networks.adainvc import AdaInVc as Network
+
+__all__ = ["AdaInVcDemo", "demo_network"]
 
 #: The rate of the recordings it was trained on: it has heard nothing over half of this.
 _HEARD = 16_000
@@ -51,16 +53,10 @@ class AdaInVcDemo(AdaInVc):
         Raises:
             UsageError: the package was installed without them, or they are damaged.
         """
-        from vceval.benchmarks import demo
-        from vceval.networks import adainvc, arrays, weights
+        from vceval.networks import arrays
 
-        folder = Path(demo.root()) / "adainvc"
-        network = adainvc.from_config(arrays.read_json(folder / "config.json"))
-        place = folder / "demo_adainvc.ckpt"
-        # Stored in half precision
-        tensors = {name: value.float() for name, value in weights.select(weights.read(place)).items()}
-        self._network = weights.load_strict(network, tensors, str(place)).to(self.device)
-        place = folder / "attr.npz"
+        self._network = demo_network().to(self.device)
+        place = _folder() / "attr.npz"
         self.scale(arrays.read_arrays(place, {"mean": (front.BANDS,), "std": (front.BANDS,)}), str(place))
 
     def frames(self, wave: Waveform, what: str, least: int) -> NDArray[np.float32]:
@@ -70,3 +66,25 @@ class AdaInVcDemo(AdaInVc):
             ItemError: too few frames are left of it, or it is too long.
         """
         return super().frames(resample(wave, _HEARD), what, least)
+
+
+def demo_network() -> Network:
+    """Load the network on the CPU.
+
+    Raises:
+        UsageError: the package was installed without its files, or they are damaged.
+    """
+    from vceval.networks import adainvc, arrays, weights
+
+    network = adainvc.from_config(arrays.read_json(_folder() / "config.json"))
+    place = _folder() / "demo_adainvc.ckpt"
+    # Stored in half precision
+    tensors = {name: value.float() for name, value in weights.select(weights.read(place)).items()}
+    weights.load_strict(network, tensors, str(place))
+    return network
+
+
+def _folder() -> Path:
+    from vceval.benchmarks import demo
+
+    return Path(demo.root()) / "adainvc"
