@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from vceval import audio
 from vceval.cache import Cache, file_digest
+from vceval.converters import checkpoints
+from vceval.converters.shared_files import DVECTOR
 from vceval.errors import ItemError, UsageError
 from vceval.metrics.sv_encoder import SpeakerEncoder
 
@@ -19,19 +21,18 @@ if TYPE_CHECKING:
 
 __all__ = ["DvectorEncoder", "EcapaEncoder"]
 
-_DVECTOR = "https://github.com/yistLin/dvector/releases/tag/v1.1.1 (dvector-step250000.pt)"
 _ECAPA = "https://huggingface.co/speechbrain/spkrec-ecapa-voxceleb (embedding_model.ckpt)"
 
 
 class DvectorEncoder(SpeakerEncoder):
     """The d-vector network of yistLin, 256 values; cosines lie in -1 to 1.
 
-    The checkpoint is the file that $VCEVAL_DVECTOR names, else ``~/.cache/vceval/checkpoints/dvector/dvector.pt``.
+    The checkpoint is the file that $VCEVAL_DVECTOR names, else the one that ``vceval checkpoints add`` has filed.
     MediumVC gives this network's vector of the target to its converter, so it favours MediumVC.
     """
 
     kind: ClassVar[str] = "dvector"
-    front_end: ClassVar[str] = "sr:16000|level:peak-3dB|vad:sox-silence-1%"
+    front_end: ClassVar[str] = "sr:16000-sox|level:peak-3dB|vad:sox-silence-1%"
 
     @classmethod
     def checkpoint(cls) -> Path:
@@ -41,10 +42,9 @@ class DvectorEncoder(SpeakerEncoder):
             UsageError: it is not there.
         """
         given = os.environ.get("VCEVAL_DVECTOR")
-        home = Path.home() / ".cache" / "vceval" / "checkpoints" / "dvector" / "dvector.pt"
-        return _existing(
-            Path(given) if given else home, "VCEVAL_DVECTOR", f"the d-vector network, published at {_DVECTOR}"
-        )
+        if given:
+            return _existing(Path(given), "VCEVAL_DVECTOR", "the d-vector network")
+        return checkpoints.find(DVECTOR)
 
     @classmethod
     def identity(cls) -> str:
@@ -74,7 +74,7 @@ class EcapaEncoder(SpeakerEncoder):
     """SpeechBrain's ECAPA-TDNN trained on VoxCeleb, 192 values; cosines lie in -1 to 1.
 
     The weights are ``embedding_model.ckpt`` in the folder that $VCEVAL_ECAPA names, else in
-    ``~/.cache/vceval/checkpoints/ecapa``. The network is built here with the published sizes; no settings file of
+    ``ecapa`` in the folder of checkpoints. The network is built here with the published sizes; no settings file of
     the folder is run.
 
     Source: Desplanques, Thienpondt, Demuynck, "ECAPA-TDNN: Emphasized channel attention, propagation and aggregation
@@ -92,7 +92,7 @@ class EcapaEncoder(SpeakerEncoder):
             UsageError: they are not there.
         """
         given = os.environ.get("VCEVAL_ECAPA")
-        folder = Path(given) if given else Path.home() / ".cache" / "vceval" / "checkpoints" / "ecapa"
+        folder = Path(given) if given else checkpoints.store() / "ecapa"
         return _existing(folder / "embedding_model.ckpt", "VCEVAL_ECAPA", f"ECAPA-TDNN, published at {_ECAPA}")
 
     @classmethod

@@ -11,7 +11,7 @@ import pytest
 from sounds import hum
 
 from vceval.audio import Waveform
-from vceval.converters.base import Request
+from vceval.converters.base import Converter, ConverterInfo, Request
 from vceval.converters.precomputed import Precomputed
 from vceval.converters.resynthesis import Resynthesis
 from vceval.converters.source import Source
@@ -137,3 +137,72 @@ def test_precomputed_refuses_what_is_ambiguous_or_absurd(pair: ConversionPair, t
         Precomputed(folder=str(tmp_path / "absent"))
     with pytest.raises(UsageError, match="every pair would get one file"):
         Precomputed(folder=str(tmp_path), pattern="{system}.wav")
+
+
+class Counting(Converter):
+    """Says whose source and whose prompt it was given."""
+
+    info = ConverterInfo("counting", "Counting", 16_000, "", "", kind="native")
+
+    def __init__(self) -> None:
+        self.sources = self.prompts = 0
+
+    def encode_content(self, sources):
+        self.sources += len(sources)
+        return [wave.samples for wave in sources]
+
+    def encode_speaker(self, prompts):
+        self.prompts += len(prompts)
+        return [group[0].samples.mean() for group in prompts]
+
+    def decode(self, items, seeds):
+        return [Waveform(content * speaker, 16_000) for content, speaker in items]
+
+
+def utterances(make_sound: Callable[..., Path], kind: str, count: int) -> list[Utterance]:
+    return [
+        Utterance(f"{kind}{k}", make_sound(f"{kind}{k}.wav", seed=k, seconds=0.1 + 0.01 * k), "toy", f"{kind}{k}")
+        for k in range(count)
+    ]
+
+
+def test_a_grid_costs_as_many_encodings_as_it_has_utterances(make_sound):
+    grid = [
+        request(ConversionPair(f"{s.id}-{t.id}", "toy", source=s, prompts=(t,)))
+        for s in utterances(make_sound, "s", 4)
+        for t in utterances(make_sound, "t", 5)
+    ]
+    converter = Counting()
+    found = [outcome for start in range(0, 20, 3) for outcome in converter.convert(grid[start : start + 3])]
+    assert (converter.sources, converter.prompts) == (4, 5)
+    alone = [Counting().convert([one])[0] for one in grid]
+    assert all((a.samples == b.samples).all() for a, b in zip(found, alone, strict=True))
+    converter.forget()
+    converter.convert(grid[:1])
+    assert (converter.sources, converter.prompts) == (5, 6)
+
+
+def test_kept_encodings_are_few_and_those_of_files_as_they_are(make_sound, monkeypatch):
+    monkeypatch.setattr(Counting, "kept_encodings", 2)
+    converter = Counting()
+    (target,) = utterances(make_sound, "t", 1)
+    sources = utterances(make_sound, "s", 3)
+    ask = [request(ConversionPair(f"p{k}", "toy", source=s, prompts=(target,))) for k, s in enumerate(sources)]
+    for place in (0, 1, 0, 2, 0, 1):  # the second 1 was dropped for 2: 0 had been used since
+        converter.convert([ask[place]])
+    assert (converter.sources, converter.prompts) == (4, 1)
+    before = converter.convert([request(ask[1].pair)])[0]
+    make_sound("s1.wav", seed=9, seconds=0.3)
+    after = converter.convert([request(ask[1].pair)])[0]
+    assert converter.sources == 5
+    assert len(before.samples) != len(after.samples)
+
+
+def test_a_failure_is_not_kept(make_sound, tmp_path):
+    converter = Counting()
+    (target,) = utterances(make_sound, "t", 1)
+    missing = Utterance("m", tmp_path / "m.wav", "toy", "m")
+    pair = ConversionPair("p", "toy", source=missing, prompts=(target,))
+    assert isinstance(converter.convert([request(pair)])[0], ItemError)
+    make_sound("m.wav")
+    assert isinstance(converter.convert([request(pair)])[0], Waveform)

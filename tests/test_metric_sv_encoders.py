@@ -14,6 +14,7 @@ from sounds import hum
 
 from vceval.audio import Waveform
 from vceval.cache import Cache, file_digest
+from vceval.cli import main
 from vceval.errors import ItemError, UsageError
 from vceval.metrics import dvectors, sv_encoders
 from vceval.metrics.base import Workspace
@@ -165,7 +166,7 @@ def test_wrong_weights_are_refused(made_up, tmp_path):
     with pytest.raises(UsageError, match="holds a list"):
         dvector.load(path)
     path.write_bytes(b"nothing")
-    with pytest.raises(UsageError, match=r"weights\.pt: can't be read as weights"):
+    with pytest.raises(UsageError, match=r"weights\.pt: it is text"):
         dvector.load(path)
 
 
@@ -188,12 +189,34 @@ def test_sv_with_the_dvector(checkpoint, tmp_path, make_sound):
         ("VCEVAL_ECAPA", "embedding_model.ckpt", EcapaVerification),
     ],
 )
-def test_missing_weights_are_named(monkeypatch, tmp_path, variable, file, kind):
-    monkeypatch.delenv(variable, raising=False)
-    monkeypatch.setattr(Path, "home", lambda: tmp_path)
+def test_named_weights_that_are_missing_are_told(monkeypatch, tmp_path, variable, file, kind):
+    monkeypatch.setenv(variable, str(tmp_path / file if file.endswith(".pt") else tmp_path))
     for attempt in (lambda: kind().signature(), lambda: kind().open(Workspace())):
-        with pytest.raises(UsageError, match=rf"{file}: no such file.*https://.*\${variable}"):
+        with pytest.raises(UsageError, match=rf"{file}: no such file.*\${variable}"):
             attempt()
+
+
+@pytest.mark.parametrize(
+    ("variable", "said", "kind"),
+    [
+        ("VCEVAL_DVECTOR", "dvector-step250000.pt is not in .*https://.*vceval checkpoints add", DvectorVerification),
+        ("VCEVAL_ECAPA", r"embedding_model.ckpt: no such file.*https://.*\$VCEVAL_ECAPA", EcapaVerification),
+    ],
+)
+def test_missing_weights_are_named(monkeypatch, tmp_path, variable, said, kind):
+    monkeypatch.delenv(variable, raising=False)
+    monkeypatch.setenv("VCEVAL_CHECKPOINTS", str(tmp_path))
+    for attempt in (lambda: kind().signature(), lambda: kind().open(Workspace())):
+        with pytest.raises(UsageError, match=said):
+            attempt()
+
+
+def test_the_filed_weights_are_found(monkeypatch, tmp_path, checkpoint):
+    monkeypatch.delenv("VCEVAL_DVECTOR")
+    monkeypatch.setenv("VCEVAL_CHECKPOINTS", str(tmp_path))
+    assert main(["checkpoints", "add", str(checkpoint)]) == 0
+    assert DvectorEncoder.checkpoint() == tmp_path / "dvector-step250000.pt"
+    assert "|sr:16000-sox|" in DvectorVerification().signature()
 
 
 def test_speechbrain_that_cannot_be_imported_is_said(monkeypatch, tmp_path):

@@ -83,7 +83,11 @@ def check_converter(
             if len(report.outcomes) != len(requests):
                 report.problems.append(f"{len(report.outcomes)} outcomes for {len(requests)} pairs")
                 return report
-            single = [_wave(converter.convert(_fresh([request]))[0]) for request in requests]
+            single = []
+            for request in requests:
+                converter.forget()
+                single.append(_wave(converter.convert(_fresh([request]))[0]))
+            converter.forget()
             again = [_wave(outcome) for outcome in converter.convert(_fresh(requests))]
     finally:
         converter.close()

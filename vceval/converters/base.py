@@ -93,6 +93,8 @@ class Converter(ABC):
     says: ClassVar[Literal["source", "natural"]] = "source"
     #: Pairs given to one call of :meth:`convert`.
     batch_size: int = 8
+    #: Encodings of sources, and of prompts, that are kept from one call of :meth:`convert` to the next.
+    kept_encodings: int = 64
 
     def open(self, device: str) -> None:  # noqa: B027 - a converter without weights has nothing to load
         """Load weights; called once per worker process.
@@ -127,13 +129,12 @@ class Converter(ABC):
     def convert(self, requests: Sequence[Request]) -> list[Outcome]:
         """Convert a batch; one outcome per request, in order.
 
-        Every source and every list of prompts in the batch is encoded once. A request that can't be done yields its
-        ItemError and does not disturb the others: where a step refuses a batch, its items are tried one by one.
+        Every source and every list of prompts is encoded once, and the last ``kept_encodings`` of both are kept for
+        later calls, so a grid of S sources and T targets costs S + T encodings. A request that can't be done yields
+        its ItemError and does not disturb the others: where a step refuses a batch, its items are tried one by one.
         """
-        sources = _read({_source_key(r): r for r in requests}, lambda request: request.source)
-        prompts = _read({_speaker_key(r): r for r in requests}, lambda request: request.prompts)
-        contents = _each(sources, self.encode_content)
-        speakers = _each(prompts, self.encode_speaker)
+        contents = self._encoded("contents", {_source_key(r): r for r in requests}, _source, self.encode_content)
+        speakers = self._encoded("speakers", {_speaker_key(r): r for r in requests}, _prompts, self.encode_speaker)
         items: dict[int, Any] = {}
         for place, request in enumerate(requests):
             content, speaker = contents[_source_key(request)], speakers[_speaker_key(request)]
@@ -142,13 +143,54 @@ class Converter(ABC):
         waves = _each(items, lambda batch: self.decode([(c, s) for c, s, _ in batch], [seed for _, _, seed in batch]))
         return [waves[place] for place in range(len(requests))]
 
+    def forget(self) -> None:
+        """Drop the encodings kept from earlier calls, as after other weights were loaded."""
+        self.__dict__.pop("_kept", None)
 
-def _source_key(request: Request) -> str:
-    return str(request.pair.source.path) if request.pair.source else f"none:{request.pair.id}"
+    def _encoded(
+        self,
+        kind: str,
+        requests: Mapping[K, Request],
+        read: Callable[[Request], Any],
+        step: Callable[[list[Any]], Sequence[Any]],
+    ) -> dict[K, Any]:
+        """Encode what is not among the kept encodings of a kind; failures are not kept."""
+        # Not made in a constructor: adapters of other people need not call it
+        kept: dict[K, Any] = self.__dict__.setdefault("_kept", {}).setdefault(kind, {})
+        found = {key: kept[key] for key in requests if key in kept}
+        found |= _each(_read({key: r for key, r in requests.items() if key not in found}, read), step)
+        for key, encoding in found.items():
+            kept.pop(key, None)  # so that the latest used stand last
+            if not isinstance(encoding, ItemError):
+                kept[key] = encoding
+        for key in list(kept)[: max(0, len(kept) - self.kept_encodings)]:
+            del kept[key]
+        return found
 
 
-def _speaker_key(request: Request) -> tuple[str, ...]:
-    return tuple(str(prompt.path) for prompt in request.pair.prompts)
+def _source(request: Request) -> Waveform:
+    return request.source
+
+
+def _prompts(request: Request) -> list[Waveform]:
+    return request.prompts
+
+
+def _source_key(request: Request) -> Hashable:
+    return _file_key(request.pair.source.path) if request.pair.source else f"none:{request.pair.id}"
+
+
+def _speaker_key(request: Request) -> Hashable:
+    return tuple(_file_key(prompt.path) for prompt in request.pair.prompts)
+
+
+def _file_key(path: Path) -> Hashable:
+    """A file in its present state: another one that takes its place is not taken for it."""
+    try:
+        state = path.stat()
+    except OSError:
+        return str(path)
+    return str(path), state.st_mtime_ns, state.st_size
 
 
 def _read(requests: Mapping[K, Request], what: Callable[[Request], Any]) -> dict[K, Any]:
