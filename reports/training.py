@@ -53,6 +53,8 @@ def unseen_tables(report: Report) -> list[Table]:
     notes = ["Pairs with an unknown speaker are kept."]
     if not same:
         notes.append("What is left differs from system to system, so rows are not a ranking on equal terms.")
+    if none := [_title(report, entry) for entry in _entries(report) if not entry["left"]]:
+        notes.append(f"No pair is left of: {', '.join(none)}.")
     tables = main_tables(replace(report, cells=cells_of(found), training=None))
     return [
         replace(

@@ -33,7 +33,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_every_measure_has_a_value_for_every_pair(run: Path) -> None:
     scores = pandas.read_parquet(run / "scores.parquet")
     counts = scores.groupby(["system", "measure"]).size().unstack()
-    assert set(counts.index) == {"source", "target", "resynthesis", "world"}
+    assert set(counts.index) == {"source", "target", "resynthesis", "world", "adainvc-demo"}
     # nothing leaks where nothing was converted: the source control has no leakage, and no trial with itself
     assert counts["sv_source"].drop("source").eq(8).all()
     assert "sv_source" not in set(scores[scores.system == "source"].measure)
@@ -51,6 +51,8 @@ def test_the_controls_bound_the_converter(run: Path) -> None:
         if cell["direction"] == cell["dataset"] == "all"
     }
     assert value["source", "sv_cosine"] < value["world", "sv_cosine"] < value["target", "sv_cosine"]
+    assert value["source", "sv_cosine"] < value["adainvc-demo", "sv_cosine"] < value["target", "sv_cosine"]
+    assert value["adainvc-demo", "sv_accept"] > 0.5
     assert value["resynthesis", "mcd"] < value["world", "mcd"] < value["source", "mcd"]
     assert value["source", "sv_accept"] < 0.2 < 0.9 < value["target", "sv_accept"]
     assert value["target", "wer"] < 0.3

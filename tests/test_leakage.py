@@ -236,6 +236,14 @@ def test_the_report_shows_counts_and_the_table_again(run):
     assert {row["n"] for row in cells} == {"6"}
 
 
+def test_a_system_of_which_nothing_is_left_is_named(run):
+    summary = run.read_json("summary.json")
+    summary["training"]["systems"][0]["left"] = 0
+    run.write_json("summary.json", summary)
+    build(run)
+    assert "No pair is left of: Good &amp; system." in (run.report / "index.html").read_text(encoding="utf-8")
+
+
 def test_where_no_speaker_was_trained_on_the_table_is_not_repeated(run):
     summary = run.read_json("summary.json")
     summary["training"]["cells"] = []
