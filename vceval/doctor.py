@@ -10,7 +10,7 @@ from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from vceval import __version__, cache, registry
+from vceval import __version__, cache, environments, registry
 from vceval.errors import UsageError
 
 __all__ = ["diagnose"]
@@ -50,6 +50,9 @@ def diagnose() -> int:
         fine, text = check()
         broken += name == "folders" and not fine
         _line(fine, False, f"{name:<15}{text}", "")
+    for name, recipe in environments.RECIPES.items():
+        found = environments.state(name)
+        _line(found.usable, False, f"{'env ' + name:<15}{found.text}", f"converter {', '.join(recipe.serves)}")
     for kind in registry.GROUPS:
         for name in registry.names(kind):
             try:

@@ -1,0 +1,183 @@
+"""Systems that this package can't run: their authors published no weights, or under a licence that keeps them out.
+
+They are registered all the same, so that whoever looks for one is told what is missing, where the code is, and by which
+of two doors the system comes in: ``precomputed``, for audio that was converted elsewhere, or ``command``, for a
+program that converts in an environment of its own.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from vceval.converters.base import Converter, ConverterInfo
+from vceval.errors import UsageError
+
+__all__ = ["ClsVc", "SeedVc", "SkqVc", "StarGanVc2", "Unpublished", "Vae", "VqvcPlus"]
+
+
+class Unpublished(Converter):
+    """A system by name only: it can be listed and constructed, and says when opened what a user must bring.
+
+    missing: what keeps it from being run here. code: where its code is. bring: what a user needs to run it.
+    pattern: how the files of its own script are called, for ``precomputed``.
+    """
+
+    missing: ClassVar[str]
+    code: ClassVar[str]
+    bring: ClassVar[str]
+    pattern: ClassVar[str] = "{source}_to_{target}.wav"
+
+    def open(self, device: str) -> None:
+        """Refuse, with the way in which it can be run.
+
+        Raises:
+            UsageError: always.
+        """
+        raise UsageError(self.way())
+
+    def lacks(self) -> list[str]:
+        """Say what is missing and the way around it."""
+        return [self.way()]
+
+    @classmethod
+    def way(cls) -> str:
+        """Say in plain words what is missing, where the code is, what to bring, and both ways to have it evaluated."""
+        name = cls.info.name
+        return (
+            f"{cls.info.title} can't be run by vceval itself: {cls.missing}. Code: {cls.code}. "
+            f"You bring {cls.bring}. Then take either door:\n"
+            f"  audio converted elsewhere (source_path and prompt_paths in pairs.csv of any run say of what):\n"
+            f"    vceval run --system '{name}=precomputed:FOLDER::{cls.pattern}'\n"
+            f"  a program that converts a pair when asked to (the README has such a worker.py of 20 lines):\n"
+            f"    vceval run --system '{name}=command:/path/of/its/environment/bin/python worker.py'"
+        )
+
+
+class ClsVc(Unpublished):
+    """ClsVC: content and speaker told apart by two classifiers."""
+
+    info: ClassVar[ConverterInfo] = ConverterInfo(
+        name="clsvc",
+        title="ClsVC",
+        sample_rate=None,
+        licence="nothing published",
+        paper="ClsVC: learning speech representations with two different classification tasks",
+        kind="unpublished",
+        trained_on=None,
+    )
+    missing = "neither code nor weights are public, as far as could be found"
+    code = "none known"
+    bring = "an implementation of the paper and weights that you trained"
+
+
+class SkqVc(Unpublished):
+    """SKQVC: k-means codes of WavLM features, what they lose of prosody compensated, and a HiFi-GAN decoder."""
+
+    info: ClassVar[ConverterInfo] = ConverterInfo(
+        name="skqvc",
+        title="SKQVC",
+        sample_rate=None,
+        licence="nothing published",
+        paper="Sim, Yoon, Suh, SKQVC: one-shot voice conversion by k-means quantization with self-supervised speech "
+        "representations, arXiv 2411.16147",
+        kind="unpublished",
+        trained_on=None,
+    )
+    missing = "neither code nor weights are published, only a page of samples"
+    code = (
+        "none; samples: https://github.com/simyoungjun/SKQVC-DEMO (score a copy: vceval score FOLDER --pattern skqvc)"
+    )
+    bring = "an implementation of the paper and weights that you trained, or audio from its authors"
+    pattern = "src;{source}&tgt;{target}/Ours.wav"
+
+
+class VqvcPlus(Unpublished):
+    """VQVC+: vector quantisation in a U-Net; one-shot, 22.05 kHz."""
+
+    info: ClassVar[ConverterInfo] = ConverterInfo(
+        name="vqvcplus",
+        title="VQVC+",
+        sample_rate=22_050,
+        licence="none stated (no licence file)",
+        paper="Wu, Chen, Lee, VQVC+: one-shot voice conversion by vector quantization and U-Net architecture, "
+        "Interspeech 2020, arXiv 2006.04154",
+        kind="unpublished",
+        trained_on=None,
+    )
+    missing = "no weights are published; the README trains from scratch"
+    code = "https://github.com/ericwudayi/SkipVQVC (commit 80e3250, no licence file)"
+    bring = (
+        "weights that you trained, and the MelGAN vocoder of descriptinc/melgan-neurips; frames must be a multiple of "
+        "8, mels must be scaled as in the trainer that you used (raw log10 for train_normal, (25 x + 50) / 50 for the "
+        "others), its quantiser needs CUDA, and the model vqvc+ draws a random state at each call, so seed it"
+    )
+
+
+class StarGanVc2(Unpublished):
+    """StarGAN-VC2 in the form of a public re-implementation: WORLD features, a closed set of speakers."""
+
+    info: ClassVar[ConverterInfo] = ConverterInfo(
+        name="starganvc2",
+        title="StarGAN-VC2",
+        sample_rate=22_050,
+        licence="none stated (no licence file)",
+        paper="Kaneko et al., StarGAN-VC2: rethinking conditional methods for StarGAN-based voice conversion, "
+        "Interspeech 2019, arXiv 1907.12279",
+        kind="unpublished",
+        trained_on=None,
+    )
+    missing = "no weights are published, only samples, and the paper's authors published no code"
+    code = (
+        "https://github.com/SamuelBroughton/StarGAN-Voice-Conversion-2 (commit 233cac6, no licence file; by others "
+        "than the paper's authors, and not exactly the paper's model)"
+    )
+    bring = (
+        "weights that you trained on the very speakers of your suite, as it is not one-shot, and for each of them the "
+        "statistics SPEAKER_stats.npz; its script never leaves training mode, and the output depends on that"
+    )
+
+
+class Vae(Unpublished):
+    """VAE, VQ-VAE and JointVAE of a student project: a closed set of speakers, 16 kHz."""
+
+    info: ClassVar[ConverterInfo] = ConverterInfo(
+        name="vae",
+        title="VAE / VQ-VAE / JointVAE",
+        sample_rate=16_000,
+        licence="none stated (no licence file)",
+        paper="Hsu et al., Voice conversion from non-parallel corpora using variational auto-encoder, APSIPA 2016, "
+        "arXiv 1610.04019",
+        kind="unpublished",
+        trained_on=None,
+    )
+    missing = "no weights are published"
+    code = "https://github.com/vsimkus/voice-conversion (commit 1cfda2b, no licence file)"
+    bring = (
+        "weights that you trained on the very speakers of your suite, as it is not one-shot (a speaker is a number "
+        "in the sorted list of folders), and an old torchaudio, whose SoX effects it needs"
+    )
+
+
+class SeedVc(Unpublished):
+    """Seed-VC: published, but under the GPL, so it runs as a program of its own and is never imported."""
+
+    info: ClassVar[ConverterInfo] = ConverterInfo(
+        name="seedvc",
+        title="Seed-VC",
+        sample_rate=22_050,
+        licence="GPL-3.0",
+        paper="Liu, Zero-shot voice conversion with diffusion transformers, arXiv 2411.09943",
+        kind="external",
+        trained_on=None,
+    )
+    missing = (
+        "it is published under the GPL-3.0, which keeps it out of this package, and its pinned dependencies (torch "
+        "2.4, transformers 4.46, numpy 1.26) need an environment of their own"
+    )
+    code = "https://github.com/Plachtaa/seed-vc (commit d334fb7), weights: Plachta/Seed-VC on Hugging Face"
+    bring = (
+        "a clone with its requirements installed and its weights fetched (its inference.py fetches them at the first "
+        "start), and convert pairs by: python inference.py --source SOURCE --target PROMPT --output FOLDER "
+        "--diffusion-steps 25 --inference-cfg-rate 0.7; prompts of 1 to 30 s, and it draws noise without a seed"
+    )
+    pattern = "vc_{source}*_{target}*.wav"

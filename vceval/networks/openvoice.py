@@ -1,0 +1,99 @@
+"""OpenVoice's tone-colour converter: a VITS posterior encoder, flow and decoder, steered by a reference encoder.
+
+Conversions are made by the library coqui-tts, in an environment of its own (``converters.coqui``). This network is what
+a downloaded file is checked against, and what the library's results are compared with in the tests.
+
+Source: Qin, Zhao, Yu, Sun, "OpenVoice: versatile instant voice cloning", arXiv 2312.01479, section 2; VITS
+(arXiv 2106.06103).
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from vceval.networks.blocks import WNConv2d
+from vceval.networks.hifigan import Generator
+from vceval.networks.vits import CouplingFlow, GaussianEncoder, sample
+
+__all__ = ["BINS", "LATENT", "TAU", "ReferenceEncoder", "ToneConverter", "network"]
+
+#: Bins of the spectrogram, values of a frame's latent vector, of a speaker vector.
+BINS, LATENT, SPEAKER = 513, 192, 256
+#: Scale of the noise that is drawn, as published.
+TAU = 0.3
+
+
+class ReferenceEncoder(nn.Module):
+    """Embeds a voice: six strided convolutions over the spectrogram, then a GRU's last state.
+
+    Keys: ``layernorm``, ``convs.N`` (weight-normed), ``gru``, ``proj``.
+
+    Args:
+        bins: of the spectrogram.
+        speaker: values of the vector.
+        widths: channels of the convolutions.
+    """
+
+    def __init__(self, bins: int, speaker: int, widths: tuple[int, ...] = (32, 32, 64, 64, 128, 128)) -> None:
+        super().__init__()
+        self.convs = nn.ModuleList(
+            WNConv2d(before, after, 3, stride=2, padding=1)
+            for before, after in zip((1, *widths[:-1]), widths, strict=True)
+        )
+        left = bins
+        for _ in widths:
+            left = (left + 1) // 2
+        self.gru = nn.GRU(widths[-1] * left, 128, batch_first=True)
+        self.proj = nn.Linear(128, speaker)
+        self.layernorm = nn.LayerNorm(bins)
+
+    def forward(self, spectrogram: Tensor) -> Tensor:
+        """Embed spectrograms of one length, (batch, bins, frames), as (batch, speaker), not brought to length 1."""
+        hidden = self.layernorm(spectrogram.transpose(1, 2))[:, None]
+        for convolution in self.convs:
+            hidden = torch.relu(convolution(hidden))
+        _, last = self.gru(hidden.transpose(1, 2).flatten(2))
+        vector: Tensor = self.proj(last[0])
+        return vector
+
+
+class ToneConverter(nn.Module):
+    """The whole of ``checkpoint.pth``: ``enc_q``, ``flow``, ``dec``, ``ref_enc``.
+
+    In version 2 the posterior encoder and the decoder are told of no speaker (``zero_g`` in its configuration): only
+    the flow exchanges the voice.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.dec = Generator(LATENT, (8, 8, 2, 2), (16, 16, 4, 4), plain_ends=True, condition=SPEAKER)
+        self.enc_q = GaussianEncoder(BINS, LATENT, LATENT, condition=SPEAKER)
+        self.flow = CouplingFlow(LATENT, LATENT, condition=SPEAKER)
+        self.ref_enc = ReferenceEncoder(BINS, SPEAKER)
+
+    def forward(self, spectrogram: Tensor, source: Tensor, target: Tensor, noise: Tensor) -> Tensor:
+        """Convert one source, as version 2 does.
+
+        Args:
+            spectrogram: (1, 513, frames), as of :func:`vceval.networks.yourtts_features.spectrogram`, at 22.05 kHz.
+            source: (1, 256), speaker vector of the source.
+            target: (1, 256), speaker vector of the target.
+            noise: (1, 192, frames), standard normal; it is scaled by :data:`TAU`.
+
+        Returns:
+            (1, 1, 256 * frames) within -1 and 1.
+        """
+        mask = torch.ones_like(spectrogram[:, :1])
+        nobody = torch.zeros_like(source)[:, :, None]
+        mean, log_deviation = self.enc_q(spectrogram, mask, nobody)
+        latent = sample(mean, log_deviation, TAU * noise, mask)
+        free = self.flow(latent, mask, source[:, :, None])
+        moved = self.flow(free, mask, target[:, :, None], inverse=True)
+        audio: Tensor = self.dec(moved, nobody)
+        return audio
+
+
+def network() -> ToneConverter:
+    """Build the tone-colour converter, version 1 and 2 alike: 486 entries."""
+    return ToneConverter()
