@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import shutil
+import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -116,8 +117,9 @@ class _Handler:
     def __call__(self, task: ConvertTask) -> list[dict[str, Any]]:
         try:
             converter = self._converter(task.system)
-        except UsageError as error:
-            return [_failed(task.system.name, pair.id, str(error)) for pair in task.pairs]
+        except Exception as error:  # whatever keeps a converter from being opened costs its pairs, not the run
+            reason = str(error) if isinstance(error, UsageError) else self._reason(error)
+            return [_failed(task.system.name, pair.id, reason) for pair in task.pairs]
         scratch = self._run.root / "audio" / ".scratch"
         requests = [
             Request(
@@ -128,15 +130,25 @@ class _Handler:
         try:
             outcomes = converter.convert(requests)
         except Exception as error:  # whatever a converter throws costs its pairs, not the run
+            if _out_of_memory(error):
+                converter.forget()
+                _free_device_memory()
             if len(requests) > 1:
                 return [record for pair in task.pairs for record in self(ConvertTask(task.system, (pair,)))]
-            return [_failed(task.system.name, task.pairs[0].id, f"{type(error).__name__}: {error}")]
+            return [_failed(task.system.name, task.pairs[0].id, self._reason(error))]
         if len(outcomes) != len(requests):
             reason = f"the converter gave {len(outcomes)} results for {len(requests)} pairs"
             return [_failed(task.system.name, pair.id, reason) for pair in task.pairs]
         return [
             self._store(task.system.name, pair, outcome) for pair, outcome in zip(task.pairs, outcomes, strict=True)
         ]
+
+    def _reason(self, error: Exception) -> str:
+        """Put an error in words; only that of a device without room needs more than its own."""
+        if _out_of_memory(error):
+            told = str(error).partition("\n")[0]
+            return f"not enough memory on {self._device}, even for one pair: {told}; free some, or use --device cpu"
+        return f"{type(error).__name__}: {error}"
 
     def _converter(self, system: System) -> Converter:
         if self._open is None or self._open[0] != system.name:
@@ -172,3 +184,15 @@ class _Handler:
         if self._open is not None:
             self._open[1].close()
             self._open = None
+
+
+def _out_of_memory(error: Exception) -> bool:
+    """Whether there was no room; by name, as torch is not imported for it."""
+    return isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"
+
+
+def _free_device_memory() -> None:
+    """Give unused memory of the device back, which pieces of failed attempts may hold."""
+    torch = sys.modules.get("torch")
+    if torch is not None and torch.cuda.is_initialized():
+        torch.cuda.empty_cache()
