@@ -61,6 +61,7 @@ def known(monkeypatch: pytest.MonkeyPatch) -> dict[str, WeightFile]:
         WeightFile("config.json", "Settings", "https://example.org", "MIT", form="json"),
     )
     monkeypatch.setattr(checkpoints, "_by_converter", lambda: {"conv": files, "second": files[:1]})
+    monkeypatch.setattr(checkpoints, "UNNEEDED", ())
     return {file.name: file for file in files}
 
 
@@ -254,7 +255,9 @@ def test_the_command_line(
 ) -> None:
     torch.save({"model": Small().state_dict()}, tmp_path / "s.pt")
     assert main(["checkpoints", "list"]) == 0
-    assert "missing  small.pt     conv, second: Small [MIT]" in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert "conv, second\n  missing  small.pt                       Small [MIT]\n" in printed
+    assert max(len(line) for line in printed.splitlines() if not line.startswith("Folder:")) <= 120
     assert main(["checkpoints", "path", "small.pt"]) == 2
     assert main(["checkpoints", "add", str(tmp_path / "s.pt")]) == 0
     assert "s.pt is small.pt: Small" in capsys.readouterr().out
@@ -277,10 +280,12 @@ def test_a_folder_files_what_it_can(
     folder.mkdir(parents=True)
     torch.save({"model": Small().state_dict()}, folder / "s.pt")
     (folder / "README.txt").write_text("hello")
+    torch.save({"model": {"alien": torch.zeros(2)}}, folder / "alien.pt")
     assert main(["checkpoints", "add", str(folder.parent)]) == 1
     printed = capsys.readouterr()
-    assert "1 filed, 1 not recognised" in printed.out
-    assert "README.txt" in printed.err
+    assert "1 filed, 1 not recognised, 1 not needed" in printed.out
+    assert "alien.pt" in printed.err
+    assert "README.txt" not in printed.err
     assert (place / "small.pt").is_file()
 
 
@@ -358,3 +363,11 @@ def test_a_name_with_a_link_is_fetched_and_one_without_names_its_page(
     assert (place / "small.pt").is_file()
     assert "other.pt has no direct link; fetch it from https://example.org/other" in printed
     assert main(["checkpoints", "verify", "small.pt"]) == 0
+    # A server that shows a page where the file should be
+    (place / "small.pt").unlink()
+    (tmp_path / "served" / "w.pt").write_text("<html>Not found</html>")
+    assert main(["checkpoints", "add", "small.pt"]) == 2
+    printed = capsys.readouterr().err
+    assert "/w.pt was not kept" in printed
+    assert "it is a web page" in printed
+    assert not [path for path in (place / ".downloads").rglob("*") if path.is_file()]

@@ -3,10 +3,18 @@
 from __future__ import annotations
 
 import argparse
+import math
+import shutil
 import sys
+import textwrap
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from vceval.errors import UsageError
+from vceval.networks.containers import NotNeeded
+
+if TYPE_CHECKING:
+    from vceval.converters.weightfile import WeightFile
 
 __all__ = ["add_commands"]
 
@@ -15,11 +23,17 @@ def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
     """Add the command to the parser."""
     top = commands.add_parser("checkpoints", help="list, file, find and verify the weight files of converters")
     actions = top.add_subparsers(title="actions", metavar="ACTION", required=True)
-    listing = actions.add_parser("list", help="every known file: who uses it, where its authors publish it, licence")
+    listing = actions.add_parser(
+        "list", help="every known file; of one or a converter's, where to get it and its layout"
+    )
     listing.add_argument("name", nargs="?", metavar="FILE|CONVERTER", help="only this, in full")
     listing.add_argument("--keys", action="store_true", help="with a name: every tensor's name and shape")
     listing.set_defaults(command=_list)
-    path = actions.add_parser("path", help="print where a file lies; without a name, the folder of them all")
+    path = actions.add_parser(
+        "path",
+        help="print where a file lies; without a name, the folder of them all",
+        epilog="exit codes: 0 printed, 2 not here or no such file",
+    )
     path.add_argument("name", nargs="?", metavar="FILE")
     path.set_defaults(command=_path)
     add = actions.add_parser(
@@ -27,12 +41,17 @@ def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
         help="recognise a downloaded file or folder, check every name and shape, and file it",
         description="Give a file, a folder of files, or the name of a file or converter: what has a direct "
         "link is then fetched, of the others the page is printed.",
-        epilog="exit codes: 0 all filed, 1 some files of a folder were not recognised, 2 wrong file",
+        epilog="exit codes: 0 all filed, 1 some weight files of a folder were not recognised or something must be "
+        "fetched by hand, 2 wrong file",
     )
     add.add_argument("what", metavar="PATH|FILE|CONVERTER")
-    add.add_argument("--as", dest="name", metavar="FILE", help="what it is meant to be")
+    add.add_argument("--as", dest="name", metavar="FILE", help="what a file is meant to be")
     add.set_defaults(command=_add)
-    verify = actions.add_parser("verify", help="check filed files again; exit code 1 when one is wrong")
+    verify = actions.add_parser(
+        "verify",
+        help="check filed files again, their bytes and their layout",
+        epilog="exit codes: 0 nothing wrong, 1 a file is wrong (or missing, where a name was given), 2 no such name",
+    )
     verify.add_argument("name", nargs="?", metavar="FILE|CONVERTER", help="only this; then a missing file is wrong too")
     verify.set_defaults(command=_verify)
 
@@ -41,36 +60,94 @@ def _list(options: argparse.Namespace) -> int:
     from vceval.converters import checkpoints
 
     if options.name:
-        for file in checkpoints.files_of(options.name) or (checkpoints.file_named(options.name),):
-            place = checkpoints.locate(file)
-            print(f"{file.name}{'  (optional)' if file.optional else ''}")
-            rows = {
-                "holds": file.holds,
-                "used by": ", ".join(checkpoints.users(file)),
-                "page": file.page,
-                "link": file.url,
-                "licence": file.licence,
-                "size": f"{file.size / 1e6:.1f} MB" if file.size else None,
-                "also called": ", ".join(file.also_called),
-                "note": file.note,
-                "here": str(place) if place else "not on this machine",
-            }
-            layout = file.layout()
-            rows["layout"] = f"{len(layout)} tensors" if layout else None
-            for title, text in rows.items():
-                if text:
-                    print(f"  {title:<12}{text}")
-            if options.keys:
-                for key, shape in layout.items():
-                    print(f"    {key}  {'x'.join(map(str, shape)) or 'scalar'}")
+        for file in checkpoints.files_named(options.name):
+            _describe(file, options.keys)
         return 0
-    files = checkpoints.catalogue()
-    width = max(map(len, files), default=0)
-    for name, file in sorted(files.items(), key=lambda item: (checkpoints.users(item[1]), item[0])):
-        state = "here" if checkpoints.locate(file) else "optional" if file.optional else "missing"
-        print(f"{state:<9}{name:<{width}}  {', '.join(checkpoints.users(file))}: {file.holds} [{file.licence}]")
-    print(f"Folder: {checkpoints.store()}. Where to get one: vceval checkpoints list FILE")
+    if options.keys:
+        raise UsageError("--keys goes with a name: vceval checkpoints list FILE|CONVERTER --keys")
+    files = checkpoints.catalogue().values()
+    for users in sorted({tuple(checkpoints.users(file)) for file in files if not file.unneeded}):
+        print(", ".join(users))
+        for file in files:
+            if tuple(checkpoints.users(file)) == users and not file.unneeded:
+                state = "here" if checkpoints.locate(file) else "optional" if file.optional else "missing"
+                _row(f"{state:<9}{file.name}", f"{file.holds} [{file.licence.split(' (')[0]}]")
+    print("known, but needed by none")
+    for file in files:
+        if file.unneeded:
+            _row(f"{'':<9}{file.name}", f"{file.holds}; {file.unneeded}")
+    print(f"Folder: {checkpoints.store()}")
+    print("Where to get one, and how it is laid out: vceval checkpoints list FILE|CONVERTER")
     return 0
+
+
+def _width() -> int:
+    return min(max(shutil.get_terminal_size((100, 24)).columns, 60), 120)
+
+
+def _row(start: str, text: str, column: int = 42, indent: int = 2) -> None:
+    """Print a text beside a name, wrapped into its column; below the name where that is long."""
+    head = " " * indent + start
+    if len(head) >= column:
+        print(head)
+        head = ""
+    wrapped = textwrap.wrap(text, _width() - column, break_long_words=False, break_on_hyphens=False) or [""]
+    print(f"{head:<{column}}{wrapped[0]}")
+    for line in wrapped[1:]:
+        print(" " * column + line)
+
+
+def _describe(file: WeightFile, keys: bool) -> None:
+    from vceval.converters import checkpoints
+
+    place, layout = checkpoints.locate(file), file.layout()
+    print(f"{file.name}{'  (optional)' if file.optional else ''}")
+    values = sum(map(math.prod, layout.values()))
+    rows = {
+        "holds": file.holds,
+        "used by": ", ".join(checkpoints.users(file)) or f"none: {file.unneeded}",
+        "page": file.page,
+        "link": file.url,
+        "licence": file.licence,
+        "size": f"{file.size / 1e6:.1f} MB" if file.size else _least(values),
+        "also called": ", ".join(file.also_called),
+        "git blob": file.blob,
+        "note": file.note,
+        "here": str(place) if place else "not on this machine",
+        "form": _form(file),
+        "layout": f"{len(layout)} {'arrays' if file.form == 'arrays' else 'tensors'}; --keys shows them"
+        if layout
+        else None,
+    }
+    for title, text in rows.items():
+        if text:
+            _row(title, text, 15)
+    if keys:
+        for key, shape in layout.items():
+            print(f"    {key}  {'x'.join(map(str, shape)) or 'scalar'}")
+
+
+def _least(values: int) -> str | None:
+    """Say what is known of a size from the layout alone."""
+    return f"not known; its {values:,} values in single precision are {4 * values / 1e6:,.1f} MB" if values else None
+
+
+def _form(file: WeightFile) -> str:
+    """Say how a file is laid out around its tensors."""
+    if file.form != "weights":
+        return {"arrays": "NumPy arrays", "json": "JSON"}[file.form]
+    said = (
+        f"weights under {'/'.join(file.entry)}"
+        if file.entry
+        else "weights by name at the top, of torch.save or TorchScript"
+    )
+    if file.groups:
+        said = f"{said if file.entry else 'weights'} in the groups {', '.join(file.groups)}"
+    if file.prefix:
+        said += f", each name begins with {file.prefix}"
+    if file.ignored:
+        said += f"; not read: {', '.join(start + '*' for start in file.ignored)}"
+    return said
 
 
 def _path(options: argparse.Namespace) -> int:
@@ -82,45 +159,66 @@ def _path(options: argparse.Namespace) -> int:
 
 def _add(options: argparse.Namespace) -> int:
     path = Path(options.what).expanduser()
-    if path.is_dir():
-        return _add_folder(path)
-    if path.exists():
+    if path.is_file():
         _file(path, options.name)
         return 0
-    return _fetch(options.what)
+    if options.name:
+        raise UsageError(f"--as goes with a file; {options.what} is {'a folder' if path.is_dir() else 'none'}")
+    return _add_folder(path) if path.is_dir() else _fetch(options.what)
 
 
 def _file(path: Path, name: str | None) -> None:
     from vceval.converters import checkpoints
 
     filed = checkpoints.add(path, name)
-    print(f"{path.name} is {filed.file.name}: {filed.file.holds}{f'; {filed.note}' if filed.note else ''}")
+    said = [filed.file.holds, f"licence: {filed.file.licence}", filed.note, filed.file.note]
+    print(f"{path.name} is {filed.file.name}: {'; '.join(filter(None, said))}")
     print(f"  filed as {filed.path}, used by {', '.join(checkpoints.users(filed.file))}")
 
 
 def _add_folder(folder: Path) -> int:
-    failed, filed = 0, 0
-    for path in sorted(place for place in folder.rglob("*") if place.is_file() and not place.is_symlink()):
+    failed, filed, passed = 0, 0, 0
+    inside = sorted(place for place in folder.rglob("*") if not _hidden(place.relative_to(folder)))
+    unpacked = {place.parent for place in inside if place.name == "data.pkl" and (place.parent / "data").is_dir()}
+    for place in sorted(unpacked):
+        failed += 1
+        print(
+            f"vceval: {place}: it is a weight file that was unpacked like a zip archive, as some browsers do; download "
+            "it without unpacking",
+            file=sys.stderr,
+        )
+    for path in inside:
+        if not path.is_file() or path.is_symlink() or unpacked.intersection(path.parents):
+            continue
         try:
             _file(path, None)
             filed += 1
+        except NotNeeded:
+            passed += 1
         except UsageError as error:
             failed += 1
             print(f"vceval: {error}", file=sys.stderr)
     if not filed:
-        raise UsageError(f"{folder}: no file in it could be filed")
-    print(f"{filed} filed, {failed} not recognised")
+        raise UsageError(f"{folder}: no file in it could be filed; {failed} not recognised, {passed} not needed")
+    print(f"{filed} filed, {failed} not recognised, {passed} not needed")
     return 1 if failed else 0
+
+
+def _hidden(place: Path) -> bool:
+    return any(part.startswith(".") or part == "__MACOSX" for part in place.parts)
 
 
 def _fetch(name: str) -> int:
     from vceval.converters import checkpoints
     from vceval.converters.download import download
 
-    if "/" in name and name not in checkpoints.catalogue():
+    looks_like_path = Path(name).suffix in (".pt", ".pth", ".ckpt", ".pkl", ".bin", ".zip") or "/" in name
+    if looks_like_path and name not in checkpoints.catalogue():
         raise UsageError(f"{name}: no such file or folder")
     by_hand = 0
-    for file in checkpoints.files_of(name) or (checkpoints.file_named(name),):
+    for file in checkpoints.files_named(name):
+        if file.unneeded:
+            raise UsageError(f"{file.name} ({file.holds}) is not needed: {file.unneeded}")
         if checkpoints.locate(file):
             print(f"{file.name} is here already: {checkpoints.locate(file)}")
         elif file.url is None:
@@ -128,26 +226,29 @@ def _fetch(name: str) -> int:
             print(f"{file.name} has no direct link; fetch it from {file.page}, then: vceval checkpoints add PATH")
         else:
             whole = download(file.url, checkpoints.store() / ".downloads" / file.name)
-            _file(whole, file.name)
-            whole.unlink()
+            try:
+                _file(whole, file.name)
+            except UsageError as error:
+                raise UsageError(f"what came from {file.url} was not kept: {error}") from error
+            finally:
+                whole.unlink()
     return 1 if by_hand else 0
 
 
 def _verify(options: argparse.Namespace) -> int:
     from vceval.converters import checkpoints
 
-    wrong = 0
-    chosen = checkpoints.files_of(options.name) or (
-        (checkpoints.file_named(options.name),) if options.name else tuple(checkpoints.catalogue().values())
-    )
+    wrong, here = 0, 0
+    chosen = checkpoints.files_named(options.name) if options.name else tuple(checkpoints.catalogue().values())
     for file in chosen:
         if checkpoints.locate(file) is None:
-            if options.name and not file.optional:
+            if options.name and not file.optional and not file.unneeded:
                 wrong += 1
                 print(f"missing  {file.name}: get it from {file.url or file.page}")
             continue
+        here += 1
         problem = checkpoints.check(file)
         wrong += bool(problem)
         print(f"{'WRONG' if problem else 'fine':<9}{file.name}{f': {problem}' if problem else ''}", flush=True)
-    print(f"{wrong} wrong")
+    print(f"{here} checked in {checkpoints.store()}, {wrong} wrong or missing")
     return 1 if wrong else 0

@@ -38,7 +38,8 @@ VOCODER = WeightFile(
     licence=_LICENCE,
     network="vceval.networks.universal_vocoder:cyhuang",
     attributes=(("hop_len", front.HOP),),
-    note="its link was reported dead in 2023; with the option vocoder=griffin-lim the converter does without it",
+    note="its link was reported dead in 2023; with the option vocoder=griffin-lim the converter does without it. The "
+    "vocoder.pt of the project yistLin/universal-vocoder can't be told from it, but was made for other mel spectra",
 )
 
 

@@ -12,10 +12,24 @@ from pathlib import Path
 
 from vceval import registry
 from vceval.cache import file_digest
+from vceval.converters.companions import UNNEEDED
 from vceval.converters.weightfile import WeightFile
 from vceval.errors import UsageError
+from vceval.networks.containers import NotNeeded
 
-__all__ = ["Filed", "add", "catalogue", "check", "file_named", "files_of", "find", "locate", "store", "users"]
+__all__ = [
+    "Filed",
+    "add",
+    "catalogue",
+    "check",
+    "file_named",
+    "files_named",
+    "files_of",
+    "find",
+    "locate",
+    "store",
+    "users",
+]
 
 
 @dataclass(frozen=True)
@@ -46,8 +60,8 @@ def _by_converter() -> dict[str, tuple[WeightFile, ...]]:
 
 
 def catalogue() -> dict[str, WeightFile]:
-    """Give every file that a registered converter knows, by name."""
-    return {file.name: file for files in _by_converter().values() for file in files}
+    """Give every known file by name: those of registered converters, and those known to be told from them."""
+    return {file.name: file for files in (*_by_converter().values(), UNNEEDED) for file in files}
 
 
 def users(file: WeightFile) -> list[str]:
@@ -70,6 +84,24 @@ def file_named(name: str) -> WeightFile:
     if name not in known:
         raise registry.unknown_name("weight file", name, sorted(known))
     return known[name]
+
+
+def files_named(name: str) -> tuple[WeightFile, ...]:
+    """Give the files of a converter, or the one file of that name.
+
+    Raises:
+        UsageError: neither is called so, or the converter needs no files.
+    """
+    found = files_of(name)
+    if found:
+        return found
+    known = catalogue()
+    if name in known:
+        return (known[name],)
+    if name in registry.names("converter"):
+        raise UsageError(f"converter {name} needs no weight files of this kind")
+    having = [converter for converter, files in _by_converter().items() if files]
+    raise registry.unknown_name("converter or weight file", name, [*having, *sorted(known)])
 
 
 def locate(file: WeightFile, folder: Path | None = None) -> Path | None:
@@ -111,7 +143,7 @@ def add(path: Path, name: str | None = None) -> Filed:
 
     known = catalogue()
     if name is not None:
-        file = file_named(name)
+        file = _needed(path, file_named(name))
         wrong = refusal(path, file, known)
         if wrong:
             raise UsageError(wrong)
@@ -122,12 +154,18 @@ def add(path: Path, name: str | None = None) -> Filed:
         if len(result.files) > 1:
             names = " or ".join(file.name for file in result.files)
             raise UsageError(f"{path}: it can be {names}, their layouts are the same; say which: --as NAME")
-        file = result.files[0]
+        file = _needed(path, result.files[0])
     note = ""
     if file.blob is not None:
         same = _git_blob(path) == file.blob
         note = "the very file that its authors committed" if same else "not byte for byte what its authors committed"
     return Filed(file, _copy(path, file), note)
+
+
+def _needed(path: Path, file: WeightFile) -> WeightFile:
+    if file.unneeded:
+        raise NotNeeded(f"{path}: it is {file.name} ({file.holds}), which is not needed: {file.unneeded}")
+    return file
 
 
 def _copy(path: Path, file: WeightFile) -> Path:

@@ -51,6 +51,11 @@ ENCODER = WeightFile(
     entry=("model",),
     also_called=("wav2vec2-base/model.safetensors", "wav2vec2-base/pytorch_model.bin"),
     note="the files of facebook/wav2vec2-base at Hugging Face are read as well",
+    edition="vceval.networks.wav2vec2:hugging_face",
+    spare=("mask_emb", "quantizer.", "project_q.", "final_proj."),
+    strangers=tuple(
+        (mark, "a wav2vec 2.0 that was fine-tuned on transcripts") for mark in ("w2v_encoder.", "lm_head.")
+    ),
 )
 
 #: The least that is left after trimming: a frame of the encoder, and half a frame of the mel and a sample.
@@ -105,7 +110,7 @@ class FragmentVc(NativeConverter):
             self._vocoder = universal_vocoder.open_archive(place, HOP, "FragmentVC").to(self.device)
         except UsageError as error:
             raise UsageError(f"{error}; FragmentVC's own vocoder.pt is at {VOCODER.page}") from error
-        self._encoder = wav2vec2.load(self.path(ENCODER.name)).to(self.device)
+        self._encoder = self.loaded(ENCODER.name, wav2vec2.load).to(self.device)
 
     def encode_content(self, sources: Sequence[Waveform]) -> list[Any]:
         """Encode what is said: (1, frames, 768) each; an ItemError for a source that is too short or too long."""

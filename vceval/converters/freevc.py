@@ -26,7 +26,9 @@ _LICENCE = "MIT; WavLM: MIT"
 _PAGE = "https://1drv.ms/u/s!AnvukVnlQ3ZTx1rjrOZ2abCwuBAh?e=UlhRR5 (linked by https://github.com/OlaWod/FreeVC)"
 
 
-def _file(name: str, holds: str, network: str, note: str = "") -> WeightFile:
+def _file(
+    name: str, holds: str, network: str, note: str = "", strangers: tuple[tuple[str, str], ...] = ()
+) -> WeightFile:
     return WeightFile(
         name=name,
         holds=holds,
@@ -36,13 +38,18 @@ def _file(name: str, holds: str, network: str, note: str = "") -> WeightFile:
         entry=("model",),
         also_called=(f"checkpoints/{name}", f"freevc/{name}"),
         note=note,
+        strangers=strangers,
     )
 
 
 FREEVC = _file("freevc.pth", "FreeVC at 16 kHz, the generator, trained on VCTK", "freevc")
 FREEVC_S = _file("freevc-s.pth", "FreeVC-s, the generator with its own speaker encoder, trained on VCTK", "freevc_s")
 FREEVC_24 = _file(
-    "freevc-24.pth", "FreeVC at 24 kHz, the generator, trained on VCTK", "freevc_24", "in the folder 24kHz of the page"
+    "freevc-24.pth",
+    "FreeVC at 24 kHz, the generator, trained on VCTK",
+    "freevc_24",
+    "in the folder 24kHz of the page",
+    (("enc_spk_ex.", "FreeVC as coqui-ai packs it, with all its encoders inside"),),
 )
 
 #: Steps of training that Resemblyzer's encoder records; it has the layout of FreeVC's.
@@ -51,6 +58,8 @@ _RESEMBLYZER_STEP = 1_564_501
 _FRAME = 400
 #: Frames that are converted at once, in all, and encoded; they bound memory.
 _FRAMES_AT_ONCE = 4_000
+#: Items that processors decode together: four took 2.2 times as long as one by one.
+_DECODED_ON_PROCESSORS = 1
 
 
 class FreeVc(NativeConverter):
@@ -86,7 +95,7 @@ class FreeVc(NativeConverter):
             _check_origin(self.path(GE2E.name))
             self._encoder = self.network(GE2E.name)
         self._generator = self.network(self._generator_file.name)
-        self._wavlm = wavlm.load(self.path(WAVLM_LARGE.name)).to(self.device)
+        self._wavlm = self.loaded(WAVLM_LARGE.name, wavlm.load).to(self.device)
 
     def close(self) -> None:
         """Free the networks."""
@@ -108,6 +117,8 @@ class FreeVc(NativeConverter):
         """Convert, items of about the same length together."""
         work = [(content, speaker, seed) for (content, speaker), seed in zip(items, seeds, strict=True)]
         limit = _at_once([content.T for content, _, _ in work], 1)
+        if self.device == "cpu":
+            limit = min(limit, _DECODED_ON_PROCESSORS)
         return grouped(work, lambda item: item[0].shape[1] // 50, self._waves, limit)
 
     def _contents(self, batch: list[NDArray[np.float32]]) -> list[Tensor]:

@@ -117,7 +117,7 @@ class KnnVc(NativeConverter):
         from vceval.networks.knnvc import LAYER
 
         self._vocoder = self.network(self._vocoder_file.name)
-        self._wavlm = wavlm.load(self.path(WAVLM_LARGE.name), LAYER).to(self.device)
+        self._wavlm = self.loaded(WAVLM_LARGE.name, lambda path: wavlm.load(path, LAYER)).to(self.device)
 
     def close(self) -> None:
         """Free the networks."""

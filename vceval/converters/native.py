@@ -42,7 +42,7 @@ class NativeConverter(Converter):
         self.device = "cpu"
 
     def open(self, device: str) -> None:
-        """Load the networks; one compute thread, as workers run side by side.
+        """Load the networks; one compute thread, as workers run side by side, and on a GPU single precision in full.
 
         Raises:
             UsageError: a file is missing (it is named, with where to get it) or wrong.
@@ -50,6 +50,9 @@ class NativeConverter(Converter):
         import torch
 
         torch.set_num_threads(1)
+        # TF32 rounds inputs to ten bits, so that a GPU and a CPU would no longer agree
+        torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = False
+        self.forget()
         self.device = device
         self.load()
 
@@ -83,9 +86,17 @@ class NativeConverter(Converter):
         Raises:
             UsageError: the file is missing or wrong.
         """
+        return self.loaded(name, self.file(name).load).to(self.device)
+
+    def loaded(self, name: str, load: Callable[[Path], T]) -> T:
+        """Load a file by a function of its network's own.
+
+        Raises:
+            UsageError: the file is missing or wrong; where it is a known other one, which.
+        """
         file, path = self.file(name), self.path(name)
         try:
-            return file.load(path).to(self.device)
+            return load(path)
         except UsageError as error:
             # What the file is instead is worth more to a user than a list of names
             raise UsageError(refusal(path, file, checkpoints.catalogue()) or str(error)) from error

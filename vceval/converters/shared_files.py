@@ -14,6 +14,7 @@ HIFIGAN_UNIVERSAL = WeightFile(
     network="vceval.networks.hifigan:universal",
     entry=("generator",),
     also_called=("UNIVERSAL_V1/g_02500000",),
+    strangers=(("mpd/discriminators.", "HiFi-GAN's discriminator, which only training needs"),),
     blob="6a43762de4db28fc272e6fa8ddccfaf9f7217e0b",
 )
 
@@ -39,6 +40,7 @@ WAVLM_LARGE = WeightFile(
     network="vceval.networks.wavlm:large",
     entry=("model",),
     also_called=("wavlm/WavLM-Large.pt",),
+    strangers=(("gru_rel_pos_linear", "a WavLM with the names of the Hugging Face library, which are not read"),),
 )
 
 #: The speaker encoder of FreeVC and FreeVC-24. Resemblyzer's has the same layout, but other weights.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pkgutil
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -32,6 +33,15 @@ class WeightFile:
     optional: the converter works without it; ``note`` says what then differs.
     attributes: plain attributes of a TorchScript archive that tell it from another one of the same layout.
     blob: git's hash of the file where authors have committed it, checked when known.
+    edition: ``module:function`` that takes what a file of somebody else's with the same weights holds (that at Hugging
+        Face, say), and gives the tensors by the authors' names, or None for anything else. Only where the network's
+        own loader reads both.
+    spare: starts of names that may be missing from such an edition.
+    strangers: parts of the places of tensors (``entry/name``) that tell a file people take for this one, and what
+        that file is.
+    settings: for ``json``, ``module:function`` that is given a place for errors, ``name``, and the settings, and raises
+        a UsageError where they are not those of this file.
+    unneeded: why no converter needs it, for a file that is known only to be told from others.
     """
 
     name: str
@@ -52,6 +62,11 @@ class WeightFile:
     note: str = ""
     attributes: tuple[tuple[str, Any], ...] = ()
     blob: str | None = None
+    edition: str = ""
+    spare: tuple[str, ...] = ()
+    strangers: tuple[tuple[str, str], ...] = ()
+    settings: str = ""
+    unneeded: str = ""
 
     def build(self) -> nn.Module:
         """Build the network that the file belongs to, without its weights."""
@@ -60,16 +75,24 @@ class WeightFile:
 
     def layout(self) -> dict[str, tuple[int, ...]]:
         """Give name and shape of every tensor that the file must hold; nothing is allocated."""
-        if self.form == "arrays":
-            return dict(self.arrays)
-        if not self.network:
-            return {}
+        return dict(_layout(self))
+
+    def tensors(self, content: Any) -> dict[str, Tensor]:
+        """Take the network's tensors out of what a file holds, by the authors' names; nothing is checked yet.
+
+        Raises:
+            UsageError: it is laid out otherwise, and no known edition.
+        """
+        from vceval.networks import weights
+
+        found = pkgutil.resolve_name(self.edition)(content) if self.edition else None
+        if found is None:
+            return weights.select(content, self.entry, self.groups, self.prefix, self.ignored)
+        blank = {name: shape for name, shape in self.layout().items() if name.startswith(self.spare)}
         import torch
 
-        from vceval.networks.weights import shapes_of
-
         with torch.device("meta"):
-            return shapes_of(self.build().state_dict())
+            return {**{name: torch.empty(shape) for name, shape in blank.items()}, **found}
 
     def read(self, path: Path) -> dict[str, Tensor]:
         """Read the tensors of a file that is laid out like this one; nothing is checked yet.
@@ -105,3 +128,17 @@ class WeightFile:
         from vceval.networks import arrays
 
         return arrays.read_json(path) if self.form == "json" else arrays.read_arrays(path, dict(self.arrays))
+
+
+@cache
+def _layout(file: WeightFile) -> dict[str, tuple[int, ...]]:
+    if file.form == "arrays":
+        return dict(file.arrays)
+    if not file.network:
+        return {}
+    import torch
+
+    from vceval.networks.weights import shapes_of
+
+    with torch.device("meta"):
+        return shapes_of(file.build().state_dict())

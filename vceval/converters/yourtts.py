@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pickle
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
@@ -13,6 +12,7 @@ from vceval.converters.native import NativeConverter, check_length, grouped, noi
 from vceval.converters.weightfile import WeightFile
 from vceval.converters.yourtts_files import ENCODER, ENCODER_SETTINGS, FILES, LICENCE, MODEL, SETTINGS, check_settings
 from vceval.errors import ItemError, UsageError
+from vceval.networks.containers import Refused
 
 if TYPE_CHECKING:
     import numpy as np
@@ -30,6 +30,8 @@ SAMPLE_RATE = 16_000
 _SHORTEST, _HOP = 0.1, 256
 #: Items stand in a batch when their numbers of frames fall into the same span of so many: little is padded then.
 _NEAR = 64
+#: Items that are decoded together. Processors take one at a time faster than several.
+_TOGETHER, _TOGETHER_ON_PROCESSORS = 16, 1
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -149,7 +151,8 @@ class YourTts(NativeConverter):
     def decode(self, items: Sequence[tuple[Posterior, Tensor]], seeds: Sequence[int]) -> list[Waveform | ItemError]:
         """Exchange the speaker and make the waveform; items of about the same length together."""
         entries = [(content, voice, seed) for (content, voice), seed in zip(items, seeds, strict=True)]
-        return grouped(entries, lambda entry: entry[0].frames // _NEAR, self._decode)
+        limit = _TOGETHER_ON_PROCESSORS if self.device == "cpu" else _TOGETHER
+        return grouped(entries, lambda entry: entry[0].frames // _NEAR, self._decode, limit)
 
     def _spectrogram(self, wave: Waveform) -> NDArray[np.float32]:
         from vceval.networks.yourtts_features import spectrogram
@@ -257,7 +260,7 @@ def _finished(samples: Tensor) -> Waveform | ItemError:
 def _pickled(error: BaseException | None) -> bool:
     """Whether an error goes back to an object that weights-only reading refuses."""
     while error is not None:
-        if isinstance(error, pickle.UnpicklingError):
+        if isinstance(error, Refused):
             return True
         error = error.__cause__
     return False

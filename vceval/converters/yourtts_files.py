@@ -46,7 +46,14 @@ FILES: tuple[WeightFile, ...] = (
         also_called=("yourtts/model_file.pth.tar", "yourtts/best_model.pth.tar", "yourtts/best_model.pth"),
         note="speaks from text, too; only its posterior encoder, flow and decoder are loaded",
     ),
-    WeightFile(name=SETTINGS, holds="YourTTS, its configuration", page=_PAGE, licence=LICENCE, form="json"),
+    WeightFile(
+        name=SETTINGS,
+        holds="YourTTS, its configuration",
+        page=_PAGE,
+        licence=LICENCE,
+        form="json",
+        settings="vceval.converters.yourtts_files:check_settings",
+    ),
     WeightFile(
         name=ENCODER,
         holds="YourTTS, its H/ASP speaker encoder",
@@ -64,6 +71,7 @@ FILES: tuple[WeightFile, ...] = (
         page=_PAGE,
         licence=LICENCE,
         form="json",
+        settings="vceval.converters.yourtts_files:check_settings",
     ),
 )
 

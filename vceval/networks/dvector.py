@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -127,29 +126,20 @@ def cut(frames: NDArray[np.float32]) -> NDArray[np.float32]:
 def read_weights(path: Path) -> Mapping[str, Any]:
     """Read a state dict: the official TorchScript archive, or tensors saved by ``torch.save``.
 
-    No Python object is unpickled: archives are read by TorchScript's own reader, other files with ``weights_only``.
+    Nothing in the file is run; see :mod:`vceval.networks.weights`.
 
     Raises:
         UsageError: the file holds neither.
     """
-    import torch
+    from vceval.networks import weights
 
+    content = weights.read(path)
+    if not isinstance(content, Mapping):
+        raise UsageError(f"{path}: holds a {type(content).__name__}, not a mapping of names to tensors")
     try:
-        if zipfile.is_zipfile(path) and _is_script(path):
-            script = torch.jit.load(str(path), map_location="cpu")  # type: ignore[no-untyped-call]
-            weights: Mapping[str, Any] = script.state_dict()
-            return weights
-        found = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # torch raises all kinds of errors for damaged files
-        raise UsageError(f"{path}: can't be read as weights ({type(error).__name__}: {error})") from error
-    if not isinstance(found, Mapping):
-        raise UsageError(f"{path}: holds a {type(found).__name__}, not a mapping of names to tensors")
-    return found
-
-
-def _is_script(path: Path) -> bool:
-    with zipfile.ZipFile(path) as archive:
-        return any(name.endswith("/constants.pkl") for name in archive.namelist())
+        return weights.select(content)
+    except UsageError as error:
+        raise UsageError(f"{path}: {error}") from error
 
 
 def load(path: Path, device: str = "cpu") -> Dvector:

@@ -22,7 +22,7 @@ from torch.nn import functional
 from vceval.errors import UsageError
 from vceval.networks import weights
 
-__all__ = ["HOP", "RECEPTIVE", "Wav2Vec2", "authors_name", "base", "frames_of", "load"]
+__all__ = ["HOP", "RECEPTIVE", "Wav2Vec2", "authors_name", "base", "frames_of", "hugging_face", "load"]
 
 #: Kernel and stride of each convolution; together a frame every 320 samples, made of 400.
 _CONVOLUTIONS = ((10, 5), (3, 2), (3, 2), (3, 2), (3, 2), (2, 2), (2, 2))
@@ -227,10 +227,11 @@ def load(path: Path) -> Wav2Vec2:
     Raises:
         UsageError: it can't be read, or a name or shape differs.
     """
-    content = _read(path)
+    content = weights.read(path)
     try:
-        entry = ("model",) if isinstance(content, Mapping) and isinstance(content.get("model"), Mapping) else ()
-        found = {authors_name(name): value for name, value in weights.select(content, entry).items()}
+        found = hugging_face(content)
+        if found is None:
+            found = weights.select(content, ("model",) if isinstance(content, Mapping) and "model" in content else ())
     except UsageError as error:
         raise UsageError(f"{path}: {error}") from error
     with torch.device("meta"):
@@ -242,18 +243,18 @@ def load(path: Path) -> Wav2Vec2:
     return loaded
 
 
-def _read(path: Path) -> Any:
-    if path.suffix != ".safetensors":
-        return weights.read(path)
-    if not path.is_file():
-        raise UsageError(f"{path}: no such file")
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
+def hugging_face(content: Any) -> dict[str, Tensor] | None:
+    """Give the tensors of Hugging Face's file of the same network by the authors' names; None for another file.
 
-    try:
-        return load_file(path)
-    except (SafetensorError, OSError) as error:
-        raise UsageError(f"{path}: can't be read as weights ({error})") from error
+    Args:
+        content: what was read of ``pytorch_model.bin`` or ``model.safetensors`` of ``facebook/wav2vec2-base``, with the
+            parts for training or without.
+    """
+    if not isinstance(content, Mapping) or not any(
+        isinstance(name, str) and name.removeprefix("wav2vec2.").startswith("feature_projection.") for name in content
+    ):
+        return None
+    return {authors_name(name): value for name, value in weights.select(content).items()}
 
 
 def authors_name(name: str) -> str:

@@ -1,165 +1,98 @@
 """Reading weight files of other people without running anything that is inside them, and loading them strictly.
 
-Files of ``torch.save`` are read with ``weights_only=True``. TorchScript archives are not run either: their table of
-attributes is read by an unpickler that knows tensors and plain containers only, so an archive whose operators no longer
-exist can be read as well.
+Files of ``torch.save`` are read with ``weights_only=True``, those of safetensors hold no code, and TorchScript archives
+are not run either (:mod:`vceval.networks.torchscript`).
 """
 
 from __future__ import annotations
 
-import io
 import pickle
+import warnings
 import zipfile
-from collections import OrderedDict
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vceval.errors import UsageError
+from vceval.networks import arrays, containers, torchscript
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-__all__ = ["Difference", "ScriptObject", "differences", "load_strict", "read", "select", "shapes_of"]
+__all__ = ["Difference", "differences", "load_strict", "read", "select", "shapes_of"]
 
 #: Names that torch gives the two parts of a weight-normed weight since version 2.0, and those of the files.
 _NORM_NAMES = (("parametrizations.weight.original0", "weight_g"), ("parametrizations.weight.original1", "weight_v"))
 
 
-class ScriptObject:
-    """What a TorchScript archive says of one of its modules: the values of its attributes, no code."""
-
-    def __init__(self, *_: Any) -> None:
-        self.attributes: dict[str, Any] = {}
-
-    def __setstate__(self, state: Any) -> None:
-        self.attributes = dict(state) if isinstance(state, Mapping) else {}
-
-
 def read(path: Path) -> Any:
-    """Read what a file of ``torch.save`` or TorchScript holds; tensors on the CPU.
+    """Read what a file of ``torch.save``, TorchScript or safetensors holds; tensors on the CPU.
 
     Returns:
         What was saved. Of a TorchScript archive, the tensors by their full names (an ``OrderedDict``); its
         plain attributes are under the key ``""`` as a dictionary.
 
     Raises:
-        UsageError: no such file, damaged, or something in it is neither a tensor nor plain data.
+        UsageError: no such file, or damaged. Kinds of it: ``containers.Refused``, something in it is neither a tensor
+            nor plain data; ``containers.NotNeeded``, it is a text, audio or the like.
     """
+    if path.is_dir():
+        raise UsageError(f"{path}: it is a folder, not a file")
+    if not path.is_file():
+        raise UsageError(f"{path}: no such file")
+    try:
+        return _content(path)
+    except UsageError as error:
+        raise UsageError(f"{path}: {error}") from error
+    except Exception as error:  # torch and zipfile raise all kinds of errors for damaged files
+        line = _first_line(error)
+        if isinstance(error, pickle.UnpicklingError) and "global" in line.lower():
+            raise containers.Refused(
+                f"{path}: refused, it holds something other than weights and plain data, which could run code on "
+                f"loading ({line})"
+            ) from error
+        try:
+            told = containers.what_it_is(path)
+        except OSError:
+            told = None
+        raise told or UsageError(
+            f"{path}: can't be read as weights: it is something else, is damaged or was not downloaded whole "
+            f"({type(error).__name__}: {line})"
+        ) from error
+
+
+def _content(path: Path) -> Any:
     import argparse
 
     import torch
 
-    if not path.is_file():
-        raise UsageError(f"{path}: no such file")
-    try:
-        if zipfile.is_zipfile(path):
-            with zipfile.ZipFile(path) as archive:
-                if any(name.endswith("/constants.pkl") for name in archive.namelist()):
-                    return _script_weights(archive)
-        # wav2vec_small.pt holds its training options as a Namespace, which is plain data
-        with torch.serialization.safe_globals([argparse.Namespace]):
-            return torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        raise UsageError(
-            f"{path}: refused, it holds something other than weights and plain data, which could run code on loading "
-            f"({_first_line(error)})"
-        ) from error
-    except Exception as error:  # torch and zipfile raise all kinds of errors for damaged files
-        raise UsageError(f"{path}: can't be read as weights ({type(error).__name__}: {_first_line(error)})") from error
+    if zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as archive:
+            containers.check_zip(archive, path.stat().st_size)
+            if torchscript.is_script(archive):
+                return torchscript.read_archive(archive)
+    elif containers.is_safetensors(path):
+        from safetensors.torch import load_file
+
+        return load_file(path)
+    # wav2vec_small.pt holds its training options as a Namespace, and trainers store losses as NumPy numbers: plain data
+    numpy_numbers: list[tuple[Any, str]] = [(arrays.PlainType, "numpy.dtype")]
+    numpy_numbers += [(arrays.scalar, f"numpy.{core}.multiarray.scalar") for core in ("core", "_core")]
+    with torch.serialization.safe_globals([argparse.Namespace, *numpy_numbers]), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # torch's advice for authors of such files
+        return torch.load(path, map_location="cpu", weights_only=True)
 
 
 def _first_line(error: Exception) -> str:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    """Take torch's reason out of its text, without its advice to switch the safeguard off."""
+    text = str(error)
+    _, found, reason = text.partition("WeightsUnpickler error:")
+    lines = [line.strip() for line in (reason if found else text).splitlines() if line.strip()]
     named = [line for line in lines if "GLOBAL" in line or "global" in line]
-    return (named or lines or ["no reason given"])[0][:300]
-
-
-class _ScriptUnpickler(pickle.Unpickler):
-    """Reads ``data.pkl`` of a TorchScript archive: tensors, plain containers, and modules as bags of attributes."""
-
-    def __init__(self, archive: zipfile.ZipFile, root: str) -> None:
-        super().__init__(io.BytesIO(archive.read(f"{root}/data.pkl")))
-        self._archive, self._root = archive, root
-        self._storages: dict[str, Tensor] = {}
-
-    def find_class(self, module: str, name: str) -> Any:
-        import torch
-
-        if module.startswith("__torch__"):
-            return ScriptObject
-        if (module, name) == ("torch._utils", "_rebuild_tensor_v2"):
-            return _tensor
-        if (module, name) == ("collections", "OrderedDict"):
-            return OrderedDict
-        if module == "torch" and name in _STORAGES:
-            return getattr(torch, _STORAGES[name])
-        if module == "torch.jit._pickle" and name in ("build_intlist", "build_doublelist", "build_boollist"):
-            return list
-        if module == "torch.jit._pickle" and name in ("build_tensorlist", "restore_type_tag"):
-            return _untagged
-        raise pickle.UnpicklingError(f"global {module}.{name} is not allowed")
-
-    def persistent_load(self, identity: Any) -> Tensor:
-        import torch
-
-        kind, dtype, key, _device, count = identity
-        if kind != "storage":
-            raise pickle.UnpicklingError(f"global of kind {kind!r} is not allowed")
-        if key not in self._storages:
-            content = self._archive.read(f"{self._root}/data/{key}")
-            values = torch.frombuffer(bytearray(content), dtype=dtype) if content else torch.empty(0, dtype=dtype)
-            if values.numel() < count:
-                raise ValueError(f"tensor {key} is cut short: {values.numel()} of {count} values")
-            self._storages[key] = values
-        return self._storages[key]
-
-
-_STORAGES = {
-    "FloatStorage": "float32",
-    "DoubleStorage": "float64",
-    "HalfStorage": "float16",
-    "BFloat16Storage": "bfloat16",
-    "LongStorage": "int64",
-    "IntStorage": "int32",
-    "ShortStorage": "int16",
-    "CharStorage": "int8",
-    "ByteStorage": "uint8",
-    "BoolStorage": "bool",
-}
-
-
-def _tensor(storage: Tensor, offset: int, size: tuple[int, ...], stride: tuple[int, ...], *_: Any) -> Tensor:
-    return storage.as_strided(size, stride, offset).clone()
-
-
-def _untagged(value: Any, *_: Any) -> Any:
-    return value
-
-
-def _script_weights(archive: zipfile.ZipFile) -> OrderedDict[str, Any]:
-    root = next(name for name in archive.namelist() if name.endswith("/constants.pkl")).split("/", 1)[0]
-    top = _ScriptUnpickler(archive, root).load()
-    if not isinstance(top, ScriptObject):
-        raise ValueError("the archive holds no module")
-    found: OrderedDict[str, Any] = OrderedDict()
-    _collect(top, "", found)
-    found[""] = {
-        name: value
-        for name, value in top.attributes.items()
-        if isinstance(value, bool | int | float | str) and not name.startswith("_")
-    }
-    return found
-
-
-def _collect(module: ScriptObject, prefix: str, found: OrderedDict[str, Any]) -> None:
-    import torch
-
-    for name, value in module.attributes.items():
-        if isinstance(value, torch.Tensor):
-            found[prefix + name] = value
-        elif isinstance(value, ScriptObject):
-            _collect(value, f"{prefix}{name}.", found)
+    line = (named or lines or ["no reason given"])[0]
+    if line.startswith("Weights only load failed"):
+        line = "it is no pickle of tensors"
+    return line.split(" Please ")[0].strip()[:300]
 
 
 def select(
@@ -209,8 +142,11 @@ def select(
             for new, old in _NORM_NAMES:
                 if full.endswith(new):
                     full = full[: -len(new)] + old
-            if not full.startswith(skipped) if skipped else True:
-                weights[full] = value
+            if skipped and full.startswith(skipped):
+                continue
+            if value.layout != torch.strided or value.is_quantized or value.is_meta or value.is_complex():
+                raise UsageError(f"{full} is no plain tensor of numbers, but sparse, quantised, complex or empty")
+            weights[full] = value
     if not weights:
         raise UsageError(f"it has no weights where they should be; it holds {_summary(content)}")
     return weights
@@ -270,7 +206,10 @@ def load_strict(network: nn.Module, weights: Mapping[str, Tensor], what: str) ->
     wrong = differences(shapes_of(weights), shapes_of(network.state_dict()))
     if wrong:
         raise UsageError(f"{what}: these are not the weights of {type(network).__name__}: {wrong}")
+    kinds = {name: own.is_floating_point() for name, own in network.state_dict().items()}
     for name, value in weights.items():
+        if kinds[name] and not value.is_floating_point():
+            raise UsageError(f"{what}: {name} holds {value.dtype}, not real numbers; the file is another one")
         if value.is_floating_point() and not bool(torch.isfinite(value).all()):
             raise UsageError(f"{what}: {name} holds values that are not finite; the file is damaged")
     network.load_state_dict(dict(weights), strict=True)
