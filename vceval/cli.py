@@ -48,6 +48,10 @@ def _parser() -> argparse.ArgumentParser:
     report = commands.add_parser("report", help="make the report of a finished run again")
     report.add_argument("run", type=Path, metavar="RUN", help="folder of the run")
     report.set_defaults(command=_report)
+    state = commands.add_parser("status", help="say how far a run is, also while it is at work")
+    state.add_argument("run", type=Path, metavar="RUN", help="folder of the run")
+    state.add_argument("--json", action="store_true", help="for machines")
+    state.set_defaults(command=_status)
     compare = commands.add_parser(
         "compare",
         help="put the values of several runs side by side, where that is allowed",
@@ -146,6 +150,14 @@ def _report(options: argparse.Namespace) -> int:
     from vceval.rundir import RunDirectory
 
     print(build(RunDirectory(options.run)))
+    return 0
+
+
+def _status(options: argparse.Namespace) -> int:
+    from vceval.runner import status
+
+    found = status.status(options.run)
+    print(found.as_json() if options.json else status.shown(found))
     return 0
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import shutil
+import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,9 @@ __all__ = ["execute", "prepare"]
 
 _KNOWN = ("run.json", "pairs.csv", "audio.csv", "scores.parquet", "failures.csv", "skipped.csv", "leakage.csv",
           "calibration.json", "summary.json", "audio", "journal", "report", ".cache", ".lock")  # fmt: skip
+
+#: `vceval status` holds the lock for an instant, to see whether it is free.
+_LOCK_ATTEMPTS = 3
 
 
 def prepare(root: Path, fresh: bool) -> RunDirectory:
@@ -86,12 +90,16 @@ def execute(plan: Plan, run: RunDirectory, options: Options) -> dict[str, Any]:
 @contextlib.contextmanager
 def _locked(root: Path) -> Iterator[None]:
     with open(root / ".lock", "w") as handle:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise UsageError(
-                f"{root}: another vceval is at work in this folder; wait for it or give another --out"
-            ) from None
+        for attempt in range(_LOCK_ATTEMPTS):
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if attempt == _LOCK_ATTEMPTS - 1:
+                    raise UsageError(
+                        f"{root}: another vceval is at work in this folder; wait for it or give another --out"
+                    ) from None
+                time.sleep(0.1)
         yield
 
 

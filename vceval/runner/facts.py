@@ -33,6 +33,7 @@ def facts_of(plan: Plan, options: Options, asked: Mapping[str, Any]) -> dict[str
     return {
         "name": plan.name,
         "suite": plan.label,
+        "expected": {"conversions": len(plan.given) if plan.given is not None else len(plan.systems) * len(plan.pairs)},
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "command": ["vceval", *sys.argv[1:]],
         "versions": versions,

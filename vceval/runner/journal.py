@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any
 
-__all__ = ["Journal"]
+__all__ = ["Journal", "read_records"]
 
 
 class Journal:
@@ -50,3 +50,12 @@ class Journal:
         whole = content.rfind(b"\n") + 1
         if whole < len(content):
             self._stream.truncate(whole)
+
+
+def read_records(path: Path) -> Iterator[dict[str, Any]]:
+    """Read a journal that another process may be writing: its last line, where that is not finished, is left out."""
+    if path.is_file():
+        with open(path, "rb") as stream:
+            for line in stream:
+                if line.endswith(b"\n"):
+                    yield json.loads(line)

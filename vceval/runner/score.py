@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -157,12 +158,14 @@ class _Handler:
     ) -> None:
         self._workspace, self._calibrations, self._options = workspace, calibrations, options
         self._metrics: dict[str, Metric] = {}
+        self._shared: dict[str, float] = {}
 
     def __call__(self, task: _Batch | _Analyse | _Calibrate) -> Any:
         if isinstance(task, tuple):
+            self._shared.clear()
             if len(task) > 1:
                 self._prepare(task)
-            return [[self._score(one.conversion, name) for name in one.metrics] for one in task]
+            return [[self._timed(one.conversion, name) for name in one.metrics] for one in task]
         try:
             metric = self._metric(task.metric)
         except UsageError as error:
@@ -174,9 +177,18 @@ class _Handler:
 
     def _prepare(self, batch: _Batch) -> None:
         for name in sorted({name for task in batch for name in task.metrics}):
+            began = time.perf_counter()
             # Whatever goes wrong here goes wrong again below, where it fails one conversion and is recorded.
             with contextlib.suppress(Exception):
                 self._metric(name).prepare([task.conversion for task in batch if name in task.metrics])
+            self._shared[name] = (time.perf_counter() - began) / len(batch)
+
+    def _timed(self, conversion: Conversion, name: str) -> dict[str, Any]:
+        """Score; the record says when it was done and what it took, with its share of what a batch is prepared by."""
+        began = time.perf_counter()
+        record = self._score(conversion, name)
+        spent = time.perf_counter() - began + self._shared.get(name, 0.0)
+        return {**record, "at": round(time.time(), 3), "seconds": round(spent, 4)}
 
     def _score(self, conversion: Conversion, name: str) -> dict[str, Any]:
         try:

@@ -1,0 +1,157 @@
+"""``vceval status RUN``: how far a run is, also while it is at work; nothing in the folder is touched."""
+
+from __future__ import annotations
+
+import fcntl
+import heapq
+import json
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from vceval.errors import UsageError
+from vceval.rundir import RunDirectory
+from vceval.runner.journal import read_records
+
+__all__ = ["StageStatus", "Status", "at_work", "shown", "status"]
+
+#: A rate is that of the last so many seconds in which something was done.
+RECENT = 120.0
+#: Of the slowest items of a stage, how many are told.
+SLOWEST = 3
+
+
+@dataclass(frozen=True)
+class StageStatus:
+    """How far one stage is.
+
+    unit: what is counted. expected: None while nobody knows it. rate: items a second of late, None where nothing was
+    timed. remaining: seconds to its end at that rate. slowest: (seconds, item), slowest first.
+    """
+
+    name: str
+    unit: str
+    done: int
+    failed: int
+    expected: int | None
+    rate: float | None
+    remaining: float | None
+    slowest: list[tuple[float, str]] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Status:
+    """State of a run: ``running``, ``stopped`` (cut off, or ended by hand) or ``finished``; and its stages."""
+
+    run: str
+    suite: str
+    state: str
+    created: str
+    stages: list[StageStatus]
+
+    def as_json(self) -> str:
+        """The same for machines."""
+        return json.dumps(asdict(self), indent=1)
+
+
+def status(root: Path) -> Status:
+    """Read how far a run is.
+
+    Raises:
+        UsageError: there is no run in the folder.
+    """
+    run = RunDirectory(root)
+    if not run.exists:
+        raise UsageError(f"{root}: holds no run (no run.json); name the folder that a run was given with --out")
+    facts = run.read_json("run.json")
+    expected = (facts.get("expected") or {}).get("conversions")
+    conversions = _newest(read_records(run.root / "journal" / "convert.jsonl"), ("system", "pair"))
+    given = facts.get("plan", {}).get("given") is not None
+    stages = []
+    if not given:
+        stages.append(_stage("convert", "conversions", conversions, expected))
+        done = sum(record["status"] == "ok" for record in conversions.values())
+        expected = done if stages[0].done == expected else None
+    metrics = len(facts.get("metrics") or ())
+    scores = _newest(read_records(run.root / "journal" / "score.jsonl"), ("system", "pair", "metric"))
+    stages.append(_stage("score", "values", scores, None if expected is None else expected * metrics))
+    state = "finished" if facts.get("state") == "finished" else "running" if at_work(run.root) else "stopped"
+    return Status(str(root), str(facts.get("suite", "")), state, str(facts.get("created", "")), stages)
+
+
+def at_work(root: Path) -> bool:
+    """Whether a process is at work in a run's folder."""
+    try:
+        with open(root / ".lock", "rb") as handle:
+            fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        return False
+    except BlockingIOError:
+        return True
+    return False
+
+
+def shown(found: Status) -> str:
+    """Put a status in words."""
+    lines = [f"{found.run}: {found.suite}, {found.state}, begun {found.created}"]
+    for stage in found.stages:
+        expected = "?" if stage.expected is None else f"{stage.expected:,}"
+        line = f"{stage.name:<10}{stage.done:,}/{expected} {stage.unit}"
+        if stage.failed:
+            line += f", {stage.failed:,} failed"
+        if stage.rate is not None:
+            line += f", {stage.rate:.3g} a second"
+        if stage.remaining and found.state == "running":
+            line += f", {_duration(stage.remaining)} left"
+        lines.append(line)
+        lines += [f"{'':<10}{seconds:.1f} s  {item}" for seconds, item in stage.slowest]
+    if found.state == "stopped":
+        lines.append("the command that began it goes on from here")
+    return "\n".join(lines)
+
+
+def _newest(records: Iterable[dict[str, Any]], names: tuple[str, ...]) -> dict[tuple[str, ...], dict[str, Any]]:
+    """The newest record of every item, with what is needed of it."""
+    kept = ("status", "at", "seconds")
+    return {
+        tuple(record[name] for name in names): {name: record[name] for name in kept if name in record}
+        for record in records
+    }
+
+
+def _stage(
+    name: str, unit: str, records: Mapping[tuple[str, ...], Mapping[str, Any]], expected: int | None
+) -> StageStatus:
+    counts = Counter(record["status"] for record in records.values())
+    rate = _rate([record["at"] for record in records.values() if "at" in record])
+    left = None if expected is None else expected - len(records)
+    timed = ((record["seconds"], " ".join(key)) for key, record in records.items() if "seconds" in record)
+    return StageStatus(
+        name=name,
+        unit=unit,
+        done=len(records),
+        failed=counts["failed"],
+        expected=expected,
+        rate=rate,
+        remaining=left / rate if rate and left else None,
+        slowest=heapq.nlargest(SLOWEST, timed),
+    )
+
+
+def _rate(times: list[float]) -> float | None:
+    """Items a second up to the last one, of the last while; None for fewer than two moments."""
+    if not times:
+        return None
+    last = max(times)
+    late = [moment for moment in times if moment > last - RECENT]
+    span = last - min(late)
+    return (len(late) - late.count(min(late))) / span if span else None
+
+
+def _duration(seconds: float) -> str:
+    for limit, size, unit in ((90.0, 1.0, "s"), (5_400.0, 60.0, "min"), (172_800.0, 3_600.0, "h")):
+        if seconds < limit:
+            return f"{seconds / size:.0f} {unit}"
+    return f"{seconds / 86_400:.1f} days"
