@@ -88,12 +88,16 @@ def test_layout(file: Any, tensors: int, values: int) -> None:
         assert layout["enc_q.enc.cond_layer.weight_v"] == (6144, 256, 1)
 
 
-@pytest.mark.parametrize("kind", [FreeVc, FreeVcS, FreeVc24])
-def test_any_batch_any_length(weights: Path, tmp_path: Path, kind: type[FreeVc]) -> None:
+@pytest.mark.parametrize(("kind", "together"), [(FreeVc, 1), (FreeVc, 16), (FreeVcS, 16), (FreeVc24, 1)])
+def test_any_batch_any_length(
+    weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: type[FreeVc], together: int
+) -> None:
+    """Decoded one by one, as on processors, and together, as elsewhere."""
+    monkeypatch.setattr("vceval.converters.freevc._DECODED_ON_PROCESSORS", together)
     pairs = sounds(tmp_path)
-    report = check_converter(kind(weights=str(weights)), pairs if kind is not FreeVc24 else pairs[1:3])
+    report = check_converter(kind(weights=str(weights)), pairs)
     assert not report.problems
-    for outcome, seconds in zip(report.outcomes, LENGTHS if kind is not FreeVc24 else LENGTHS[1:], strict=False):
+    for outcome, seconds in zip(report.outcomes, LENGTHS, strict=True):
         assert isinstance(outcome, Waveform)
         assert outcome.sample_rate == (24_000 if kind is FreeVc24 else 16_000)
         frames = (round(seconds * 16_000) - 400) // 320 + 1

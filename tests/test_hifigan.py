@@ -84,8 +84,10 @@ def test_the_speaker_vector_is_heard() -> None:
     assert not torch.allclose(one, other)
 
 
-def test_vocode_keeps_order_and_lengths(monkeypatch) -> None:
-    monkeypatch.setattr(hifigan, "_FRAMES_AT_ONCE", 30)
+@pytest.mark.parametrize("frames", [1, 30])
+def test_vocode_keeps_order_and_lengths(monkeypatch, frames: int) -> None:
+    """One by one, as on processors, and several together, as elsewhere."""
+    monkeypatch.setattr(hifigan, "_FRAMES_ON_PROCESSORS", frames)
     network = hifigan.Generator(4, (5, 4), (11, 8), initial=16).eval()
     network.load_state_dict(made_up_weights(network))
     items = [torch.randn(4, n, generator=torch.Generator().manual_seed(n)) for n in (3, 12, 40, 11, 1, 2)]

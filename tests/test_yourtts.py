@@ -20,6 +20,7 @@ from sounds import hum
 from vceval.audio import Waveform
 from vceval.conformance.kits import made_up_weights, run_kit
 from vceval.conformance.yourtts import YourTtsPort, YourTtsSpeakerPort
+from vceval.converters import yourtts
 from vceval.converters.yourtts import YourTts
 from vceval.errors import ItemError, UsageError
 from vceval.networks import hasp_features, yourtts_features
@@ -109,8 +110,13 @@ def test_layout() -> None:
     assert encoder["attention.3.weight"] == (2048, 128, 1)
 
 
-def test_any_batch_any_length(weights: Path, make_sound: Any) -> None:
-    """Two sources of equal length, one of another batch; one target has two prompts, one of more than a window."""
+@pytest.mark.parametrize("together", [1, 16])
+def test_any_batch_any_length(weights: Path, make_sound: Any, monkeypatch: pytest.MonkeyPatch, together: int) -> None:
+    """Two sources of equal length, one of another batch; one target has two prompts, one of more than a window.
+
+    Decoded one by one, as on processors, and together, as elsewhere.
+    """
+    monkeypatch.setattr(yourtts, "_TOGETHER_ON_PROCESSORS", together)
     lengths = [0.5, 0.73, 0.5, 0.31, 1.2]
     pairs = [
         (

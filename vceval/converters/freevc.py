@@ -114,7 +114,7 @@ class FreeVc(NativeConverter):
         return [_attempt(self._speaker, group) for group in prompts]
 
     def decode(self, items: Sequence[tuple[Any, Any]], seeds: Sequence[int]) -> list[Waveform | ItemError]:
-        """Convert, items of about the same length together."""
+        """Convert, on a GPU items of about the same length together."""
         work = [(content, speaker, seed) for (content, speaker), seed in zip(items, seeds, strict=True)]
         limit = _at_once([content.T for content, _, _ in work], 1)
         if self.device == "cpu":

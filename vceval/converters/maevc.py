@@ -43,8 +43,8 @@ class MaeVc(NativeConverter):
     Deterministic; seeds are not used.
 
     There is no masking of padding, and which frames are hidden hangs on a threshold, so the network works on one
-    item at a time and in double precision; the vocoder takes several, padded and masked, which changes them by less
-    than 1e-5.
+    item at a time and in double precision; on a GPU the vocoder takes several, padded and masked, which changes them
+    by less than 1e-5.
     """
 
     info: ClassVar[ConverterInfo] = ConverterInfo(

@@ -40,7 +40,7 @@ class MediumVc(NativeConverter):
     mean of the vectors of length 1 is taken first (the authors take one utterance). Deterministic; seeds are not used.
 
     Padding would reach everywhere and rounding is magnified by the network, so it works on one item at a time and in
-    double precision; the vocoder takes several, padded and masked, which changes them by less than 1e-5.
+    double precision; on a GPU the vocoder takes several, padded and masked, which changes them by less than 1e-5.
 
     SingleVC turns every source into the voice of VCTK speaker p249 on the way. Verification by the same d-vector
     network (``sv:dvector``) favours this converter: it has been told those very vectors.

@@ -149,7 +149,7 @@ class YourTts(NativeConverter):
         return results
 
     def decode(self, items: Sequence[tuple[Posterior, Tensor]], seeds: Sequence[int]) -> list[Waveform | ItemError]:
-        """Exchange the speaker and make the waveform; items of about the same length together."""
+        """Exchange the speaker and make the waveform; on a GPU items of about the same length together."""
         entries = [(content, voice, seed) for (content, voice), seed in zip(items, seeds, strict=True)]
         limit = _TOGETHER_ON_PROCESSORS if self.device == "cpu" else _TOGETHER
         return grouped(entries, lambda entry: entry[0].frames // _NEAR, self._decode, limit)
