@@ -130,6 +130,7 @@ def _add_common(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--device", default="auto", help="cpu, cuda, cuda:N or auto (default)")
     parser.add_argument("--workers", type=int, metavar="N", help="worker processes (default: one a core)")
     parser.add_argument("--fresh", action="store_true", help="throw away what an earlier run left in the folder")
+    parser.add_argument("--dry-run", action="store_true", help="only say what would be done, how long and how large")
     parser.add_argument("--allow-download", action="store_true", help="let metrics download models (Whisper)")
 
 

@@ -19,6 +19,7 @@ from vceval.reports.build import build
 from vceval.rundir import RunDirectory
 from vceval.runner.convert import make_converter
 from vceval.runner.execute import execute, prepare
+from vceval.runner.forecast import forecast, shown
 from vceval.runner.plan import Options, Plan
 from vceval.runner.progress import say
 from vceval.runner.score import make_metric
@@ -112,7 +113,11 @@ def score(options: argparse.Namespace) -> int:
 
 
 def _carry_out(plan: Plan, options: argparse.Namespace, settings: Options) -> int:
-    run = prepare(options.out or Path("runs") / plan.name, options.fresh)
+    folder = options.out or Path("runs") / plan.name
+    if options.dry_run:
+        print(shown(forecast(plan, RunDirectory(folder), settings, options.fresh)))
+        return 0
+    run = prepare(folder, options.fresh)
     summary = execute(plan, run, settings)
     page = build(RunDirectory(run.root))
     print((run.report / "tables" / "main.md").read_text(encoding="utf-8"))

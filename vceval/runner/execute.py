@@ -17,11 +17,14 @@ from vceval.records import Conversion
 from vceval.rundir import RunDirectory
 from vceval.runner.convert import convert
 from vceval.runner.facts import facts_of
-from vceval.runner.journal import Journal
+from vceval.runner.forecast import check_room
+from vceval.runner.journal import Journal, read_records
 from vceval.runner.outcome import gather_conversions, gather_scores, write_results
 from vceval.runner.plan import Options, Plan, check_same, fingerprint
 from vceval.runner.progress import say, stage
-from vceval.runner.score import ScoreTask, calibrate, conversion_audio, score
+from vceval.runner.rates import Rates, measured
+from vceval.runner.score import calibrate, score
+from vceval.runner.todo import conversions_to_do, scores_to_do, stamp
 
 __all__ = ["execute", "prepare"]
 
@@ -81,6 +84,7 @@ def execute(plan: Plan, run: RunDirectory, options: Options) -> dict[str, Any]:
         with Journal(run.root / "journal" / "score.jsonl") as scores_done:
             _score(plan, outcome.conversions, workspace, calibrations, options, scores_done)
             gather_scores(plan, outcome, scores_done)
+        Rates(options.cache).learn(_taken(plan, run, options))
         summary = write_results(plan, run, outcome, calibrations)
         run.write_json("run.json", {**facts, "state": "finished"})
         shutil.rmtree(run.root / ".cache", ignore_errors=True)
@@ -106,17 +110,12 @@ def _locked(root: Path) -> Iterator[None]:
 def _convert(plan: Plan, run: RunDirectory, options: Options, journal: Journal) -> None:
     if plan.given is not None:
         return
-    done = {
-        (record["system"], record["pair"])
-        for record in journal.records()
-        if record["status"] == "skipped"
-        or (record["status"] == "ok" and conversion_audio(run.root, record["path"]).is_file())
-    }
-    work = [(s, p) for s in plan.systems for p in plan.pairs.values() if (s.name, p.id) not in done]
+    work = conversions_to_do(plan, run.root, journal.records())
     total = len(plan.systems) * len(plan.pairs)
     if not work:
         say(f"{'convert':<10}{total}/{total} conversions, all done before")
         return
+    check_room(run.root, work)
     workers = 1 if options.device.startswith("cuda") else options.workers
     with stage("convert", total, "conversions") as advance:
         advance(total - len(work))
@@ -148,21 +147,11 @@ def _score(
     options: Options,
     journal: Journal,
 ) -> None:
-    done = {
-        (record["system"], record["pair"], record["metric"]): record["stamp"]
-        for record in journal.records()
-        if record["status"] != "failed"
-    }
-    stamps = {(c.system, c.pair.id): _stamp(c.path) for c in conversions}
-    tasks = []
-    for conversion in conversions:
-        key = (conversion.system, conversion.pair.id)
-        todo = tuple(name for name in plan.metrics if done.get((*key, name)) != stamps[key])
-        if todo:
-            tasks.append(ScoreTask(conversion, todo))
+    tasks = scores_to_do(plan, conversions, journal.records())
     if not tasks:
         say(f"{'score':<10}{len(conversions)}/{len(conversions)} conversions, all done before")
         return
+    stamps = {(task.conversion.system, task.conversion.pair.id): stamp(task.conversion.path) for task in tasks}
     with stage("score", len(conversions), "conversions") as advance:
         advance(len(conversions) - len(tasks))
         for records in score(tasks, plan.metric_options, workspace, calibrations, options.workers):
@@ -171,10 +160,9 @@ def _score(
             advance(1, int(any(record["status"] == "failed" for record in records)))
 
 
-def _stamp(path: Path) -> list[int]:
-    """Size and time of change: a converted file that was replaced is scored again."""
-    stat = path.stat()
-    return [stat.st_size, stat.st_mtime_ns]
+def _taken(plan: Plan, run: RunDirectory, options: Options) -> dict[str, float]:
+    conversions, scores = (read_records(run.root / "journal" / f"{name}.jsonl") for name in ("convert", "score"))
+    return measured(plan, options.device, conversions, scores)
 
 
 def _relative(path: Path, root: Path) -> str:

@@ -17,7 +17,7 @@ from vceval.records import Conversion, ConversionPair, Failure, System, Utteranc
 from vceval.runner.convert import make_converter
 from vceval.runner.score import make_metric
 
-__all__ = ["Options", "Plan", "differences", "fingerprint"]
+__all__ = ["Options", "Plan", "check_same", "differences", "fingerprint"]
 
 
 @dataclass(frozen=True, slots=True)
