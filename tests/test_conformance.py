@@ -19,6 +19,7 @@ from vceval.conformance.kits import Kit, filled, made_up_weights, run_kit
 from vceval.converters.base import Converter, ConverterInfo
 from vceval.converters.world import World
 from vceval.errors import ItemError, UsageError
+from vceval.selfcheck import port_for
 from vceval.testing import check_converter
 
 torch = pytest.importorskip("torch")
@@ -257,3 +258,10 @@ def test_a_batch_with_one_bad_request_does_the_others(files: Any, tmp_path: Path
     report = check_converter(Hum(), [files[0], (missing, files[0][1]), (files[1][0], [missing])])
     assert report.problems == []
     assert [type(outcome).__name__ for outcome in report.outcomes] == ["Waveform", "ItemError", "ItemError"]
+
+
+def test_further_kits_of_a_network_have_its_port() -> None:
+    assert type(port_for("adain_vc_cyhuang_long")) is type(port_for("adain_vc_cyhuang"))
+    assert type(port_for("adain_vc_long")) is type(port_for("adain_vc"))
+    with pytest.raises(UsageError, match="adain_vc"):
+        port_for("adain_vclong")

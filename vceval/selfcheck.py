@@ -29,12 +29,17 @@ def check_installation() -> int:
 
 
 def port_for(kit: str) -> Port:
-    """Find the port of a kit's network.
+    """Find the port of a kit's network: that of its name, or of the longest name that it begins with.
+
+    So a second kit of one network, such as ``autovc_long``, needs no entry point of its own.
 
     Raises:
         UsageError: nobody has registered one.
     """
     points = {point.name: point for point in entry_points(group="vceval.ports")}
+    if kit not in points:
+        begun = [name for name in points if kit.startswith((f"{name}_", f"{name}-", f"{name}."))]
+        kit = max(begun, key=len, default=kit)
     if kit not in points:
         raise registry.unknown_name("kit", kit, sorted(points))
     try:
