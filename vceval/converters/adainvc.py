@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from vceval.audio import Waveform
 from vceval.converters.base import ConverterInfo
-from vceval.converters.native import NativeConverter, check_length
+from vceval.converters.native import NativeConverter, attempt, check_length
 from vceval.converters.weightfile import WeightFile
 from vceval.errors import ItemError, UsageError
 from vceval.networks import adainvc_features as front
@@ -93,24 +93,15 @@ class AdaInVc(NativeConverter):
 
     def encode_content(self, sources: Sequence[Waveform]) -> list[Any]:
         """Encode what is said: (1, 128, frames / 8) each; an ItemError for a source that is too short or too long."""
-        return [self._attempt(self._content, source) for source in sources]
+        return [attempt(self._content, source) for source in sources]
 
     def encode_speaker(self, prompts: Sequence[Sequence[Waveform]]) -> list[Any]:
         """Encode who speaks: (1, 128) each; an ItemError where a prompt is too short or too long."""
-        return [self._attempt(self._voice, group) for group in prompts]
+        return [attempt(self._voice, group) for group in prompts]
 
     def decode(self, items: Sequence[tuple[Any, Any]], seeds: Sequence[int]) -> list[Waveform | ItemError]:
         """Make frames and audio, one pair after the other."""
-        return [self._attempt(self._wave, item) for item in items]
-
-    def _attempt(self, step: Any, item: Any) -> Any:
-        import torch
-
-        try:
-            with torch.inference_mode():
-                return step(item)
-        except ItemError as error:
-            return error
+        return [attempt(self._wave, item) for item in items]
 
     def _content(self, source: Waveform) -> Tensor:
         from vceval.networks.adainvc import MIN_SOURCE_FRAMES

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from vceval.audio import Waveform
 from vceval.converters.adainvc import PAPER
 from vceval.converters.base import ConverterInfo
-from vceval.converters.native import NativeConverter, check_length
+from vceval.converters.native import NativeConverter, attempt, check_length
 from vceval.converters.weightfile import WeightFile
 from vceval.errors import ItemError, UsageError
 from vceval.networks import adainvc_cyhuang_features as front
@@ -97,23 +97,25 @@ class AdaInVcCyhuang(NativeConverter):
 
     def encode_content(self, sources: Sequence[Waveform]) -> list[Any]:
         """Encode what is said: (1, 128, frames / 8) each; an ItemError for a source that is too short or too long."""
-        return [_attempt(self._content, source) for source in sources]
+        return [attempt(self._content, source) for source in sources]
 
     def encode_speaker(self, prompts: Sequence[Sequence[Waveform]]) -> list[Any]:
         """Encode who speaks: (1, 128) each; an ItemError where a prompt is too short or too long."""
-        return [_attempt(self._voice, group) for group in prompts]
+        return [attempt(self._voice, group) for group in prompts]
 
     def decode(self, items: Sequence[tuple[Any, Any]], seeds: Sequence[int]) -> list[Waveform | ItemError]:
         """Make frames one by one, and audio from them, drawn with the seeds."""
-        mels = [_attempt(self._frames, item) for item in items]
-        fine = [place for place, mel in enumerate(mels) if not isinstance(mel, ItemError)]
+        mels = [attempt(self._frames, item) for item in items]
+        fine = {place: mel for place, mel in enumerate(mels) if not isinstance(mel, ItemError)}
         if self.vocoder == "universal":
-            drawn = self._vocoder.generate([mels[place] for place in fine], [seeds[place] for place in fine])
+            drawn = self._vocoder.generate(list(fine.values()), [seeds[place] for place in fine])
             made = [samples.cpu().numpy() for samples in drawn]
         else:
-            made = [front.waveform(mels[place].cpu().numpy()) for place in fine]
-        waves = dict(zip(fine, made, strict=True))
-        return [_wave(waves[place]) if place in waves else mel for place, mel in enumerate(mels)]
+            made = [front.waveform(mel.cpu().numpy()) for mel in fine.values()]
+        waves: dict[int, Waveform | ItemError] = {
+            place: _wave(samples) for place, samples in zip(fine, made, strict=True)
+        }
+        return [mel if isinstance(mel, ItemError) else waves[place] for place, mel in enumerate(mels)]
 
     def _content(self, source: Waveform) -> Tensor:
         from vceval.networks.adainvc import MIN_SOURCE_FRAMES
@@ -140,16 +142,6 @@ class AdaInVcCyhuang(NativeConverter):
         if not bool(frames.isfinite().all()):
             raise ItemError("AdaIN-VC gave frames that are not finite for this pair")
         return frames
-
-
-def _attempt(step: Any, item: Any) -> Any:
-    import torch
-
-    try:
-        with torch.inference_mode():
-            return step(item)
-    except ItemError as error:
-        return error
 
 
 def _mel(wave: Waveform, what: str, least: int) -> NDArray[np.float32]:

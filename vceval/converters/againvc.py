@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from vceval.audio import Waveform, resample
 from vceval.converters.base import ConverterInfo
-from vceval.converters.native import NativeConverter, check_length, grouped
+from vceval.converters.native import NativeConverter, attempt, check_length, grouped
 from vceval.converters.weightfile import WeightFile
 from vceval.errors import ItemError
 from vceval.networks import againvc_features
@@ -82,7 +82,7 @@ class AgainVc(NativeConverter):
 
     def encode_content(self, sources: Sequence[Waveform]) -> list[Any]:
         """Encode what is said; an ItemError for a source that is too short or too long."""
-        mels = [_attempt(source, "source") for source in sources]
+        mels = [attempt(lambda wave: _mel(wave, "source"), source) for source in sources]
         return self._each(mels, self._contents)
 
     def encode_speaker(self, prompts: Sequence[Sequence[Waveform]]) -> list[Any]:
@@ -91,7 +91,7 @@ class AgainVc(NativeConverter):
 
         joined: list[Tensor | ItemError] = []
         for group in prompts:
-            parts = [_attempt(prompt, "prompt") for prompt in group]
+            parts = [attempt(lambda wave: _mel(wave, "prompt"), prompt) for prompt in group]
             failed = next((part for part in parts if isinstance(part, ItemError)), None)
             joined.append(failed or torch.cat([part for part in parts if not isinstance(part, ItemError)], dim=1))
         return self._each(joined, self._voices)
@@ -151,13 +151,6 @@ def _wave(samples: Any) -> Waveform | ItemError:
     if not np.isfinite(samples).all():
         return ItemError("AGAIN-VC gave samples that are not finite for this pair")
     return Waveform(np.ascontiguousarray(samples, dtype=np.float32), SAMPLE_RATE)
-
-
-def _attempt(wave: Waveform, what: str) -> Tensor | ItemError:
-    try:
-        return _mel(wave, what)
-    except ItemError as error:
-        return error
 
 
 def _mel(wave: Waveform, what: str) -> Tensor:

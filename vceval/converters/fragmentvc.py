@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from vceval.audio import Waveform, resample
 from vceval.converters.base import ConverterInfo
-from vceval.converters.native import NativeConverter, check_length
+from vceval.converters.native import NativeConverter, attempt, check_length
 from vceval.converters.weightfile import WeightFile
 from vceval.errors import ItemError, UsageError
 from vceval.networks import fragmentvc_features as front
@@ -63,9 +63,6 @@ _MIN_SOURCE, _MIN_PROMPT = 400, 653
 #: What the detector leaves when it hears nothing; the authors' preparation then keeps the recording whole.
 _NOTHING = 10
 
-T = TypeVar("T")
-R = TypeVar("R")
-
 
 class FragmentVc(NativeConverter):
     """Converts with FragmentVC; 16 kHz, 326 samples for every 320 of the trimmed source: 1 to 2 percent slower.
@@ -114,11 +111,11 @@ class FragmentVc(NativeConverter):
 
     def encode_content(self, sources: Sequence[Waveform]) -> list[Any]:
         """Encode what is said: (1, frames, 768) each; an ItemError for a source that is too short or too long."""
-        return [_attempt(self._content, source) for source in sources]
+        return [attempt(self._content, source) for source in sources]
 
     def encode_speaker(self, prompts: Sequence[Sequence[Waveform]]) -> list[Any]:
         """Convolve the prompts' mel spectra; an ItemError where a prompt is too short or too long."""
-        return [_attempt(self._voice, group) for group in prompts]
+        return [attempt(self._voice, group) for group in prompts]
 
     def decode(self, items: Sequence[tuple[Any, Any]], seeds: Sequence[int]) -> list[Waveform | ItemError]:
         """Make mel spectra one by one, and audio from them side by side, drawn with the seeds."""
@@ -171,10 +168,3 @@ def _prepared(wave: Waveform, what: str, least: int) -> NDArray[np.float32]:
             f"{least} are needed"
         )
     return heard
-
-
-def _attempt(step: Callable[[T], R], item: T) -> R | ItemError:
-    try:
-        return step(item)
-    except ItemError as error:
-        return error

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from vceval.audio import Waveform, resample
 from vceval.converters.base import ConverterInfo
-from vceval.converters.native import NativeConverter, check_length, grouped, noise
+from vceval.converters.native import NativeConverter, attempt, check_length, grouped, noise
 from vceval.converters.shared_files import GE2E, WAVLM_LARGE
 from vceval.converters.weightfile import WeightFile
 from vceval.errors import ItemError, UsageError
@@ -104,14 +104,14 @@ class FreeVc(NativeConverter):
 
     def encode_content(self, sources: Sequence[Waveform]) -> list[Any]:
         """Compute WavLM features (1024, frames) of each source; an ItemError for one that is too short or too long."""
-        ready = [_attempt(_ready, source) for source in sources]
+        ready = [attempt(_ready, source) for source in sources]
         fine = [samples for samples in ready if not isinstance(samples, ItemError)]
         found = iter(grouped(fine, lambda samples: len(samples) // SAMPLE_RATE, self._contents, _at_once(fine, 320)))
         return [item if isinstance(item, ItemError) else next(found) for item in ready]
 
     def encode_speaker(self, prompts: Sequence[Sequence[Waveform]]) -> list[Any]:
         """Compute a speaker vector (256,) for each list of prompts; an ItemError where one can't be taken."""
-        return [_attempt(self._speaker, group) for group in prompts]
+        return [attempt(self._speaker, group) for group in prompts]
 
     def decode(self, items: Sequence[tuple[Any, Any]], seeds: Sequence[int]) -> list[Waveform | ItemError]:
         """Convert, on a GPU items of about the same length together."""
@@ -215,13 +215,6 @@ class FreeVcS(FreeVc):
 
         mels = [torch.from_numpy(log_mel(samples).T[None]).to(self.device) for samples in utterances]
         return torch.cat([self._generator.enc_spk(mel) for mel in mels]).mean(dim=0)
-
-
-def _attempt(step: Any, item: Any) -> Any:
-    try:
-        return step(item)
-    except ItemError as error:
-        return error
 
 
 def _at_once(items: Sequence[Any], samples: int) -> int:

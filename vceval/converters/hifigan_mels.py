@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, TypeVar
+from abc import abstractmethod
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from vceval.audio import Waveform, resample
+from vceval.converters.native import NativeConverter, attempt, check_length
 from vceval.errors import ItemError
 from vceval.networks.hifigan_features import HOP, SAMPLE_RATE, from_unit, levelled, log_mel, to_unit
 
@@ -14,17 +16,51 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
-__all__ = ["HOP", "SAMPLE_RATE", "attempt", "unit_mel", "waves"]
-
-T = TypeVar("T")
+__all__ = ["HOP", "SAMPLE_RATE", "HifiGanConverter", "unit_mel", "waves"]
 
 
-def attempt(step: Callable[[T], Any], item: T) -> Any:
-    """Take one item through a step; an ItemError stands for the result where it is refused."""
-    try:
-        return step(item)
-    except ItemError as error:
-        return error
+class HifiGanConverter(NativeConverter):
+    """A converter of mel spectra, one item at a time, whose audio HiFi-GAN makes: networks ``content`` and ``decode``.
+
+    Subclasses load ``_network`` and ``_vocoder``, and embed the prompts by :meth:`voice`.
+    """
+
+    #: Fewest seconds of a source.
+    shortest: ClassVar[float]
+    _network: Any
+    _vocoder: Any
+
+    @abstractmethod
+    def voice(self, prompts: Sequence[Waveform]) -> Tensor:
+        """Embed who speaks.
+
+        Raises:
+            ItemError: a prompt is too short, too long, or holds no speech.
+        """
+
+    def encode_content(self, sources: Sequence[Waveform]) -> list[Any]:
+        """Encode what is said; an ItemError for a source that is too short, too long or silent."""
+        return [attempt(self._content, source) for source in sources]
+
+    def encode_speaker(self, prompts: Sequence[Sequence[Waveform]]) -> list[Any]:
+        """Encode who speaks; an ItemError where a prompt is refused."""
+        return [attempt(self.voice, group) for group in prompts]
+
+    def decode(self, items: Sequence[tuple[Any, Any]], seeds: Sequence[int]) -> list[Waveform | ItemError]:
+        """Make mel spectra one by one, and audio of all."""
+        import torch
+
+        with torch.inference_mode():
+            mels = [self._network.decode(content, voice)[0] for content, voice in items]
+            return waves(self._vocoder, mels, self.info.title)
+
+    def _content(self, source: Waveform) -> Tensor:
+        import torch
+
+        check_length(source, "source", self.shortest)
+        mel = torch.from_numpy(unit_mel(source, "source"))[None].to(self.device)
+        encoded: Tensor = self._network.content(mel)
+        return encoded
 
 
 def unit_mel(wave: Waveform, what: str) -> NDArray[np.float32]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from vceval.audio import Waveform, resample
 from vceval.converters.base import ConverterInfo
-from vceval.converters.native import MAX_SECONDS, NativeConverter, check_length
+from vceval.converters.native import MAX_SECONDS, NativeConverter, attempt, check_length
 from vceval.converters.shared_files import WAVLM_LARGE
 from vceval.converters.weightfile import WeightFile
 from vceval.errors import ItemError, UsageError
@@ -141,11 +141,11 @@ class KnnVc(NativeConverter):
 
     def encode_content(self, sources: Sequence[Waveform]) -> list[Any]:
         """Compute features (frames, 1024) of each source; an ItemError for one that is too short or too long."""
-        return [_attempt(self._query, source) for source in sources]
+        return [attempt(self._query, source) for source in sources]
 
     def encode_speaker(self, prompts: Sequence[Sequence[Waveform]]) -> list[Any]:
         """Compute features (frames, 1024) of each list of prompts; an ItemError where too few are left."""
-        return [_attempt(self._pool, group) for group in prompts]
+        return [attempt(self._pool, group) for group in prompts]
 
     def decode(self, items: Sequence[tuple[Any, Any]], seeds: Sequence[int]) -> list[Waveform | ItemError]:
         """Match and vocode, one item after the other."""
@@ -211,10 +211,3 @@ class KnnVc(NativeConverter):
         if self.loudness is not None:
             samples = levelled(samples, SAMPLE_RATE, self.loudness)
         return Waveform(np.ascontiguousarray(samples, dtype=np.float32), SAMPLE_RATE)
-
-
-def _attempt(step: Any, item: Any) -> Any:
-    try:
-        return step(item)
-    except ItemError as error:
-        return error

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from vceval.audio import Waveform, resample
 from vceval.converters.base import ConverterInfo
-from vceval.converters.hifigan_mels import HOP, SAMPLE_RATE, attempt, unit_mel, waves
-from vceval.converters.native import NativeConverter, check_length
+from vceval.converters.hifigan_mels import HOP, SAMPLE_RATE, HifiGanConverter, unit_mel
+from vceval.converters.native import check_length
 from vceval.converters.shared_files import HIFIGAN_UNIVERSAL
 from vceval.converters.weightfile import WeightFile
 from vceval.errors import ItemError
@@ -33,7 +33,7 @@ WEIGHTS = WeightFile(
 _MIN_SECONDS = 0.03
 
 
-class MaeVc(NativeConverter):
+class MaeVc(HifiGanConverter):
     """Converts with MAE-VC and HiFi-GAN UNIVERSAL_V1; 22050 Hz, 256 samples for every mel frame of the source.
 
     Audio is resampled to 22050 Hz and brought to a peak of 0.95. Of prompts, ends that are quieter than the loudest
@@ -60,6 +60,8 @@ class MaeVc(NativeConverter):
     )
     files: ClassVar[tuple[WeightFile, ...]] = (WEIGHTS, HIFIGAN_UNIVERSAL)
 
+    shortest = _MIN_SECONDS
+
     def load(self) -> None:
         """Load converter and vocoder.
 
@@ -69,37 +71,12 @@ class MaeVc(NativeConverter):
         self._network = self.network(WEIGHTS.name)
         self._vocoder = self.network(HIFIGAN_UNIVERSAL.name)
 
-    def encode_content(self, sources: Sequence[Waveform]) -> list[Any]:
-        """Encode what is said: (1, frames, 80) each; an ItemError for a source that is too short, long or silent."""
-        return [attempt(self._content, source) for source in sources]
-
-    def encode_speaker(self, prompts: Sequence[Sequence[Waveform]]) -> list[Any]:
-        """Encode who speaks: (1, 1, 256) each; an ItemError where a prompt is too short, too long or silent."""
-        return [attempt(self._voice, group) for group in prompts]
-
-    def decode(self, items: Sequence[tuple[Any, Any]], seeds: Sequence[int]) -> list[Waveform | ItemError]:
-        """Make mel spectra one by one, and audio together."""
-        import torch
-
-        with torch.inference_mode():
-            mels = [self._network.decode(content, voice)[0] for content, voice in items]
-            return waves(self._vocoder, mels, self.info.title)
-
-    def _content(self, source: Waveform) -> Tensor:
-        import torch
-
-        check_length(source, "source", _MIN_SECONDS)
-        mel = torch.from_numpy(unit_mel(source, "source"))[None].to(self.device)
-        with torch.inference_mode():
-            encoded: Tensor = self._network.content(mel)
-            return encoded
-
-    def _voice(self, prompts: Sequence[Waveform]) -> Tensor:
+    def voice(self, prompts: Sequence[Waveform]) -> Tensor:
+        """Embed who speaks: (1, 1, 256), the mean over the prompts."""
         import torch
 
         mels = [torch.from_numpy(_target_mel(prompt))[None].to(self.device) for prompt in prompts]
-        with torch.inference_mode():
-            return torch.stack([self._network.speaker(mel) for mel in mels]).mean(dim=0)
+        return torch.stack([self._network.speaker(mel) for mel in mels]).mean(dim=0)
 
 
 def _target_mel(prompt: Waveform) -> Any:

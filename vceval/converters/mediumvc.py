@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from vceval.audio import Waveform
 from vceval.converters.base import ConverterInfo
-from vceval.converters.hifigan_mels import SAMPLE_RATE, attempt, unit_mel, waves
-from vceval.converters.native import NativeConverter, check_length
+from vceval.converters.hifigan_mels import SAMPLE_RATE, HifiGanConverter
+from vceval.converters.native import check_length
 from vceval.converters.shared_files import DVECTOR, HIFIGAN_UNIVERSAL
 from vceval.converters.weightfile import WeightFile
 from vceval.errors import ItemError
@@ -31,7 +31,7 @@ WEIGHTS = WeightFile(
 _MIN_SECONDS = 0.03
 
 
-class MediumVc(NativeConverter):
+class MediumVc(HifiGanConverter):
     """Converts with MediumVC and HiFi-GAN UNIVERSAL_V1; 22050 Hz, 256 samples for every mel frame of the source.
 
     Sources are resampled to 22050 Hz, brought to a peak of 0.95 and not trimmed; they must last 0.03 s. Prompts go
@@ -59,6 +59,8 @@ class MediumVc(NativeConverter):
     )
     files: ClassVar[tuple[WeightFile, ...]] = (WEIGHTS, HIFIGAN_UNIVERSAL, DVECTOR)
 
+    shortest = _MIN_SECONDS
+
     def load(self) -> None:
         """Load converter, vocoder and speaker encoder.
 
@@ -71,32 +73,8 @@ class MediumVc(NativeConverter):
         self._vocoder = self.network(HIFIGAN_UNIVERSAL.name)
         self._encoder = Dvector(self.network(DVECTOR.name).state_dict(), self.device)
 
-    def encode_content(self, sources: Sequence[Waveform]) -> list[Any]:
-        """Encode what is said: (1, 256, frames) each; an ItemError for a source that is too short, long or silent."""
-        return [attempt(self._content, source) for source in sources]
-
-    def encode_speaker(self, prompts: Sequence[Sequence[Waveform]]) -> list[Any]:
-        """Encode who speaks: (1, 256) each; an ItemError where a prompt holds no speech or is too long."""
-        return [attempt(self._voice, group) for group in prompts]
-
-    def decode(self, items: Sequence[tuple[Any, Any]], seeds: Sequence[int]) -> list[Waveform | ItemError]:
-        """Make mel spectra one by one, and audio together."""
-        import torch
-
-        with torch.inference_mode():
-            mels = [self._network.decode(content, voice)[0] for content, voice in items]
-            return waves(self._vocoder, mels, self.info.title)
-
-    def _content(self, source: Waveform) -> Tensor:
-        import torch
-
-        check_length(source, "source", _MIN_SECONDS)
-        mel = torch.from_numpy(unit_mel(source, "source"))[None].to(self.device)
-        with torch.inference_mode():
-            encoded: Tensor = self._network.content(mel)
-            return encoded
-
-    def _voice(self, prompts: Sequence[Waveform]) -> Tensor:
+    def voice(self, prompts: Sequence[Waveform]) -> Tensor:
+        """Embed who speaks: (1, 256), the mean of the prompts' d-vectors, its largest value 1."""
         import numpy as np
         import torch
 

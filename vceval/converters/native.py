@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Callable, Hashable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
@@ -56,9 +57,9 @@ class NativeConverter(Converter):
         self.device = device
         self.load()
 
+    @abstractmethod
     def load(self) -> None:
         """Load what the converter needs, by :meth:`network` and :meth:`plain`."""
-        raise NotImplementedError
 
     def assets(self) -> dict[str, Path]:
         """Give the files that are there, by name."""
@@ -124,6 +125,17 @@ class NativeConverter(Converter):
     def has(self, name: str) -> bool:
         """Whether an (optional) file is there."""
         return checkpoints.locate(self.file(name), self._folder) is not None
+
+
+def attempt(step: Callable[[T], R], item: T) -> R | ItemError:
+    """Take one item through a step, in inference mode; where the step refuses it, the ItemError is the result."""
+    import torch
+
+    try:
+        with torch.inference_mode():
+            return step(item)
+    except ItemError as error:
+        return error
 
 
 def check_length(wave: Waveform, what: str, minimum: float = 0.0, maximum: float = MAX_SECONDS) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from vceval.audio import Waveform, resample
 from vceval.converters.base import ConverterInfo
-from vceval.converters.native import NativeConverter, check_length, grouped, noise
+from vceval.converters.native import NativeConverter, attempt, check_length, grouped, noise
 from vceval.converters.weightfile import WeightFile
 from vceval.errors import ItemError
 from vceval.networks import vqmivc_features
@@ -103,11 +103,11 @@ class VqmiVc(NativeConverter):
 
     def encode_content(self, sources: Sequence[Waveform]) -> list[Any]:
         """Encode what is said, and the pitch; an ItemError for a source that is too short or too long."""
-        return [_attempt(self._content, source) for source in sources]
+        return [attempt(self._content, source) for source in sources]
 
     def encode_speaker(self, prompts: Sequence[Sequence[Waveform]]) -> list[Any]:
         """Encode who speaks: (1, 256) each; an ItemError where a prompt is too short or too long."""
-        return [_attempt(self._voice, group) for group in prompts]
+        return [attempt(self._voice, group) for group in prompts]
 
     def decode(self, items: Sequence[tuple[Any, Any]], seeds: Sequence[int]) -> list[Waveform | ItemError]:
         """Make mel spectra and, with noise from the seeds, audio."""
@@ -172,10 +172,3 @@ def _wave(samples: NDArray[np.float32]) -> Waveform | ItemError:
     if not np.isfinite(samples).all():
         return ItemError("VQMIVC gave samples that are not finite for this pair")
     return Waveform(np.ascontiguousarray(np.clip(samples, -1.0, 1.0)), SAMPLE_RATE)
-
-
-def _attempt(step: Any, item: Any) -> Any:
-    try:
-        return step(item)
-    except ItemError as error:
-        return error

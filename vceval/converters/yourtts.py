@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from vceval.audio import Waveform, resample
 from vceval.converters.base import ConverterInfo
-from vceval.converters.native import NativeConverter, check_length, grouped, noise
+from vceval.converters.native import NativeConverter, attempt, check_length, grouped, noise
 from vceval.converters.weightfile import WeightFile
 from vceval.converters.yourtts_files import ENCODER, ENCODER_SETTINGS, FILES, LICENCE, MODEL, SETTINGS, check_settings
 from vceval.errors import ItemError, UsageError
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Posterior", "YourTts"]
 
-T = TypeVar("T")
 
 SAMPLE_RATE = 16_000
 #: Fewest seconds of a recording; samples of a frame.
@@ -121,7 +120,7 @@ class YourTts(NativeConverter):
 
     def encode_content(self, sources: Sequence[Waveform]) -> list[Posterior | ItemError]:
         """Encode each source as latents' mean and deviation, told of the source's own speaker."""
-        spectra, voices = [_tried(self._spectrogram, wave) for wave in sources], self._voices(sources)
+        spectra, voices = [attempt(self._spectrogram, wave) for wave in sources], self._voices(sources)
         results: dict[int, Posterior | ItemError] = {}
         fine: list[tuple[int, NDArray[np.float32], Tensor]] = []
         for place, (spectrum, voice) in enumerate(zip(spectra, voices, strict=True)):
@@ -177,7 +176,7 @@ class YourTts(NativeConverter):
         """Embed recordings: the mean over each one's windows; all windows of a length go together."""
         import torch
 
-        cut = [_tried(self._windows, wave) for wave in waves]
+        cut = [attempt(self._windows, wave) for wave in waves]
         windows = [window for part in cut if not isinstance(part, ItemError) for window in part]
         vectors = iter(grouped(windows, lambda window: window.shape[1], self._embed))
         return [
@@ -230,13 +229,6 @@ def _readied(wave: Waveform, what: str, ready: Readying) -> NDArray[np.floating]
             f"at least {_SHORTEST:.2f} s are needed"
         )
     return samples
-
-
-def _tried(step: Callable[[Waveform], T], wave: Waveform) -> T | ItemError:
-    try:
-        return step(wave)
-    except ItemError as error:
-        return error
 
 
 def _padded(parts: Sequence[Tensor]) -> Tensor:
