@@ -9,7 +9,6 @@ Source: Baevski et al., "wav2vec 2.0: A framework for self-supervised learning o
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -21,6 +20,7 @@ from torch.nn import functional
 
 from vceval.errors import UsageError
 from vceval.networks import weights
+from vceval.networks.blocks import PositionConv
 
 __all__ = ["HOP", "RECEPTIVE", "Wav2Vec2", "authors_name", "base", "frames_of", "hugging_face", "load"]
 
@@ -75,32 +75,6 @@ class _Waveform(nn.Module):
         return x
 
 
-class _Position(nn.Module):
-    """A wide grouped convolution over frames; the length of its weight is stored per tap."""
-
-    weight: Tensor
-
-    def __init__(self, width: int, kernel: int, groups: int) -> None:
-        super().__init__()
-        self.kernel, self.groups = kernel, groups
-        self.bias = nn.Parameter(torch.zeros(width))
-        self.weight_g = nn.Parameter(torch.ones(1, 1, kernel))
-        self.weight_v = nn.Parameter(torch.randn(width, width // groups, kernel) / math.sqrt(width))
-        self.register_buffer("weight", torch.empty(0), persistent=False)
-        self.register_load_state_dict_post_hook(_fold)  # type: ignore[no-untyped-call]
-
-    def forward(self, x: Tensor) -> Tensor:
-        out = functional.conv1d(x, self.weight, self.bias, padding=self.kernel // 2, groups=self.groups)
-        # An even kernel gives a frame too many
-        return functional.gelu(out[..., : x.shape[2]])
-
-
-def _fold(layer: Any, _keys: Any) -> None:
-    with torch.no_grad():
-        length = torch.linalg.vector_norm(layer.weight_v, dim=(0, 1), keepdim=True)
-        layer.weight = layer.weight_v * (layer.weight_g / length)
-
-
 class _Attention(nn.Module):
     """Self-attention of several heads, every frame to every frame."""
 
@@ -142,7 +116,7 @@ class _Layer(nn.Module):
 class _Encoder(nn.Module):
     def __init__(self, width: int, inner: int, heads: int, layers: int, kernel: int, groups: int) -> None:
         super().__init__()
-        self.pos_conv = nn.Sequential(_Position(width, kernel, groups))
+        self.pos_conv = nn.Sequential(PositionConv(width, kernel, groups))
         self.layers = nn.ModuleList(_Layer(width, inner, heads) for _ in range(layers))
         self.layer_norm = nn.LayerNorm(width)
 

@@ -9,10 +9,8 @@ of Selected Topics in Signal Processing 2022, section III.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -20,7 +18,7 @@ from torch.nn import functional
 
 from vceval.errors import UsageError
 from vceval.networks import weights
-from vceval.networks.blocks import frame_mask
+from vceval.networks.blocks import PositionConv, frame_mask
 from vceval.networks.wavlm_sizes import LARGE, Sizes
 
 __all__ = ["WavLm", "large", "load"]
@@ -51,32 +49,6 @@ class _Waveform(nn.Module):
         for layer in self.conv_layers:
             x = layer(x)
         return x
-
-
-class _Position(nn.Module):
-    """A wide grouped convolution, weight-normed over all but its taps; what it gives is added to the frames."""
-
-    weight: Tensor
-
-    def __init__(self, width: int, kernel: int, groups: int) -> None:
-        super().__init__()
-        self.kernel, self.groups = kernel, groups
-        self.bias = nn.Parameter(torch.zeros(width))
-        self.weight_g = nn.Parameter(torch.ones(1, 1, kernel))
-        self.weight_v = nn.Parameter(torch.randn(width, width // groups, kernel) / math.sqrt(width))
-        self.register_buffer("weight", torch.empty(0), persistent=False)
-        self.register_load_state_dict_post_hook(_fold)  # type: ignore[no-untyped-call]
-
-    def forward(self, x: Tensor) -> Tensor:
-        out = functional.conv1d(x.transpose(1, 2), self.weight, self.bias, padding=self.kernel // 2, groups=self.groups)
-        # An even kernel gives a frame too many
-        return functional.gelu(out[..., : x.shape[1]]).transpose(1, 2)
-
-
-def _fold(layer: Any, _keys: Any) -> None:
-    with torch.no_grad():
-        length = torch.linalg.vector_norm(layer.weight_v, dim=(0, 1), keepdim=True)
-        layer.weight = layer.weight_v * (layer.weight_g / length)
 
 
 class _Attention(nn.Module):
@@ -138,7 +110,7 @@ class _Layer(nn.Module):
 class _Encoder(nn.Module):
     def __init__(self, sizes: Sizes) -> None:
         super().__init__()
-        self.pos_conv = nn.Sequential(_Position(sizes.width, sizes.position_kernel, sizes.position_groups))
+        self.pos_conv = nn.Sequential(PositionConv(sizes.width, sizes.position_kernel, sizes.position_groups))
         self.layers = nn.ModuleList(_Layer(sizes, place == 0) for place in range(sizes.layers))
         self.layer_norm = nn.LayerNorm(sizes.width)
 
@@ -187,7 +159,7 @@ class WavLm(nn.Module):
             x = self.post_extract_proj(x)
         if mask is not None:
             x = x * mask.transpose(1, 2)
-        x = x + self.encoder.pos_conv(x)
+        x = x + self.encoder.pos_conv(x.transpose(1, 2)).transpose(1, 2)
         wanted = self.sizes.layers if layer is None else layer
         bias = self._bias(frames) if wanted else None
         for place in range(wanted):
