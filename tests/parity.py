@@ -1,4 +1,4 @@
-"""The kits' stored stages for tests that compare parts of a network by hand."""
+"""The kits in tests: a whole one against its port, or stored stages against parts of a network by hand."""
 
 from __future__ import annotations
 
@@ -8,7 +8,16 @@ from typing import Any
 
 import numpy as np
 
-from vceval.conformance.kits import Kit
+from vceval.conformance.base import Port
+from vceval.conformance.kits import Kit, run_kit
+
+
+def check(folder: Path, port: Port) -> None:
+    """Fail unless every key is matched and every stored stage is computed and within its tolerance."""
+    report = run_kit(folder, port)
+    assert report.passed, (report.problems, [stage for stage in report.stages if not stage.passed])
+    assert not report.skipped
+    assert len(report.stages) == report.stored
 
 
 def kit(folder: Path) -> dict[str, Any]:

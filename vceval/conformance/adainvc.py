@@ -10,7 +10,7 @@ from vceval.conformance.base import Case, Port, captured
 if TYPE_CHECKING:
     from torch import nn
 
-__all__ = ["AdaInVcPort"]
+__all__ = ["AdaInVcPort", "conversion_stages"]
 
 
 class AdaInVcPort(Port):
@@ -37,22 +37,7 @@ class AdaInVcPort(Port):
             "out_decoder_block0_norm1": "decoder.first_norms.0",
             "out_decoder_block0_norm2": "decoder.second_norms.0",
         }
-        source, target = case.tensor("in_src"), case.tensor("in_tgt")
-        with captured(network, stages) as found:
-            hidden = network.content_encoder.hidden(source)
-            mean, deviation = network.content_encoder.distribution(source)
-            vector = network.speaker_encoder(target)
-            last = network.decoder.hidden(mean, vector)
-            frames = network.decoder.out_conv_layer(last)
-        return {
-            **found,
-            "out_content_last_block": hidden,
-            "out_mu": mean,
-            "out_log_sigma": deviation,
-            "out_spk_emb": vector,
-            "out_decoder_last_block": last,
-            "out_dec": frames,
-        }
+        return conversion_stages(network, case, stages)
 
     def _features(self, case: Case) -> Mapping[str, Any]:
         from vceval import frontend
@@ -81,3 +66,26 @@ class AdaInVcPort(Port):
             stages[f"out_gl_iter{rounds}_raw"] = raw
             stages[f"out_wav_iter{rounds}"] = features.finished(raw)
         return stages
+
+
+def conversion_stages(network: Any, case: Case, stages: Mapping[str, str]) -> dict[str, Any]:
+    """Convert, keeping what both editions of AdaIN-VC have in common, and the outputs of some layers.
+
+    stages: names of stages, with the layer of each.
+    """
+    source, target = case.tensor("in_src"), case.tensor("in_tgt")
+    with captured(network, stages) as found:
+        hidden = network.content_encoder.hidden(source)
+        mean, deviation = network.content_encoder.distribution(source)
+        vector = network.speaker_encoder(target)
+        last = network.decoder.hidden(mean, vector)
+        frames = network.decoder.out_conv_layer(last)
+    return {
+        **found,
+        "out_content_last_block": hidden,
+        "out_mu": mean,
+        "out_log_sigma": deviation,
+        "out_spk_emb": vector,
+        "out_decoder_last_block": last,
+        "out_dec": frames,
+    }

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from vceval.conformance.base import Case, Port, captured
+from vceval.conformance.adainvc import conversion_stages
+from vceval.conformance.base import Case, Port
 
 if TYPE_CHECKING:
     from torch import nn
@@ -32,22 +33,7 @@ class AdaInVcCyhuangPort(Port):
             "out_decoder_block0_affine1": "decoder.first_affine_layers.0",
             "out_decoder_block0_affine2": "decoder.second_affine_layers.0",
         }
-        source, target = case.tensor("in_src"), case.tensor("in_tgt")
-        with captured(network, stages) as found:
-            hidden = network.content_encoder.hidden(source)
-            mean, deviation = network.content_encoder.distribution(source)
-            vector = network.speaker_encoder(target)
-            last = network.decoder.hidden(mean, vector)
-            frames = network.decoder.out_conv_layer(last)
-        return {
-            **found,
-            "out_spk_emb": vector,
-            "out_content_last_block": hidden,
-            "out_mu": mean,
-            "out_log_sigma": deviation,
-            "out_decoder_last_block": last,
-            "out_dec": frames,
-        }
+        return conversion_stages(network, case, stages)
 
     def _features(self, case: Case) -> Mapping[str, Any]:
         from vceval.audio import Waveform

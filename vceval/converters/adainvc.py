@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
-__all__ = ["PAPER", "STATISTICS", "WEIGHTS", "AdaInVc"]
+__all__ = ["PAPER", "STATISTICS", "WEIGHTS", "AdaInConverter", "AdaInVc"]
 
 _FOLDER = "http://speech.ee.ntu.edu.tw/~jjery2243542/resource/model/is19"
 PAPER = (
@@ -44,7 +45,53 @@ STATISTICS = WeightFile(
 )
 
 
-class AdaInVc(NativeConverter):
+class AdaInConverter(NativeConverter):
+    """What both editions of AdaIN-VC share: encoders that take the frames of one recording at a time."""
+
+    _network: Any
+
+    @abstractmethod
+    def frames(self, wave: Waveform, what: str, least: int) -> NDArray[np.float32]:
+        """Front end: (frames, bands).
+
+        Raises:
+            ItemError: fewer frames than ``least`` are left of it, or it is too long.
+        """
+
+    def scaled(self, frames: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Bring frames to the scale of the network."""
+        return frames
+
+    def encode_content(self, sources: Sequence[Waveform]) -> list[Any]:
+        """Encode what is said: (1, 128, frames / 8) each; an ItemError for a source that is too short or too long."""
+        return [attempt(self._content, source) for source in sources]
+
+    def encode_speaker(self, prompts: Sequence[Sequence[Waveform]]) -> list[Any]:
+        """Encode who speaks: (1, 128) each; an ItemError where a prompt is too short or too long."""
+        return [attempt(self._voice, group) for group in prompts]
+
+    def _content(self, source: Waveform) -> Tensor:
+        from vceval.networks.adainvc import MIN_SOURCE_FRAMES
+
+        code: Tensor = self._network.content_encoder(self._input([self.frames(source, "source", MIN_SOURCE_FRAMES)]))
+        return code
+
+    def _voice(self, prompts: Sequence[Waveform]) -> Tensor:
+        from vceval.networks.adainvc import MIN_TARGET_FRAMES
+
+        frames = [self.frames(prompt, "prompt", MIN_TARGET_FRAMES) for prompt in prompts]
+        vector: Tensor = self._network.speaker_encoder(self._input(frames))
+        return vector
+
+    def _input(self, frames: Sequence[NDArray[np.float32]]) -> Tensor:
+        import numpy as np
+        import torch
+
+        joined = self.scaled(np.concatenate(frames))
+        return torch.from_numpy(np.ascontiguousarray(joined.T)[None]).to(self.device)
+
+
+class AdaInVc(AdaInConverter):
     """Converts with AdaIN-VC; 24 kHz, up to 7 frames of 12.5 ms longer than the trimmed source.
 
     Sources and prompts are resampled to 24 kHz, and their ends cut where they are 15 dB below the loudest part, as
@@ -91,30 +138,9 @@ class AdaInVc(NativeConverter):
         if not (self._deviation > 0).all():
             raise UsageError(f"{place}: {int((self._deviation <= 0).sum())} of its deviations are not above 0")
 
-    def encode_content(self, sources: Sequence[Waveform]) -> list[Any]:
-        """Encode what is said: (1, 128, frames / 8) each; an ItemError for a source that is too short or too long."""
-        return [attempt(self._content, source) for source in sources]
-
-    def encode_speaker(self, prompts: Sequence[Sequence[Waveform]]) -> list[Any]:
-        """Encode who speaks: (1, 128) each; an ItemError where a prompt is too short or too long."""
-        return [attempt(self._voice, group) for group in prompts]
-
     def decode(self, items: Sequence[tuple[Any, Any]], seeds: Sequence[int]) -> list[Waveform | ItemError]:
         """Make frames and audio, one pair after the other."""
         return [attempt(self._wave, item) for item in items]
-
-    def _content(self, source: Waveform) -> Tensor:
-        from vceval.networks.adainvc import MIN_SOURCE_FRAMES
-
-        code: Tensor = self._network.content_encoder(self._input([self.frames(source, "source", MIN_SOURCE_FRAMES)]))
-        return code
-
-    def _voice(self, prompts: Sequence[Waveform]) -> Tensor:
-        from vceval.networks.adainvc import MIN_TARGET_FRAMES
-
-        frames = [self.frames(prompt, "prompt", MIN_TARGET_FRAMES) for prompt in prompts]
-        vector: Tensor = self._network.speaker_encoder(self._input(frames))
-        return vector
 
     def frames(self, wave: Waveform, what: str, least: int) -> NDArray[np.float32]:
         """Front end: (frames, 512) on the scale of 0 to 1.
@@ -132,12 +158,10 @@ class AdaInVc(NativeConverter):
             )
         return front.mel(samples)
 
-    def _input(self, frames: Sequence[NDArray[np.float32]]) -> Tensor:
-        import numpy as np
-        import torch
-
-        joined = (np.concatenate(frames) - self._mean) / self._deviation
-        return torch.from_numpy(np.ascontiguousarray(joined.T)[None]).to(self.device)
+    def scaled(self, frames: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Bring frames to mean 0 and deviation 1, band by band."""
+        values: NDArray[np.float32] = (frames - self._mean) / self._deviation
+        return values
 
     def _wave(self, item: tuple[Tensor, Tensor]) -> Waveform:
         import numpy as np

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from vceval.audio import Waveform
-from vceval.converters.adainvc import PAPER
+from vceval.converters.adainvc import PAPER, AdaInConverter
 from vceval.converters.base import ConverterInfo
-from vceval.converters.native import NativeConverter, attempt, check_length
+from vceval.converters.native import attempt, check_length
 from vceval.converters.weightfile import WeightFile
 from vceval.errors import ItemError, UsageError
 from vceval.networks import adainvc_cyhuang_features as front
@@ -43,7 +43,7 @@ VOCODER = WeightFile(
 )
 
 
-class AdaInVcCyhuang(NativeConverter):
+class AdaInVcCyhuang(AdaInConverter):
     """Converts with cyhuang-tw's AdaIN-VC; 16 kHz, up to 8 frames of 12.5 ms longer than what is left of the source.
 
     Sources and prompts are resampled to 16 kHz, brought to a peak of -3 dB, and silence is cut out of them, within
@@ -95,14 +95,6 @@ class AdaInVcCyhuang(NativeConverter):
                 raise UsageError(f"{error}; or do without it: option vocoder=griffin-lim") from error
             self._vocoder = vocoder.to(self.device)
 
-    def encode_content(self, sources: Sequence[Waveform]) -> list[Any]:
-        """Encode what is said: (1, 128, frames / 8) each; an ItemError for a source that is too short or too long."""
-        return [attempt(self._content, source) for source in sources]
-
-    def encode_speaker(self, prompts: Sequence[Sequence[Waveform]]) -> list[Any]:
-        """Encode who speaks: (1, 128) each; an ItemError where a prompt is too short or too long."""
-        return [attempt(self._voice, group) for group in prompts]
-
     def decode(self, items: Sequence[tuple[Any, Any]], seeds: Sequence[int]) -> list[Waveform | ItemError]:
         """Make frames one by one, and audio from them, drawn with the seeds."""
         mels = [attempt(self._frames, item) for item in items]
@@ -117,24 +109,21 @@ class AdaInVcCyhuang(NativeConverter):
         }
         return [mel if isinstance(mel, ItemError) else waves[place] for place, mel in enumerate(mels)]
 
-    def _content(self, source: Waveform) -> Tensor:
-        from vceval.networks.adainvc import MIN_SOURCE_FRAMES
+    def frames(self, wave: Waveform, what: str, least: int) -> NDArray[np.float32]:
+        """Front end: (frames, 80).
 
-        code: Tensor = self._network.content_encoder(self._input([_mel(source, "source", MIN_SOURCE_FRAMES)]))
-        return code
-
-    def _voice(self, prompts: Sequence[Waveform]) -> Tensor:
-        from vceval.networks.adainvc import MIN_TARGET_FRAMES
-
-        frames = [_mel(prompt, "prompt", MIN_TARGET_FRAMES) for prompt in prompts]
-        vector: Tensor = self._network.speaker_encoder(self._input(frames))
-        return vector
-
-    def _input(self, frames: Sequence[NDArray[np.float32]]) -> Tensor:
-        import numpy as np
-        import torch
-
-        return torch.from_numpy(np.ascontiguousarray(np.concatenate(frames).T)[None]).to(self.device)
+        Raises:
+            ItemError: too few frames are left of it, or it is too long.
+        """
+        check_length(wave, what)
+        samples = front.speech(wave)
+        count = 1 + len(samples) // front.HOP
+        if count < least:
+            raise ItemError(
+                f"{what}: {len(samples) / front.SAMPLE_RATE:.3f} s ({count} frames) are left without silence; {least} "
+                f"frames are needed"
+            )
+        return front.mel(samples)
 
     def _frames(self, item: tuple[Tensor, Tensor]) -> Tensor:
         """Give the frames (time, 80) of one pair."""
@@ -142,23 +131,6 @@ class AdaInVcCyhuang(NativeConverter):
         if not bool(frames.isfinite().all()):
             raise ItemError("AdaIN-VC gave frames that are not finite for this pair")
         return frames
-
-
-def _mel(wave: Waveform, what: str, least: int) -> NDArray[np.float32]:
-    """Front end: (frames, 80).
-
-    Raises:
-        ItemError: too few frames are left of it, or it is too long.
-    """
-    check_length(wave, what)
-    samples = front.speech(wave)
-    count = 1 + len(samples) // front.HOP
-    if count < least:
-        raise ItemError(
-            f"{what}: {len(samples) / front.SAMPLE_RATE:.3f} s ({count} frames) are left without silence; {least} "
-            f"frames are needed"
-        )
-    return front.mel(samples)
 
 
 def _wave(samples: Any) -> Waveform | ItemError:

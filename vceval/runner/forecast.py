@@ -14,6 +14,7 @@ from vceval.rundir import RunDirectory
 from vceval.runner.convert import make_converter
 from vceval.runner.journal import read_records
 from vceval.runner.plan import Options, Plan, check_same, fingerprint
+from vceval.runner.progress import lasting
 from vceval.runner.rates import Rates, conversion_key
 from vceval.runner.score import conversion_audio
 from vceval.runner.todo import conversions_to_do, scores_to_do
@@ -137,10 +138,10 @@ def shown(found: Forecast) -> str:
     for part in found.parts:
         line = f"{part.stage:<10}{part.name:<24}{part.todo:,} to do of {part.total:,}"
         if part.todo:
-            line += ", never measured here" if part.seconds is None else f", {_duration(part.seconds)} of work"
+            line += ", never measured here" if part.seconds is None else f", {lasting(part.seconds)} of work"
         lines.append(line)
     unknown = sum(part.seconds is None and part.todo > 0 for part in found.parts)
-    told = "not known" if found.seconds is None else f"about {_duration(found.seconds)}"
+    told = "not known" if found.seconds is None else f"about {lasting(found.seconds)}"
     others = f", without {unknown} parts that were never measured" if unknown and found.seconds is not None else ""
     lines.append(f"{'time':<10}{told} with {found.workers} workers{others}; calibration and report not counted")
     lines.append(f"{'disk':<10}about {_megabytes(found.needed)} for audio, {_megabytes(found.free)} free")
@@ -167,10 +168,3 @@ def _free(root: Path) -> int:
 
 def _megabytes(count: int) -> str:
     return f"{count / 1e9:.1f} GB" if count >= 1e9 else f"{count / 1e6:.1f} MB"
-
-
-def _duration(seconds: float) -> str:
-    for limit, size, unit in ((90.0, 1.0, "s"), (5_400.0, 60.0, "min"), (172_800.0, 3_600.0, "h")):
-        if seconds < limit:
-            return f"{seconds / size:.0f} {unit}"
-    return f"{seconds / 86_400:.1f} days"

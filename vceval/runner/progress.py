@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Protocol
 
-__all__ = ["Advance", "say", "stage"]
+__all__ = ["Advance", "lasting", "say", "stage"]
 
 
 class Advance(Protocol):
@@ -21,6 +21,14 @@ class Advance(Protocol):
 def say(text: str) -> None:
     """Print a line for the user; standard output is kept for results."""
     print(text, file=sys.stderr, flush=True)
+
+
+def lasting(seconds: float) -> str:
+    """Put a time span in words, in the unit that suits it."""
+    for limit, size, unit in ((90.0, 1.0, "s"), (5_400.0, 60.0, "min"), (172_800.0, 3_600.0, "h")):
+        if seconds < limit:
+            return f"{seconds / size:.0f} {unit}"
+    return f"{seconds / 86_400:.1f} days"
 
 
 @contextmanager

@@ -14,6 +14,7 @@ from typing import Any
 from vceval.errors import UsageError
 from vceval.rundir import RunDirectory
 from vceval.runner.journal import read_records
+from vceval.runner.progress import lasting
 
 __all__ = ["StageStatus", "Status", "at_work", "shown", "status"]
 
@@ -104,7 +105,7 @@ def shown(found: Status) -> str:
         if stage.rate is not None:
             line += f", {stage.rate:.3g} a second"
         if stage.remaining and found.state == "running":
-            line += f", {_duration(stage.remaining)} left"
+            line += f", {lasting(stage.remaining)} left"
         lines.append(line)
         lines += [f"{'':<10}{seconds:.1f} s  {item}" for seconds, item in stage.slowest]
     if found.state == "stopped":
@@ -148,10 +149,3 @@ def _rate(times: list[float]) -> float | None:
     late = [moment for moment in times if moment > last - RECENT]
     span = last - min(late)
     return (len(late) - late.count(min(late))) / span if span else None
-
-
-def _duration(seconds: float) -> str:
-    for limit, size, unit in ((90.0, 1.0, "s"), (5_400.0, 60.0, "min"), (172_800.0, 3_600.0, "h")):
-        if seconds < limit:
-            return f"{seconds / size:.0f} {unit}"
-    return f"{seconds / 86_400:.1f} days"
