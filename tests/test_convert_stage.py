@@ -8,8 +8,8 @@ import torch
 from vceval.audio import Waveform
 from vceval.converters.base import Converter, ConverterInfo
 from vceval.records import ConversionPair, System, Utterance
-from vceval.runner import convert
-from vceval.runner.convert import ConvertTask
+from vceval.runner import convert_worker
+from vceval.runner.convert_worker import Converting, ConvertTask
 
 
 class Large(Converter):
@@ -40,17 +40,17 @@ def task(make_sound) -> ConvertTask:
     target = Utterance("t", make_sound("t.wav", seed=9), "toy", "t")
     sources = [Utterance(f"s{k}", make_sound(f"s{k}.wav", seed=k), "toy", "s") for k in range(3)]
     pairs = [ConversionPair(f"p{k}", "toy", source=s, prompts=(target,)) for k, s in enumerate(sources)]
-    return ConvertTask(System("large", "large"), tuple(pairs))
+    return ConvertTask(System("large", "large"), tuple(pairs), (1.0, 1.0, 1.0))
 
 
 @pytest.fixture
 def converter(monkeypatch) -> type[Large]:
-    monkeypatch.setattr(convert, "make_converter", lambda system: Large())
+    monkeypatch.setattr(convert_worker, "make_converter", lambda system: Large())
     return Large
 
 
 def test_a_batch_without_room_is_converted_one_by_one(converter, task, tmp_path):
-    records = convert._Handler(tmp_path, "cpu", 0)(task)
+    records = Converting(tmp_path, "cpu", 0)(task)
     assert [record["status"] for record in records] == ["ok"] * 3
     assert all((tmp_path / record["path"]).is_file() for record in records)
 
@@ -58,7 +58,7 @@ def test_a_batch_without_room_is_converted_one_by_one(converter, task, tmp_path)
 @pytest.mark.parametrize(("attribute", "told"), [("room", "1.00 GiB"), ("opens", "2.00 GiB")])
 def test_no_room_for_one_pair_is_told_in_words(converter, task, tmp_path, monkeypatch, attribute, told):
     monkeypatch.setattr(converter, attribute, 0)
-    records = convert._Handler(tmp_path, "cuda:0", 0)(task)
+    records = Converting(tmp_path, "cuda:0", 0)(task)
     assert {record["status"] for record in records} == {"failed"}
     (reason,) = {record["reason"] for record in records}
     assert reason.startswith("not enough memory on cuda:0")
@@ -72,5 +72,5 @@ def test_other_errors_are_told_by_name(converter, task, tmp_path, monkeypatch):
         raise RuntimeError("no such kernel")
 
     monkeypatch.setattr(converter, "decode", broken)
-    records = convert._Handler(tmp_path, "cpu", 0)(task)
+    records = Converting(tmp_path, "cpu", 0)(task)
     assert {record["reason"] for record in records} == {"RuntimeError: no such kernel"}

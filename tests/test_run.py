@@ -91,7 +91,10 @@ def test_a_run_leaves_a_complete_directory(cli: Cli, tmp_path: Path) -> None:
     assert "Loudness" in done.stdout
     again = cli(*QUICK, "--limit", 6, "--out", "out")
     assert again.returncode == 0
-    assert again.stderr.count("all done before") == 2
+    assert "12 conversions, all done and scored before" in again.stderr
+    (run / "report" / "index.html").unlink()
+    assert cli(*QUICK, "--limit", 6, "--out", "out").returncode == 0
+    assert (run / "report" / "index.html").is_file()
 
 
 def test_every_fault_of_a_converter_costs_its_pair_only(cli: Cli, tmp_path: Path) -> None:

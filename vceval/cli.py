@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from vceval import __version__, checkpoint_commands, environment_commands
-from vceval.errors import UsageError
+from vceval.errors import NoRoomError, UsageError, no_room
 
 __all__ = ["main"]
 
@@ -28,13 +28,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except UsageError as error:
         print(f"vceval: {error}", file=sys.stderr)
         return 2
-    except KeyboardInterrupt:
-        print("vceval: stopped; finished work is kept, the same command goes on from here", file=sys.stderr)
-        return 130
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader, such as `head`, has left
         return 0
+    except NoRoomError as error:
+        return _full(str(error))
+    except OSError as error:
+        if not no_room(error):
+            raise
+        return _full(f"{error.filename or 'a disk'}: {error.strerror}")
+    except KeyboardInterrupt:
+        print("vceval: stopped; finished work is kept, the same command goes on from here", file=sys.stderr)
+        return 130
     return code
+
+
+def _full(what: str) -> int:
+    print(f"vceval: {what}. Finished work is kept: make room, and the same command goes on from here", file=sys.stderr)
+    return 1
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -128,6 +139,10 @@ def _add_common(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--metrics", action="append", metavar="NAME[,NAME]", help="metrics instead of the usual ones")
     parser.add_argument("--out", type=Path, metavar="DIR", help="folder of the run (default: runs/<name>)")
     parser.add_argument("--device", default="auto", help="cpu, cuda, cuda:N or auto (default)")
+    parser.add_argument(
+        "--executor", choices=("local", "ray"), default="local", help="work on this machine (default) or a Ray cluster"
+    )
+    parser.add_argument("--ray-address", metavar="A", help="the cluster: auto, or HOST:PORT (default: one made here)")
     parser.add_argument("--workers", type=int, metavar="N", help="worker processes (default: one a core)")
     parser.add_argument("--fresh", action="store_true", help="throw away what an earlier run left in the folder")
     parser.add_argument("--dry-run", action="store_true", help="only say what would be done, how long and how large")

@@ -73,8 +73,14 @@ class AdaInVcCyhuang(AdaInConverter):
     )
     files: ClassVar[tuple[WeightFile, ...]] = (WEIGHTS, VOCODER)
 
-    def __init__(self, *, weights: str = "", vocoder: Literal["universal", "griffin-lim"] = "universal") -> None:
-        super().__init__(weights=weights)
+    def __init__(
+        self,
+        *,
+        weights: str = "",
+        vocoder: Literal["universal", "griffin-lim"] = "universal",
+        precision: str = "float32",
+    ) -> None:
+        super().__init__(weights=weights, precision=precision)
         if vocoder not in ("universal", "griffin-lim"):
             raise UsageError(f"adainvc-cyhuang: vocoder is universal or griffin-lim, not {vocoder!r}")
         self.vocoder = vocoder

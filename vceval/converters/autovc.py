@@ -99,8 +99,10 @@ class AutoVc(NativeConverter):
         ),
     )
 
-    def __init__(self, *, weights: str = "", vocoder: Literal["hifigan", "griffin-lim"] = "hifigan") -> None:
-        super().__init__(weights=weights)
+    def __init__(
+        self, *, weights: str = "", vocoder: Literal["hifigan", "griffin-lim"] = "hifigan", precision: str = "float32"
+    ) -> None:
+        super().__init__(weights=weights, precision=precision)
         if vocoder not in ("hifigan", "griffin-lim"):
             raise UsageError(f"converter autovc: vocoder is {vocoder!r}, not one of hifigan, griffin-lim")
         self.vocoder = vocoder

@@ -99,8 +99,9 @@ class KnnVc(NativeConverter):
         loudness: float | None = -16.0,
         max_prompt_seconds: float = 600.0,
         weights: str = "",
+        precision: str = "float32",
     ) -> None:
-        super().__init__(weights=weights)
+        super().__init__(weights=weights, precision=precision)
         if neighbours < 1:
             raise UsageError(f"knnvc: neighbours is {neighbours}; at least 1 is needed")
         if max_prompt_seconds <= 0.0:

@@ -80,8 +80,8 @@ class YourTts(NativeConverter):
     )
     files: ClassVar[tuple[WeightFile, ...]] = FILES
 
-    def __init__(self, *, weights: str = "", trim_source: bool | None = None) -> None:
-        super().__init__(weights=weights)
+    def __init__(self, *, weights: str = "", trim_source: bool | None = None, precision: str = "float32") -> None:
+        super().__init__(weights=weights, precision=precision)
         self.trim_source = trim_source
 
     def load(self) -> None:

@@ -17,12 +17,13 @@ from vceval.metrics.base import Workspace
 from vceval.records import ConversionPair, System, Utterance
 from vceval.reports.build import build
 from vceval.rundir import RunDirectory
-from vceval.runner.convert import make_converter
+from vceval.runner.devices import devices
 from vceval.runner.execute import execute, prepare
 from vceval.runner.forecast import forecast, shown
-from vceval.runner.plan import Options, Plan
+from vceval.runner.making import make_converter, make_metric
+from vceval.runner.options import Options
+from vceval.runner.plan import Plan
 from vceval.runner.progress import say
-from vceval.runner.score import make_metric
 from vceval.systems import read_systems, system_of
 
 __all__ = ["run", "score"]
@@ -118,8 +119,10 @@ def _carry_out(plan: Plan, options: argparse.Namespace, settings: Options) -> in
         print(shown(forecast(plan, RunDirectory(folder), settings, options.fresh)))
         return 0
     run = prepare(folder, options.fresh)
-    summary = execute(plan, run, settings)
-    page = build(RunDirectory(run.root))
+    summary, changed = execute(plan, run, settings)
+    page = run.report / "index.html"
+    if changed or not page.is_file():
+        page = build(RunDirectory(run.root))
     print((run.report / "tables" / "main.md").read_text(encoding="utf-8"))
     failures = summary["counts"]["failures"]
     say(f"report    {page}")
@@ -202,26 +205,14 @@ def _settings(options: argparse.Namespace) -> Options:
     if getattr(options, "timeout", 1.0) <= 0:
         raise UsageError(f"--timeout {options.timeout}: must be positive")
     return Options(
-        device=_device(options.device),
+        devices=devices(options.device),
         workers=workers,
         timeout=getattr(options, "timeout", 600.0),
         cache=cache.default_root(),
         allow_download=options.allow_download,
+        executor=options.executor,
+        ray_address=options.ray_address,
     )
-
-
-def _device(asked: str) -> str:
-    if asked == "cpu":
-        return asked
-    if asked != "auto" and asked.split(":")[0] != "cuda":
-        raise UsageError(f"--device {asked}: must be cpu, cuda, cuda:N or auto")
-    import torch
-
-    if torch.cuda.is_available():
-        return "cuda" if asked == "auto" else asked
-    if asked != "auto":
-        raise UsageError(f"--device {asked}: this torch ({torch.__version__}) finds no GPU; use --device cpu")
-    return "cpu"
 
 
 def _limited(pairs: Sequence[ConversionPair], limit: int | None) -> list[ConversionPair]:
