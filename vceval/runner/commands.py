@@ -204,8 +204,16 @@ def _settings(options: argparse.Namespace) -> Options:
         raise UsageError(f"--limit {options.limit}: at least one pair is needed")
     if getattr(options, "timeout", 1.0) <= 0:
         raise UsageError(f"--timeout {options.timeout}: must be positive")
+    if options.executor == "ray":
+        from vceval.runner.ray_pool import cluster_devices
+
+        found = cluster_devices(options.device, options.ray_address)
+    elif options.ray_address is not None:
+        raise UsageError(f"--ray-address {options.ray_address}: goes with --executor ray only")
+    else:
+        found = devices(options.device)
     return Options(
-        devices=devices(options.device),
+        devices=found,
         workers=workers,
         timeout=getattr(options, "timeout", 600.0),
         cache=cache.default_root(),

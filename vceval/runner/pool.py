@@ -19,11 +19,12 @@ from typing import Any, Generic, TypeVar
 
 from vceval.runner.pool_worker import serve
 
-__all__ = ["Lost", "Pool"]
+__all__ = ["THREAD_VARIABLES", "Lost", "Pool"]
 
 Task = TypeVar("Task")
 
-_THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS")
+#: What holds libraries to one compute thread a process: parallelism is over items.
+THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS")
 #: Tasks among which one that suits a worker is looked for.
 _IN_SIGHT = 64
 #: Seconds that idle workers have to close what they have open.
@@ -125,7 +126,7 @@ class Pool(Generic[Task]):
 
     def _start(self, slot: int) -> _Worker[Task]:
         ours, theirs = self._context.Pipe()
-        for variable in _THREAD_VARIABLES:
+        for variable in THREAD_VARIABLES:
             os.environ.setdefault(variable, "1")
         arguments = (theirs, os.getpid(), self._handler, self._arguments(slot))
         process = self._context.Process(target=serve, args=arguments, daemon=False)
