@@ -7,6 +7,7 @@ workers write audio where the driver reads it. The driver alone writes journals 
 from __future__ import annotations
 
 import os
+import socket
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -27,6 +28,8 @@ _IN_SIGHT = 64
 _LOOK, _PATIENCE = 5.0, 300.0
 #: Actors one after the other that may fail to start.
 _STILLBORN = 8
+#: Seconds in which the head of a cluster must answer.
+_ANSWER = 10.0
 
 
 @dataclass(slots=True)
@@ -115,7 +118,7 @@ class RayPool:
         while len(self._actors) < self._room:
             slot = next(n for n in range(self._room) if all(n != actor.slot for actor in self._actors))
             remote = self._ray.remote(num_cpus=1, num_gpus=self._gpus, max_restarts=0)(_Serving)
-            handle = remote.remote(self._handler, self._arguments(slot))
+            handle = remote.remote(self._handler, self._arguments(slot), os.getcwd())
             self._actors.append(_Actor(handle, slot, handle.ready.remote()))
         self._look_at_new_ones()
         if any(actor.starting is None for actor in self._actors):
@@ -138,7 +141,9 @@ class RayPool:
                 self._stillborn += 1
                 if self._stillborn > _STILLBORN:
                     told = _told(error)
-                    raise UsageError(f"workers can't start on the Ray cluster, where vceval must be, too: {told}") from error
+                    raise UsageError(
+                        f"workers can't start on the Ray cluster, where vceval must be, too: {told}"
+                    ) from error
 
     def _capacity(self) -> int:
         """Number of actors that the nodes of the cluster can hold."""
@@ -192,7 +197,14 @@ class RayPool:
 class _Serving:
     """What runs in an actor: makes what does a task once, and does tasks."""
 
-    def __init__(self, handler: Callable[..., Callable[[Any], Any]], arguments: tuple[Any, ...]) -> None:
+    def __init__(self, handler: Callable[..., Callable[[Any], Any]], arguments: tuple[Any, ...], folder: str) -> None:
+        try:
+            os.chdir(folder)  # so that relative paths mean here what they mean to the driver
+        except OSError as error:
+            raise UsageError(
+                f"{folder} is not on node {os.uname().nodename} ({error.strerror}); start the run in a folder that all "
+                "nodes share"
+            ) from error
         self._work = handler(*arguments)
 
     def ready(self) -> None:
@@ -214,6 +226,7 @@ def connect(address: str | None) -> Any:
     except ImportError as error:
         raise UsageError(f"--executor ray needs Ray: pip install 'vceval[ray]' ({error})") from error
     if not ray.is_initialized():
+        _reach(address)
         environment = {name: value for name, value in os.environ.items() if name.startswith("VCEVAL_")}
         environment |= dict.fromkeys(THREAD_VARIABLES, "1")
         if "PYTHONPATH" in os.environ:
@@ -226,6 +239,22 @@ def connect(address: str | None) -> Any:
         except (ConnectionError, ValueError, RuntimeError) as error:
             raise UsageError(f"--ray-address {address}: no Ray cluster is to be found there ({error})") from error
     return ray
+
+
+def _reach(address: str | None) -> None:
+    """See whether anybody is there: Ray itself would wait for minutes.
+
+    Raises:
+        UsageError: the address is none, or nobody answers.
+    """
+    if address in (None, "auto", "local"):
+        return
+    host, _, port = str(address).rpartition(":")
+    try:
+        with socket.create_connection((host, int(port)), timeout=_ANSWER):
+            return
+    except (OSError, ValueError) as error:
+        raise UsageError(f"--ray-address {address}: no Ray cluster is to be found there ({error})") from error
 
 
 def _told(error: Exception) -> str:
