@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import errno
+
 import pytest
 import torch
 
 from vceval.audio import Waveform
 from vceval.converters.base import Converter, ConverterInfo
+from vceval.errors import NoRoomError
 from vceval.records import ConversionPair, System, Utterance
 from vceval.runner import convert_worker
 from vceval.runner.convert_worker import Converting, ConvertTask
@@ -49,7 +52,7 @@ def converter(monkeypatch) -> type[Large]:
     return Large
 
 
-def test_a_batch_without_room_is_converted_one_by_one(converter, task, tmp_path):
+def test_a_batch_without_room_is_converted_in_parts(converter, task, tmp_path):
     records = Converting(tmp_path, "cpu", 0)(task)
     assert [record["status"] for record in records] == ["ok"] * 3
     assert all((tmp_path / record["path"]).is_file() for record in records)
@@ -74,3 +77,53 @@ def test_other_errors_are_told_by_name(converter, task, tmp_path, monkeypatch):
     monkeypatch.setattr(converter, "decode", broken)
     records = Converting(tmp_path, "cpu", 0)(task)
     assert {record["reason"] for record in records} == {"RuntimeError: no such kernel"}
+
+
+def test_reading_ahead_and_writing_behind_change_nothing(converter, task, tmp_path, monkeypatch):
+    monkeypatch.setattr(converter, "room", 9)
+    plain = Converting(tmp_path / "plain", "cpu", 0)(task)
+    work = Converting(tmp_path / "ahead", "cpu", 0)
+    work.ahead = 2
+    batch = work.fetch(task)
+    assert all("source" in request.__dict__ for request in batch.requests.values()), "read before the work begins"
+    assert len({id(request.prompts) for request in batch.requests.values()}) == 1, "and read once"
+    records = work.store(task, work.compute(task, batch))
+    assert [record["path"] for record in records] == [record["path"] for record in plain]
+    for record in records:
+        assert (tmp_path / "ahead" / record["path"]).read_bytes() == (tmp_path / "plain" / record["path"]).read_bytes()
+
+
+def test_a_recording_that_is_missing_costs_its_pair_alone_also_when_read_ahead(converter, task, tmp_path, monkeypatch):
+    monkeypatch.setattr(converter, "room", 9)
+    task.pairs[1].source.path.unlink()
+    work = Converting(tmp_path / "run", "cpu", 0)
+    work.ahead = 2
+    records = work(task)
+    assert [record["status"] for record in records] == ["ok", "failed", "ok"]
+    assert "no such file" in records[1]["reason"]
+
+
+def test_a_full_disk_is_no_fault_of_a_pair(converter, task, tmp_path, monkeypatch):
+    monkeypatch.setattr(converter, "room", 9)
+
+    def full(path, wave):
+        raise OSError(errno.ENOSPC, "No space left on device", str(path))
+
+    monkeypatch.setattr("vceval.audio.write_flac", full)
+    result = Converting(tmp_path, "cpu", 0)(task)
+    assert isinstance(result, NoRoomError)
+    assert "No space left on device" in str(result)
+
+
+def test_on_a_processor_recordings_are_encoded_one_at_a_time(converter, task, tmp_path, monkeypatch):
+    monkeypatch.setattr(converter, "room", 9)
+    seen = []
+
+    def encode_content(self, sources):
+        seen.append(len(sources))
+        return [wave.samples for wave in sources]
+
+    monkeypatch.setattr(converter, "encode_content", encode_content)
+    Converting(tmp_path / "a", "cpu", 0)(task)
+    Converting(tmp_path / "b", "cuda:0", 0)(task)
+    assert seen == [1, 1, 1, 3]

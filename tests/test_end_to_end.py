@@ -206,6 +206,28 @@ def test_another_run_writes_the_same_bytes(runs: tuple[Path, Path], name: str) -
     assert first == second
 
 
+@pytest.mark.parametrize("name", native())
+def test_every_converter_works_in_half_precision(
+    recordings: dict[str, Path], runs: tuple[Path, Path], name: str
+) -> None:
+    half = runs[0].parent / "half"
+    if not half.exists():
+        main(
+            ["run", "--corpus", "csv", "--data", str(half.parent / "corpus.csv"), "--draw-pairs", "1", "--workers", "1",
+             "--metrics", "sanity", "--device", "cpu", "--precision", "bf16", "--converters", ",".join(native()),
+             "--out", str(half)]
+        )  # fmt: skip
+    failures = (half / "failures.csv").read_text(encoding="utf-8")
+    assert f"{name}+bf16," not in failures, failures
+    [made], [full] = (list((run / "audio" / system).iterdir())
+                      for run, system in ((half, f"{name}+bf16"), (runs[0], name)))  # fmt: skip
+    samples, rate = soundfile.read(made)
+    other, _ = soundfile.read(full)
+    assert np.isfinite(samples).all()
+    assert abs(len(samples) - len(other)) < 0.05 * rate
+    assert made.read_bytes() != full.read_bytes()
+
+
 def utterance(path: Path, name: str) -> Utterance:
     return Utterance(name, path, "checked")
 

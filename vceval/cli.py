@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import sys
 import warnings
 from collections.abc import Sequence
@@ -22,6 +23,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # pyworld and webrtcvad announce at every import that they use pkg_resources; setuptools is held below 81 for it.
     warnings.filterwarnings("ignore", message="pkg_resources is deprecated", category=UserWarning)
     options = _parser().parse_args(arguments)
+    signal.signal(signal.SIGTERM, _interrupt)  # as batch systems end a job: like Ctrl-C
     try:
         code: int = options.command(options)
         sys.stdout.flush()
@@ -41,6 +43,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print("vceval: stopped; finished work is kept, the same command goes on from here", file=sys.stderr)
         return 130
     return code
+
+
+def _interrupt(number: int, frame: object) -> None:
+    raise KeyboardInterrupt
 
 
 def _full(what: str) -> int:
@@ -113,6 +119,11 @@ def _add_run(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     run.add_argument("--draw-pairs", type=int, metavar="N", help="draw another list of N pairs; the result is 'custom'")
     run.add_argument("--seed", type=int, default=0, help="for --draw-pairs and for converters that draw noise")
     run.add_argument("--timeout", type=float, default=600.0, metavar="S", help="seconds that one pair may take (600)")
+    run.add_argument(
+        "--precision",
+        choices=("float32", "tf32", "bf16", "fp16"),
+        help="of our own networks (float32); part of the name",
+    )
     _add_common(run)
     run.set_defaults(command=_run)
 

@@ -2,11 +2,11 @@
 
     python benchmarks/speed/scale.py [--pairs 1000,10000,100000] [--workers 2] [--report]
 
-Every size is run in a process of its own: convert, score, results, and then the same command again, which has nothing to
-do. The converter answers with the source's file, the metric with a number, so that what is measured is what the
-runner adds: giving tasks to workers, journals, looking at files, tables. Printed for each size are the wall-clock time a
-pair, the processor time a pair of the main process (scheduling) and of its workers, the peak memory of the main process,
-and the time of the second command. ``--report`` adds the report to both.
+Every size is run in a process of its own: convert, score, results, and then the same command again, which has nothing
+to do. The converter answers with the source's file, the metric with a number, so that what is measured is what the
+runner adds: giving tasks to workers, journals, looking at files, tables. Printed for each size are the wall-clock time
+a pair, the processor time a pair of the main process (scheduling) and of its workers, the peak memory of the main
+process, and the time of the second command. ``--report`` adds the report to the first.
 """
 
 from __future__ import annotations

@@ -107,9 +107,9 @@ class AdaInVcCyhuang(AdaInConverter):
         fine = {place: mel for place, mel in enumerate(mels) if not isinstance(mel, ItemError)}
         if self.vocoder == "universal":
             drawn = self._vocoder.generate(list(fine.values()), [seeds[place] for place in fine])
-            made = [samples.cpu().numpy() for samples in drawn]
+            made = [samples.float().cpu().numpy() for samples in drawn]
         else:
-            made = [front.waveform(mel.cpu().numpy()) for mel in fine.values()]
+            made = [front.waveform(mel.float().cpu().numpy()) for mel in fine.values()]
         waves: dict[int, Waveform | ItemError] = {
             place: _wave(samples) for place, samples in zip(fine, made, strict=True)
         }

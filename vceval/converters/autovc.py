@@ -188,13 +188,13 @@ class AutoVc(NativeConverter):
         import torch
 
         with torch.inference_mode():
-            audio = self._hifigan(torch.stack(list(mels)).transpose(1, 2))[:, 0].cpu()
+            audio = self._hifigan(torch.stack(list(mels)).transpose(1, 2))[:, 0].float().cpu()
         return [_finished(row.numpy()) for row in audio]
 
     def _inverted(self, mels: Sequence[Tensor]) -> list[Waveform | ItemError]:
         from vceval.networks.autovc_features import waveform
 
-        return [_finished(waveform(mel.cpu().numpy(), _ROUNDS)) for mel in mels]
+        return [_finished(waveform(mel.float().cpu().numpy(), _ROUNDS)) for mel in mels]
 
     def _stacked(self, parts: Sequence[NDArray[np.float32]]) -> Tensor:
         import numpy as np

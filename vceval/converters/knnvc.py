@@ -206,7 +206,7 @@ class KnnVc(NativeConverter):
         from vceval.networks.knnvc import match
 
         with torch.inference_mode():
-            samples = self._vocoder(match(query, pool, self.neighbours).features[None])[0, 0].cpu().numpy()
+            samples = self._vocoder(match(query, pool, self.neighbours).features[None])[0, 0].float().cpu().numpy()
         if not np.isfinite(samples).all():
             return ItemError("kNN-VC gave samples that are not finite for this pair")
         if self.loudness is not None:

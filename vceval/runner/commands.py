@@ -10,6 +10,7 @@ from pathlib import Path
 
 from vceval import cache, grid, registry, suite
 from vceval.conversions import UNNAMED, read_folder, read_table
+from vceval.converters.native import NativeConverter
 from vceval.corpora.base import Corpus
 from vceval.corpora.csv_manifest import read_manifest
 from vceval.errors import UsageError
@@ -171,6 +172,7 @@ def _systems(options: argparse.Namespace, usual: Sequence[str]) -> list[System]:
     if options.systems:
         systems += read_systems(options.systems)
     systems += [system_of(text, timeout=options.timeout) for text in options.system]
+    systems = [_in_precision(system, options.precision) for system in systems]
     names = [system.name for system in systems]
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
@@ -181,6 +183,17 @@ def _systems(options: argparse.Namespace, usual: Sequence[str]) -> list[System]:
         for lack in make_converter(system).lacks():
             say(f"vceval: {system.name} will fail: {lack}")
     return [dataclasses.replace(system, control=make_converter(system).info.control) for system in systems]
+
+
+def _in_precision(system: System, asked: str | None) -> System:
+    """Set the precision of a system whose networks are ours; any but the full one is part of its name."""
+    own = issubclass(registry.load("converter", system.converter), NativeConverter)
+    if asked is not None and own and "precision" not in system.options:
+        system = dataclasses.replace(system, options={**system.options, "precision": asked})
+    precision = system.options.get("precision", "float32") if own else "float32"
+    if precision == "float32" or precision in system.name:
+        return system
+    return dataclasses.replace(system, name=f"{system.name}+{precision}")
 
 
 def _metrics(options: argparse.Namespace, usual: Sequence[str]) -> list[str]:

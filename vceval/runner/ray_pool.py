@@ -13,6 +13,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import islice
+from pathlib import Path
 from typing import Any
 
 from vceval.errors import UsageError
@@ -50,7 +51,7 @@ class RayPool:
     """Runs tasks in actors of a Ray cluster; what :class:`vceval.runner.pool.Pool` is for one machine.
 
     Args:
-        address: of the cluster, ``auto`` for the one that this machine belongs to; None makes one of this machine alone.
+        address: of the cluster, ``auto`` for the one that this machine belongs to; None makes one of this machine.
         handler: as in the local pool.
         arguments: as in the local pool.
         timeout: as in the local pool.
@@ -118,7 +119,7 @@ class RayPool:
         while len(self._actors) < self._room:
             slot = next(n for n in range(self._room) if all(n != actor.slot for actor in self._actors))
             remote = self._ray.remote(num_cpus=1, num_gpus=self._gpus, max_restarts=0)(_Serving)
-            handle = remote.remote(self._handler, self._arguments(slot), os.getcwd())
+            handle = remote.remote(self._handler, self._arguments(slot), str(Path.cwd()))
             self._actors.append(_Actor(handle, slot, handle.ready.remote()))
         self._look_at_new_ones()
         if any(actor.starting is None for actor in self._actors):
