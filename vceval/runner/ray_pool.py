@@ -6,6 +6,7 @@ workers write audio where the driver reads it. The driver alone writes journals 
 
 from __future__ import annotations
 
+import logging
 import os
 import socket
 import time
@@ -235,7 +236,7 @@ def connect(address: str | None) -> Any:
         try:
             ray.init(
                 address=address, log_to_driver=False, include_dashboard=False if address is None else None,
-                runtime_env={"env_vars": environment}, logging_level="ERROR",
+                runtime_env={"env_vars": environment}, logging_level=logging.ERROR,
             )  # fmt: skip
         except (ConnectionError, ValueError, RuntimeError) as error:
             raise UsageError(f"--ray-address {address}: no Ray cluster is to be found there ({error})") from error
