@@ -19,6 +19,7 @@ import csv
 import json
 import os
 import tempfile
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -37,6 +38,7 @@ __all__ = [
     "SCORE_COLUMNS",
     "SKIP_COLUMNS",
     "RunDirectory",
+    "identities",
     "write_atomically",
 ]
 
@@ -68,6 +70,22 @@ def write_atomically(path: Path, text: str) -> None:
         os.replace(temporary, path)
     finally:
         Path(temporary).unlink(missing_ok=True)
+
+
+def identities(rows: Iterable[Mapping[str, str]]) -> dict[str, tuple[str, ...]]:
+    """Say what the pairs of ``pairs.csv`` are, whatever a run calls them: pair to identity.
+
+    Two runs mean the same pair when dataset, recordings and text agree; its id and where the files lie may differ. A
+    pair without recordings is known by its id; what is there twice is counted.
+    """
+    found: dict[str, tuple[str, ...]] = {}
+    takes: Counter[tuple[str, ...]] = Counter()
+    for row in rows:
+        recordings = tuple(row[name] for name in ("source", "prompts", "reference"))
+        identity = (row["dataset"], *(recordings if any(recordings) else (row["pair"],)), row["transcript"])
+        takes[identity] += 1
+        found[row["pair"]] = (*identity, str(takes[identity]))
+    return found
 
 
 class RunDirectory:
