@@ -115,7 +115,8 @@ def twofold_error(grids: NDArray[np.float64], totals: NDArray[np.float64]) -> ND
 
 def _influence(sums: NDArray[np.float64], totals: NDArray[np.float64], at: int) -> NDArray[np.float64]:
     """How far each part of the sums moves the ratio of columns ``at`` and ``at + 1``."""
-    return (sums[at] - totals[at] / totals[at + 1] * sums[at + 1]) / totals[at + 1]
+    share: NDArray[np.float64] = (sums[at] - totals[at] / totals[at + 1] * sums[at + 1]) / totals[at + 1]
+    return share
 
 
 def ratio(numerators: NDArray[np.float64], denominators: NDArray[np.float64]) -> NDArray[np.float64]:

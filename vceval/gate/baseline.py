@@ -146,16 +146,16 @@ def read(path: Path) -> Evidence:
 
 
 def _evidence(place: str, content: Mapping[str, Any]) -> Evidence:
-    measures = [_measure(row) for row in content["measures"]]
+    measures = [_measure(row) for row in _list(content["measures"])]
     pairs = [PairInfo(*(_text(row[0]), _text(row[1]), _text(row[2])), *map(_known, _exactly(row, 6)[3:]))
-             for row in content["pairs"]]  # fmt: skip
-    systems = [SystemInfo(_text(row[0]), _text(row[1]), _is(row[2], bool)) for row in content["systems"]]
+             for row in _list(content["pairs"])]  # fmt: skip
+    systems = [SystemInfo(_text(row[0]), _text(row[1]), _is(row[2], bool)) for row in _list(content["systems"])]
     if len({pair.key for pair in pairs}) < len(pairs) or len({s.name for s in systems}) < len(systems):
         raise ValueError("a pair or system is there twice")
     sums: dict[str, dict[str, dict[str, tuple[float, float]]]] = {}
     for system in systems:
         mine: dict[str, dict[str, tuple[float, float]]] = {}
-        for number, *cells in content[f"scores {system.name}"]:
+        for number, *cells in _list(content[f"scores {system.name}"]):
             key = pairs[_index(number)].key
             for measure, cell in zip(measures, cells, strict=True):
                 if cell is not None:
@@ -179,11 +179,11 @@ def _evidence(place: str, content: Mapping[str, Any]) -> Evidence:
         sums=sums,
         flags={
             (_text(system), pairs[_index(number)].key): tuple(map(_text, flags))
-            for system, number, *flags in content["flags"]
+            for system, number, *flags in _list(content["flags"])
         },
         failures=frozenset(
             (_text(system), pairs[_index(number)].key, _text(stage), _text(metric))
-            for system, number, stage, metric in content["failures"]
+            for system, number, stage, metric in _list(content["failures"])
         ),
     )
 
@@ -198,6 +198,10 @@ def _measure(row: Any) -> MeasureInfo:
 def _sums(cell: Any) -> tuple[float, float]:
     numerator, denominator = _exactly(cell, 2) if isinstance(cell, list) else (cell, 1.0)
     return rounded(_number(numerator)), rounded(_number(denominator))
+
+
+def _list(value: Any) -> list[Any]:
+    return list(_is(value, list))
 
 
 def _exactly(row: Any, count: int) -> list[Any]:

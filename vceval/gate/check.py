@@ -100,8 +100,8 @@ def _decided(cases: Sequence[_Case], run: Evidence, baseline: Evidence) -> Itera
             continue
         figures = _figures(case, found, None if isnan(p[0]) else p[0], corrected.get(index))
         outcome = outcome_of(case.rule, bool(found.identical), corrected.get(index), p[1])
-        if outcome == "undecided":
-            figures = replace(figures, enough=_enough(case, found, figures, len(corrected) or 1))
+        if outcome == "undecided" and index in corrected:
+            figures = replace(figures, enough=_enough(case, found, figures, len(corrected)))
         offenders = () if outcome == "pass" else tuple(_offenders(case, run, baseline))
         message = said_of(figures, outcome, case.rule.minimum_pairs)
         yield Verdict(case.rule.measure, case.system, case.direction, outcome, message, figures, offenders)
@@ -142,8 +142,6 @@ def _enough(case: _Case, found: Worsening, figures: Figures, family: int) -> tup
     if wanted is None or wanted[1] <= found.pairs:
         sure = 1.0 - (1.0 - rule.confidence) / family if float(found.beyond) > 0 else rule.pass_confidence
         wanted = enough(error, found.clusters, found.pairs, abs(float(found.beyond)), sure)
-    if wanted is not None and wanted[1] < rule.minimum_pairs:
-        wanted = (wanted[0], rule.minimum_pairs)
     return wanted
 
 

@@ -49,8 +49,8 @@ def _document(cases: Sequence[ElementTree.Element], facts: dict[str, str]) -> st
         "errors": str(sum(case.find("error") is not None for case in cases)),
     }
     skipped = str(sum(case.find("skipped") is not None for case in cases))
-    root = ElementTree.Element("testsuites", name=SUITE, **counts)
-    suite = ElementTree.SubElement(root, "testsuite", name=SUITE, time="0", skipped=skipped, **counts)
+    root = ElementTree.Element("testsuites", {"name": SUITE, **counts})
+    suite = ElementTree.SubElement(root, "testsuite", {"name": SUITE, "time": "0", "skipped": skipped, **counts})
     if facts:
         properties = ElementTree.SubElement(suite, "properties")
         for name, value in facts.items():

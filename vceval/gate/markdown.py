@@ -11,7 +11,7 @@ from urllib.parse import quote
 from vceval.gate.verdict import Offender, Result, Verdict
 from vceval.gate.wording import amount
 
-__all__ = ["render", "render_refusal"]
+__all__ = ["plain", "render", "render_refusal"]
 
 MARKS = {"pass": "✅ pass", "regress": "❌ regress", "undecided": "❔ undecided"}
 
@@ -22,32 +22,32 @@ def render(result: Result, file: Path, audio_url: str | None, undecided: str) ->
     Links to recordings are relative to ``file``. With ``audio_url`` those inside the run's folder start there instead;
     others are then named without a link, since nothing says where they could be reached.
     """
-    lines = [f"## {MARKS[result.outcome]}: {_plain(result.run)} against {_plain(result.baseline)}", ""]
+    lines = [f"## {MARKS[result.outcome]}: {plain(result.run)} against {plain(result.baseline)}", ""]
     counted = ", ".join(f"{number} {name}" for name, number in result.counted().items() if number)
-    lines += [f"{counted}; suite {_plain(result.suite)}, {_plain(result.rules)}, undecided means {undecided}.", ""]
+    lines += [f"{counted}; suite {plain(result.suite)}, {plain(result.rules)}, undecided means {undecided}.", ""]
     measured = [verdict for verdict in result.verdicts if verdict.figures]
     if measured:
         lines += _table(measured)
     for verdict in result.verdicts:
         if verdict.outcome == "pass":
             continue
-        lines += [f"**{MARKS[verdict.outcome]}** {_plain(verdict.system)}: {_plain(verdict.title)}  "]
-        lines += [_plain(verdict.message), ""]
+        lines += [f"**{MARKS[verdict.outcome]}** {plain(verdict.system)}: {plain(verdict.title)}  "]
+        lines += [plain(verdict.message), ""]
         if verdict.outcome == "regress" and verdict.offenders:
             lines += [*(f"- {_offender(one, Path(result.run), file, audio_url)}" for one in verdict.offenders), ""]
     rest = [verdict for verdict in result.verdicts if verdict.outcome == "pass" and not verdict.figures]
     if rest:
         lines += ["<details><summary>Passed besides</summary>", ""]
-        lines += [f"- {_plain(verdict.system)}: {_plain(verdict.title)}: {_plain(verdict.message)}" for verdict in rest]
+        lines += [f"- {plain(verdict.system)}: {plain(verdict.title)}: {plain(verdict.message)}" for verdict in rest]
         lines += ["", "</details>", ""]
     if result.notes:
-        lines += ["Notes:", "", *(f"- {_plain(note)}" for note in result.notes), ""]
+        lines += ["Notes:", "", *(f"- {plain(note)}" for note in result.notes), ""]
     return "\n".join(lines)
 
 
 def render_refusal(reason: str) -> str:
     """Write the Markdown where nothing was decided."""
-    return f"## ⛔ refused\n\n{'<br>'.join(_plain(line) for line in reason.splitlines())}\n"
+    return f"## ⛔ refused\n\n{'<br>'.join(plain(line) for line in reason.splitlines())}\n"
 
 
 def _table(verdicts: list[Verdict]) -> Iterator[str]:
@@ -64,8 +64,8 @@ def _table(verdicts: list[Verdict]) -> Iterator[str]:
         unit = f" ({measure.unit})" if measure.unit else ""
         cells = [
             MARKS[verdict.outcome],
-            _plain(verdict.system),
-            _plain(verdict.title + unit),
+            plain(verdict.system),
+            plain(verdict.title + unit),
             amount(figures.old, measure),
             amount(figures.new, measure),
             amount(figures.worsening, measure, "+"),
@@ -86,20 +86,24 @@ def _offender(one: Offender, run: Path, file: Path, audio_url: str | None) -> st
         for what, path in (("now", one.audio), ("before", one.audio_before))
         if path and (address := _address(Path(path), run, file, audio_url))
     ]
-    return f"{_plain(one.pair)}: {_plain(one.said)}{' – ' if links else ''}{', '.join(links)}"
+    return f"{plain(one.pair)}: {plain(one.said)}{' – ' if links else ''}{', '.join(links)}"
 
 
 def _address(path: Path, run: Path, file: Path, audio_url: str | None) -> str | None:
     if audio_url is None:
         parts = Path(os.path.relpath(path, file.parent)).parts
-        return "/".join(part if part == ".." else quote(part, safe="") for part in parts)
+        return "/".join(part if part == ".." else quote(part, safe="", errors="replace") for part in parts)
     inside = path.resolve()
     if not inside.is_relative_to(run.resolve()):
         return None
-    return audio_url.rstrip("/") + "/" + "/".join(quote(p, safe="") for p in inside.relative_to(run.resolve()).parts)
+    return (
+        audio_url.rstrip("/")
+        + "/"
+        + "/".join(quote(p, safe="", errors="replace") for p in inside.relative_to(run.resolve()).parts)
+    )
 
 
-def _plain(text: str) -> str:
+def plain(text: str) -> str:
     """Write any text so that Markdown shows it as it is, on one line, and notifies nobody whose name begins with @."""
     text = " ".join("".join(c if c.isprintable() else " " for c in text).split())
     text = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")

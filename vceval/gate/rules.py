@@ -23,7 +23,7 @@ class MeasureRule:
     """A measure may not become worse by more than ``worsening``.
 
     worsening: in stored units (a rate is a fraction), or a share of the baseline's value where ``relative``.
-    confidence: 1 - confidence is the chance of a false ``regress``, over all rules of a gate together.
+    confidence: 1 - confidence is the chance of a false ``regress``; the p-values of all rules are corrected together.
     pass_confidence: 1 - pass_confidence is the chance of a false ``pass`` of this rule.
     cap: largest value that counts for one pair; None for no limit.
     systems: names, or None for every system that is no control.
@@ -33,7 +33,7 @@ class MeasureRule:
     measure: str
     worsening: float
     relative: bool = False
-    confidence: float = 0.99
+    confidence: float = 0.95
     pass_confidence: float = 0.95
     minimum_pairs: int = 10
     cap: float | None = None
@@ -72,7 +72,7 @@ def read_rules(path: Path | None = None) -> Rules:
         raise document.error("schema", f"is {schema}; this vceval reads {SCHEMA}")
     usual = MeasureRule(
         "", 0.0,
-        confidence=_share(document, "confidence", 0.99),
+        confidence=_share(document, "confidence", 0.95),
         pass_confidence=_share(document, "pass_confidence", 0.95),
         minimum_pairs=document.whole("minimum_pairs", 1, 10),
     )  # fmt: skip

@@ -23,9 +23,10 @@ def said_of(figures: Figures, outcome: Outcome, minimum: int) -> str:
         f"{measure.label} {amount(figures.old, measure)} → {amount(figures.new, measure)} {measure.unit}".rstrip()
         + (f", {change} by {amount(abs(figures.worsening), measure)}" if figures.worsening else ", no change")
     )
-    bounds = [f"allowed {amount(figures.allowed, measure)}"]
+    bounds = [f"allowed {amount(figures.allowed, measure, '+')}"]
     if figures.low is not None and figures.high is not None and figures.low < figures.high:
-        bounds.insert(0, f"by {amount(figures.low, measure)} at least, {amount(figures.high, measure)} at most")
+        ends = [amount(end, measure, "+") for end in (figures.low, figures.high)]
+        bounds.insert(0, f"worsening {ends[0]} to {ends[1]}")
     said += f" ({'; '.join(bounds)}); {figures.pairs} pairs"
     if figures.by != "pairs":
         said += f", {figures.clusters} {figures.by}"
@@ -39,8 +40,7 @@ def said_of(figures: Figures, outcome: Outcome, minimum: int) -> str:
 def enough_said(figures: Figures, minimum: int) -> str:
     """Say how many pairs would be enough."""
     if figures.pairs < minimum:
-        few = f"The rule asks for {minimum} pairs at least"
-        return f"{few}." if figures.enough is None else f"{few}; {_enough(figures)}"
+        return f"The rule asks for {minimum} pairs at least."
     if figures.p is None:
         return "All pairs are of one kind: their noise can't be told."
     if figures.enough is None:

@@ -61,7 +61,7 @@ def everything(result: Result, where: Places, undecided: str) -> None:
         write_atomically(where.markdown, markdown.render(result, where.markdown, where.audio_url, undecided))
     if where.json:
         content = {**result.as_json(), "red": red(result.outcome, undecided)}
-        write_atomically(where.json, json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
+        write_atomically(where.json, json.dumps(content, indent=1, allow_nan=False) + "\n")
 
 
 def refusal(reason: str, where: Places) -> None:
@@ -72,4 +72,4 @@ def refusal(reason: str, where: Places) -> None:
         write_atomically(where.markdown, markdown.render_refusal(reason))
     if where.json:
         content = {"schema": 1, "outcome": "refused", "red": True, "reason": reason}
-        write_atomically(where.json, json.dumps(content, indent=1, ensure_ascii=False) + "\n")
+        write_atomically(where.json, json.dumps(content, indent=1) + "\n")
