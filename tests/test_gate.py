@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-from nights import MadeRun
+from made_runs import MadeRun
 
 from vceval.cli import main
 from vceval.errors import UsageError
@@ -247,7 +247,7 @@ def test_a_threshold_of_another_machine_is_the_same(before: Path) -> None:
     ],
 )
 def test_wrong_rules_are_refused_by_name(before: Path, tmp_path: Path, text: str, said: str) -> None:
-    with pytest.raises(UsageError, match="gate.yaml") as error:
+    with pytest.raises(UsageError, match=r"gate\.yaml") as error:
         gated(before, MadeRun().fill(), rules(tmp_path, text))
     assert said in str(error.value)
 

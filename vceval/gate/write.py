@@ -31,7 +31,7 @@ def red(outcome: Outcome, undecided: str) -> bool:
 
 def text(result: Result, undecided: str) -> str:
     """Write the result for a terminal: what is not passed in full, the rest in one line each."""
-    lines = [f"{result.run} against {result.baseline} ({result.suite}), {result.rules}"]
+    lines = [_clean(f"{result.run} against {result.baseline} ({result.suite}), {result.rules}")]
     shown = [verdict for verdict in result.verdicts if verdict.outcome != "pass" or verdict.figures]
     width = max((len(f"{verdict.system}: {verdict.title}") for verdict in shown), default=0)
     for verdict in shown:
