@@ -71,15 +71,15 @@ class Demos:
         assert code == 0
         return run
 
-    def changed(self, name: str, change: Change) -> Path:
-        """Score the recordings after a change."""
-        rows = []
-        for number, row in enumerate(self.rows):
+    def changed(self, name: str, change: Change, every: int = 1) -> Path:
+        """Score the recordings after a change of all, or of every so many."""
+        rows = [dict(row) for row in self.rows]
+        for number, row in list(enumerate(rows))[::every]:
             samples, rate = soundfile.read(row["converted"])
             path = self.folder / name / f"{number}.wav"
             path.parent.mkdir(exist_ok=True)
             soundfile.write(path, change(samples, rate), rate, subtype="DOUBLE")
-            rows.append({**row, "converted": str(path)})
+            row["converted"] = str(path)
         return self.scored(name, rows)
 
     def swapped(self) -> Path:
@@ -106,7 +106,7 @@ def test_spoiled_speech_is_worse_by_the_right_measure_and_copies_are_not(shared:
         return {verdict.rule for verdict in result.verdicts if verdict.outcome == "regress"}
 
     assert gate(demos.scored("again", demos.rows)).outcome == "pass"
-    copies = gate(demos.changed("lossless", lambda samples, rate: samples))
+    copies = gate(demos.changed("lossless", lambda samples, rate: samples, every=4))
     assert copies.outcome == "pass"
     assert all(verdict.figures.worsening == 0.0 for verdict in copies.verdicts if verdict.figures)
 

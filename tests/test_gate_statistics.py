@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from math import isnan
 from typing import Any
 
@@ -13,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vceval.benchmarks.gate.nights import Design, Night, decide, measured_noise, simulate
-from vceval.gate.decide import enough, measure_worsening, one_sided, outcome_of
+from vceval.gate.decide import Family, enough, measure_worsening, one_sided
 from vceval.gate.rules import MeasureRule, read_rules
 from vceval.statistics import paired_difference, paired_effects
 
@@ -46,9 +45,10 @@ def test_the_design_is_that_of_the_promise() -> None:
     assert set(NOISE) == {rule.measure for rule in RULES}
 
 
-@pytest.mark.parametrize("kind", ["closest", "variants"])
-def test_no_change_is_red_in_at_most_one_night_of_a_hundred(unchanged: dict[str, Any], kind: str) -> None:
-    assert shares(decide(unchanged[kind], RULES, DESIGN), "regress")["any"] <= 0.01
+@pytest.mark.parametrize(("kind", "most"), [("closest", 0.01), ("variants", 0.05)])
+def test_an_unchanged_model_is_seldom_red(unchanged: dict[str, Any], kind: str, most: float) -> None:
+    """With noise as measured in one night of a hundred; never more often than the rules say, however large it is."""
+    assert shares(decide(unchanged[kind], RULES, DESIGN), "regress")["any"] <= most
 
 
 @pytest.mark.parametrize("kind", ["closest", "variants"])
@@ -57,25 +57,13 @@ def test_a_rise_of_mcd_is_caught(unchanged: dict[str, Any], kind: str) -> None:
     assert shares(decide({**unchanged[kind], "mcd": worse}, RULES, DESIGN), "regress")["mcd"] >= 0.95
 
 
-def spread(worse: float, mean: float) -> Night:
-    """Acceptance that falls by the same chance for every pair that was accepted."""
-    night = simulate("sv_accept", {**NOISE["sv_accept"], "mean": mean}, DESIGN, NIGHTS, 0, kind="closest")
-    kept = np.random.default_rng(9).random(night.new[0].shape) >= worse / mean
-    return Night((night.new[0] * kept, night.new[1]), night.old)
-
-
-def test_a_fall_of_acceptance_is_caught(unchanged: dict[str, Any]) -> None:
-    """0.05 fewer accepted: of a good system, in 95 % of nights; where a quarter is rejected anyway, in nine of ten."""
-    worse = {
-        "good": spread(0.05, 0.9),
-        "typical": simulate("sv_accept", NOISE["sv_accept"], DESIGN, NIGHTS, 0, worse=0.05, kind="closest"),
-    }
-    caught = {
-        name: shares(decide({**unchanged["closest"], "sv_accept": night}, RULES, DESIGN), "regress")["sv_accept"]
-        for name, night in worse.items()
-    }
-    assert caught["good"] >= 0.95
-    assert caught["typical"] >= 0.90
+@pytest.mark.parametrize(("mean", "evenly"), [(None, False), (0.9, False), (0.9, True)])
+def test_a_fall_of_acceptance_is_caught(unchanged: dict[str, Any], mean: float | None, evenly: bool) -> None:
+    """0.05 fewer accepted, of a typical and of a good system: as similarity falls, or as some conversions fail."""
+    noise = {**NOISE["sv_accept"], **({} if mean is None else {"mean": mean})}
+    worse = simulate("sv_accept", noise, DESIGN, NIGHTS, 0, worse=0.05, kind="closest", evenly=evenly)
+    found = decide({**unchanged["closest"], "sv_accept": worse}, RULES, DESIGN)
+    assert shares(found, "regress")["sv_accept"] >= 0.95
 
 
 def test_a_larger_fall_is_caught_more_often(unchanged: dict[str, Any]) -> None:
@@ -108,6 +96,17 @@ def test_the_level_holds_with_few_speakers(design: Design, measure: str) -> None
     worse, _ = one_sided(found)
     assert np.mean(worse <= 0.05) <= 0.06
     assert np.mean(worse <= 0.01) <= 0.015
+
+
+def test_a_more_confident_rule_gets_less_of_the_common_chance() -> None:
+    rules = [MeasureRule("a", 0.1, confidence=0.95), MeasureRule("b", 0.1, confidence=0.99)]
+    family = Family(rules)
+    assert family.alarm == pytest.approx(0.05)
+    assert [family.share(rule) for rule in rules] == pytest.approx([0.05 * 5 / 6, 0.05 / 6])
+    for p, outcome in ((0.041, "regress"), (0.042, "undecided")):
+        assert family.outcome(rules[0], False, family.corrected([p, 1.0])[0], 1.0) == outcome
+    for p, outcome in ((0.0083, "regress"), (0.0084, "undecided")):
+        assert family.outcome(rules[1], False, family.corrected([1.0, p])[1], 1.0) == outcome
 
 
 def test_many_series_are_what_each_alone_is() -> None:
@@ -143,7 +142,7 @@ def test_better_and_worse_are_mirror_images(old: list[float], new: list[float], 
     more = measure_worsening((new, ones), (old, ones), targets, [None] * 8, sign=sign, allowed=allowed)
     assert float(more.beyond) == pytest.approx(float(found.beyond) - allowed)
     assert float(one_sided(more)[0]) >= float(worse) - 1e-9
-    outcome = outcome_of(RULES[0], bool(found.identical), float(worse), float(within))
+    outcome = Family(RULES).outcome(RULES[0], bool(found.identical), float(worse), float(within))
     assert outcome == "pass" if old == new else outcome in ("pass", "regress", "undecided")
 
 
@@ -165,14 +164,14 @@ def test_a_change_that_all_pairs_share_is_certain() -> None:
     for change, outcome in ((0.5, "regress"), (0.05, "pass"), (-3.0, "pass")):
         found = measure_worsening((ones + change, ones), (ones, ones), targets, [None] * 40, sign=1.0, allowed=0.1)
         worse, within = (float(p) for p in one_sided(found))
-        assert outcome_of(replace(RULES[0], confidence=0.99), False, worse, within) == outcome
+        assert Family(RULES).outcome(RULES[0], False, worse, within) == outcome
 
 
 def test_one_pair_alone_has_no_error() -> None:
     found = measure_worsening(([1.0], [1.0]), ([2.0], [1.0]), ["t"], ["s"], sign=1.0, allowed=0.0)
     assert isnan(float(found.errors))
     assert all(isnan(float(p)) for p in one_sided(found))
-    assert outcome_of(MeasureRule("mcd", 0.1), False, None, float("nan")) == "undecided"
+    assert Family(RULES).outcome(MeasureRule("mcd", 0.1), False, None, float("nan")) == "undecided"
 
 
 @settings(max_examples=50, deadline=None)

@@ -239,28 +239,33 @@ def paired_effects(
     return Effects(values, np.where(errors <= tiny, 0.0, errors), count)
 
 
-def holm(p_values: Sequence[float]) -> list[float]:
+def holm(p_values: Sequence[float], weights: Sequence[float] | None = None) -> list[float]:
     """Correct p-values for the number of comparisons: what is below alpha afterwards holds jointly at level alpha.
 
     Args:
         p_values: one per comparison, each in 0 to 1.
+        weights: how alpha is shared out, one per comparison, each above 0; evenly by default.
 
     Returns:
         Corrected values in the same order, none smaller than before, none above 1.
 
     Raises:
-        ValueError: a value lies outside of 0 to 1.
+        ValueError: a value lies outside of 0 to 1, or a weight is not above 0.
 
     Source: Holm, "A simple sequentially rejective multiple test procedure", Scandinavian Journal of Statistics 6, 1979.
     """
     for value in p_values:
         if not 0.0 <= value <= 1.0:
             raise ValueError(f"p-value {value} lies outside of 0 to 1")
+    shares = [1.0] * len(p_values) if weights is None else list(weights)
+    if len(shares) != len(p_values) or not all(share > 0.0 for share in shares):
+        raise ValueError("every comparison needs a weight above 0")
     corrected = [0.0] * len(p_values)
-    largest = 0.0
-    for place, index in enumerate(sorted(range(len(p_values)), key=lambda i: p_values[i])):
-        largest = max(largest, min(1.0, (len(p_values) - place) * p_values[index]))
+    largest, left = 0.0, sum(shares)
+    for index in sorted(range(len(p_values)), key=lambda i: p_values[i] / shares[i]):
+        largest = max(largest, min(1.0, left / shares[index] * p_values[index]))
         corrected[index] = largest
+        left -= shares[index]
     return corrected
 
 

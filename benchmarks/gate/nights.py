@@ -13,9 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vceval.gate.decide import measure_worsening, one_sided, outcome_of
+from vceval.gate.decide import Family, measure_worsening, one_sided
 from vceval.gate.rules import MeasureRule
-from vceval.statistics import holm
 
 if TYPE_CHECKING:
     import numpy as np
@@ -62,7 +61,15 @@ def measured_noise() -> dict[str, Any]:
 
 
 def simulate(
-    measure: str, noise: Mapping[str, Any], design: Design, nights: int, seed: int, *, worse: float = 0.0, kind: str
+    measure: str,
+    noise: Mapping[str, Any],
+    design: Design,
+    nights: int,
+    seed: int,
+    *,
+    worse: float = 0.0,
+    kind: str,
+    evenly: bool = False,
 ) -> Night:
     """Draw nights of one measure.
 
@@ -74,6 +81,8 @@ def simulate(
         seed: of the draws.
         worse: how much worse the new model truly is: acceptance, dB, or word error rate.
         kind: which night noise, ``closest`` or ``variants``.
+        evenly: acceptance falls by the same chance for every pair that would be accepted (say, some conversions
+            break down), instead of similarity by the same amount.
     """
     import numpy as np
 
@@ -85,8 +94,10 @@ def simulate(
         from scipy.special import ndtri
 
         wide = np.sqrt(sum(noise[part][name] ** 2 for part in ("level", kind) for name in ("target", "source", "pair")))
-        thresholds = [wide * ndtri(1.0 - share) for share in (noise["mean"] - worse, noise["mean"])]
-        new, old = ((run > threshold).astype(np.float64) for run, threshold in zip(runs, thresholds, strict=True))
+        means = (noise["mean"] - (0.0 if evenly else worse), noise["mean"])
+        new, old = ((run > wide * ndtri(1.0 - mean)).astype(np.float64) for run, mean in zip(runs, means, strict=True))
+        if evenly:
+            new *= generator.random(new.shape) >= worse / noise["mean"]
         return Night((new, ones), (old, ones))
     if measure == "mcd":
         return Night((runs[0] + noise["mean"] + worse, ones), (runs[1] + noise["mean"], ones))
@@ -120,8 +131,9 @@ def decide(nights: Mapping[str, Night], rules: Sequence[MeasureRule], design: De
             found = measure_worsening(night.new, night.old, targets, sources, sign=sign, allowed=rule.worsening)
             judged[rule] = (found.identical, *one_sided(found))
     outcomes: dict[str, list[str]] = {rule.measure: [] for rule in judged}
+    family = Family(list(judged))
     for number in range(len(next(iter(judged.values()))[0])):
-        corrected = holm([float(worse[number]) for _, worse, _ in judged.values()])
+        corrected = family.corrected([float(worse[number]) for _, worse, _ in judged.values()])
         for (rule, (identical, _, within)), p in zip(judged.items(), corrected, strict=True):
-            outcomes[rule.measure].append(outcome_of(rule, bool(identical[number]), p, float(within[number])))
+            outcomes[rule.measure].append(family.outcome(rule, bool(identical[number]), p, float(within[number])))
     return outcomes

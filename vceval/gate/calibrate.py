@@ -16,7 +16,7 @@ from statistics import NormalDist
 
 from vceval.errors import UsageError
 from vceval.gate.comparable import applying, refuse_unless_comparable
-from vceval.gate.decide import MOST_CLUSTERS, measure_worsening
+from vceval.gate.decide import MOST_CLUSTERS, Family, measure_worsening
 from vceval.gate.evidence import Evidence, MeasureInfo, of_run
 from vceval.gate.markdown import plain
 from vceval.gate.rules import MeasureRule, Rules
@@ -87,7 +87,8 @@ def calibrate(folders: Sequence[Path], rules: Rules, *, false_alarm: float, powe
     found = list(_noises(runs, applied))
     if not found:
         raise UsageError("the runs have no pairs with values in common")
-    lines = [_line(noise, len(found), false_alarm, power) for noise in found]
+    family = Family([noise.rule for noise in found])
+    lines = [_line(noise, family, false_alarm, power) for noise in found]
     return Calibration(len(runs), false_alarm, power, lines)
 
 
@@ -133,7 +134,7 @@ def _noises(runs: Sequence[Evidence], rules: Sequence[MeasureRule]) -> Iterator[
             )  # fmt: skip
 
 
-def _line(noise: _Noise, family: int, false_alarm: float, power: float) -> Line:
+def _line(noise: _Noise, family: Family, false_alarm: float, power: float) -> Line:
     mean = sum(noise.means) / len(noise.means)
     between = sqrt(sum((value - mean) ** 2 for value in noise.means) / (len(noise.means) - 1))
     shift = sqrt(max(0.0, between**2 - noise.error**2 / 2.0))
@@ -153,10 +154,10 @@ def _line(noise: _Noise, family: int, false_alarm: float, power: float) -> Line:
 
 @dataclass(frozen=True, slots=True)
 class _Wanted:
-    """What is promised of one rule among ``family`` rules, for an error from so many clusters."""
+    """What is promised of one rule of a family, for an error from so many clusters."""
 
     rule: MeasureRule
-    family: int
+    family: Family
     false_alarm: float
     power: float
     shift: float
@@ -165,7 +166,7 @@ class _Wanted:
         """The smallest tolerance with which both promises hold."""
         if error == 0.0 and self.shift == 0.0:
             return 0.0
-        alarm = NormalDist().inv_cdf(1.0 - self.false_alarm / self.family)
+        alarm = NormalDist().inv_cdf(1.0 - self.false_alarm / len(self.family.rules))
         quiet = alarm * self._spread(error) - self._reach(clusters) * error
         passes = t_quantile(self.rule.pass_confidence, max(clusters - 1, 1)) * error
         passes += NormalDist().inv_cdf(self.power) * self._spread(error)
@@ -184,7 +185,7 @@ class _Wanted:
         return sqrt(error**2 + 2.0 * self.shift**2)
 
     def _reach(self, clusters: int) -> float:
-        return t_quantile(1.0 - (1.0 - self.rule.confidence) / self.family, max(clusters - 1, 1))
+        return t_quantile(1.0 - self.family.share(self.rule), max(clusters - 1, 1))
 
 
 def _least(fits: Callable[[int], bool]) -> int | None:

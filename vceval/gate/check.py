@@ -8,12 +8,12 @@ from math import isnan
 
 from vceval.gate import counts
 from vceval.gate.comparable import applying, notes, refuse_unless_comparable
-from vceval.gate.decide import Worsening, enough, measure_worsening, one_sided, outcome_of
+from vceval.gate.decide import Family, Worsening, enough, measure_worsening, one_sided
 from vceval.gate.evidence import Evidence, MeasureInfo, PairInfo
 from vceval.gate.rules import MeasureRule, Rules
 from vceval.gate.verdict import Figures, Offender, Result, Verdict
 from vceval.gate.wording import said_of
-from vceval.statistics import holm, t_quantile
+from vceval.statistics import t_quantile
 
 __all__ = ["check"]
 
@@ -93,15 +93,17 @@ def _decided(cases: Sequence[_Case], run: Evidence, baseline: Evidence) -> Itera
         for index, (case, p) in enumerate(zip(cases, p_values, strict=True))
         if p is not None and len(case.pairs) >= case.rule.minimum_pairs and not isnan(p[0])
     ]
-    corrected = dict(zip(tested, holm([p_values[index][0] for index in tested]), strict=True))  # type: ignore[index]
+    family = Family([cases[index].rule for index in tested])
+    found_p = family.corrected([p_values[index][0] for index in tested])  # type: ignore[index]
+    corrected = dict(zip(tested, found_p, strict=True))
     for index, (case, found, p) in enumerate(zip(cases, measured, p_values, strict=True)):
         if found is None or p is None:
             yield _nothing(case)
             continue
         figures = _figures(case, found, None if isnan(p[0]) else p[0], corrected.get(index))
-        outcome = outcome_of(case.rule, bool(found.identical), corrected.get(index), p[1])
+        outcome = family.outcome(case.rule, bool(found.identical), corrected.get(index), p[1])
         if outcome == "undecided" and index in corrected:
-            figures = replace(figures, enough=_enough(case, found, figures, len(corrected)))
+            figures = replace(figures, enough=_enough(case, found, figures, family))
         offenders = () if outcome == "pass" else tuple(_offenders(case, run, baseline))
         message = said_of(figures, outcome, case.rule.minimum_pairs)
         yield Verdict(case.rule.measure, case.system, case.direction, outcome, message, figures, offenders)
@@ -135,12 +137,12 @@ def _figures(case: _Case, found: Worsening, p: float | None, p_holm: float | Non
     )  # fmt: skip
 
 
-def _enough(case: _Case, found: Worsening, figures: Figures, family: int) -> tuple[int, int] | None:
+def _enough(case: _Case, found: Worsening, figures: Figures, family: Family) -> tuple[int, int] | None:
     """How many would decide: enough to pass where nothing changed, or to tell what was seen from what is allowed."""
     error, rule = float(found.errors), case.rule
     wanted = enough(error, found.clusters, found.pairs, figures.allowed, rule.pass_confidence)
     if wanted is None or wanted[1] <= found.pairs:
-        sure = 1.0 - (1.0 - rule.confidence) / family if float(found.beyond) > 0 else rule.pass_confidence
+        sure = 1.0 - family.share(rule) if float(found.beyond) > 0 else rule.pass_confidence
         wanted = enough(error, found.clusters, found.pairs, abs(float(found.beyond)), sure)
     return wanted
 

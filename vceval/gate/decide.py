@@ -21,13 +21,13 @@ from typing import TYPE_CHECKING
 
 from vceval.gate.rules import MeasureRule
 from vceval.gate.verdict import Outcome
-from vceval.statistics import paired_effects, t_quantile
+from vceval.statistics import holm, paired_effects, t_quantile
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["POWER", "Worsening", "enough", "measure_worsening", "one_sided", "outcome_of"]
+__all__ = ["POWER", "Family", "Worsening", "enough", "measure_worsening", "one_sided"]
 
 #: How often the pairs that are called enough decide for `pass` where nothing changed.
 POWER = 0.8
@@ -134,15 +134,38 @@ def one_sided(found: Worsening) -> tuple[NDArray[np.float64], NDArray[np.float64
     return np.where(found.identical, 1.0, worse), np.where(found.identical, 0.0, within)
 
 
-def outcome_of(rule: MeasureRule, identical: bool, p_holm: float | None, p_within: float) -> Outcome:
-    """Decide a rule: ``p_holm`` is against "no worse than allowed", corrected for all rules; None where untested."""
-    if identical:
-        return "pass"
-    if p_holm is None:
-        return "undecided"
-    if p_holm <= 1.0 - rule.confidence:
-        return "regress"
-    return "pass" if p_within <= 1.0 - rule.pass_confidence else "undecided"
+@dataclass(frozen=True, slots=True)
+class Family:
+    """All decisions of one gate, which share one chance of a false alarm.
+
+    That of the least confident rule is the chance for all of them together, and Holm's procedure shares it out by
+    what each rule asks for: a rule of confidence 0.99 gets a fifth of what one of 0.95 gets.
+    """
+
+    rules: Sequence[MeasureRule]
+
+    @property
+    def alarm(self) -> float:
+        """Largest chance that any of the rules is ``regress`` where nothing is worse than allowed."""
+        return 1.0 - min((rule.confidence for rule in self.rules), default=1.0)
+
+    def corrected(self, p_values: Sequence[float]) -> list[float]:
+        """The p-values against "no worse than allowed", one per rule, corrected for all of them."""
+        return holm(p_values, [1.0 - rule.confidence for rule in self.rules])
+
+    def share(self, rule: MeasureRule) -> float:
+        """The level at which one rule is tested first."""
+        return self.alarm * (1.0 - rule.confidence) / sum(1.0 - one.confidence for one in self.rules)
+
+    def outcome(self, rule: MeasureRule, identical: bool, p_holm: float | None, p_within: float) -> Outcome:
+        """Decide a rule from its corrected p-value (None where untested) and the one against "worse than allowed"."""
+        if identical:
+            return "pass"
+        if p_holm is None:
+            return "undecided"
+        if p_holm <= self.alarm:
+            return "regress"
+        return "pass" if p_within <= 1.0 - rule.pass_confidence else "undecided"
 
 
 def enough(error: float, clusters: int, pairs: int, allowed: float, confidence: float) -> tuple[int, int] | None:

@@ -23,7 +23,7 @@ class MeasureRule:
     """A measure may not become worse by more than ``worsening``.
 
     worsening: in stored units (a rate is a fraction), or a share of the baseline's value where ``relative``.
-    confidence: 1 - confidence is the chance of a false ``regress``; the p-values of all rules are corrected together.
+    confidence: 1 - confidence is the rule's claim on the chance of a false ``regress``, which all rules share.
     pass_confidence: 1 - pass_confidence is the chance of a false ``pass`` of this rule.
     cap: largest value that counts for one pair; None for no limit.
     systems: names, or None for every system that is no control.
