@@ -87,7 +87,7 @@ def _plot(rows: Sequence[Mapping[str, Any]], path: Path) -> None:
 
     units = {"sv_accept": ("Acceptance falls by (points)", 100), "mcd": ("MCD rises by (dB)", 1)}
     units["wer"] = ("WER rises by (points)", 100)
-    figure, panels = pyplot.subplots(1, 3, figsize=(12, 4.2), sharey=True, layout="constrained")
+    figure, panels = pyplot.subplots(1, 3, figsize=(12, 4.8), sharey=True, layout="constrained")
     for panel, (measure, (label, scale)) in zip(panels, units.items(), strict=True):
         for scenario in SCENARIOS:
             mine = [row for row in rows if (row["scenario"], row["measure"]) == (scenario.title, measure)]
@@ -97,7 +97,7 @@ def _plot(rows: Sequence[Mapping[str, Any]], path: Path) -> None:
                 panel.plot(steps, [row["pass"] for row in mine], color=line.get_color(), linestyle=":")
         panel.axhline(0.95, color="0.8", linewidth=0.8, zorder=0)
         panel.set(xlabel=label, ylim=(-0.02, 1.02))
-        panel.legend(fontsize=7, loc="center right")
+        panel.legend(fontsize=7, loc="lower center", bbox_to_anchor=(0.5, 1.0))
     panels[0].set_ylabel("share of nights: regress (solid), pass (dotted)")
     figure.savefig(path, dpi=110, metadata={"Software": None})
     pyplot.close(figure)
