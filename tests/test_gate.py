@@ -244,6 +244,8 @@ def test_a_threshold_of_another_machine_is_the_same(before: Path) -> None:
         ("schema: 1\nrules:\n  - {measure: utmos, worsening: 1}\n", "no values of 'utmos'"),
         ("schema: 1\nrules:\n  - {measure: mcd, worsening: 1, systems: [B]}\n", "no system B"),
         ("schema: 1\nrules:\n  - {new: bugs}\n", "failures, flags"),
+        ("schema: 1\nrules:\n  - {measure: mcd, worsening: 1, directions: [M2M]}\n", "no pairs of M2M"),
+        ("schema: 1\nrules:\n  - {measure: mcd, worsening: 1}\n  - {measure: mcd, worsening: 2}\n", "two rules on mcd"),
     ],
 )
 def test_wrong_rules_are_refused_by_name(before: Path, tmp_path: Path, text: str, said: str) -> None:

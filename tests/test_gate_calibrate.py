@@ -99,6 +99,16 @@ def test_the_rules_it_writes_are_read_again(tmp_path: Path) -> None:
     assert {rule.what for rule in again.counts} == {"failures", "flags"}
 
 
+def test_flags_that_come_and_go_are_allowed(tmp_path: Path, rules: Rules) -> None:
+    flags = [{}, {("A", "s1-t1"): ["clipped"], ("A", "s2-t1"): ["clipped"]}, {("A", "s3-t1"): ["clipped"]}]
+    runs = [MadeRun(flags=dict(some)).fill().write(tmp_path / f"{n}") for n, some in enumerate(flags)]
+    found = calibrate(runs, rules, false_alarm=0.01, power=0.95)
+    assert (found.failures, found.flags) == (0, 2)
+    assert "new sanity flags: up to 2" in text(found)
+    save_rules(found, tmp_path / "gate.yaml")
+    assert {(r.what, r.allowed) for r in read_rules(tmp_path / "gate.yaml").counts} == {("failures", 0), ("flags", 2)}
+
+
 def test_on_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     runs = [str(run) for run in repeated(tmp_path, 3, 0.5)]
     assert main(["gate", "calibrate", *runs, "--save-rules", str(tmp_path / "r.yaml")]) == 0

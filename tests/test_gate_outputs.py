@@ -114,6 +114,11 @@ def test_saving_says_what_is_wrong(run: Path, tmp_path: Path, capsys: pytest.Cap
     assert main(["baseline", "save", str(run), str(tmp_path / "base.txt")]) == 2
     assert "is a .json or .json.gz file" in capsys.readouterr().err
     assert main(["baseline", "save", str(tmp_path), str(tmp_path / "base.json")]) == 2
+    kept = (run / "summary.json").read_text()
+    (run / "summary.json").write_text('{"measures": [{}]}')
+    assert main(["baseline", "save", str(run), str(tmp_path / "base.json")]) == 2
+    assert "do not fit together" in capsys.readouterr().err
+    (run / "summary.json").write_text(kept)
     content = json.loads((run / "run.json").read_text())
     (run / "run.json").write_text(json.dumps({**content, "state": "scoring"}))
     assert main(["baseline", "save", str(run), str(tmp_path / "base.json")]) == 2

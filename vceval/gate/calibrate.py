@@ -15,11 +15,12 @@ from pathlib import Path
 from statistics import NormalDist
 
 from vceval.errors import UsageError
-from vceval.gate.comparable import applying, refuse_unless_comparable
+from vceval.gate.comparable import applying, refuse_unless_comparable, systems_of
+from vceval.gate.counts import most_new
 from vceval.gate.decide import MOST_CLUSTERS, Family, measure_worsening
 from vceval.gate.evidence import Evidence, MeasureInfo, of_run
 from vceval.gate.markdown import plain
-from vceval.gate.rules import MeasureRule, Rules
+from vceval.gate.rules import CountRule, MeasureRule, Rules
 from vceval.gate.wording import amount
 from vceval.rundir import write_atomically
 from vceval.statistics import t_quantile
@@ -55,12 +56,17 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """What was found from how many runs, for which rates."""
+    """What was found from how many runs, for which rates.
+
+    failures, flags: the most new ones of a system between any two of the runs.
+    """
 
     runs: int
     false_alarm: float
     power: float
     lines: Sequence[Line]
+    failures: int = 0
+    flags: int = 0
 
 
 def calibrate(folders: Sequence[Path], rules: Rules, *, false_alarm: float, power: float) -> Calibration:
@@ -89,7 +95,11 @@ def calibrate(folders: Sequence[Path], rules: Rules, *, false_alarm: float, powe
         raise UsageError("the runs have no pairs with values in common")
     family = Family([noise.rule for noise in found])
     lines = [_line(noise, family, false_alarm, power) for noise in found]
-    return Calibration(len(runs), false_alarm, power, lines)
+    failures, flags = (
+        max(most_new(rule, run, other) for run, other in itertools.permutations(runs, 2))
+        for rule in (CountRule("failures"), CountRule("flags"))
+    )
+    return Calibration(len(runs), false_alarm, power, lines, failures, flags)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +119,7 @@ def _noises(runs: Sequence[Evidence], rules: Sequence[MeasureRule]) -> Iterator[
 
     first = runs[0]
     for rule in rules:
-        for system in rule.systems or [name for name, info in first.systems.items() if not info.control]:
+        for system in systems_of(rule, first):
             tables = [run.sums.get(system, {}).get(rule.measure, {}) for run in runs]
             keys = [key for key in first.pairs if all(key in table for table in tables)]
             if len(keys) < 2:
@@ -229,6 +239,9 @@ def text(found: Calibration) -> str:
         "these pairs. Then caught: the worsening that is found that often. Pairs that needs: for the rule's own "
         "allowance to do the same, and twice the allowance to be caught.",
     ]
+    lines.append(
+        f"New failures of a system between two runs: up to {found.failures}; new sanity flags: up to {found.flags}."
+    )
     if any(line.shift > 0.0 for line in found.lines):
         lines.append("Where no number is enough, whole runs differ: average several seeds, or allow more.")
     if found.runs < 5:
@@ -246,7 +259,7 @@ def _needed(line: Line) -> str:
 
 
 def save_rules(found: Calibration, path: Path) -> None:
-    """Write the tolerances as a rules file: never less than what the rules allow already."""
+    """Write a rules file: the tolerances, never below what the rules allow already, and the flags that were seen."""
     rows = []
     for line in found.lines:
         allowed = line.rule.worsening * abs(line.mean) if line.rule.relative else line.rule.worsening
@@ -260,7 +273,7 @@ def save_rules(found: Calibration, path: Path) -> None:
         "schema: 1",
         "rules:",
     ]
-    tail = ["  - {new: failures, allowed: 0}", "  - {new: flags, allowed: 0}"]
+    tail = [f"  - {{new: {what}, allowed: {n}}}" for what, n in (("failures", found.failures), ("flags", found.flags))]
     write_atomically(path, "\n".join([*head, *rows, *tail]) + "\n")
 
 

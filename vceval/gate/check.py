@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from math import isnan
 
 from vceval.gate import counts
-from vceval.gate.comparable import applying, notes, refuse_unless_comparable
+from vceval.gate.comparable import applying, notes, refuse_unless_comparable, systems_of
 from vceval.gate.decide import Family, Worsening, enough, measure_worsening, one_sided
 from vceval.gate.evidence import Evidence, MeasureInfo, PairInfo
 from vceval.gate.rules import MeasureRule, Rules
@@ -59,7 +59,7 @@ def check(run: Evidence, baseline: Evidence, rules: Rules) -> Result:
 
 def _cases(rule: MeasureRule, run: Evidence, baseline: Evidence) -> Iterator[_Case]:
     measure = baseline.measures[rule.measure]
-    for system in rule.systems or [name for name, info in baseline.systems.items() if not info.control]:
+    for system in systems_of(rule, baseline):
         before = baseline.sums.get(system, {}).get(rule.measure, {})
         after = run.sums.get(system, {}).get(rule.measure, {})
         for direction in rule.directions:

@@ -11,7 +11,7 @@ from vceval.errors import UsageError
 from vceval.gate.evidence import Evidence
 from vceval.gate.rules import MeasureRule, Rules
 
-__all__ = ["applying", "listed", "notes", "refuse_unless_comparable"]
+__all__ = ["applying", "listed", "notes", "refuse_unless_comparable", "systems_of"]
 
 #: Thresholds this far apart judge alike: they were computed on two machines.
 SAME_THRESHOLD = 1e-4
@@ -23,11 +23,24 @@ def applying(rules: Rules, baseline: Evidence) -> list[MeasureRule]:
     """The measure rules that the baseline has something for.
 
     Raises:
-        UsageError: a rule of the user's own names what the baseline does not have, or none applies.
+        UsageError: a rule of the user's own names what the baseline does not have, two decide the same, or none
+            applies.
     """
-    found = []
+    found: list[MeasureRule] = []
+    seen: set[tuple[str, str, str]] = set()
     for rule in rules.measures:
-        systems = rule.systems or [name for name, system in baseline.systems.items() if not system.control]
+        systems = systems_of(rule, baseline)
+        for key in ((rule.measure, system, direction) for system in systems for direction in rule.directions):
+            if key in seen:
+                raise UsageError(
+                    f"{rules.place}: two rules on {key[0]} for {key[1]}, direction {key[2]}; leave one out"
+                )
+            seen.add(key)
+        lacking = [d for d in rule.directions if d != "all" and d not in {p.direction for p in baseline.pairs.values()}]
+        if lacking:
+            raise UsageError(
+                f"{rules.place}: rule on {rule.measure}: the baseline has no pairs of {', '.join(lacking)}"
+            )
         absent = [name for name in systems if name not in baseline.systems]
         if absent:
             raise UsageError(
@@ -44,6 +57,11 @@ def applying(rules: Rules, baseline: Evidence) -> list[MeasureRule]:
     if not found and not rules.counts:
         raise UsageError(f"{rules.place}: no rule applies to the baseline {baseline.place}")
     return found
+
+
+def systems_of(rule: MeasureRule, baseline: Evidence) -> list[str]:
+    """The systems that a rule is about: those it names, else all that are no control."""
+    return list(rule.systems or [name for name, system in baseline.systems.items() if not system.control])
 
 
 def refuse_unless_comparable(run: Evidence, baseline: Evidence, rules: Sequence[MeasureRule]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TypeVar
 
@@ -10,7 +11,7 @@ from vceval.gate.evidence import Evidence, Sums
 from vceval.gate.rules import CountRule, MeasureRule
 from vceval.gate.verdict import Offender, Verdict
 
-__all__ = ["controls", "missing", "new", "offender"]
+__all__ = ["controls", "missing", "most_new", "new", "offender"]
 
 #: Pairs that a verdict names one by one.
 NAMED = 10
@@ -58,7 +59,7 @@ def missing(run: Evidence, baseline: Evidence) -> Iterator[Verdict]:
 
 def new(rule: CountRule, run: Evidence, baseline: Evidence) -> Iterator[Verdict]:
     """Failures or sanity flags that the baseline does not have, system by system."""
-    found = _new_failures(run, baseline) if rule.what == "failures" else _new_flags(run, baseline)
+    found = _found(rule, run, baseline)
     for system in rule.systems or [name for name in baseline.systems if name in run.systems]:
         mine = [(key, said) for owner, key, said in found if owner == system]
         worse = len(mine) > rule.allowed
@@ -68,6 +69,15 @@ def new(rule: CountRule, run: Evidence, baseline: Evidence) -> Iterator[Verdict]
             f"new {rule.what}", system, "all", "regress" if worse else "pass", message,
             offenders=[offender(run, baseline, system, key, said) for key, said in _first(mine)] if worse else (),
         )  # fmt: skip
+
+
+def most_new(rule: CountRule, run: Evidence, baseline: Evidence) -> int:
+    """How many a single system has at most."""
+    return max(Counter(system for system, _, _ in _found(rule, run, baseline)).values(), default=0)
+
+
+def _found(rule: CountRule, run: Evidence, baseline: Evidence) -> list[tuple[str, str, str]]:
+    return _new_failures(run, baseline) if rule.what == "failures" else _new_flags(run, baseline)
 
 
 def _new_failures(run: Evidence, baseline: Evidence) -> list[tuple[str, str, str]]:

@@ -109,6 +109,15 @@ def of_run(folder: Path) -> Evidence:
     about = directory.read_json("run.json")
     if about.get("state", "finished") != "finished":
         raise UsageError(f"{folder}: the run is not finished; give the command that began it again")
+    try:
+        return _evidence(directory, about)
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise UsageError(
+            f"{folder}: the files of the run do not fit together ({type(error).__name__}: {error}); score it again"
+        ) from error
+
+
+def _evidence(directory: RunDirectory, about: Mapping[str, Any]) -> Evidence:
     summary = directory.read_json("summary.json")
     rows = directory.read_pairs()
     keys = {name: _key(identity) for name, identity in identities(rows).items()}
@@ -126,7 +135,7 @@ def of_run(folder: Path) -> Evidence:
     }
     sums, flags = _scores(directory, measures, keys)
     return Evidence(
-        place=str(folder),
+        place=str(directory.root),
         suite=str(about.get("suite", "")),
         pairs_sha256=str(about.get("pairs_sha256", "")),
         created=str(about.get("created", "")),
