@@ -27,8 +27,8 @@ assert (data / "suites" / "demo.yaml").is_file()
 assert (data / "pairs" / "demo@1.csv").is_file()
 assert (data / "baselines" / "demo.json").is_file()
 assert (data / "gate" / "noise.json").is_file()
-from vceval.gate.rules import read_rules
-assert read_rules().measures
+from vceval.gate.rules import DEFAULT
+assert DEFAULT.is_file()
 assert len(list((data / "demo" / "audio").rglob("*.flac"))) == 144
 assert list((Path(vceval.reports.__file__).parent / "templates").iterdir())
 assert (Path(vceval.__file__).parent / "py.typed").is_file()

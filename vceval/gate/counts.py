@@ -62,13 +62,18 @@ def new(rule: CountRule, run: Evidence, baseline: Evidence) -> Iterator[Verdict]
     found = _found(rule, run, baseline)
     for system in rule.systems or [name for name in baseline.systems if name in run.systems]:
         mine = [(key, said) for owner, key, said in found if owner == system]
+        mine.sort(key=lambda one: _name(run, one[0]))
         worse = len(mine) > rule.allowed
-        names = [run.pairs[key].name if key in run.pairs else key for key, _ in mine]
+        names = [_name(run, key) for key, _ in mine]
         message = f"{len(mine)} new {rule.what}, allowed {rule.allowed}" + (f": {listed(names)}" if mine else "")
         yield Verdict(
             f"new {rule.what}", system, "all", "regress" if worse else "pass", message,
             offenders=[offender(run, baseline, system, key, said) for key, said in _first(mine)] if worse else (),
         )  # fmt: skip
+
+
+def _name(run: Evidence, key: str) -> str:
+    return run.pairs[key].name if key in run.pairs else key
 
 
 def most_new(rule: CountRule, run: Evidence, baseline: Evidence) -> int:
