@@ -11,7 +11,7 @@ from xml.etree import ElementTree
 
 import pytest
 import xmlschema
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from made_runs import MadeRun
 from markdown_it import MarkdownIt
@@ -149,7 +149,7 @@ def test_junit_validates_whatever_the_names(undecided: str, failures: int, skipp
     SCHEMA.validate(junit.render_refusal(HOSTILE))
 
 
-@settings(max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=50, deadline=None)
 @given(name=st.text(st.characters(exclude_categories=[]), max_size=40))
 def test_junit_holds_any_text(name: str) -> None:
     text = junit.render(result_of(Verdict(name, name, "all", "regress", name)), "warn")
