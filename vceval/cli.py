@@ -10,7 +10,7 @@ import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
-from vceval import __version__, checkpoint_commands, environment_commands
+from vceval import __version__, checkpoint_commands, environment_commands, gate_commands
 from vceval.errors import NoRoomError, UsageError, no_room
 
 __all__ = ["main"]
@@ -78,6 +78,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     compare.add_argument("runs", type=Path, nargs="+", metavar="RUN", help="folders of finished runs")
     compare.set_defaults(command=_compare)
+    gate_commands.add_commands(commands)
     listing = commands.add_parser("list", help="list what is known: suites, converters, metrics or corpora")
     listing.add_argument("what", choices=("suites", "converters", "metrics", "corpora"))
     listing.set_defaults(command=_list)

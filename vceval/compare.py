@@ -6,14 +6,13 @@ trials, and on the pairs that both runs have. Everything else is refused, with w
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vceval.errors import UsageError
-from vceval.rundir import RunDirectory
+from vceval.rundir import RunDirectory, identities
 from vceval.statistics import Difference, Interval, cluster_bootstrap, paired_difference
 
 if TYPE_CHECKING:
@@ -100,17 +99,9 @@ def compare(folders: Sequence[Path]) -> Comparison:
 def _open(folder: Path) -> _Run:
     directory = RunDirectory(folder)
     summary = directory.read_json("summary.json")
-    pairs: dict[str, tuple[str, ...]] = {}
-    speakers: dict[str, _Speakers] = {}
-    takes: Counter[tuple[str, ...]] = Counter()
-    for row in directory.read_pairs():
-        # Two runs mean the same pair when recordings and text agree; its id and where the files lie may differ.
-        recordings = tuple(row[name] for name in ("source", "prompts", "reference"))
-        identity = (row["dataset"], *(recordings if any(recordings) else (row["pair"],)), row["transcript"])
-        takes[identity] += 1
-        pairs[row["pair"]] = (*identity, str(takes[identity]))
-        speakers[row["pair"]] = (row["target_speaker"] or None, row["source_speaker"] or None)
-    return _Run(str(folder), summary, directory.read_scores(), pairs, speakers)
+    rows = directory.read_pairs()
+    speakers = {row["pair"]: (row["target_speaker"] or None, row["source_speaker"] or None) for row in rows}
+    return _Run(str(folder), summary, directory.read_scores(), identities(rows), speakers)
 
 
 def _reasons(metric: str, runs: Sequence[_Run]) -> Iterator[str]:
