@@ -1,0 +1,108 @@
+"""How tables are set for different kinds of papers: widths, intervals, where the words go."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+__all__ = ["DEFAULT", "STYLES", "Style", "environment", "preamble"]
+
+
+@dataclass(frozen=True, slots=True)
+class Style:
+    """Sizes in points: one column, the whole line, what a page holds.
+
+    ``interval`` is how an interval is set: ``brackets`` prints both ends, ``plusminus`` and ``subscript`` the longer
+    arm. ``below`` puts the explanations below the table, for classes that set captions in capitals. The widths are those
+    of the narrowest usual class, so that a table fits all of them.
+    """
+
+    name: str
+    column: float
+    line: float
+    page: float
+    interval: Literal["brackets", "plusminus", "subscript"]
+    below: bool = False
+
+    @property
+    def interval_note(self) -> str:
+        """What a caption says about the intervals."""
+        if self.interval == "brackets":
+            return "In brackets: 95 % interval (bootstrap over speakers)."
+        return "±: longer arm of the 95 % interval (bootstrap over speakers)."
+
+
+STYLES = {
+    style.name: style
+    for style in (
+        Style("plain", 219, 345, 530, "brackets"),
+        Style("acl", 219, 455, 620, "subscript"),
+        Style("ieee", 219, 455, 620, "plusminus", below=True),
+    )
+}
+DEFAULT = STYLES["plain"]
+
+_PREAMBLE = r"""% Needs \usepackage{booktabs}. With \usepackage{siunitx} the figures are set by it, without it they are aligned too.
+% Define any of these before to change it: interval by its ends, by its arm, arm as subscript, n/expected, signatures.
+\providecommand{\vcevalinterval}[2]{{\scriptsize [#1, #2]}}
+\providecommand{\vcevalplusminus}[1]{{\scriptsize $\pm$#1}}
+\providecommand{\vcevalsubscript}[1]{$_{\pm#1}$}
+\providecommand{\vcevaln}[1]{{\scriptsize (#1)}}
+\providecommand{\vcevalsignatures}[1]{\par\vspace{3pt}\parbox{\linewidth}{\raggedright\tiny #1\par}}
+\providecommand{\vcevalnotes}[1]{\par\vspace{3pt}\parbox{\linewidth}{\raggedright\scriptsize #1\par}}
+\providecommand{\vcevalhead}[1]{\begin{tabular}[b]{@{}c@{}}#1\end{tabular}}
+\providecommand{\vcevalcell}[1]{\begin{tabular}[t]{@{}r@{}}#1\end{tabular}}
+\ifdefined\vcevalsecond\else\protected\def\vcevalsecond#1{\llap{\underline{\phantom{#1}}}}\fi
+\ifcsname vcevaltabular\endcsname\else\newenvironment{vcevaltabular}[2]{\ifdefined\sisetup
+  \sisetup{mode=text,detect-weight=true}\def\vcevalopen{\tabular{#1}}\else\def\vcevalopen{\tabular{#2}}\fi
+  \vcevalopen}{\endtabular}\fi
+"""
+
+
+def preamble() -> str:
+    r"""Define how a figure, its interval and its n are set, unless the paper has defined it otherwise."""
+    return _PREAMBLE
+
+
+def environment(
+    style: Style,
+    identity: str,
+    part: int,
+    width: float,
+    caption: Sequence[str],
+    kinds: tuple[str, str],
+    body: Sequence[str],
+    notes: Sequence[str] = (),
+    tight: bool = False,
+) -> str:
+    """Set a table as a float over one column where it fits, else over the line; all texts are LaTeX already.
+
+    Args:
+        style: of the paper.
+        identity: of the table, for its label.
+        part: from 0; further ones have labels of their own.
+        width: of the table in points.
+        caption: the entry of a list of tables, and the caption itself.
+        kinds: column kinds with siunitx and without.
+        body: lines between the rules at top and bottom.
+        notes: what stands below the table.
+        tight: set it in smaller type.
+    """
+    float_kind = "table" if width <= style.column else "table*"
+    size = r"\scriptsize\setlength{\tabcolsep}{2.5pt}" if tight else r"\footnotesize\setlength{\tabcolsep}{4pt}"
+    short, text = caption
+    return "\n".join([
+        rf"\begin{{{float_kind}}}[{'htbp' if float_kind == 'table' else 'tp'}]",
+        rf"\centering{size}\setlength{{\abovetopsep}}{{3pt}}",
+        rf"\caption[{{{short}}}]{{{text}}}",
+        rf"\label{{tab:vceval-{identity}{f'-part{part + 1}' if part else ''}}}",
+        rf"\begin{{vcevaltabular}}{{{kinds[0]}}}{{{kinds[1]}}}",
+        r"\toprule",
+        *body,
+        r"\bottomrule",
+        r"\end{vcevaltabular}",
+        *notes,
+        rf"\end{{{float_kind}}}",
+        "",
+    ])  # fmt: skip
