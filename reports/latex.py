@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from math import ceil
 
 from vceval.reports.data import number
-from vceval.reports.latex_style import DEFAULT, Style, environment, preamble
+from vceval.reports.latex_style import DEFAULT, Grid, Style, environment, preamble
 from vceval.reports.latex_text import breakable, escape, width
 from vceval.reports.tables import ARROWS, Column, Entry, Row, Table
 
@@ -16,18 +17,57 @@ __all__ = ["preamble", "stack", "table"]
 #: Type sizes of figures, of intervals and of captions in points; the gap between columns; a line of \footnotesize.
 SIZE, SMALL, NORMAL, GAP, LEADING = 8, 7, 10, 8, 9.5
 #: Longer names are set as a paragraph of this share of the line.
-NAME = 0.32
+NAME = 0.36
 #: Wider headings are broken between words.
 HEADING = 46
 
 
 def table(model: Table, style: Style = DEFAULT) -> str:
-    """Set a results table; a wide one is split by columns, a long one by rows."""
-    parts: list[str] = []
+    """Set a results table; a wide one is split by columns into parts below one another, a long one by rows.
+
+    Where columns that share a heading don't fit with both ends of their intervals, the longer arms are printed.
+    """
+    if style.interval == "brackets" and not _whole(model, style):
+        style = replace(style, interval="plusminus")
+    floats: list[list[_Part]] = []
+    used = 0.0
+    for part in _parts(model, style):
+        if not floats or used + part.height > _room(model, style, len(floats)):
+            floats.append([])
+            used = 0.0
+        floats[-1].append(part)
+        used += part.height
+    return "\n".join(_float(model, found, number, style) for number, found in enumerate(floats))
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """Some columns of some rows, as lines of a body, and their height in points with the heading."""
+
+    columns: range
+    lines: Sequence[str]
+    height: float
+
+
+def _parts(model: Table, style: Style) -> Iterator[_Part]:
     for columns in _spans(model, style):
-        for lines in _pages(model, columns, style):
-            parts.append(_float(model, columns, lines, len(parts), style))
-    return "\n".join(parts)
+        head = LEADING * (3 + len(_headings(model, columns, style)) - 2)
+        yield from _pages(model, columns, style, head)
+
+
+def _whole(model: Table, style: Style) -> bool:
+    """Whether all columns that share a heading fit side by side."""
+    room = style.line - _name_width(model, style)[0]
+    widths = [_width(model, index, style) for index in range(len(model.columns))]
+    return all(sum(widths[start:stop]) <= room for _, start, stop in _groups(model, range(len(widths))))
+
+
+def _room(model: Table, style: Style, number: int) -> float:
+    """What a page holds besides the caption and the notes of a table."""
+    words = " ".join(_caption(model, style)) if number < 2 else model.full_title
+    above = 1.3 * NORMAL * (ceil(width(words, NORMAL) / style.line) + 1)
+    signatures = sum(ceil(0.75 * width(metric.signature, SMALL) / style.line) for metric in model.metrics)
+    return style.page - above - 6 * (signatures + 1)
 
 
 def stack(macro: str, lines: Sequence[str]) -> str:
@@ -52,7 +92,7 @@ def _spans(model: Table, style: Style) -> Iterator[range]:
     room = style.line - _name_width(model, style)[0]
     widths = [_width(model, index, style) for index in range(len(model.columns))]
     units = [range(start, stop) for _, start, stop in _groups(model, range(len(widths)))]
-    if any(sum(widths[i] for i in unit) > room for unit in units):
+    if not _whole(model, style):
         units = [range(i, i + 1) for i in range(len(widths))]
     for parts in range(1, len(units) + 1):
         size = ceil(len(units) / parts)
@@ -76,14 +116,14 @@ def _groups(model: Table, columns: range) -> Iterator[tuple[str, int, int]]:
 
 
 def _width(model: Table, index: int, style: Style) -> float:
-    values, tails = _parts(model, index, style)
+    values, tails = _texts(model, index, style)
     body = max((width(value, SIZE) for value in values), default=0.0)
     tail = max((width(text, SMALL) + 2 for text in tails if text), default=0.0)
     heading = max(width(line, SIZE) for line in _heading_lines(model.columns[index]))
     return max(body + tail, heading) + GAP
 
 
-def _parts(model: Table, index: int, style: Style) -> tuple[list[str], list[str]]:
+def _texts(model: Table, index: int, style: Style) -> tuple[list[str], list[str]]:
     """The printed figures of a column, and what stands beside them as plain text, for measuring."""
     entries = [entry for row in _rows(model) if (entry := row.entries[index]) is not None]
     return [entry.value for entry in entries], [_tail_text(entry, model.columns[index], style) for entry in entries]
@@ -116,25 +156,22 @@ def _caption(model: Table, style: Style) -> tuple[str, str]:
     return f"{model.full_title}. Suite {model.suite}.{count}", " ".join(words)
 
 
-def _pages(model: Table, columns: range, style: Style) -> list[list[str]]:
+def _pages(model: Table, columns: range, style: Style, head: float) -> Iterator[_Part]:
     """Cut the body of a table into pages."""
-    words = " ".join(_caption(model, style))
-    used_by = 1.3 * NORMAL * (ceil(width(words, NORMAL) / style.line) + 1)
-    used_by += 6 * ceil(sum(width(text, SMALL) for text in _signatures(model, columns)) / style.line + 1)
-    room = style.page - used_by - 4 * LEADING
+    room = _room(model, style, 1)
     names, paragraph = _name_width(model, style)
-    pages: list[list[str]] = [[]]
-    used = 0.0
+    body: list[str] = []
+    used = head
     for place, block in enumerate(model.blocks):
         rule = [r"\midrule"] if place else []
         for row in block.rows:
             lines = ceil(width(row.system.title, SIZE) / (0.75 * names)) if paragraph and names else 1
-            if used and used + LEADING * lines > room:
-                pages.append([])
-                used, rule = 0.0, []
-            pages[-1] += [*rule, _line(model, row, columns, style)]
+            if body and used + LEADING * lines > room:
+                yield _Part(columns, body, used)
+                body, used, rule = [], head, []
+            body += [*rule, _line(model, row, columns, style)]
             used, rule = used + LEADING * lines + 1, []
-    return pages
+    yield _Part(columns, body, used)
 
 
 def _line(model: Table, row: Row, columns: range, style: Style) -> str:
@@ -148,7 +185,7 @@ def _line(model: Table, row: Row, columns: range, style: Style) -> str:
     for index in columns:
         entry, column = row.entries[index], model.columns[index]
         cells.append(_figure(entry))
-        if any(_parts(model, index, style)[1]):
+        if any(_texts(model, index, style)[1]):
             cells.append("" if entry is None else _tail(entry, column, style))
     return " & ".join(cells) + r" \\"
 
@@ -159,9 +196,10 @@ def _figure(entry: Entry | None) -> str:
         return ""
     if not entry.value:
         return "{--}"
+    value = entry.value.replace("-", r"\vcevalminus ")
     if entry.best:
-        return rf"\bfseries {entry.value}"
-    return entry.value + (rf"\vcevalsecond{{{entry.value}}}" if entry.second else "")
+        return rf"\bfseries {value}"
+    return value + (rf"\vcevalsecond{{{value}}}" if entry.second else "")
 
 
 def _tail(entry: Entry, column: Column, style: Style) -> str:
@@ -195,7 +233,7 @@ def _heading_lines(column: Column) -> list[str]:
 def _headings(model: Table, columns: range, style: Style) -> list[str]:
     """Write the lines over the body: group headings with their rules, if any, then column headings."""
     heads, groups, rules, place = ["System"], [""], [], 2
-    sizes = {index: 1 + any(_parts(model, index, style)[1]) for index in columns}
+    sizes = {index: 1 + any(_texts(model, index, style)[1]) for index in columns}
     for group, start, stop in _groups(model, columns):
         size = sum(sizes[index] for index in range(start, stop))
         groups.append(rf"\multicolumn{{{size}}}{{c}}{{{escape(group)}}}")
@@ -214,7 +252,7 @@ def _kinds(model: Table, columns: range, style: Style) -> tuple[str, str]:
     first = f"p{{{names:.0f}pt}}" if paragraph else "l"
     aligned, plain = [first], [first]
     for index in columns:
-        values, tails = _parts(model, index, style)
+        values, tails = _texts(model, index, style)
         tail = r"@{\,}l" if any(tails) else ""
         aligned.append(f"S[table-format={_format(values)}]{tail}")
         plain.append(f"r{tail}")
@@ -223,28 +261,32 @@ def _kinds(model: Table, columns: range, style: Style) -> tuple[str, str]:
 
 def _format(values: Sequence[str]) -> str:
     """Find the number of digits before and after the point, with a sign where there is one."""
-    parts = [value.lstrip("-").partition(".") for value in values if value]
+    parts = [value.lstrip("-+").partition(".") for value in values if value]
     whole = max((len(part[0]) for part in parts), default=1)
     decimals = max((len(part[2]) for part in parts), default=0)
-    sign = "-" if any(value.startswith("-") for value in values) else ""
+    sign = "-" if any(value.startswith(("-", "+")) for value in values) else ""
     return f"{sign}{whole}.{decimals}" if decimals else f"{sign}{whole}"
 
 
-def _signatures(model: Table, columns: range) -> list[str]:
+def _signatures(model: Table, columns: Iterable[int]) -> list[str]:
     used = {model.columns[index].measure.metric for index in columns}
     return [metric.signature for metric in model.metrics if metric.name in used]
 
 
-def _float(model: Table, columns: range, lines: Sequence[str], part: int, style: Style) -> str:
+def _float(model: Table, parts: Sequence[_Part], number: int, style: Style) -> str:
     title, words = _caption(model, style)
-    if part:
+    if number:
         title, words = f"{model.full_title} (continued).", ""
     notes = [rf"\vcevalnotes{{{escape(words)}}}"] if style.below and words else []
-    if found := _signatures(model, columns):
+    if found := _signatures(model, {index for part in parts for index in part.columns}):
         notes.append(r"\vcevalsignatures{" + r"\\ ".join(breakable(text, 40, "|,") for text in found) + "}")
     caption = escape(title if style.below else f"{title} {words}".strip())
-    size = _name_width(model, style)[0] + sum(_width(model, index, style) for index in columns)
-    return environment(
-        style, model.id, part, size, (escape(model.full_title), caption), _kinds(model, columns, style),
-        [*_headings(model, columns, style), *lines], notes,
-    )  # fmt: skip
+    grids = [
+        Grid(
+            _kinds(model, part.columns, style),
+            [*_headings(model, part.columns, style), *part.lines],
+            _name_width(model, style)[0] + sum(_width(model, index, style) for index in part.columns),
+        )
+        for part in parts
+    ]
+    return environment(style, model.id, number, (escape(model.full_title), caption), grids, notes)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from math import ceil
 
 from vceval.reports.latex import stack
-from vceval.reports.latex_style import DEFAULT, Style, environment
+from vceval.reports.latex_style import DEFAULT, Grid, Style, environment
 from vceval.reports.latex_text import breakable, escape, width
 from vceval.reports.tables import PlainTable
 
@@ -38,20 +38,14 @@ def plain_table(model: PlainTable, style: Style = DEFAULT) -> str:
     def widest(column: int, size: int) -> float:
         return max(width(line, size) for row in full for line in row[column])
 
-    def needed(size: int, gap: int, without: Sequence[int] = ()) -> float:
-        return sum(widest(column, size) for column in range(count) if column not in without) + gap * count
-
-    wide: list[int] = []
-    if needed(*LOOSE) > style.line:
-        wide = [column for column in range(count) if column not in model.numeric and widest(column, LOOSE[0]) > WIDE]
-    tight = needed(*LOOSE, wide) + len(wide) * SHARE * style.line > style.line
-    size, gap = TIGHT if tight else LOOSE
-    share = max(SHARE * style.line, (0.94 * style.line - needed(size, gap, wide)) / max(1, len(wide)))
+    texts = [column for column in range(count) if column not in model.numeric and widest(column, LOOSE[0]) > WIDE]
+    size, gap, wide = _layout(widest, count, texts, style)
+    tight = (size, gap) == TIGHT
+    left = style.line - sum(widest(column, size) + gap for column in range(count) if column not in wide)
+    share = max(SHARE * style.line, 0.94 * left / max(1, len(wide)) - gap)
     columns = [share if column in wide else widest(column, size) for column in range(count)]
     kinds = tuple(
-        " ".join(
-            f"p{{{share:.0f}pt}}" if column in wide else _kind(model, column, aligned) for column in range(count)
-        )
+        " ".join(f"p{{{share:.0f}pt}}" if column in wide else _kind(model, column, aligned) for column in range(count))
         for aligned in (True, False)
     )
     heading = " & ".join(_heading(lines, column in model.numeric) for column, lines in enumerate(heads)) + r" \\"
@@ -67,14 +61,28 @@ def plain_table(model: PlainTable, style: Style = DEFAULT) -> str:
         pages[-1].append(line)
         used += height
     total = sum(columns) + gap * count
-    return "\n".join(
-        environment(
-            style, model.id, part, total,
-            (escape(model.title), escape(model.caption) + (" (continued)" if part else "")), (kinds[0], kinds[1]),
-            [heading, r"\midrule", *lines], tight=tight,
-        )
-        for part, lines in enumerate(pages)
-    )  # fmt: skip
+    floats = []
+    for part, lines in enumerate(pages):
+        caption = escape(model.caption) + (" (continued)" if part else "")
+        grid = Grid((kinds[0], kinds[1]), [heading, r"\midrule", *lines], total)
+        floats.append(environment(style, model.id, part, (escape(model.title), caption), [grid], tight=tight))
+    return "\n".join(floats)
+
+
+def _layout(
+    widest: Callable[[int, int], float], count: int, texts: Sequence[int], style: Style
+) -> tuple[int, int, list[int]]:
+    """Choose type size, gap and the columns to be set as paragraphs: none if the table fits, else as few as will do."""
+    for size, gap in (LOOSE, TIGHT):
+        if sum(widest(column, size) + gap for column in range(count)) <= style.line:
+            return size, gap, []
+    longest = sorted(texts, key=lambda column: -widest(column, LOOSE[0]))
+    for size, gap in (LOOSE, TIGHT):
+        for chosen in (longest[: number + 1] for number in range(len(longest))):
+            rest = sum(widest(column, size) + gap for column in range(count) if column not in chosen)
+            if rest + len(chosen) * (SHARE * style.line + gap) <= style.line:
+                return size, gap, chosen
+    return *TIGHT, longest
 
 
 def _lines(text: str, numeric: bool) -> list[str]:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-__all__ = ["DEFAULT", "STYLES", "Style", "environment", "preamble"]
+__all__ = ["DEFAULT", "STYLES", "Grid", "Style", "environment", "preamble"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,7 @@ _PREAMBLE = r"""% Needs \usepackage{booktabs}. With \usepackage{siunitx} the fig
 \providecommand{\vcevalcell}[1]{\begin{tabular}[t]{@{}r@{}}#1\end{tabular}}
 \ifdefined\vcevalsecond\else\protected\def\vcevalsecond#1{\llap{\underline{\phantom{#1}}}}\fi
 \ifcsname vcevaltabular\endcsname\else\newenvironment{vcevaltabular}[2]{\ifdefined\sisetup
-  \sisetup{mode=text,detect-weight=true}\def\vcevalopen{\tabular{#1}}\else\def\vcevalopen{\tabular{#2}}\fi
+  \sisetup{detect-weight=true,detect-inline-weight=math,retain-explicit-plus=true}\def\vcevalminus{-}\def\vcevalopen{\tabular{#1}}\else\def\vcevalminus{$-$}\def\vcevalopen{\tabular{#2}}\fi
   \vcevalopen}{\endtabular}\fi
 """
 
@@ -65,43 +65,52 @@ def preamble() -> str:
     return _PREAMBLE
 
 
+@dataclass(frozen=True, slots=True)
+class Grid:
+    """One tabular: column kinds with siunitx and without, its lines between the rules, its width in points."""
+
+    kinds: tuple[str, str]
+    body: Sequence[str]
+    width: float
+
+
 def environment(
     style: Style,
     identity: str,
     part: int,
-    width: float,
-    caption: Sequence[str],
-    kinds: tuple[str, str],
-    body: Sequence[str],
+    caption: tuple[str, str],
+    grids: Sequence[Grid],
     notes: Sequence[str] = (),
     tight: bool = False,
 ) -> str:
-    """Set a table as a float over one column where it fits, else over the line; all texts are LaTeX already.
+    """Set tabulars, one below the other, as a float over one column where they fit, else over the whole line.
 
     Args:
         style: of the paper.
         identity: of the table, for its label.
         part: from 0; further ones have labels of their own.
-        width: of the table in points.
-        caption: the entry of a list of tables, and the caption itself.
-        kinds: column kinds with siunitx and without.
-        body: lines between the rules at top and bottom.
-        notes: what stands below the table.
+        caption: the entry of a list of tables, and the caption itself; LaTeX already.
+        grids: what stands in the table; LaTeX already.
+        notes: what stands below the table; LaTeX already.
         tight: set it in smaller type.
     """
-    float_kind = "table" if width <= style.column else "table*"
+    narrow = all(grid.width <= style.column for grid in grids)
+    float_kind, place = ("table", "htbp") if narrow else ("table*", "tp")
     size = r"\scriptsize\setlength{\tabcolsep}{2.5pt}" if tight else r"\footnotesize\setlength{\tabcolsep}{4pt}"
     short, text = caption
+    body: list[str] = []
+    for grid in grids:
+        body += [r"\par\vspace{4pt}"] if body else []
+        body += [
+            rf"\begin{{vcevaltabular}}{{{grid.kinds[0]}}}{{{grid.kinds[1]}}}",
+            r"\toprule", *grid.body, r"\bottomrule", r"\end{vcevaltabular}",
+        ]  # fmt: skip
     return "\n".join([
-        rf"\begin{{{float_kind}}}[{'htbp' if float_kind == 'table' else 'tp'}]",
+        rf"\begin{{{float_kind}}}[{place}]",
         rf"\centering{size}\setlength{{\abovetopsep}}{{3pt}}",
         rf"\caption[{{{short}}}]{{{text}}}",
         rf"\label{{tab:vceval-{identity}{f'-part{part + 1}' if part else ''}}}",
-        rf"\begin{{vcevaltabular}}{{{kinds[0]}}}{{{kinds[1]}}}",
-        r"\toprule",
         *body,
-        r"\bottomrule",
-        r"\end{vcevaltabular}",
         *notes,
         rf"\end{{{float_kind}}}",
         "",

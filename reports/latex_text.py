@@ -80,4 +80,6 @@ def _ems(character: str) -> float:
         return 0.73
     if character.isascii():
         return 0.52
-    return 1.0 if character in "↑↓–—…" else 3.3  # others are set as U+1F600
+    if character in "±×·−≤≥µ°Δ†":
+        return 0.8
+    return 1.0 if character in "↑↓→–—…" else 3.3  # others are set as U+1F600

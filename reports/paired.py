@@ -34,6 +34,16 @@ class PairedScores:
         self._targets = [pair["target_speaker"] or None for pair in self.pairs]
         self._sources = [pair["source_speaker"] or None for pair in self.pairs]
 
+    def renamed(self, names: Mapping[str, str]) -> PairedScores:
+        """Keep the systems that have a new name, under that name."""
+        sums = {(names[key[0]], key[1]): found for key, found in self._sums.items() if key[0] in names}
+        return PairedScores(self.pairs, sums)
+
+    @classmethod
+    def together(cls, parts: Sequence[PairedScores]) -> PairedScores:
+        """Put sums over the same pairs together; their systems have different names."""
+        return cls(parts[0].pairs, {key: found for part in parts for key, found in part._sums.items()})
+
     def cell(self, system: str, measure: str, among: NDArray[np.bool_], lost: int = 0, skipped: int = 0) -> Cell:
         """Sum one system up over some pairs: value, 95 % interval over speakers, counts.
 
@@ -91,9 +101,7 @@ class PairedScores:
                 entry["p_holm"] = p_holm
             yield from ({**entry, "dataset": dataset, "direction": direction} for entry in found)
 
-    def _difference(
-        self, first: str, second: str, measure: str, among: NDArray[np.bool_]
-    ) -> dict[str, Any] | None:
+    def _difference(self, first: str, second: str, measure: str, among: NDArray[np.bool_]) -> dict[str, Any] | None:
         import numpy as np
 
         one, other = self._sums.get((first, measure)), self._sums.get((second, measure))

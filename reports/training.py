@@ -73,7 +73,10 @@ def unranked(block: Block) -> Block:
     """Take the marks of best and second systems off."""
     return Block(
         block.heading,
-        [Row(row.system, [entry and replace(entry, best=False, second=False) for entry in row.entries]) for row in block.rows],
+        [
+            Row(row.system, [entry and replace(entry, best=False, second=False) for entry in row.entries])
+            for row in block.rows
+        ],
     )
 
 

@@ -6,12 +6,12 @@ trials, and on the pairs that both runs have. Everything else is refused, with w
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from vceval.comparable import Identity, Side, differences, identities
 from vceval.errors import UsageError
 from vceval.rundir import RunDirectory
 from vceval.statistics import Difference, Interval, cluster_bootstrap, paired_difference
@@ -56,12 +56,16 @@ class _Run:
     name: str
     summary: Mapping[str, Any]
     scores: pandas.DataFrame
-    pairs: dict[str, tuple[str, ...]]
+    pairs: dict[str, Identity]
     speakers: dict[str, _Speakers]
 
     @property
+    def side(self) -> Side:
+        return Side(self.name, self.summary)
+
+    @property
     def metrics(self) -> dict[str, str]:
-        return {entry["metric"]: entry["signature"] for entry in self.summary["metrics"]}
+        return self.side.metrics
 
 
 def compare(folders: Sequence[Path]) -> Comparison:
@@ -85,7 +89,7 @@ def compare(folders: Sequence[Path]) -> Comparison:
     if not common:
         raise UsageError("the runs have no conversion pair in common: were they made from the same suite?")
     for metric in shared:
-        reasons = list(_reasons(metric, runs))
+        reasons = [reason for run in runs[1:] for reason in differences(metric, first.side, run.side)]
         if reasons:
             comparison.refused[metric] = reasons
             continue
@@ -100,41 +104,12 @@ def compare(folders: Sequence[Path]) -> Comparison:
 def _open(folder: Path) -> _Run:
     directory = RunDirectory(folder)
     summary = directory.read_json("summary.json")
-    pairs: dict[str, tuple[str, ...]] = {}
-    speakers: dict[str, _Speakers] = {}
-    takes: Counter[tuple[str, ...]] = Counter()
-    for row in directory.read_pairs():
-        # Two runs mean the same pair when recordings and text agree; its id and where the files lie may differ.
-        recordings = tuple(row[name] for name in ("source", "prompts", "reference"))
-        identity = (row["dataset"], *(recordings if any(recordings) else (row["pair"],)), row["transcript"])
-        takes[identity] += 1
-        pairs[row["pair"]] = (*identity, str(takes[identity]))
-        speakers[row["pair"]] = (row["target_speaker"] or None, row["source_speaker"] or None)
-    return _Run(str(folder), summary, directory.read_scores(), pairs, speakers)
+    rows = directory.read_pairs()
+    speakers = {row["pair"]: (row["target_speaker"] or None, row["source_speaker"] or None) for row in rows}
+    return _Run(str(folder), summary, directory.read_scores(), identities(rows), speakers)
 
 
-def _reasons(metric: str, runs: Sequence[_Run]) -> Iterator[str]:
-    """Say why a metric's values of some runs may not stand beside those of the first."""
-    first = runs[0]
-    for run in runs[1:]:
-        ours, theirs = first.metrics[metric].split("|"), run.metrics[metric].split("|")
-        if ours != theirs:
-            only = [
-                " ".join(part for part in one if part not in other) for one, other in ((ours, theirs), (theirs, ours))
-            ]
-            yield f"signatures differ: {only[0] or '-'} in {first.name}, {only[1] or '-'} in {run.name}"
-        learnt = [one.summary.get("calibration", {}).get(metric, {}) for one in (first, run)]
-        for dataset in sorted(set(learnt[0]) & set(learnt[1])):
-            hashes = [one[dataset].get("trials_sha256") for one in learnt]
-            thresholds = [one[dataset].get("threshold") for one in learnt]
-            if hashes[0] != hashes[1] or thresholds[0] != thresholds[1]:
-                yield (
-                    f"calibrated differently on {dataset}: threshold {thresholds[0]} in {first.name}, "
-                    f"{thresholds[1]} in {run.name}"
-                )
-
-
-def _lines(measure: str, runs: Sequence[_Run], common: set[tuple[str, ...]]) -> Iterator[Line]:
+def _lines(measure: str, runs: Sequence[_Run], common: set[Identity]) -> Iterator[Line]:
     tables = [_sums(run, measure, common) for run in runs]
     systems = list(dict.fromkeys(system for table in tables for system in table))
     for system in systems:
@@ -172,11 +147,9 @@ def _lines(measure: str, runs: Sequence[_Run], common: set[tuple[str, ...]]) -> 
         yield Line(measure, system, len(keys), values, differences)
 
 
-def _sums(
-    run: _Run, measure: str, common: set[tuple[str, ...]]
-) -> dict[str, dict[tuple[str, ...], tuple[float, float, _Speakers]]]:
+def _sums(run: _Run, measure: str, common: set[Identity]) -> dict[str, dict[Identity, tuple[float, float, _Speakers]]]:
     """Per system and pair: numerator, denominator, speakers."""
-    found: dict[str, dict[tuple[str, ...], tuple[float, float, _Speakers]]] = {}
+    found: dict[str, dict[Identity, tuple[float, float, _Speakers]]] = {}
     chosen = run.scores[run.scores["measure"] == measure]
     columns = (chosen[name] for name in ("system", "pair", "numerator", "denominator"))
     for system, pair, numerator, denominator in zip(*columns, strict=True):
