@@ -11,13 +11,13 @@ from vceval.reports.audio_links import AudioLinks
 from vceval.reports.samples import samples
 from vceval.reports.several import Material, material
 from vceval.reports.significance import with_split_tests
-from vceval.reports.table_files import Options, clear, write_tables
+from vceval.reports.table_files import DEFAULTS, Options, clear, write_tables
 from vceval.rundir import RunDirectory, write_atomically
 
 __all__ = ["Options", "build", "build_several"]
 
 
-def build(run: RunDirectory, options: Options = Options()) -> Path:  # noqa: B008 - immutable
+def build(run: RunDirectory, options: Options = DEFAULTS) -> Path:
     """Write the report of a finished run and return the path of ``report/index.html``.
 
     Reads run.json, summary.json, pairs.csv, audio.csv, scores.parquet, failures.csv and skipped.csv; writes
@@ -30,7 +30,7 @@ def build(run: RunDirectory, options: Options = Options()) -> Path:  # noqa: B00
     return _write(material([run]), run.root, run.report, options)
 
 
-def build_several(runs: Sequence[RunDirectory], folder: Path, options: Options = Options()) -> Path:  # noqa: B008
+def build_several(runs: Sequence[RunDirectory], folder: Path, options: Options = DEFAULTS) -> Path:
     """Write one report of several runs to a folder, systems side by side, and return the path of its ``index.html``.
 
     Raises:

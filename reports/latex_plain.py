@@ -63,9 +63,12 @@ def plain_table(model: PlainTable, style: Style = DEFAULT) -> str:
     total = sum(columns) + gap * count
     floats = []
     for part, lines in enumerate(pages):
-        caption = escape(model.caption) + (" (continued)" if part else "")
+        words, notes = escape(model.caption), []
+        if style.below:
+            words, notes = escape(model.title), [rf"\vcevalnotes{{{words}}}"]
+        caption = words + (" (continued)" if part else "")
         grid = Grid((kinds[0], kinds[1]), [heading, r"\midrule", *lines], total)
-        floats.append(environment(style, model.id, part, (escape(model.title), caption), [grid], tight=tight))
+        floats.append(environment(style, model.id, part, (escape(model.title), caption), [grid], notes, tight))
     return "\n".join(floats)
 
 

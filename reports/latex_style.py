@@ -14,8 +14,8 @@ class Style:
     """Sizes in points: one column, the whole line, what a page holds.
 
     ``interval`` is how an interval is set: ``brackets`` prints both ends, ``plusminus`` and ``subscript`` the longer
-    arm. ``below`` puts the explanations below the table, for classes that set captions in capitals. The widths are those
-    of the narrowest usual class, so that a table fits all of them.
+    arm. ``below`` puts the explanations below the table, for classes that set captions in capitals. Widths are those of
+    the narrowest usual class, so that a table fits all of them.
     """
 
     name: str
@@ -43,7 +43,7 @@ STYLES = {
 }
 DEFAULT = STYLES["plain"]
 
-_PREAMBLE = r"""% Needs \usepackage{booktabs}. With \usepackage{siunitx} the figures are set by it, without it they are aligned too.
+_PREAMBLE = r"""% Needs \usepackage{booktabs}. With \usepackage{siunitx} it sets the figures; without, they are aligned too.
 % Define any of these before to change it: interval by its ends, by its arm, arm as subscript, n/expected, signatures.
 \providecommand{\vcevalinterval}[2]{{\scriptsize [#1, #2]}}
 \providecommand{\vcevalplusminus}[1]{{\scriptsize $\pm$#1}}

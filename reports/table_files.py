@@ -8,14 +8,27 @@ from pathlib import Path
 from typing import Any
 
 from vceval.errors import UsageError
-from vceval.reports import beside, bibliography, data, flags, latex, latex_plain, latex_signature, markdown, shapes
-from vceval.reports import table_json, tables, training
+from vceval.reports import (
+    beside,
+    bibliography,
+    data,
+    exposure,
+    flags,
+    latex,
+    latex_plain,
+    latex_signature,
+    markdown,
+    shapes,
+    table_json,
+    tables,
+    training,
+)
 from vceval.reports.latex_style import STYLES, Style
 from vceval.reports.several import Material
 from vceval.reports.tables import PlainTable, Table
 from vceval.rundir import write_atomically
 
-__all__ = ["Options", "write_tables"]
+__all__ = ["DEFAULTS", "Options", "clear", "write_tables"]
 
 _KINDS = ("*.tex", "*.md", "*.csv", "*.json", "*.bib")
 
@@ -40,7 +53,10 @@ class Options:
         return STYLES[self.style]
 
 
-def write_tables(found: Material, folder: Path, options: Options = Options()) -> list[str]:  # noqa: B008 - immutable
+DEFAULTS = Options()
+
+
+def write_tables(found: Material, folder: Path, options: Options = DEFAULTS) -> list[str]:
     """Write every table in every format, the signatures and the bibliography; return the file names.
 
     What an earlier report left in the folder is removed.
@@ -77,7 +93,7 @@ def _add_results(texts: dict[str, str], found: Material, style: Style) -> None:
             grouped = shapes.grouped_table(report, split)
             _add(texts, f"main_{split}s", models, [grouped] if grouped else [], style)
             texts[f"main_{split}s.csv"] = markdown.cells_csv(report, _columns(models))
-    if seen := shapes.exposure_table(report, found.scores, found.exposures):
+    if seen := exposure.exposure_table(report, found.scores, found.exposures):
         _add(texts, "main_seen", [seen], [seen], style)
     if unseen := training.unseen_tables(report):
         _add(texts, "main_unseen", unseen, unseen, style)

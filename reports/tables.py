@@ -12,7 +12,8 @@ from vceval.reports.significance import ALPHA, NOBODY, Marks, marks
 
 __all__ = [
     "ARROWS", "Block", "Column", "Entry", "PlainTable", "Row", "Table",
-    "calibration_table", "dataset_tables", "direction_tables", "heard_sentence", "main_tables", "published_table", "results", "suite_label",
+    "calibration_table", "dataset_tables", "direction_tables", "heard_sentence", "main_tables", "published_table",
+    "results", "suite_label",
 ]  # fmt: skip
 
 
