@@ -43,7 +43,7 @@ STYLES = {
 }
 DEFAULT = STYLES["plain"]
 
-_PREAMBLE = r"""% Needs \usepackage{booktabs}. With \usepackage{siunitx} it sets the figures; without, they are aligned too.
+_PREAMBLE = r"""% Needs \usepackage{booktabs}. Figures are aligned with \usepackage{siunitx} and without it.
 % Define any of these before to change it: interval by its ends, by its arm, arm as subscript, n/expected, signatures.
 \providecommand{\vcevalinterval}[2]{{\scriptsize [#1, #2]}}
 \providecommand{\vcevalplusminus}[1]{{\scriptsize $\pm$#1}}

@@ -14,7 +14,7 @@ from vceval.reports.data import Report, SystemView
 from vceval.reports.paired import PairedScores
 from vceval.rundir import RunDirectory
 
-__all__ = ["Material", "material"]
+__all__ = ["Material", "material", "run_names"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,9 @@ def material(runs: Sequence[RunDirectory]) -> Material:
         report = data.load(first)
         return Material(report, paired.load(first), _exposures(first))
     summaries = [run.read_json("summary.json") for run in runs]
-    names = _run_names(runs)
+    if len({run.root.resolve() for run in runs}) < len(runs):
+        raise UsageError("the same run is given twice")
+    names = run_names([run.root for run in runs])
     known = [identities(run.read_pairs()) for run in runs]
     sides = [Side(name, summary) for name, summary in zip(names, summaries, strict=True)]
     reasons = [r for place in range(1, len(runs)) for r in _reasons(sides[0], sides[place], known[0], known[place])]
@@ -70,11 +72,9 @@ def material(runs: Sequence[RunDirectory]) -> Material:
     return _merged(parts, names)
 
 
-def _run_names(runs: Sequence[RunDirectory]) -> list[str]:
+def run_names(folders: Sequence[Path]) -> list[str]:
     """Call runs by their folders, by as much of the paths as tells them apart."""
-    paths = [run.root.resolve() for run in runs]
-    if len(set(paths)) < len(paths):
-        raise UsageError("the same run is given twice")
+    paths = [folder.resolve() for folder in folders]
     for depth in range(1, max(len(path.parts) for path in paths)):
         names = ["/".join(path.parts[-depth:]) for path in paths]
         if len(set(names)) == len(names):

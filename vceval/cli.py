@@ -58,6 +58,10 @@ def _parser() -> argparse.ArgumentParser:
         epilog="exit codes: 0 all common metrics compared, 1 some refused, 2 wrong use or nothing to compare",
     )
     compare.add_argument("runs", type=Path, nargs="+", metavar="RUN", help="folders of finished runs")
+    compare.add_argument(
+        "--out", type=Path, metavar="DIR", help="folder of the page (default: beside the first run, named after both)"
+    )
+    compare.add_argument("--no-page", action="store_true", help="only print the comparison, as Markdown")
     compare.set_defaults(command=_compare)
     listing = commands.add_parser("list", help="list what is known: suites, converters, metrics or corpora")
     listing.add_argument("what", choices=("suites", "converters", "metrics", "corpora"))
@@ -197,6 +201,13 @@ def _compare(options: argparse.Namespace) -> int:
     if not comparison.signatures:
         print("vceval: nothing may be compared: every common metric differs", file=sys.stderr)
         return 2
+    if not options.no_page:
+        from vceval.reports.compare_html import write
+
+        out = options.out or options.runs[0].resolve().parent / "-".join(
+            ["compare", *(run.resolve().name for run in options.runs)]
+        )
+        print(f"\n{write(comparison, options.runs, out)}")
     return 1 if comparison.refused else 0
 
 

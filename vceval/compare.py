@@ -7,14 +7,14 @@ trials, and on the pairs that both runs have. Everything else is refused, with w
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vceval.comparable import Identity, Side, differences, identities
 from vceval.errors import UsageError
 from vceval.rundir import RunDirectory
-from vceval.statistics import Difference, Interval, cluster_bootstrap, paired_difference
+from vceval.statistics import Difference, Interval, cluster_bootstrap, holm, paired_difference
 
 if TYPE_CHECKING:
     import pandas
@@ -26,7 +26,8 @@ __all__ = ["Comparison", "Line", "compare", "to_markdown"]
 class Line:
     """One system on one measure: its value in every run on the common pairs, and how each run differs from the first.
 
-    A run that does not have the system has None in ``values`` and ``differences``.
+    ``corrected`` holds the p-values of the differences, corrected by Holm over the systems of the measure. A run that
+    does not have the system has None in ``values``, ``differences`` and ``corrected``.
     """
 
     measure: str
@@ -34,6 +35,7 @@ class Line:
     pairs: int
     values: list[tuple[float, Interval | None] | None]
     differences: list[Difference | None]
+    corrected: list[float | None] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -97,7 +99,7 @@ def compare(folders: Sequence[Path]) -> Comparison:
         for measure in first.summary["measures"]:
             if measure["metric"] == metric and measure.get("reduction", "ratio") == "ratio":
                 comparison.measures[measure["name"]] = measure
-                comparison.lines += _lines(measure["name"], runs, common)
+                comparison.lines += _corrected(list(_lines(measure["name"], runs, common)), runs)
     return comparison
 
 
@@ -147,6 +149,24 @@ def _lines(measure: str, runs: Sequence[_Run], common: set[Identity]) -> Iterato
         yield Line(measure, system, len(keys), values, differences)
 
 
+def _corrected(lines: Sequence[Line], runs: Sequence[_Run]) -> list[Line]:
+    """Correct the p-values of one measure, run by run; converters and controls answer different questions."""
+    controls = {str(s["name"]) for run in runs for s in run.summary.get("systems", ()) if s.get("control")}
+    corrected: list[list[float | None]] = [[None] * len(runs) for _ in lines]
+    for number in range(len(runs)):
+        for wanted in (False, True):
+            tested = {
+                place: found.p_value
+                for place, line in enumerate(lines)
+                if (line.system in controls) is wanted
+                and (found := line.differences[number]) is not None
+                and found.p_value is not None
+            }
+            for place, p_value in zip(tested, holm(list(tested.values())), strict=True):
+                corrected[place][number] = p_value
+    return [replace(line, corrected=found) for line, found in zip(lines, corrected, strict=True)]
+
+
 def _sums(run: _Run, measure: str, common: set[Identity]) -> dict[str, dict[Identity, tuple[float, float, _Speakers]]]:
     """Per system and pair: numerator, denominator, speakers."""
     found: dict[str, dict[Identity, tuple[float, float, _Speakers]]] = {}
@@ -162,6 +182,9 @@ def _sums(run: _Run, measure: str, common: set[Identity]) -> dict[str, dict[Iden
 def to_markdown(comparison: Comparison) -> str:
     """Write a comparison as Markdown: a table per measure, then what was refused."""
     parts = [f"Runs: {', '.join(f'({n}) {name}' for n, name in enumerate(comparison.runs, 1))}"]
+    if comparison.lines:
+        parts.append("Values and differences with 95 % intervals (bootstrap over speakers), on the pairs that all of a "
+                     "line have; p-values corrected by Holm over the systems of a measure.")  # fmt: skip
     for name, measure in comparison.measures.items():
         lines = [line for line in comparison.lines if line.measure == name]
         if not lines:
@@ -178,7 +201,10 @@ def to_markdown(comparison: Comparison) -> str:
         ]
         for line in lines:
             cells = [_value(value, measure) for value in line.values]
-            cells += [_difference(difference, measure) for difference in line.differences[1:]]
+            cells += [
+                _difference(difference, p_value, measure)
+                for difference, p_value in zip(line.differences[1:], line.corrected[1:], strict=True)
+            ]
             table.append(f"| {line.system} | {line.pairs} | {' | '.join(cells)} |")
         parts.append("\n".join(table))
     for metric, reasons in comparison.refused.items():
@@ -200,11 +226,11 @@ def _value(value: tuple[float, Interval | None] | None, measure: Mapping[str, An
     return f"{_number(figure, measure)} [{_number(interval.low, measure)}, {_number(interval.high, measure)}]"
 
 
-def _difference(difference: Difference | None, measure: Mapping[str, Any]) -> str:
+def _difference(difference: Difference | None, p_value: float | None, measure: Mapping[str, Any]) -> str:
     if difference is None:
         return "–"
     text = _number(difference.value, measure, "+")
     if difference.interval is not None:
         low, high = (_number(end, measure, "+") for end in difference.interval[:2])
         text += f" [{low}, {high}]"
-    return text if difference.p_value is None else f"{text} p={difference.p_value:.2g}"
+    return text if p_value is None else f"{text} p={p_value:.2g}"
