@@ -151,7 +151,7 @@ def _caption(model: Table, style: Style) -> tuple[str, str]:
         words.append("Italic: controls, which bound what a converter can reach; never ranked.")
     words += model.notes
     if any(not entry.usual for entry in entries):
-        words.append("In parentheses: n/expected where it is another.")
+        words.append("In parentheses: n/expected" + (" where it is another." if model.usual else "."))
     count = f" n = {model.usual} pairs." if model.usual else ""
     return f"{model.full_title}. Suite {model.suite}.{count}", " ".join(words)
 

@@ -37,8 +37,8 @@ STYLES = {
     style.name: style
     for style in (
         Style("plain", 219, 345, 530, "brackets"),
-        Style("acl", 219, 455, 620, "subscript"),
-        Style("ieee", 219, 455, 620, "plusminus", below=True),
+        Style("acl", 219, 455, 530, "subscript"),
+        Style("ieee", 219, 455, 530, "plusminus", below=True),
     )
 }
 DEFAULT = STYLES["plain"]

@@ -190,7 +190,8 @@ def results(report: Report, identity: str, title: str, columns: Sequence[Column]
         for index, column in enumerate(columns)
     }
     tally = Counter(_count(cell) for cell in cells.values() if cell is not None and cell.value is not None)
-    usual = tally.most_common(1)[0][0] if tally else ""
+    often, times = tally.most_common(1)[0] if tally else ("", 0)
+    usual = often if 2 * times >= tally.total() else ""
     same = report.same_pairs
     marked = [_marks(report, cells, index, column) if same else NOBODY for index, column in enumerate(columns)]
 
