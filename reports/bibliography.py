@@ -52,11 +52,8 @@ def _used(report: Report) -> Iterator[tuple[str, str]]:
             for key in _by("systems", name):
                 yield key, f"system {system.title}"
     for name in report.datasets:
-        corpus = _plain(name)
-        for key, entry in references().items():
-            wanted = entry.get("corpora", ())
-            if any(corpus.startswith(_plain(start)) for start in wanted) or known_corpus(name) in wanted:
-                yield key, f"corpus {name}"
+        if key := _corpus(name):
+            yield key, f"corpus {name}"
     for metric in report.metrics.values():
         for key, entry in references().items():
             by_name = metric.name.partition(":")[0] in entry.get("metrics", ())
@@ -67,6 +64,13 @@ def _used(report: Report) -> Iterator[tuple[str, str]]:
         for name in (str(row["paper"]), str(row["system"])):
             for key in _by("systems", name):
                 yield key, f"published figures of {name}"
+
+
+def _corpus(name: str) -> str | None:
+    """Find the paper of a corpus, by the longest known beginning of its name (``VCTK 0.80`` is not ``VCTK 0.92``)."""
+    by_name = {known: key for key, entry in references().items() for known in entry.get("corpora", ())}
+    starts = [known for known in by_name if _plain(name).startswith(known)]
+    return by_name.get(max(starts, key=len, default=known_corpus(name) or ""))
 
 
 def _by(kind: str, name: str) -> Iterator[str]:

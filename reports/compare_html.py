@@ -99,9 +99,13 @@ def write(comparison: Comparison, folders: Sequence[Path], out: Path) -> Path:
 
 
 def _measure(entry: Mapping[str, Any]) -> MeasureView:
-    names = ("name", "metric", "label", "unit", "better")
+    name, metric, label, unit, better = (str(entry[key]) for key in ("name", "metric", "label", "unit", "better"))
     return MeasureView(
-        *(str(entry[name]) for name in names),
+        name,
+        metric,
+        label,
+        unit,
+        better,
         scale=float(entry["scale"]),
         decimals=int(entry["decimals"]),
         secondary=bool(entry.get("secondary", False)),

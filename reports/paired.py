@@ -33,6 +33,7 @@ class PairedScores:
         self._sums = dict(sums)
         self._targets = [pair["target_speaker"] or None for pair in self.pairs]
         self._sources = [pair["source_speaker"] or None for pair in self.pairs]
+        self._meetings = _meetings(self._targets, self._sources)
 
     def renamed(self, names: Mapping[str, str]) -> PairedScores:
         """Keep the systems that have a new name, under that name."""
@@ -61,10 +62,8 @@ class PairedScores:
         n = len(chosen)
         if sums is None or not n or not sums[1][chosen].sum():
             return Cell(None, None, None, n, n + lost, lost, skipped)
-        numerators, denominators = sums[0][chosen], sums[1][chosen]
-        interval = cluster_bootstrap(
-            numerators, denominators, [self._targets[i] for i in chosen], crossed=[self._sources[i] for i in chosen]
-        )
+        (numerators, denominators), targets, sources = self._grouped(sums, chosen)
+        interval = cluster_bootstrap(numerators, denominators, targets, crossed=sources)
         value = float(numerators.sum() / denominators.sum())
         low, high = (interval.low, interval.high) if interval else (None, None)
         return Cell(value, low, high, n, n + lost, lost, skipped)
@@ -101,6 +100,24 @@ class PairedScores:
                 entry["p_holm"] = p_holm
             yield from ({**entry, "dataset": dataset, "direction": direction} for entry in found)
 
+    def _grouped(
+        self, columns: Sequence[NDArray[np.float64]], chosen: NDArray[np.intp]
+    ) -> tuple[list[NDArray[np.float64]], list[str | None], list[str | None]]:
+        """Columns over some pairs, and the pairs' target and source speakers.
+
+        Whole speakers are resampled, so sums over the pairs of the same two speakers say all, and are fewer.
+        """
+        import numpy as np
+
+        if self._meetings is None:
+            kept = [column[chosen] for column in columns]
+            return kept, [self._targets[i] for i in chosen], [self._sources[i] for i in chosen]
+        numbers, speakers = self._meetings
+        mine = numbers[chosen]
+        present = np.unique(mine)
+        sums = [np.bincount(mine, column[chosen], len(speakers))[present].astype(np.float64) for column in columns]
+        return sums, [speakers[i][0] for i in present], [speakers[i][1] for i in present]
+
     def _difference(self, first: str, second: str, measure: str, among: NDArray[np.bool_]) -> dict[str, Any] | None:
         import numpy as np
 
@@ -110,10 +127,8 @@ class PairedScores:
         common = np.flatnonzero(among & np.isfinite(one[0]) & np.isfinite(other[0]))
         if not one[1][common].sum() or not other[1][common].sum():
             return None
-        found = paired_difference(
-            one[0][common], one[1][common], other[0][common], other[1][common],
-            [self._targets[i] for i in common], crossed=[self._sources[i] for i in common],
-        )  # fmt: skip
+        (a, b, c, d), targets, sources = self._grouped([*one, *other], common)
+        found = paired_difference(a, b, c, d, targets, crossed=sources)
         return {
             "measure": measure,
             "first": first,
@@ -125,6 +140,24 @@ class PairedScores:
             "p_value": found.p_value,
             "p_holm": None,
         }
+
+
+def _meetings(
+    targets: Sequence[str | None], sources: Sequence[str | None]
+) -> tuple[NDArray[np.intp], list[tuple[str, str]]] | None:
+    """Number the meetings of a target and a source speaker: number of each pair's, and the speakers of each.
+
+    None where a speaker is not known: such pairs may have to be told apart.
+    """
+    import numpy as np
+
+    numbers: dict[tuple[str, str], int] = {}
+    found = np.empty(len(targets), dtype=np.intp)
+    for place, (target, source) in enumerate(zip(targets, sources, strict=True)):
+        if target is None or source is None:
+            return None
+        found[place] = numbers.setdefault((target, source), len(numbers))
+    return found, list(numbers)
 
 
 def load(
