@@ -31,11 +31,11 @@ def comparison_table(report: Report) -> PlainTable | None:
         for name, unit in columns
     ]  # fmt: skip
     body: list[list[str]] = []
-    measured = [_measured(report, system.name, [name for name, _ in columns]) for system in report.systems]
+    names = [name for name, _ in columns]
     shown = [
         [system.title, "control" if system.control else "", *cells]
-        for system, cells in zip(report.systems, measured, strict=True)
-        if any(cells)
+        for system in [*report.converters, *report.controls]
+        if any(cells := _measured(report, system.name, names))
     ]
     if shown:
         body += [[f"Measured: suite {suite_label(report)}"], *(_filled(row, 2) for row in shown)]

@@ -52,8 +52,8 @@ def _used(report: Report) -> Iterator[tuple[str, str]]:
             for key in _by("systems", name):
                 yield key, f"system {system.title}"
     for name in report.datasets:
-        if key := _corpus(name):
-            yield key, f"corpus {name}"
+        if corpus := _corpus(name):
+            yield corpus, f"corpus {name}"
     for metric in report.metrics.values():
         for key, entry in references().items():
             by_name = metric.name.partition(":")[0] in entry.get("metrics", ())

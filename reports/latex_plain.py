@@ -19,6 +19,8 @@ LOOSE, TIGHT = (8, 8), (7, 5)
 LEADING = {8: 9.5, 7: 8.0}
 #: In a table too wide, texts wider than this many points are set as paragraphs of at least SHARE of the line.
 WIDE, SHARE = 60, 0.16
+#: Headings of numbers are broken where they are wider than the numbers, and than this.
+NARROW = 36
 #: What siunitx aligns; an empty cell or a dash stands for no figure.
 _FIGURE = re.compile(r"[-+]?\d+(\.\d+)?")
 _NONE = ("", "–")
@@ -31,9 +33,12 @@ def plain_table(model: PlainTable, style: Style = DEFAULT) -> str:
     long table is split by rows.
     """
     count = len(model.headings)
-    heads = [text.split() if column in model.numeric else [text] for column, text in enumerate(model.headings)]
     cells = [[_lines(cell, column in model.numeric) for column, cell in enumerate(row)] for row in model.rows]
-    full = [heads, *(row for row in cells if len(row) == count)]
+    full = [row for row in cells if len(row) == count]
+    heads = _heads(model, full, NARROW)
+    if sum(max(width(line, LOOSE[0]) for line in lines) + LOOSE[1] for lines in heads) > style.line:
+        heads = _heads(model, full, 0)
+    full = [heads, *full]
 
     def widest(column: int, size: int) -> float:
         return max(width(line, size) for row in full for line in row[column])
@@ -91,6 +96,26 @@ def _layout(
 def _lines(text: str, numeric: bool) -> list[str]:
     figure, bracket, interval = text.partition(" [") if numeric else (text, "", "")
     return [figure, f"[{interval}"] if bracket else [figure]
+
+
+def _heads(model: PlainTable, rows: Sequence[Sequence[Sequence[str]]], narrow: float) -> list[list[str]]:
+    """Break the headings of numbers that are wider than the numbers, and wider than ``narrow``."""
+    found = []
+    for column, text in enumerate(model.headings):
+        room = max([narrow, *(width(line, LOOSE[0]) for row in rows for line in row[column])])
+        found.append(_broken(text, room) if column in model.numeric else [text])
+    return found
+
+
+def _broken(text: str, room: float) -> list[str]:
+    """Break a heading between words where it is wider than what stands below it."""
+    lines: list[str] = []
+    for word in text.split():
+        if lines and width(f"{lines[-1]} {word}", LOOSE[0]) <= room:
+            lines[-1] += f" {word}"
+        else:
+            lines.append(word)
+    return lines
 
 
 def _heading(lines: Sequence[str], numeric: bool) -> str:
