@@ -10,8 +10,6 @@ from vceval.reports.tables import ARROWS, PlainTable, suite_label
 
 __all__ = ["calibration_shape", "comparison_table"]
 
-#: Published figures of these kinds are about a verifier, not about a converter.
-CALIBRATION = ("EER", "threshold", "trials")
 _BETTER = {"MOS": "higher", "SMOS": "higher", "VSS": "higher", "SECS": "higher", "SIM": "higher"}
 
 
@@ -20,7 +18,7 @@ def comparison_table(report: Report) -> PlainTable | None:
 
     A published figure stands in the column of a measure if it bears the same name; nothing makes the two comparable.
     """
-    rows = [row for row in report.published if row["metric"] not in CALIBRATION]
+    rows = [row for row in report.published if not _of_verifier(row)]
     if not rows:
         return None
     columns = list(dict.fromkeys((str(row["metric"]), str(row.get("unit") or "")) for row in rows))
@@ -53,6 +51,11 @@ def comparison_table(report: Report) -> PlainTable | None:
     return PlainTable(
         "comparison", "Measured and published results", caption, headings, body, frozenset(range(2, len(headings)))
     )  # fmt: skip
+
+
+def _of_verifier(row: Mapping[str, Any]) -> bool:
+    """Whether a published figure is about a verifier, and not about a converter."""
+    return "calibration" in str(row["task"]) or row["metric"] == "threshold"
 
 
 def _measured(report: Report, system: str, names: Iterable[str]) -> list[str]:
@@ -110,7 +113,7 @@ def calibration_shape(report: Report) -> PlainTable | None:
         encoders = dict.fromkeys(str(facts.get("encoder") or "") for _, facts in found)
         body.append([f"{title}, {', '.join(encoders)}".rstrip(", ")])
         body += [_calibrated(name, facts) for name, facts in found]
-    published = [row for row in report.published if row["metric"] in CALIBRATION and "calibration" in str(row["task"])]
+    published = [row for row in report.published if "calibration" in str(row["task"])]
     for (paper, table), entries in _grouped(published, "paper", "table").items():
         body.append([f"Published: {paper}, {table}"])
         for (task, system), rows in _grouped(entries, "task", "system").items():

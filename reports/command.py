@@ -38,6 +38,8 @@ def report(
     for name in (name for text in published for name in text.split(",")):
         path = Path(name)
         is_file = path.suffix in (".yaml", ".yml")
+        if not is_file and name not in suite.published_names():
+            raise UsageError(f"--published: no figures {name!r}; known: {', '.join(suite.published_names())}")
         rows += suite.read_published([path.name] if is_file else [name], path)
     options = Options(style, tuple(tuple(text.split(",")) for text in ablations), tuple(rows))
     folders = [RunDirectory(run) for run in runs]

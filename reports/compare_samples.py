@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from vceval.comparable import Identity, identities
 from vceval.reports.audio_links import AudioLinks
 from vceval.rundir import RunDirectory
+
+if TYPE_CHECKING:
+    import pandas
 
 __all__ = ["Change", "changes"]
 
@@ -40,7 +43,6 @@ class Change:
 class _Side:
     root: Path
     pairs: Mapping[Identity, Mapping[str, str]]
-    scores: Mapping[tuple[str, str, Identity], float]
     audio: Mapping[tuple[str, str], str]
 
 
@@ -57,54 +59,67 @@ def changes(
     Returns:
         By name of the measure, at most twice ``EXAMPLES`` conversions, the worst first; none that did not change.
     """
-    first, *others = [_side(RunDirectory(folder), {str(m["name"]) for m in measures}) for folder in folders]
+    import pandas
+
+    runs = [RunDirectory(folder) for folder in folders]
+    sides = [_side(run) for run in runs]
+    order = list(dict.fromkeys(identity for side in sides for identity in side.pairs))
+    numbers = {identity: number for number, identity in enumerate(order)}
+    first, *others = (_values(run, side, numbers) for run, side in zip(runs, sides, strict=True))
+    both = pandas.concat(
+        first.merge(other, on=["system", "measure", "identity"], suffixes=("", "_after")).assign(run=number)
+        for number, other in enumerate(others, 2)
+    )
+    both = both[both["value"] != both["value_after"]].sort_values(["run", "system", "identity"])
     found = {}
     for measure in measures:
-        name, sign = str(measure["name"]), {"lower": 1.0, "higher": -1.0}.get(str(measure["better"]), 0.0)
-        moved = [
-            (abs(after - before) if not sign else sign * (after - before), number, key)
-            for number, other in enumerate(others, 2)
-            for key, after in other.scores.items()
-            if key[1] == name and (before := first.scores.get(key)) is not None and before != after
-        ]
-        moved.sort(key=lambda entry: (-entry[0], entry[1], entry[2]))
-        worst = [entry for entry in moved if entry[0] > 0][:EXAMPLES]
-        best = [entry for entry in moved if entry[0] < 0][-EXAMPLES:]
-        found[name] = [
-            _change(first, others[number - 2], number, key, (amount > 0) if sign else None, links)
-            for amount, number, key in [*worst, *best]
-        ]
+        sign = {"lower": 1.0, "higher": -1.0}.get(str(measure["better"]), 0.0)
+        moved = both[both["measure"] == measure["name"]]
+        gap = moved["value_after"] - moved["value"]
+        moved = moved.assign(worse=gap.abs() if not sign else sign * gap).sort_values(
+            "worse", ascending=False, kind="stable"
+        )
+        chosen = pandas.concat([moved[moved["worse"] > 0].head(EXAMPLES), moved[moved["worse"] < 0].tail(EXAMPLES)])
+        found[str(measure["name"])] = [
+            _change(
+                sides[0], sides[run - 1], run, str(system), order[identity], (float(before), float(after)),
+                (worse > 0) if sign else None, links,
+            )
+            for run, system, identity, before, after, worse in zip(
+                *(chosen[name].tolist() for name in ("run", "system", "identity", "value", "value_after", "worse")),
+                strict=True,
+            )
+        ]  # fmt: skip
     return found
 
 
-def _side(run: RunDirectory, measures: set[str]) -> _Side:
+def _side(run: RunDirectory) -> _Side:
     rows = run.read_pairs()
     known = identities(rows)
     return _Side(
         run.root,
         {known[row["pair"]]: row for row in rows},
-        {(system, measure, known[pair]): value for system, measure, pair, value in _values(run, measures)},
         {(row["system"], row["pair"]): row["path"] for row in run.read_audio()},
     )
 
 
-def _values(run: RunDirectory, measures: set[str]) -> Iterator[tuple[str, str, str, float]]:
-    frame = run.read_scores()
-    frame = frame[frame["measure"].isin(measures) & frame["value"].notna()]
-    columns = [frame[name].tolist() for name in ("system", "measure", "pair", "value")]
-    for system, measure, pair, value in zip(*columns, strict=True):
-        yield str(system), str(measure), str(pair), float(value)
+def _values(run: RunDirectory, side: _Side, numbers: Mapping[Identity, int]) -> pandas.DataFrame:
+    """System, measure, number of the pair's identity, and value of every score."""
+    frame = run.read_scores()[["system", "measure", "pair", "value"]].dropna()
+    places = {row["pair"]: numbers[identity] for identity, row in side.pairs.items()}
+    return frame.assign(identity=frame["pair"].map(places)).drop(columns="pair").dropna()
 
 
 def _change(
     first: _Side,
     other: _Side,
     number: int,
-    key: tuple[str, str, Identity],
+    system: str,
+    identity: Identity,
+    values: tuple[float, float],
     worse: bool | None,
     links: AudioLinks,
 ) -> Change:
-    system, _, identity = key
     pair = first.pairs[identity]
     target = next((pair[name] for name in ("reference_path", "natural_path") if pair[name]), "")
 
@@ -117,7 +132,7 @@ def _change(
         system=system,
         pair=pair["pair"],
         run=number,
-        values=(first.scores[key], other.scores[key]),
+        values=values,
         worse=worse,
         source=href(first, pair["source_path"]),
         target=href(first, target or pair["prompt_paths"].split("|")[0]),

@@ -373,3 +373,10 @@ def test_prompt_ids_with_blanks_are_refused_in_a_list() -> None:
     with pytest.raises(UsageError, match="'my voice' holds a blank"):
         pairlist.render([pair])
     assert len(pairlist.digest([pair])) == 64
+
+
+@pytest.mark.parametrize("name", suite.published_names())
+def test_published_figures_of_the_package_can_be_read(name: str) -> None:
+    rows = suite.read_published([name], Path(name))
+    assert rows
+    assert len({(r["table"], r["task"], r["system"], r["metric"]) for r in rows}) == len(rows)

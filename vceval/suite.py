@@ -44,6 +44,7 @@ __all__ = [
     "frozen_pairs",
     "load",
     "names",
+    "published_names",
     "published_rows",
     "read_published",
 ]
@@ -169,6 +170,11 @@ def published_rows(suite: Suite) -> list[dict[str, Any]]:
         UsageError: a file is missing or malformed.
     """
     return read_published(suite.published, suite.file)
+
+
+def published_names() -> list[str]:
+    """Names of the published figures that come with vceval."""
+    return sorted(path.stem for path in (_benchmarks() / "published").glob("*.yaml"))
 
 
 def read_published(names: Sequence[str], said_by: Path) -> list[dict[str, Any]]:
