@@ -8,49 +8,69 @@ from typing import Any
 from vceval.reports.data import Report
 from vceval.reports.tables import ARROWS, PlainTable, suite_label
 
-__all__ = ["calibration_shape", "comparison_table"]
+__all__ = ["calibration_shape", "comparison_tables"]
 
 _BETTER = {"MOS": "higher", "SMOS": "higher", "VSS": "higher", "SECS": "higher", "SIM": "higher"}
 
 
-def comparison_table(report: Report) -> PlainTable | None:
-    """Build the table of measured systems and, apart from them, what papers print; None without published figures.
+def comparison_tables(report: Report) -> list[PlainTable]:
+    """Build per paper the table of measured systems and, apart from them, what the paper prints.
 
     A published figure stands in the column of a measure if it bears the same name; nothing makes the two comparable.
     """
-    rows = [row for row in report.published if not _of_verifier(row)]
-    if not rows:
-        return None
-    columns = list(dict.fromkeys((str(row["metric"]), str(row.get("unit") or "")) for row in rows))
-    measures = {measure.label: measure for measure in report.measures}
+    by_paper: dict[str, list[Mapping[str, Any]]] = {}
+    for row in report.published:
+        if not _of_verifier(row):
+            by_paper.setdefault(str(row["paper"]), []).append(row)
+    single = len(by_paper) == 1
+    return [
+        _comparison(report, paper, rows, "comparison" if single else f"comparison-{number}")
+        for number, (paper, rows) in enumerate(by_paper.items(), 1)
+    ]
+
+
+def _comparison(report: Report, paper: str, rows: Sequence[Mapping[str, Any]], identity: str) -> PlainTable:
+    decimals: dict[tuple[str, str], int] = {}
+    for row in rows:
+        key = _column(row)
+        decimals[key] = max(decimals.get(key, 0), _decimals(row.get("value")), _decimals(row.get("plus_minus")))
+    better = {measure.label: measure.better for measure in report.measures}
     heads = [
-        name + (f" ({unit})" if unit else "")
-        + ARROWS.get(measures[name].better if name in measures else _BETTER.get(name, ""), "")
-        for name, unit in columns
-    ]  # fmt: skip
+        name + (f" ({unit})" if unit else "") + ARROWS.get(better.get(name) or _BETTER.get(name, ""), "")
+        for name, unit in decimals
+    ]
     body: list[list[str]] = []
-    names = [name for name, _ in columns]
     shown = [
         [system.title, "control" if system.control else "", *cells]
         for system in [*report.converters, *report.controls]
-        if any(cells := _measured(report, system.name, names))
+        if any(cells := _measured(report, system.name, [name for name, _ in decimals]))
     ]
     if shown:
         body += [[f"Measured: suite {suite_label(report)}"], *(_filled(row, 2) for row in shown)]
-    for (paper, table), entries in _grouped(rows, "paper", "table").items():
+    for (table, _), entries in _grouped(rows, "table", "paper").items():
         body.append([f"Published: {paper}, {table}"])
         for (task, system), figures in _grouped(entries, "task", "system").items():
-            values = {(str(row["metric"]), str(row.get("unit") or "")): _value(row) for row in figures}
-            body.append(_filled([system, task, *(values.get(column, "") for column in columns)], 2))
+            values = {_column(row): _value(row, decimals[_column(row)]) for row in figures}
+            body.append(_filled([system, task, *(values.get(column, "") for column in decimals)], 2))
     caption = (
-        f"Measured and published results. Suite {suite_label(report)}. Published figures are those that the papers "
-        "print (± as printed), on their own data, with their own tools and listeners: they are no part of a ranking "
-        "with measured ones. Below measured figures: 95 % interval (bootstrap over speakers)."
+        f"Measured results and those that {paper} prints. Suite {suite_label(report)}. Published figures (± as "
+        "printed) come from other data, tools and listeners: they are no part of a ranking with measured ones."
     )
+    if any("[" in cell for row in shown for cell in row[2:]):
+        caption += " Below measured figures: 95 % interval (bootstrap over speakers)."
     headings = ["System", "Task", *heads]
     return PlainTable(
-        "comparison", "Measured and published results", caption, headings, body, frozenset(range(2, len(headings)))
+        identity, f"Measured and published results: {paper}", caption, headings, body,
+        frozenset(range(2, len(headings))),
     )  # fmt: skip
+
+
+def _column(row: Mapping[str, Any]) -> tuple[str, str]:
+    return str(row["metric"]), str(row.get("unit") or "")
+
+
+def _decimals(number: Any) -> int:
+    return len(f"{number:.6g}".partition(".")[2]) if isinstance(number, float) else 0
 
 
 def _of_verifier(row: Mapping[str, Any]) -> bool:
@@ -87,15 +107,12 @@ def _grouped(
     return found
 
 
-def _value(row: Mapping[str, Any]) -> str:
-    """Print a published figure with as many decimals as its ± has."""
+def _value(row: Mapping[str, Any], decimals: int) -> str:
+    """Print a published figure with the decimals of its column."""
     value, spread = row.get("value"), row.get("plus_minus")
     if not isinstance(value, float):
         return str(value)
-    if not isinstance(spread, float):
-        return f"{value:.6g}"
-    decimals = max(len(f"{number:.6g}".partition(".")[2]) for number in (value, spread))
-    return f"{value:.{decimals}f} ± {spread:.{decimals}f}"
+    return f"{value:.{decimals}f}" + (f" ± {spread:.{decimals}f}" if isinstance(spread, float) else "")
 
 
 def calibration_shape(report: Report) -> PlainTable | None:

@@ -120,7 +120,7 @@ def _add_plain(texts: dict[str, str], found: Material, style: Style) -> None:
         training.training_table(report),
         flags.flags_table(report),
         beside.calibration_shape(report),
-        beside.comparison_table(report),
+        *beside.comparison_tables(report),
         tables.published_table(report),
     )
     for plain in plains:
