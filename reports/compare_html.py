@@ -84,6 +84,7 @@ def write(comparison: Comparison, folders: Sequence[Path], out: Path) -> Path:
         style=Markup(style),  # noqa: S704 - our own file
         script=Markup(script),  # noqa: S704 - our own file
         runs=[_run(name, folder) for name, folder in zip(run_names(folders), folders, strict=True)],
+        comparison=comparison,
         signatures=comparison.signatures,
         measures=[(measure, _entries(comparison, measure, systems), moved[measure.name]) for measure in measures],
         titles={name: title for name, (title, _) in systems.items()},

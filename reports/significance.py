@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from vceval.reports.data import ALL, Report
 from vceval.reports.paired import PairedScores
 
-__all__ = ["ALPHA", "NOBODY", "Marks", "marks", "with_split_tests"]
+__all__ = ["ALPHA", "NOBODY", "Marks", "mark_sentence", "marks", "with_split_tests"]
 
 #: Corrected p-values below it are significant.
 ALPHA = 0.05
@@ -74,6 +74,25 @@ def _by_figures(ranked: list[str], values: Mapping[str, tuple[float, str]]) -> M
         return NOBODY
     best, second = (frozenset(name for name in ranked if values[name][1] == text) for text in texts[:2])
     return Marks(best, second if len(ranked) > 2 else frozenset(), False)
+
+
+def mark_sentence(marked: Sequence[Marks]) -> str:
+    """Say what bold and underlined mean in this table; controls have neither."""
+    seen = [found for found in marked if found.best]
+    if not seen:
+        return "No two systems differ significantly." if any(found.tested for found in marked) else ""
+    second = any(found.second for found in seen)
+    if not any(found.tested for found in seen):
+        return f"Bold: best figure{'; underlined: second' if second else ''}; differences were not tested."
+    words = "Bold: best, with all that are not significantly worse"
+    if second:
+        words += "; underlined: next best, likewise"
+    words += f" (paired tests over speakers, Holm-corrected, p < {ALPHA:g})."
+    if any(found.tested and not found.best for found in marked):
+        words += " Unmarked columns: no significant difference."
+    if not all(found.tested for found in seen):
+        words += " Measures without a value per pair were not tested."
+    return words
 
 
 def with_split_tests(report: Report, scores: PairedScores) -> Report:

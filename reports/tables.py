@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from vceval.reports.data import ALL, Cell, MeasureView, MetricView, Report, SystemView
-from vceval.reports.significance import ALPHA, NOBODY, Marks, marks
+from vceval.reports.significance import NOBODY, Marks, mark_sentence, marks
 
 __all__ = [
     "ARROWS", "Block", "Column", "Entry", "PlainTable", "Row", "Table",
@@ -211,7 +211,7 @@ def results(report: Report, identity: str, title: str, columns: Sequence[Column]
         notes.append("Systems were scored on different pairs: rows are no ranking on equal terms, none is marked best.")
     metrics = [report.metrics[name] for name in used if name in report.metrics]
     return Table(
-        identity, title, group, suite_label(report), columns, blocks, metrics, usual, notes, _mark_sentence(marked)
+        identity, title, group, suite_label(report), columns, blocks, metrics, usual, notes, mark_sentence(marked)
     )
 
 
@@ -254,25 +254,6 @@ def _marks(report: Report, cells: Mapping[tuple[str, int], Cell | None], index: 
 
 def _place(test: Mapping[str, Any]) -> tuple[str, str, str]:
     return str(test["measure"]), str(test.get("dataset", ALL)), str(test.get("direction", ALL))
-
-
-def _mark_sentence(marked: Sequence[Marks]) -> str:
-    """Say what bold and underlined mean in this table; controls have neither."""
-    seen = [found for found in marked if found.best]
-    if not seen:
-        return "No two systems differ significantly." if any(found.tested for found in marked) else ""
-    second = any(found.second for found in seen)
-    if not any(found.tested for found in seen):
-        return f"Bold: best figure{'; underlined: second' if second else ''}; differences were not tested."
-    words = "Bold: best, with all that are not significantly worse"
-    if second:
-        words += "; underlined: next best, likewise"
-    words += f" (paired tests over speakers, Holm-corrected, p < {ALPHA:g})."
-    if any(found.tested and not found.best for found in marked):
-        words += " Unmarked columns: no significant difference."
-    if not all(found.tested for found in seen):
-        words += " Measures without a value per pair were not tested."
-    return words
 
 
 def calibration_table(report: Report) -> PlainTable | None:

@@ -6,6 +6,7 @@ trials, and on the pairs that both runs have. Everything else is refused, with w
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -40,9 +41,17 @@ class Line:
 
 @dataclass(slots=True)
 class Comparison:
-    """What could be compared, and what was refused: metric to the reasons."""
+    """What could be compared, and what was refused: metric to the reasons.
+
+    ``pairs`` counts the conversion pairs of every run, ``common`` those that all have. ``alone`` holds per run the
+    systems that no other run has, ``whole`` the labels of measures that have no value per pair (an EER, an AUC).
+    """
 
     runs: list[str]
+    pairs: list[int] = field(default_factory=list)
+    common: int = 0
+    alone: list[list[str]] = field(default_factory=list)
+    whole: list[str] = field(default_factory=list)
     measures: dict[str, Mapping[str, Any]] = field(default_factory=dict)
     signatures: dict[str, str] = field(default_factory=dict)
     lines: list[Line] = field(default_factory=list)
@@ -90,6 +99,10 @@ def compare(folders: Sequence[Path]) -> Comparison:
     common = set.intersection(*(set(run.pairs.values()) for run in runs))
     if not common:
         raise UsageError("the runs have no conversion pair in common: were they made from the same suite?")
+    comparison.pairs, comparison.common = [len(run.pairs) for run in runs], len(common)
+    systems = [list(dict.fromkeys(run.scores["system"].tolist())) for run in runs]
+    everywhere = Counter(name for mine in systems for name in mine)
+    comparison.alone = [sorted(name for name in mine if everywhere[name] == 1) for mine in systems]
     for metric in shared:
         reasons = [reason for run in runs[1:] for reason in differences(metric, first.side, run.side)]
         if reasons:
@@ -97,7 +110,11 @@ def compare(folders: Sequence[Path]) -> Comparison:
             continue
         comparison.signatures[metric] = first.metrics[metric]
         for measure in first.summary["measures"]:
-            if measure["metric"] == metric and measure.get("reduction", "ratio") == "ratio":
+            if measure["metric"] != metric:
+                continue
+            if measure.get("reduction", "ratio") != "ratio":
+                comparison.whole.append(str(measure["label"]))
+            else:
                 comparison.measures[measure["name"]] = measure
                 comparison.lines += _corrected(list(_lines(measure["name"], runs, common)), runs)
     return comparison
@@ -181,7 +198,12 @@ def _sums(run: _Run, measure: str, common: set[Identity]) -> dict[str, dict[Iden
 
 def to_markdown(comparison: Comparison) -> str:
     """Write a comparison as Markdown: a table per measure, then what was refused."""
-    parts = [f"Runs: {', '.join(f'({n}) {name}' for n, name in enumerate(comparison.runs, 1))}"]
+    runs = zip(comparison.runs, comparison.pairs, strict=True)
+    runs_text = ", ".join(f"({n}) {name} with {count:,} pairs" for n, (name, count) in enumerate(runs, 1))
+    parts = [f"Runs: {runs_text}; {comparison.common:,} in common"]
+    parts += [f"Only in ({n}): {', '.join(names)}" for n, names in enumerate(comparison.alone, 1) if names]
+    if comparison.whole:
+        parts.append(f"Without a value per pair, so not compared: {', '.join(comparison.whole)}")
     if comparison.lines:
         parts.append("Values and differences with 95 % intervals (bootstrap over speakers), on the pairs that all of a "
                      "line have; p-values corrected by Holm over the systems of a measure.")  # fmt: skip
