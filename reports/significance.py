@@ -91,7 +91,7 @@ def mark_sentence(marked: Sequence[Marks]) -> str:
     if any(found.tested and not found.best for found in marked):
         words += " Unmarked columns: no significant difference."
     if not all(found.tested for found in seen):
-        words += " Measures without a value per pair were not tested."
+        words += " Where no test can be made, the figures decide."
     return words
 
 
