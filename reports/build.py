@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from vceval.reports import data, figures, flags, html, latex, latex_plain, markdown, tables, training
+from vceval.reports import figures, html
 from vceval.reports.audio_links import AudioLinks
-from vceval.reports.data import Report
 from vceval.reports.samples import samples
+from vceval.reports.several import Material, material
+from vceval.reports.significance import with_split_tests
+from vceval.reports.table_files import DEFAULTS, Options, clear, write_tables
 from vceval.rundir import RunDirectory, write_atomically
 
-__all__ = ["build"]
+__all__ = ["Options", "build", "build_several"]
 
 
-def build(run: RunDirectory) -> Path:
+def build(run: RunDirectory, options: Options = DEFAULTS) -> Path:
     """Write the report of a finished run and return the path of ``report/index.html``.
 
     Reads run.json, summary.json, pairs.csv, audio.csv, scores.parquet, failures.csv and skipped.csv; writes
@@ -25,67 +27,29 @@ def build(run: RunDirectory) -> Path:
     Raises:
         UsageError: one of the files is missing or malformed.
     """
-    report = data.load(run)
-    folder = run.report
+    return _write(material([run]), run.root, run.report, options)
+
+
+def build_several(runs: Sequence[RunDirectory], folder: Path, options: Options = DEFAULTS) -> Path:
+    """Write one report of several runs to a folder, systems side by side, and return the path of its ``index.html``.
+
+    Raises:
+        UsageError: a run is not finished, or they differ in suite, pairs, metrics, signatures or calibrations.
+    """
+    return _write(material(runs), runs[0].root if len(runs) == 1 else folder, folder, options)
+
+
+def _write(found: Material, root: Path, folder: Path, options: Options) -> Path:
+    report = with_split_tests(found.report, found.scores)
+    report = replace(report, published=[*report.published, *options.published])
+    found = replace(found, report=report)
     folder.mkdir(parents=True, exist_ok=True)
-    files = _write_tables(report, folder / "tables")
-    _clear(folder / "figures", ("*.png", "*.pdf"))
+    files = write_tables(found, folder / "tables", options)
+    clear(folder / "figures", ("*.png", "*.pdf"))
     drawings = figures.draw(report, folder / "figures")
-    links = AudioLinks(run.root, folder)
+    links = AudioLinks(root, folder)
     listed = samples(report, links)
     index = folder / "index.html"
     write_atomically(index, html.page(report, listed, drawings, files))
     links.clean()
     return index
-
-
-def _write_tables(report: Report, folder: Path) -> list[str]:
-    """Write every table in every format and return the file names."""
-    _clear(folder, ("*.tex", "*.md", "*.csv"))
-    texts: dict[str, str] = {}
-    results = {
-        "main": tables.main_tables(report),
-        "main_directions": tables.direction_tables(report),
-        "main_datasets": tables.dataset_tables(report),
-    }
-    for name, models in results.items():
-        if models:
-            columns = [column for model in models for column in model.columns]
-            texts[f"{name}.tex"] = latex.preamble() + _joined(latex.table, models)
-            texts[f"{name}.md"] = _joined(markdown.table, models)
-            texts[f"{name}.csv"] = markdown.cells_csv(report, columns)
-    if unseen := training.unseen_tables(report):
-        texts["main_unseen.tex"] = latex.preamble() + _joined(latex.table, unseen)
-        texts["main_unseen.md"] = _joined(markdown.table, unseen)
-        texts["main_unseen.csv"] = markdown.cells_csv(
-            replace(report, cells=data.cells_of((report.training or {})["cells"])),
-            [column for model in unseen for column in model.columns],
-        )
-    plains = (
-        training.training_table(report),
-        flags.flags_table(report),
-        tables.calibration_table(report),
-        tables.published_table(report),
-    )
-    for plain in plains:
-        if plain is not None:
-            texts[f"{plain.id}.tex"] = latex.preamble() + latex_plain.plain_table(plain)
-            texts[f"{plain.id}.md"] = markdown.plain_table(plain)
-            texts[f"{plain.id}.csv"] = markdown.plain_csv(plain)
-    if report.calibration:
-        texts["calibration.csv"] = markdown.calibration_csv(report)
-    for name, text in texts.items():
-        write_atomically(folder / name, text)
-    return list(texts)
-
-
-def _joined(render: Callable[[tables.Table], str], models: Sequence[tables.Table]) -> str:
-    return "\n".join(render(model) for model in models)
-
-
-def _clear(folder: Path, patterns: Sequence[str]) -> None:
-    """Remove what an earlier report wrote, so that nothing of it stands beside new figures."""
-    if folder.is_dir():
-        for pattern in patterns:
-            for path in folder.glob(pattern):
-                path.unlink()

@@ -130,6 +130,7 @@ class Report:
     failures: Sequence[Mapping[str, str]]
     skips: Sequence[Mapping[str, str]]
     training: Mapping[str, Any] | None = None
+    comparisons: Sequence[Mapping[str, Any]] = ()
 
     def cell(self, system: str, measure: str, dataset: str = ALL, direction: str = ALL) -> Cell | None:
         """Return one corpus figure, or None where the summary has none."""
@@ -220,6 +221,7 @@ def load(run: RunDirectory) -> Report:
         failures=run.read_failures(),
         skips=run.read_skips(),
         training=summary.get("training"),
+        comparisons=summary.get("comparisons") or [],
     )
 
 

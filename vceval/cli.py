@@ -62,9 +62,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     _add_run(commands)
     _add_score(commands)
-    report = commands.add_parser("report", help="make the report of a finished run again")
-    report.add_argument("run", type=Path, metavar="RUN", help="folder of the run")
-    report.set_defaults(command=_report)
+    _add_report(commands)
     state = commands.add_parser("status", help="say how far a run is, also while it is at work")
     state.add_argument("run", type=Path, metavar="RUN", help="folder of the run")
     state.add_argument("--json", action="store_true", help="for machines")
@@ -77,6 +75,10 @@ def _parser() -> argparse.ArgumentParser:
         epilog="exit codes: 0 all common metrics compared, 1 some refused, 2 wrong use or nothing to compare",
     )
     compare.add_argument("runs", type=Path, nargs="+", metavar="RUN", help="folders of finished runs")
+    compare.add_argument(
+        "--out", type=Path, metavar="DIR", help="folder of the page (default: beside the first run, named after both)"
+    )
+    compare.add_argument("--no-page", action="store_true", help="only print the comparison, as Markdown")
     compare.set_defaults(command=_compare)
     gate_commands.add_commands(commands)
     listing = commands.add_parser("list", help="list what is known: suites, converters, metrics or corpora")
@@ -129,6 +131,36 @@ def _add_run(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     run.set_defaults(command=_run)
 
 
+def _add_report(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    report = commands.add_parser(
+        "report",
+        help="make the report of a finished run again, or one of several runs",
+        description="Write page, tables and figures of a finished run again. Several runs stand side by side in one "
+        "report if they are of the same suite with the same pairs, signatures and calibrations, and are refused "
+        "otherwise with what differs.",
+    )
+    report.add_argument("runs", type=Path, nargs="+", metavar="RUN", help="folders of finished runs")
+    report.add_argument(
+        "--style", choices=("acl", "ieee", "plain"), default="plain", help="what the LaTeX tables are set for (plain)"
+    )
+    report.add_argument(
+        "--ablation",
+        action="append",
+        default=[],
+        metavar="SYSTEM,VARIANT[,...]",
+        help="add a table of a system and its variants with the differences",
+    )
+    report.add_argument(
+        "--published",
+        action="append",
+        default=[],
+        metavar="NAME[,NAME]",
+        help="put these published figures beside the measured ones: clsvc, mediumvc, ..., or a YAML file",
+    )
+    report.add_argument("--out", type=Path, metavar="DIR", help="folder of the report (needed for several runs)")
+    report.set_defaults(command=_report)
+
+
 def _add_score(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     score = commands.add_parser(
         "score",
@@ -174,10 +206,9 @@ def _score(options: argparse.Namespace) -> int:
 
 
 def _report(options: argparse.Namespace) -> int:
-    from vceval.reports.build import build
-    from vceval.rundir import RunDirectory
+    from vceval.reports.command import report
 
-    print(build(RunDirectory(options.run)))
+    print(report(options.runs, options.out, options.style, options.ablation, options.published))
     return 0
 
 
@@ -197,6 +228,13 @@ def _compare(options: argparse.Namespace) -> int:
     if not comparison.signatures:
         print("vceval: nothing may be compared: every common metric differs", file=sys.stderr)
         return 2
+    if not options.no_page:
+        from vceval.reports.compare_html import write
+
+        out = options.out or options.runs[0].resolve().parent / "-".join(
+            ["compare", *(run.resolve().name for run in options.runs)]
+        )
+        print(f"\n{write(comparison, options.runs, out)}")
     return 1 if comparison.refused else 0
 
 

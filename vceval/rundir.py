@@ -19,7 +19,6 @@ import csv
 import io
 import json
 import os
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
@@ -41,7 +40,6 @@ __all__ = [
     "SCORE_COLUMNS",
     "SKIP_COLUMNS",
     "RunDirectory",
-    "identities",
     "write_atomically",
 ]
 
@@ -60,22 +58,6 @@ def write_atomically(path: Path, text: str) -> None:
     """Write a text file under a temporary name in the same folder, flush it to disk, then rename it."""
     with replacing(path) as stream:
         stream.write(text.encode("utf-8"))
-
-
-def identities(rows: Iterable[Mapping[str, str]]) -> dict[str, tuple[str, ...]]:
-    """Say what the pairs of ``pairs.csv`` are, whatever a run calls them: pair to identity.
-
-    Two runs mean the same pair when dataset, recordings and text agree; its id and where the files lie may differ. A
-    pair without recordings is known by its id; what is there twice is counted.
-    """
-    found: dict[str, tuple[str, ...]] = {}
-    takes: Counter[tuple[str, ...]] = Counter()
-    for row in rows:
-        recordings = tuple(row[name] for name in ("source", "prompts", "reference"))
-        identity = (row["dataset"], *(recordings if any(recordings) else (row["pair"],)), row["transcript"])
-        takes[identity] += 1
-        found[row["pair"]] = (*identity, str(takes[identity]))
-    return found
 
 
 class RunDirectory:
