@@ -18,7 +18,7 @@ from vceval.metrics.base import Workspace
 from vceval.records import Conversion, ConversionPair, System
 from vceval.rundir import RunDirectory
 from vceval.runner.batches import Lengths
-from vceval.runner.conversions import Conversions, stamp
+from vceval.runner.conversions import GONE, Conversions, stamp
 from vceval.runner.convert import convert
 from vceval.runner.facts import facts_of
 from vceval.runner.forecast import check_room
@@ -132,13 +132,11 @@ def _look(plan: Plan, conversions: Conversions, converted: Ledger | None, scored
     """Count what is not scored of what is there; what has no audio any more is taken for not converted."""
     count = 0
     for conversion in conversions.slots():
-        if conversion is not None:
-            try:
-                count += unscored(plan, scored, conversion) is not None
-            except FileNotFoundError:
-                if converted is not None:
-                    converted.forget(conversion.system, conversion.pair.id)
-                count += 1
+        task = None if conversion is None else unscored(plan, scored, conversion)
+        if task is not None:
+            count += 1
+            if task.stamp == GONE and converted is not None:
+                converted.forget(task.conversion.system, task.conversion.pair.id)
     return count
 
 
@@ -149,9 +147,9 @@ def unscored(plan: Plan, scored: Ledger, conversion: Conversion) -> ScoreTask | 
     todo = tuple(
         name
         for name in plan.metrics
-        if scored.state(*names, name) in ("", "failed") or scored.stamp(*names, name) != present
+        if scored.state(*names, name) in ("", "failed") or scored.stamp(*names, name) != list(present)
     )
-    return ScoreTask(conversion, todo, (present[0], present[1])) if todo else None
+    return ScoreTask(conversion, todo, present) if todo else None
 
 
 def _tidy(root: Path) -> None:
