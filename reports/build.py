@@ -6,21 +6,26 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from vceval.reports import data, figures, flags, html, latex, latex_plain, markdown, tables, training
+from vceval.reports import cells, data, figures, flags, html, latex, latex_plain, markdown, samples, tables, training
 from vceval.reports.audio_links import AudioLinks
+from vceval.reports.chunks import Chunks
 from vceval.reports.data import Report
-from vceval.reports.samples import samples
 from vceval.rundir import RunDirectory, write_atomically
 
-__all__ = ["build"]
+__all__ = ["SPECTROGRAMS", "build"]
 
 
-def build(run: RunDirectory) -> Path:
+#: Recordings whose spectrograms are drawn beforehand, so that a page opened from disk can show them.
+SPECTROGRAMS = 1000
+
+
+def build(run: RunDirectory, *, spectrograms: int = SPECTROGRAMS) -> Path:
     """Write the report of a finished run and return the path of ``report/index.html``.
 
-    Reads run.json, summary.json, pairs.csv, audio.csv, scores.parquet, failures.csv and skipped.csv; writes
-    ``report/index.html``, ``report/tables/*``, ``report/figures/*`` and, for recordings outside of the run
-    directory, ``report/audio/*``. No score is computed and no audio decoded. A report that is there is replaced.
+    Reads run.json, summary.json, pairs.csv, audio.csv, scores.parquet, failures.csv, skipped.csv and leakage.csv;
+    writes ``report/index.html``, its data in ``report/data/*``, ``report/tables/*``, ``report/figures/*``,
+    ``report/pictures/*`` (spectrograms of up to ``spectrograms`` recordings) and, for recordings outside of the run
+    directory, ``report/audio/*``. No score is computed. A report that is there is replaced.
 
     Raises:
         UsageError: one of the files is missing or malformed.
@@ -32,9 +37,13 @@ def build(run: RunDirectory) -> Path:
     _clear(folder / "figures", ("*.png", "*.pdf"))
     drawings = figures.draw(report, folder / "figures")
     links = AudioLinks(run.root, folder)
-    listed = samples(report, links)
+    _clear(folder / "data", ("*.js",))
+    chunks = Chunks(folder / "data")
+    chunks.add("cells", cells.cells(report))
+    flag_names = flags.flag_names(report, report.converters)
+    samples.add_samples(report, chunks, links, flag_names, drawn=samples.spread(report, spectrograms))
     index = folder / "index.html"
-    write_atomically(index, html.page(report, listed, drawings, files))
+    write_atomically(index, html.page(report, drawings, files))
     links.clean()
     return index
 

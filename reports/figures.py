@@ -29,6 +29,10 @@ class Drawing:
     stem: str
     title: str
     alternative: str
+    note: str = ""
+    width: int = 1200
+    height: int = 600
+    wide: bool = False
 
 
 def draw(report: Report, folder: Path) -> list[Drawing]:
