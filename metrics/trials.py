@@ -161,9 +161,8 @@ def calibration(
     """Sum up what the trials say: EER, its interval, threshold, counts, error curve, and a hash of the trial list.
 
     Intervals of EER and threshold come from one bootstrap over speakers. ``curve`` holds false alarms and misses by
-    threshold, at so few points that they can be drawn and stored (:func:`_drawn`). With ``keep_scores`` the scores of the
-    same-speaker trials are kept, sorted and by speaker (``natural_scores``), for measures that compare natural
-    with converted speech. ``{"unavailable": reason}`` where there is too little speech.
+    threshold, at few enough points to be stored and drawn. With ``keep_scores`` the scores of the same-speaker trials
+    are kept, sorted and by speaker (``natural_scores``), for measures that compare natural with converted speech. ``{"unavailable": reason}`` where there is too little speech.
     """
     counts = {"speakers": len(speech.speakers), "utterances": len(speech.ids), "unusable": speech.unusable}
     if len(speech.speakers) < 2:

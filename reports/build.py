@@ -35,15 +35,15 @@ def build(run: RunDirectory, *, spectrograms: int = SPECTROGRAMS) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     files = _write_tables(report, folder / "tables")
     _clear(folder / "figures", ("*.png", "*.pdf"))
-    drawings = figures.draw(report, folder / "figures")
     links = AudioLinks(run.root, folder)
+    drawings, notes = figures.draw(report, folder / "figures", links.file)
     _clear(folder / "data", ("*.js",))
     chunks = Chunks(folder / "data")
     chunks.add("cells", cells.cells(report))
     flag_names = flags.flag_names(report, report.converters)
     samples.add_samples(report, chunks, links, flag_names, drawn=samples.spread(report, spectrograms))
     index = folder / "index.html"
-    write_atomically(index, html.page(report, drawings, files))
+    write_atomically(index, html.page(report, drawings, files, figure_notes=notes))
     links.clean()
     return index
 

@@ -99,7 +99,8 @@ class Report:
 
     ``flags`` holds what sanity checks found, by system and pair: an entry, if an empty one, per recording checked.
     ``comparisons`` are by measure, dataset and direction. ``exposures`` say of system and pair what is known of
-    the source and the target speaker: ``trained``, ``unseen`` or ``unknown``.
+    the source and the target speaker: ``trained``, ``unseen`` or ``unknown``. ``learnt`` is all of calibration.json:
+    what ``calibration`` says, with scores of natural speech and error curves.
     """
 
     root: Path
@@ -127,6 +128,7 @@ class Report:
     training: Mapping[str, Any] | None = None
     comparisons: Mapping[tuple[str, str, str], Sequence[Comparison]] = field(default_factory=dict)
     exposures: Mapping[tuple[str, str], tuple[str, str]] = field(default_factory=dict)
+    learnt: Mapping[str, Mapping[str, Mapping[str, Any]]] = field(default_factory=dict)
 
     def cell(self, system: str, measure: str, dataset: str = ALL, direction: str = ALL) -> Cell | None:
         """Return one corpus figure, or None where the summary has none."""
@@ -228,6 +230,7 @@ def load(run: RunDirectory) -> Report:
         training=summary.get("training"),
         comparisons=comparisons_of(summary.get("comparisons", ())),
         exposures=_exposures(run),
+        learnt=run.read_json("calibration.json") if (run.root / "calibration.json").is_file() else {},
     )
 
 

@@ -14,7 +14,7 @@ from urllib.parse import quote
 from vceval.reports import answer, cells, flags, headline, samples, tables, training
 from vceval.reports.chunks import compact
 from vceval.reports.data import MeasureView, Report
-from vceval.reports.figures import Drawing
+from vceval.reports.figure_style import Drawing
 
 __all__ = ["SCRIPTS", "page"]
 
