@@ -162,7 +162,8 @@ def calibration(
 
     Intervals of EER and threshold come from one bootstrap over speakers. ``curve`` holds false alarms and misses by
     threshold, at few enough points to be stored and drawn. With ``keep_scores`` the scores of the same-speaker trials
-    are kept, sorted and by speaker (``natural_scores``), for measures that compare natural with converted speech. ``{"unavailable": reason}`` where there is too little speech.
+    are kept, sorted and by speaker (``natural_scores``), for measures that compare natural with converted speech.
+    ``{"unavailable": reason}`` where there is too little speech.
     """
     counts = {"speakers": len(speech.speakers), "utterances": len(speech.ids), "unusable": speech.unusable}
     if len(speech.speakers) < 2:

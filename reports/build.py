@@ -3,29 +3,46 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from vceval.reports import cells, data, figures, flags, html, latex, latex_plain, markdown, samples, tables, training
 from vceval.reports.audio_links import AudioLinks
 from vceval.reports.chunks import Chunks
 from vceval.reports.data import Report
+from vceval.reports.figure_style import Drawing
 from vceval.rundir import RunDirectory, write_atomically
 
-__all__ = ["SPECTROGRAMS", "build"]
+__all__ = ["SPECTROGRAMS", "Made", "build", "make"]
 
 
 #: Recordings whose spectrograms are drawn beforehand, so that a page opened from disk can show them.
 SPECTROGRAMS = 1000
 
 
-def build(run: RunDirectory, *, spectrograms: int = SPECTROGRAMS) -> Path:
-    """Write the report of a finished run and return the path of ``report/index.html``.
+@dataclass(frozen=True, slots=True)
+class Made:
+    """A report that was made: its page, what it shows, its figures, and why others are missing."""
 
-    Reads run.json, summary.json, pairs.csv, audio.csv, scores.parquet, failures.csv, skipped.csv and leakage.csv;
-    writes ``report/index.html``, its data in ``report/data/*``, ``report/tables/*``, ``report/figures/*``,
-    ``report/pictures/*`` (spectrograms of up to ``spectrograms`` recordings) and, for recordings outside of the run
-    directory, ``report/audio/*``. No score is computed. A report that is there is replaced.
+    index: Path
+    report: Report
+    drawings: Sequence[Drawing]
+    notes: Sequence[str]
+
+
+def build(run: RunDirectory) -> Path:
+    """Write the report of a finished run and return the path of ``report/index.html``; see :func:`make`."""
+    return make(run).index
+
+
+def make(run: RunDirectory, *, spectrograms: int = SPECTROGRAMS) -> Made:
+    """Write the report of a finished run.
+
+    Reads run.json, summary.json, pairs.csv, audio.csv, scores.parquet, failures.csv, skipped.csv, leakage.csv and
+    calibration.json; writes ``report/index.html``, its data in ``report/data/*``, ``report/tables/*``,
+    ``report/figures/*``, ``report/pictures/*`` (spectrograms of up to ``spectrograms`` recordings) and, for
+    recordings outside of the run directory, ``report/audio/*``. No score is computed. A report that is there is
+    replaced.
 
     Raises:
         UsageError: one of the files is missing or malformed.
@@ -45,7 +62,7 @@ def build(run: RunDirectory, *, spectrograms: int = SPECTROGRAMS) -> Path:
     index = folder / "index.html"
     write_atomically(index, html.page(report, drawings, files, figure_notes=notes))
     links.clean()
-    return index
+    return Made(index, report, drawings, notes)
 
 
 def _write_tables(report: Report, folder: Path) -> list[str]:

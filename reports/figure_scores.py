@@ -21,6 +21,8 @@ __all__ = ["against", "distributions", "measure_named", "overview"]
 FEW = 60
 #: Dots of pairs drawn per system in a scatter plot.
 DOTS = 150
+#: Systems beyond which a scatter plot numbers them and keeps intervals faint.
+MANY = 10
 HINTS = {"lower": "lower is better", "higher": "higher is better"}
 
 
@@ -161,7 +163,8 @@ def _spread(axes: Axes, values: NDArray[np.float64], place: float, colour: str, 
         return
     if len(values) <= FEW:
         up = (np.arange(len(values)) * 0.618 % 1 - 0.5) * 0.5  # spread evenly, the same every time
-        axes.scatter(values, place + up, s=5, color=colour, alpha=0.35, linewidths=0, zorder=2)
+        alpha = 0.45 if len(values) > 3 else 0.9
+        axes.scatter(values, place + up, s=8, color=colour, alpha=alpha, linewidths=0, zorder=2)
     if len(values) > 3:
         ends = np.quantile(values, [0.05, 0.25, 0.75, 0.95])
         axes.plot(ends[[0, 3]], [place, place], color=colour, linewidth=0.9, zorder=3)
@@ -186,23 +189,32 @@ def against(report: Report, first: str, second: str, folder: Path) -> Drawing | 
         return None
     stem = f"{first}_against_{second}"
 
+    many = len(points) > MANY
+
     def draw(look: Look) -> Figure:
         from matplotlib.figure import Figure
 
-        figure = Figure(figsize=(6.0, 4.2), layout="constrained")
+        figure = Figure(figsize=(10.0 if many else 6.0, 4.6 if many else 4.2), layout="constrained")
         axes = figure.add_subplot()
         colours = system_colours(report, look)
-        for system, across, up in points:
-            _cross(axes, report, (x, y), system, (across, up), colours[system.name], look)
+        for number, (system, across, up) in enumerate(points, 1):
+            label = f"{number}  {named(system.title, 28)}" if many else named(system.title, 28)
+            _cross(axes, report, (x, y), system, (across, up), colours[system.name], look, label, faint=many)
+            if many:
+                at = [(cell.value or 0.0) * measure.scale for measure, cell in ((x, across), (y, up))]
+                axes.annotate(str(number), at, (4, 3), textcoords="offset points", fontsize=7.5, zorder=5)  # type: ignore[arg-type]
         axes.grid()
-        for measure, label in ((x, axes.set_xlabel), (y, axes.set_ylabel)):
+        for measure, write in ((x, axes.set_xlabel), (y, axes.set_ylabel)):
             unit = f" ({measure.unit})" if measure.unit else ""
             hint = f", {HINTS[measure.better]}" if measure.better in HINTS else ""
-            label(f"{measure.label}{unit}{hint}").set_parse_math(False)
+            write(f"{measure.label}{unit}{hint}").set_parse_math(False)
         axes.margins(0.09)
-        if len(points) <= 12:
+        if many:
+            side: dict[str, Any] = {"markerscale": 0.0, "handlelength": 0.0, "handletextpad": 0.0}
+            legend = figure.legend(loc="outside right upper", ncols=1 + len(points) // 25, **side)
+        else:
             legend = axes.legend(loc="best", handletextpad=0.3)
-            plain(legend.get_texts())
+        plain(legend.get_texts())
         return figure
 
     width, height = save(folder, stem, draw)
@@ -210,37 +222,28 @@ def against(report: Report, first: str, second: str, folder: Path) -> Drawing | 
         f"{system.title}: {x.label} {x.text(across.value)}, {y.label} {y.text(up.value)}"
         for system, across, up in points
     )
-    note = "Crosses are 95 % intervals of corpus figures, faint dots single pairs. Diamonds: controls."
-    return Drawing(stem, f"{x.label} against {y.label}.", f"{words}.", note, width, height)
+    pairs = "" if many else ", faint dots single pairs"
+    note = f"Crosses are 95 % intervals of corpus figures{pairs}. Diamonds: controls."
+    return Drawing(stem, f"{x.label} against {y.label}.", f"{words}.", note, width, height, wide=many)
 
 
 def _cross(
     axes: Axes, report: Report, measures: tuple[MeasureView, MeasureView], system: SystemView,
-    cells: tuple[Cell, Cell], colour: str, look: Look,
+    cells: tuple[Cell, Cell], colour: str, look: Look, label: str, *, faint: bool,
 ) -> None:  # fmt: skip
+    """Draw one system: its figures, their intervals (faint ones where there are many systems), its pairs."""
     import numpy as np
 
-    (x, y), (across, up) = measures, cells
     at = [(cell.value or 0.0) * measure.scale for measure, cell in zip(measures, cells, strict=True)]
-    if not system.control:
+    if not system.control and not faint:
         dots = np.stack([report.scores.of(system.name, measure.name) * measure.scale for measure in measures])
         dots = dots[:, ~np.isnan(dots).any(axis=0)]
         few = dots[:, :: max(1, dots.shape[1] // DOTS)]
         axes.scatter(few[0], few[1], s=7, color=colour, alpha=0.35, linewidths=0, zorder=1)
-    for cell, measure, vertical in ((across, x, False), (up, y, True)):
+    for cell, measure, vertical in zip(cells, measures, (False, True), strict=True):
         if cell.low is not None and cell.high is not None:
             ends = [cell.low * measure.scale, cell.high * measure.scale]
-            axes.plot(
-                *(([at[0]] * 2, ends) if vertical else (ends, [at[1]] * 2)), color=colour, linewidth=1.2, zorder=2
-            )
+            line = ([at[0]] * 2, ends) if vertical else (ends, [at[1]] * 2)
+            axes.plot(*line, color=colour, linewidth=1.2, alpha=0.25 if faint else 1.0, zorder=2)
     marker = {"marker": "D", "markerfacecolor": look.ground} if system.control else {"marker": "o"}
-    axes.plot(
-        [at[0]],
-        [at[1]],
-        color=colour,
-        linestyle="none",
-        markersize=5.5,
-        zorder=3,
-        label=named(system.title, 28),
-        **marker,
-    )  # type: ignore[arg-type]
+    axes.plot([at[0]], [at[1]], color=colour, linestyle="none", markersize=5.5, zorder=3, label=label, **marker)  # type: ignore[arg-type]

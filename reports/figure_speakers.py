@@ -76,7 +76,8 @@ def speaker_map(report: Report, folder: Path, find: Callable[[str], Path | None]
     )
     note = (
         "Every panel: the same map. Pale dots are real speech, crosses conversions, in the colour of the target "
-        "speaker: a good converter puts its crosses among the dots of their colour. t-SNE shows neighbours, not distances."
+        "speaker: a good converter puts its crosses among the dots of their colour. t-SNE shows neighbours, "
+        "not distances."
     )
     return Drawing("speakers", "Voices, real and converted.", words, note, width, height, wide=len(systems) > 2), ""
 

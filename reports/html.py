@@ -31,6 +31,7 @@ def page(
     pictures: Mapping[str, str] | None = None,
     blocks: Sequence[str] = (),
     audio_note: str = "",
+    shown: Report | None = None,
 ) -> str:
     """Render the page.
 
@@ -42,6 +43,7 @@ def page(
         pictures: figures by stem as data URLs, for a page of one file; None links them in ``figures/``.
         blocks: chunks of data that the page itself holds.
         audio_note: what to know about the recordings.
+        shown: the run with only those pairs that are samples; None for all of them.
     """
     import jinja2
     from markupsafe import Markup
@@ -67,7 +69,7 @@ def page(
         policy=_policy(style, script),
         style=Markup(style),  # noqa: S704 - our own file
         script=Markup(script),  # noqa: S704 - our own files
-        about=Markup(compact(_about(report, names))),  # noqa: S704 - inert: compact() leaves no "<"
+        about=Markup(compact(_about(report, names, shown or report))),  # noqa: S704 - inert: compact() leaves no "<"
         blocks=[Markup(block) for block in blocks],  # noqa: S704 - made by chunks.embedded()
         done=done,
         lacking=lacking,
@@ -99,7 +101,7 @@ def page(
     )
 
 
-def _about(report: Report, flag_names: Sequence[str]) -> dict[str, Any]:
+def _about(report: Report, flag_names: Sequence[str], shown: Report) -> dict[str, Any]:
     """What the page's script knows before it loads any chunk."""
     measures = []
     for measure in report.measures:
@@ -108,7 +110,7 @@ def _about(report: Report, flag_names: Sequence[str]) -> dict[str, Any]:
         signature = report.metrics[measure.metric].signature if measure.metric in report.metrics else ""
         words = "; ".join(part for part in (title, hint, "in brackets: 95 % interval", "below: n/expected") if part)
         measures.append({"better": measure.better, "title": f"{words}. {signature}".strip()})
-    return {**samples.about(report, flag_names), "all": measures}
+    return {**samples.about(shown, flag_names), "all": measures}
 
 
 def _numbers(report: Report) -> dict[Any, int]:

@@ -63,6 +63,19 @@ class Scores:
             return False
         return not bool(np.isnan(self.values[self.systems[system], self.pairs[pair]]).all())
 
+    def some(self, places: Sequence[int]) -> Scores:
+        """Keep some pairs, in the order given."""
+        new = {old: place for place, old in enumerate(places)}
+        names = list(self.pairs)
+        return Scores(
+            self.systems,
+            {names[old]: place for old, place in new.items()},
+            self.measures,
+            *(figures[:, list(places)] for figures in (self.values, self.numerators, self.denominators)),
+            {(system, new[pair]): heard for (system, pair), heard in self.heard.items() if pair in new},
+            {(system, new[pair]): facts for (system, pair), facts in self.sanity.items() if pair in new},
+        )
+
 
 def read_scores(path: Path, systems: Sequence[str], pairs: Sequence[str], measures: Sequence[str]) -> Scores:
     """Read ``scores.parquet``; rows of systems, pairs or measures that are not asked for are passed over.
