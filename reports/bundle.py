@@ -174,9 +174,9 @@ def _encoded(path: Path, coding: _Coding) -> bytes | None:
 
 
 def _pictures(drawings: Sequence[Drawing], folder: Path) -> dict[str, str]:
-    """Figures, light and dark, as data URLs by their stem."""
-    stems = [f"{drawing.stem}{suffix}" for drawing in drawings for suffix in ("", "-dark")]
+    """Figures as data URLs by their stem."""
     return {
-        stem: f"data:image/png;base64,{base64.b64encode((folder / f'{stem}.png').read_bytes()).decode()}"
-        for stem in stems
+        drawing.stem: "data:image/png;base64,"
+        + base64.b64encode((folder / f"{drawing.stem}.png").read_bytes()).decode()
+        for drawing in drawings
     }

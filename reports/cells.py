@@ -117,7 +117,9 @@ def _ratio(report: Report, system: int, measure: MeasureView, pairs: NDArray[np.
     denominators = report.scores.denominators[system, scored, column]
     if not denominators.sum():
         return None
-    targets, sources = ([report.pairs[row][name] for row in scored] for name in ("target_speaker", "source_speaker"))
+    targets, sources = (
+        [report.pairs[int(row)][name] for row in scored] for name in ("target_speaker", "source_speaker")
+    )
     interval = cluster_bootstrap(numerators[scored], denominators, targets, crossed=sources)
     failed = _failed(report, list(report.scores.systems)[system], measure.metric, pairs)
     return Cell(

@@ -8,7 +8,19 @@ from typing import TYPE_CHECKING, Any
 
 from vceval.reports.data import Report, SystemView
 from vceval.reports.figure_scores import measure_named
-from vceval.reports.figure_style import Drawing, Look, named, plain, save, system_axis, system_colours
+from vceval.reports.figure_style import (
+    INK,
+    LINE,
+    MARK,
+    SERIES,
+    SOFT,
+    Drawing,
+    named,
+    plain,
+    save,
+    system_axis,
+    system_colours,
+)
 from vceval.statistics import cluster_bootstrap
 
 if TYPE_CHECKING:
@@ -44,15 +56,15 @@ def _calibration(report: Report, metric: str, curves: Mapping[str, Mapping[str, 
     shown = dict(list(curves.items())[:8])
     title = report.metrics[metric].title if metric in report.metrics else metric
 
-    def draw(look: Look) -> Figure:
+    def draw() -> Figure:
         from matplotlib.figure import Figure
 
         figure = Figure(figsize=(10.0, 4.0), layout="constrained")
         left, right = figure.subplots(1, 2)
-        for (name, facts), colour in zip(shown.items(), look.series, strict=False):
+        for (name, facts), colour in zip(shown.items(), SERIES, strict=False):
             _det(left, name, facts, colour)
             _rates(right, facts, colour)
-        _det_axes(left, look)
+        _det_axes(left)
         legend = left.legend(loc="upper right", handlelength=1.2)
         plain(legend.get_texts())
         right.set_xlabel("threshold (cosine)")
@@ -90,7 +102,7 @@ def _det(axes: Axes, name: str, facts: Mapping[str, Any], colour: str) -> None:
     axes.plot([at], [at], marker="o", markersize=5, color=colour, linestyle="none", zorder=4)
 
 
-def _det_axes(axes: Axes, look: Look) -> None:
+def _det_axes(axes: Axes) -> None:
     from scipy.special import ndtri
 
     ticks = [float(ndtri(rate)) for rate in RATES]
@@ -100,7 +112,7 @@ def _det_axes(axes: Axes, look: Look) -> None:
     ends = (float(ndtri(0.00008)), float(ndtri(0.62)))
     axes.set_xlim(*ends)
     axes.set_ylim(*ends)
-    axes.plot(ends, ends, color=look.line, linewidth=0.8, zorder=1)
+    axes.plot(ends, ends, color=LINE, linewidth=0.8, zorder=1)
     axes.grid()
     axes.set_xlabel("false alarms (%)")
     axes.set_ylabel("misses (%)")
@@ -135,19 +147,19 @@ def fake_scores(report: Report, folder: Path) -> Drawing | None:
     if not systems:
         return None
 
-    def draw(look: Look) -> Figure:
+    def draw() -> Figure:
         from matplotlib.figure import Figure
 
-        colours = system_colours(report, look)
+        colours = system_colours(report)
         rows = len(systems) + bool(len(natural))
         figure = Figure(figsize=(10.0, 1.15 + 0.26 * rows), layout="constrained")
         grid = figure.subplots(1, len(groups), sharex=True, squeeze=False)[0]
         for number, (axes, (name, pairs)) in enumerate(zip(grid, groups.items(), strict=True)):
-            _strip(axes, natural, 0, look.ink)
+            _strip(axes, natural, 0, INK)
             for place, system in enumerate(systems, int(bool(len(natural)))):
                 values = report.scores.of(system.name, measure.name)[pairs]
                 _strip(axes, values[~np.isnan(values)], place, colours[system.name])
-            _fake_axes(axes, systems, bool(len(natural)), thresholds, look, labels=number == 0)
+            _fake_axes(axes, systems, bool(len(natural)), thresholds, labels=number == 0)
             axes.set_title(name)
         figure.supxlabel("mean cosine to natural speech of the target", fontsize=8.5)
         return figure
@@ -166,16 +178,16 @@ def fake_scores(report: Report, folder: Path) -> Drawing | None:
 
 
 def _fake_axes(
-    axes: Axes, systems: Sequence[SystemView], natural: bool, thresholds: Sequence[float], look: Look, *, labels: bool
+    axes: Axes, systems: Sequence[SystemView], natural: bool, thresholds: Sequence[float], *, labels: bool
 ) -> None:
-    axes.axvline(PUBLISHED_THRESHOLD, color=look.best, linewidth=1.0, linestyle=(0, (4, 3)), zorder=2)
+    axes.axvline(PUBLISHED_THRESHOLD, color=MARK, linewidth=1.0, linestyle=(0, (4, 3)), zorder=2)
     for threshold in thresholds:
-        axes.axvline(threshold, color=look.soft, linewidth=1.0, linestyle=(0, (1, 2)), zorder=2)
+        axes.axvline(threshold, color=SOFT, linewidth=1.0, linestyle=(0, (1, 2)), zorder=2)
     if not natural:
-        system_axis(axes, systems, look, labels=labels)
+        system_axis(axes, systems, labels=labels)
         return
     first = SystemView("", NATURAL, False, "", "", None, "", "", 0, 0, 0)
-    system_axis(axes, [first, *systems], look, labels=labels)
+    system_axis(axes, [first, *systems], labels=labels)
 
 
 def _strip(axes: Axes, values: NDArray[np.float64], place: int, colour: str) -> None:
@@ -221,12 +233,12 @@ def source_or_target(report: Report, folder: Path) -> Drawing | None:
                 low, high = (interval.low, interval.high) if interval else (None, None)
                 found[system.name, name] = (float(values[scored].mean()), low, high, len(scored))
 
-    def draw(look: Look) -> Figure:
+    def draw() -> Figure:
         from matplotlib.figure import Figure
 
         figure = Figure(figsize=(6.0, 1.15 + 0.34 * len(systems)), layout="constrained")
         axes = figure.add_subplot()
-        for name, colour, marker, shift in zip(groups, look.series, "os", (-0.14, 0.14), strict=False):
+        for name, colour, marker, shift in zip(groups, SERIES, "os", (-0.14, 0.14), strict=False):
             for place, system in enumerate(systems):
                 if (system.name, name) not in found:
                     continue
@@ -236,8 +248,8 @@ def source_or_target(report: Report, folder: Path) -> Drawing | None:
                 label = name if system is systems[0] else None
                 axes.plot([100 * share], [place + shift], marker=marker, markersize=5, color=colour, linestyle="none",
                           label=label, zorder=3)  # fmt: skip
-        axes.axvline(50, color=look.soft, linewidth=1.0, linestyle=(0, (1, 2)), zorder=1)
-        system_axis(axes, systems, look)
+        axes.axvline(50, color=SOFT, linewidth=1.0, linestyle=(0, (1, 2)), zorder=1)
+        system_axis(axes, systems)
         axes.set_xlim(-3, 103)
         axes.set_xlabel("conversions closer to the target than to the source (%)")
         figure.legend(loc="outside upper right", ncols=2, handletextpad=0.2)

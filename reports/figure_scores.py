@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vceval.reports.data import Cell, MeasureView, Report, SystemView
-from vceval.reports.figure_style import Drawing, Look, named, plain, save, system_axis, system_colours
+from vceval.reports.figure_style import GROUND, Drawing, named, plain, save, system_axis, system_colours
 
 if TYPE_CHECKING:
     import numpy as np
@@ -44,14 +44,14 @@ def overview(report: Report, folder: Path) -> Drawing | None:
     columns = min(3, len(shown))
     rows = -(-len(shown) // columns)
 
-    def draw(look: Look) -> Figure:
+    def draw() -> Figure:
         from matplotlib.figure import Figure
 
         figure = Figure(figsize=(10.0, rows * (0.75 + 0.22 * len(systems))), layout="constrained")
         grid = figure.subplots(rows, columns, squeeze=False)
         for place, axes in enumerate(grid.flat):
             if place < len(shown):
-                _forest(report, axes, shown[place], systems, look, labels=place % columns == 0)
+                _forest(report, axes, shown[place], systems, labels=place % columns == 0)
             else:
                 axes.set_visible(False)
         return figure
@@ -77,10 +77,8 @@ def _describe(report: Report, measure: MeasureView, systems: Sequence[SystemView
     return f"{measure.label}{unit} with 95 % intervals: {'; '.join(parts)}."
 
 
-def _forest(
-    report: Report, axes: Axes, measure: MeasureView, systems: Sequence[SystemView], look: Look, *, labels: bool
-) -> None:
-    colours = system_colours(report, look)
+def _forest(report: Report, axes: Axes, measure: MeasureView, systems: Sequence[SystemView], *, labels: bool) -> None:
+    colours = system_colours(report)
     cells = [(place, system, _value(report, system, measure)) for place, system in enumerate(systems)]
     ranked = [cell.value for _, system, cell in cells if cell and cell.value is not None and not system.control]
     top = None
@@ -96,9 +94,9 @@ def _forest(
             axes.plot(ends, [place, place], color=colour, linewidth=1.6, zorder=2)
         kind: dict[str, Any] = {"marker": "D" if system.control else "o", "markersize": 4.2 if system.control else 5.2}
         if not best:
-            kind["markerfacecolor"] = look.ground
+            kind["markerfacecolor"] = GROUND
         axes.plot([(cell.value or 0.0) * measure.scale], [place], color=colour, linestyle="none", zorder=3, **kind)
-    system_axis(axes, systems, look, labels=labels)
+    system_axis(axes, systems, labels=labels)
     axes.margins(x=0.06)
     unit = f" ({measure.unit})" if measure.unit else ""
     arrow = {"lower": " ↓", "higher": " ↑"}.get(measure.better, "")
@@ -126,18 +124,18 @@ def _distribution(report: Report, measure: MeasureView, folder: Path, stem: str)
     ways = np.array([row["direction"] for row in report.pairs])
     directions = list(report.directions) or [""]
 
-    def draw(look: Look) -> Figure:
+    def draw() -> Figure:
         from matplotlib.figure import Figure
 
-        colours = system_colours(report, look)
+        colours = system_colours(report)
         width = 10.0 if len(directions) > 2 else 6.0
         figure = Figure(figsize=(width, 0.95 + 0.24 * len(known)), layout="constrained")
         grid = figure.subplots(1, len(directions), sharex=True, squeeze=False)[0]
         for number, (axes, direction) in enumerate(zip(grid, directions, strict=True)):
             for place, system in enumerate(known):
                 values = report.scores.of(system.name, measure.name)[(ways == direction) | (direction == "")]
-                _spread(axes, values[~np.isnan(values)] * measure.scale, place, colours[system.name], look)
-            system_axis(axes, known, look, labels=number == 0)
+                _spread(axes, values[~np.isnan(values)] * measure.scale, place, colours[system.name])
+            system_axis(axes, known, labels=number == 0)
             axes.set_title(direction)
         unit = f" ({measure.unit})" if measure.unit else ""
         hint = f", {HINTS[measure.better]}" if measure.better in HINTS else ""
@@ -155,7 +153,7 @@ def _distribution(report: Report, measure: MeasureView, folder: Path, stem: str)
     return Drawing(stem, f"{measure.label} by direction.", words, note, width, height, wide=len(directions) > 2)
 
 
-def _spread(axes: Axes, values: NDArray[np.float64], place: float, colour: str, look: Look) -> None:
+def _spread(axes: Axes, values: NDArray[np.float64], place: float, colour: str) -> None:
     """Draw quantiles of some values on one line; single values where there are few."""
     import numpy as np
 
@@ -170,7 +168,7 @@ def _spread(axes: Axes, values: NDArray[np.float64], place: float, colour: str, 
         axes.plot(ends[[0, 3]], [place, place], color=colour, linewidth=0.9, zorder=3)
         axes.plot(ends[[1, 2]], [place, place], color=colour, linewidth=4.0, zorder=3)
         axes.plot(
-            [np.median(values)], [place], marker="o", markersize=4.5, markerfacecolor=look.ground,
+            [np.median(values)], [place], marker="o", markersize=4.5, markerfacecolor=GROUND,
             markeredgecolor=colour, linestyle="none", zorder=4,
         )  # fmt: skip
 
@@ -191,15 +189,15 @@ def against(report: Report, first: str, second: str, folder: Path) -> Drawing | 
 
     many = len(points) > MANY
 
-    def draw(look: Look) -> Figure:
+    def draw() -> Figure:
         from matplotlib.figure import Figure
 
         figure = Figure(figsize=(10.0 if many else 6.0, 4.6 if many else 4.2), layout="constrained")
         axes = figure.add_subplot()
-        colours = system_colours(report, look)
+        colours = system_colours(report)
         for number, (system, across, up) in enumerate(points, 1):
             label = f"{number}  {named(system.title, 28)}" if many else named(system.title, 28)
-            _cross(axes, report, (x, y), system, (across, up), colours[system.name], look, label, faint=many)
+            _cross(axes, report, (x, y), system, (across, up), colours[system.name], label, faint=many)
             if many:
                 at = [(cell.value or 0.0) * measure.scale for measure, cell in ((x, across), (y, up))]
                 axes.annotate(str(number), at, (4, 3), textcoords="offset points", fontsize=7.5, zorder=5)  # type: ignore[arg-type]
@@ -229,7 +227,7 @@ def against(report: Report, first: str, second: str, folder: Path) -> Drawing | 
 
 def _cross(
     axes: Axes, report: Report, measures: tuple[MeasureView, MeasureView], system: SystemView,
-    cells: tuple[Cell, Cell], colour: str, look: Look, label: str, *, faint: bool,
+    cells: tuple[Cell, Cell], colour: str, label: str, *, faint: bool,
 ) -> None:  # fmt: skip
     """Draw one system: its figures, their intervals (faint ones where there are many systems), its pairs."""
     import numpy as np
@@ -245,5 +243,5 @@ def _cross(
             ends = [cell.low * measure.scale, cell.high * measure.scale]
             line = ([at[0]] * 2, ends) if vertical else (ends, [at[1]] * 2)
             axes.plot(*line, color=colour, linewidth=1.2, alpha=0.25 if faint else 1.0, zorder=2)
-    marker = {"marker": "D", "markerfacecolor": look.ground} if system.control else {"marker": "o"}
+    marker = {"marker": "D", "markerfacecolor": GROUND} if system.control else {"marker": "o"}
     axes.plot([at[0]], [at[1]], color=colour, linestyle="none", markersize=5.5, zorder=3, label=label, **marker)  # type: ignore[arg-type]

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from vceval.cache import Cache, default_root, file_digest
 from vceval.embeddings import known
 from vceval.reports.data import Report, SystemView
-from vceval.reports.figure_style import Drawing, Look, named, plain, save
+from vceval.reports.figure_style import LINE, SERIES, Drawing, named, plain, save
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -65,8 +65,8 @@ def speaker_map(report: Report, folder: Path, find: Callable[[str], Path | None]
             "~/.cache/vceval)."
         )
 
-    def draw(look: Look) -> Figure:
-        return _figure(look, speakers, systems, points, placed)
+    def draw() -> Figure:
+        return _figure(speakers, systems, points, placed)
 
     width, height = save(folder, "speakers", draw)
     words = (
@@ -146,7 +146,6 @@ def _before(points: Sequence[_Point], kept: Path) -> list[tuple[float, float]] |
 
 
 def _figure(
-    look: Look,
     speakers: Sequence[str],
     systems: Sequence[SystemView],
     points: Sequence[_Point],
@@ -156,7 +155,7 @@ def _figure(
     from matplotlib.figure import Figure
     from matplotlib.lines import Line2D
 
-    colours = dict(zip(speakers, look.series, strict=False))
+    colours = dict(zip(speakers, SERIES, strict=False))
     columns = min(4, len(systems)) or 1
     rows = -(-max(1, len(systems)) // columns)
     width = 10.0 if columns > 2 else 6.0
@@ -168,7 +167,7 @@ def _figure(
         axes.set_yticks([])
         for spine in axes.spines.values():
             spine.set_visible(True)
-            spine.set_color(look.line)
+            spine.set_color(LINE)
         if number >= max(1, len(systems)):
             axes.set_visible(False)
             continue
@@ -180,7 +179,7 @@ def _figure(
             ):
                 at = [i for i, point in enumerate(points) if point.system == mine and point.speaker == speaker]
                 if at and (mine or style["marker"] == "o"):
-                    axes.scatter(places[at, 0], places[at, 1], color=colours[speaker], **style)  # type: ignore[arg-type]
+                    axes.scatter(places[at, 0], places[at, 1], color=colours[speaker], **style)
         if systems:
             axes.set_title(named(systems[number].title, 30)).set_parse_math(False)
     handles = [Line2D([], [], marker="o", linestyle="none", color=colours[name], markersize=5) for name in speakers]

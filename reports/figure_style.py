@@ -1,4 +1,4 @@
-"""One style for all figures: colours that colour-blind readers tell apart, one font, light and dark."""
+"""One style for all figures: colours that colour-blind readers tell apart, one font; a dark page turns their colours."""
 
 from __future__ import annotations
 
@@ -16,29 +16,19 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from matplotlib.text import Text
 
-__all__ = ["DARK", "LIGHT", "Drawing", "Look", "named", "plain", "save", "system_axis", "system_colours"]
+__all__ = [
+    "GROUND", "INK", "LINE", "MARK", "SERIES", "SOFT", "Drawing", "named", "plain", "save", "system_axis",
+    "system_colours",
+]  # fmt: skip
 
 #: Dots per inch of the pictures on the page; they are shown at half the size, sharp on dense screens.
 DPI = 200
 MAX_NAME = 34
 
 
-@dataclass(frozen=True, slots=True)
-class Look:
-    """Colours of one theme. ``series`` is Okabe and Ito's palette, lightened where the ground is dark."""
-
-    ground: str
-    ink: str
-    soft: str
-    line: str
-    best: str
-    series: Sequence[str]
-
-
-LIGHT = Look("#ffffff", "#191918", "#6b6b67", "#e3e3df", "#D55E00",
-             ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#7a6a00", "#4d4d4d"))  # fmt: skip
-DARK = Look("#151516", "#e9e9e6", "#a3a39e", "#37373a", "#ff9a5c",
-            ("#56B4E9", "#ff8a4c", "#34c99a", "#e39bc4", "#E69F00", "#a9d4f5", "#d8cf4e", "#c4c4c0"))  # fmt: skip
+GROUND, INK, SOFT, LINE, MARK = "#ffffff", "#191918", "#6b6b67", "#e3e3df", "#D55E00"
+#: Okabe and Ito's palette, its yellow and black replaced by what shows on white and beside grey controls.
+SERIES = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#7a6a00", "#4d4d4d")
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,34 +47,33 @@ class Drawing:
     wide: bool = False
 
 
-def save(folder: Path, stem: str, draw: Callable[[Look], Figure]) -> tuple[int, int]:
-    """Draw a figure as ``stem.png``, ``stem-dark.png`` and ``stem.pdf`` and return its size on the page in pixels."""
+def save(folder: Path, stem: str, draw: Callable[[], Figure]) -> tuple[int, int]:
+    """Draw a figure as ``stem.png`` and ``stem.pdf`` and return its size on the page in pixels."""
     import matplotlib as mpl
 
     folder.mkdir(parents=True, exist_ok=True)
-    for look, suffix in ((LIGHT, ""), (DARK, "-dark")):
-        with mpl.rc_context(_settings(look)), warnings.catch_warnings():
-            # A system's name may hold characters that the font lacks; they are drawn as boxes.
-            warnings.filterwarnings("ignore", message=r".*[Gg]lyph.*missing")
-            figure = draw(look)
-            figure.savefig(folder / f"{stem}{suffix}.png", dpi=DPI, metadata={"Software": None})
-            if look is LIGHT:
-                figure.savefig(folder / f"{stem}.pdf", metadata={"CreationDate": None})
-            width, height = (round(size * DPI / 2) for size in figure.get_size_inches())
+    with mpl.rc_context(_settings()), warnings.catch_warnings():
+        # A system's name may hold characters that the font lacks; they are drawn as boxes.
+        warnings.filterwarnings("ignore", message=r".*[Gg]lyph.*missing")
+        figure = draw()
+        figure.savefig(folder / f"{stem}.png", dpi=DPI, metadata={"Software": None})
+        figure.set_layout_engine("none")  # the layout just found holds for the second format too
+        figure.savefig(folder / f"{stem}.pdf", metadata={"CreationDate": None})
+        width, height = (round(size * DPI / 2) for size in figure.get_size_inches())
     return width, height
 
 
-def _settings(look: Look) -> Any:
+def _settings() -> Any:
     return {
-        "font.size": 9, "font.family": "DejaVu Sans", "pdf.fonttype": 42, "axes.titlesize": 9,
+        "font.size": 9, "font.family": "DejaVu Sans", "pdf.fonttype": 42, "axes.titlesize": 9.5,
         "axes.linewidth": 0.6, "axes.spines.top": False, "axes.spines.right": False,
-        "axes.titleweight": "bold", "axes.titlelocation": "left", "axes.axisbelow": True,
-        "axes.grid": False, "grid.color": look.line, "grid.linewidth": 0.6,
+        "axes.titlelocation": "left", "axes.axisbelow": True,
+        "axes.grid": False, "grid.color": LINE, "grid.linewidth": 0.6,
         "xtick.major.width": 0.6, "ytick.major.width": 0.6, "xtick.labelsize": 8, "ytick.labelsize": 8.5,
         "legend.frameon": False, "legend.fontsize": 8, "lines.solid_capstyle": "butt",
-        "figure.facecolor": look.ground, "savefig.facecolor": look.ground, "axes.facecolor": look.ground,
-        "text.color": look.ink, "axes.labelcolor": look.ink, "axes.edgecolor": look.soft,
-        "xtick.color": look.soft, "ytick.color": look.soft, "xtick.labelcolor": look.ink, "ytick.labelcolor": look.ink,
+        "figure.facecolor": GROUND, "savefig.facecolor": GROUND, "axes.facecolor": GROUND,
+        "text.color": INK, "axes.labelcolor": INK, "axes.edgecolor": SOFT,
+        "xtick.color": SOFT, "ytick.color": SOFT, "xtick.labelcolor": INK, "ytick.labelcolor": INK,
     }  # fmt: skip
 
 
@@ -100,15 +89,15 @@ def plain(texts: Iterable[Text]) -> None:
         text.set_parse_math(False)
 
 
-def system_colours(report: Report, look: Look) -> dict[str, str]:
+def system_colours(report: Report) -> dict[str, str]:
     """Give every system a colour of its own, controls a soft one; beyond the palette all share its first colour."""
     converters = report.converters
-    colours = look.series if len(converters) <= len(look.series) else [look.series[0]] * len(converters)
+    colours = SERIES if len(converters) <= len(SERIES) else [SERIES[0]] * len(converters)
     found = {system.name: colour for system, colour in zip(converters, colours, strict=False)}
-    return found | {system.name: look.soft for system in report.controls}
+    return found | {system.name: SOFT for system in report.controls}
 
 
-def system_axis(axes: Axes, systems: Sequence[SystemView], look: Look, *, labels: bool = True) -> None:
+def system_axis(axes: Axes, systems: Sequence[SystemView], *, labels: bool = True) -> None:
     """Write systems down the left side, the first one on top, with a line above the controls."""
     axes.set_yticks(range(len(systems)), [named(system.title) if labels else "" for system in systems])
     axes.tick_params(axis="y", length=0)
@@ -116,9 +105,9 @@ def system_axis(axes: Axes, systems: Sequence[SystemView], look: Look, *, labels
     plain(axes.get_yticklabels())
     for text, system in zip(axes.get_yticklabels(), systems, strict=True):
         if system.control:
-            text.set_color(look.soft)
+            text.set_color(SOFT)
     first = next((place for place, system in enumerate(systems) if system.control), 0)
     if first:
-        axes.axhline(first - 0.5, color=look.line, linewidth=0.6, zorder=1)
+        axes.axhline(first - 0.5, color=LINE, linewidth=0.6, zorder=1)
     axes.set_ylim(len(systems) - 0.4, -0.6)
     axes.grid(axis="x")

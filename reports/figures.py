@@ -1,4 +1,4 @@
-"""The figures of a report, in the order in which the page shows them; each as .png, for dark pages too, and .pdf."""
+"""The figures of a report, in the order in which the page shows them; each as .png and .pdf."""
 
 from __future__ import annotations
 

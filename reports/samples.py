@@ -118,7 +118,8 @@ def _figures(report: Report, measure: MeasureView) -> NDArray[Any]:
     import numpy as np
 
     column = report.scores.values[:, :, report.scores.measures[measure.name]]
-    return np.round(column * measure.scale * 10**measure.decimals)
+    figures: NDArray[Any] = np.round(column * measure.scale * 10**measure.decimals)
+    return figures
 
 
 def _whole(value: float) -> int | None:
@@ -175,7 +176,11 @@ class _Maker:
         elif pair["natural_path"]:
             wanted.append(("Target", pair["natural_path"], own.get("target"), pair["natural_transcript"]))
         if prompts:
-            wanted.append(("Prompt" if len(prompts) == 1 else f"Prompt 1 of {len(prompts)}", prompts[0], None, ""))
+            label = "Prompt" if len(prompts) == 1 else f"Prompt 1 of {len(prompts)}"
+            if len(wanted) > 1:
+                wanted.append((label, prompts[0], None, ""))
+            else:  # all that is known of the target's voice
+                wanted.append(("Target", prompts[0], None, label.lower()))
         return [
             {"label": label, "note": note, **self._recording(path, "", place), **self._facts(control, pair, place)}
             for label, path, control, note in wanted

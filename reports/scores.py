@@ -67,11 +67,14 @@ class Scores:
         """Keep some pairs, in the order given."""
         new = {old: place for place, old in enumerate(places)}
         names = list(self.pairs)
+        chosen = list(places)
         return Scores(
             self.systems,
             {names[old]: place for old, place in new.items()},
             self.measures,
-            *(figures[:, list(places)] for figures in (self.values, self.numerators, self.denominators)),
+            self.values[:, chosen],
+            self.numerators[:, chosen],
+            self.denominators[:, chosen],
             {(system, new[pair]): heard for (system, pair), heard in self.heard.items() if pair in new},
             {(system, new[pair]): facts for (system, pair), facts in self.sanity.items() if pair in new},
         )
@@ -89,7 +92,7 @@ def read_scores(path: Path, systems: Sequence[str], pairs: Sequence[str], measur
 
     if not path.is_file():
         raise UsageError(f"{path}: no such file; is {path.parent} the folder of a finished run?")
-    axes = tuple({name: place for place, name in enumerate(names)} for names in (systems, pairs, measures))
+    axes = [{name: place for place, name in enumerate(names)} for names in (systems, pairs, measures)]
     shape = tuple(len(axis) for axis in axes)
     figures = {name: np.full(shape, np.nan) for name in ("value", "numerator", "denominator")}
     heard: dict[tuple[int, int], Heard] = {}
@@ -110,7 +113,7 @@ def read_scores(path: Path, systems: Sequence[str], pairs: Sequence[str], measur
         raise UsageError(f"{path}: can't be read as a table of scores ({error}); score the run again") from error
     values = figures["value"]
     values[~np.isfinite(values)] = np.nan
-    return Scores(*axes, values, figures["numerator"], figures["denominator"], heard, sanity)
+    return Scores(axes[0], axes[1], axes[2], values, figures["numerator"], figures["denominator"], heard, sanity)
 
 
 def _places(column: pyarrow.Array, axis: Mapping[str, int]) -> NDArray[np.intp]:

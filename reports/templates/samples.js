@@ -61,7 +61,8 @@ const asColumns = (pair, entries, best) => {
 
 // Narrow screens: one line per recording.
 const asLines = (pair, entries, best) => make("ol", {class: "recordings"}, ...entries.map((entry) => make("li", {},
-  make("p", {class: "head"}, playButton(entry, pair), make("span", {class: "name"}, recordingName(entry)), remarks(entry)),
+  make("p", {class: "head"}, playButton(entry, pair), make("span", {class: "name"}, recordingName(entry)),
+    entry.note ? make("span", {class: "unit"}, entry.note) : "", remarks(entry)),
   entry.values ? make("dl", {}, ...about.measures.map((measure, number) => (entry.values[number] === null ? ""
     : make("div", {}, make("dt", {}, measure.label), make("dd", {},
       make(isBest(entry, number, best) ? "b" : "span", {}, printed(entry.values[number], measure)),
