@@ -1,4 +1,4 @@
-"""One style for all figures: colours that colour-blind readers tell apart, one font; a dark page turns their colours."""
+"""One style for all figures: one font, colours that colour-blind readers tell apart; dark pages turn them."""
 
 from __future__ import annotations
 
