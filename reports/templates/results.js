@@ -35,13 +35,14 @@ const sortable = (table) => {
     };
     const sign = direction === "descending" ? -1 : 1;
     for (const [body, rows] of given) {
-      const sorted = direction === "none" ? rows : [...rows].sort((a, b) => {
+      const heading = rows.filter((row) => row.classList.contains("block"));
+      const lines = rows.filter((row) => !heading.includes(row));
+      const sorted = direction === "none" ? lines : lines.sort((a, b) => {
         const [x, y] = [key(a), key(b)];
         if (Number.isNaN(x) || Number.isNaN(y)) return Number.isNaN(x) - Number.isNaN(y);
         return sign * (typeof x === "string" ? x.localeCompare(y) : x - y);
       });
-      const heading = rows.filter((row) => row.classList.contains("block"));
-      body.append(...heading, ...sorted.filter((row) => !heading.includes(row)));
+      body.append(...heading, ...sorted);
     }
     for (const other of heads) other.removeAttribute("aria-sort");
     if (direction !== "none") head.setAttribute("aria-sort", direction);

@@ -5,30 +5,33 @@ const tokens = (text) => {
   return /[㐀-鿿豈-﫿]/.test(text) ? spaced.flatMap((word) => [...word]) : spaced;
 };
 
-// Steps of the cheapest alignment (Levenshtein): [kind, said, heard], kind one of "same", "other", "missing", "added".
+// Steps of the alignment with the fewest edits (Levenshtein) and, among those, the fewest exchanged words:
+// [kind, said, heard], kind one of "same", "other", "missing", "added".
+const EDIT = 1000, EXCHANGE = 1001;
+
 const aligned = (said, heard) => {
   const cost = [...Array(said.length + 1)].map((_, row) => {
-    const line = new Uint16Array(heard.length + 1);
-    line[0] = row;
+    const line = new Uint32Array(heard.length + 1);
+    line[0] = row * EDIT;
     return line;
   });
-  for (let column = 0; column <= heard.length; column += 1) cost[0][column] = column;
+  for (let column = 0; column <= heard.length; column += 1) cost[0][column] = column * EDIT;
   for (let row = 1; row <= said.length; row += 1) {
     for (let column = 1; column <= heard.length; column += 1) {
-      const swap = cost[row - 1][column - 1] + (said[row - 1] === heard[column - 1] ? 0 : 1);
-      cost[row][column] = Math.min(swap, cost[row - 1][column] + 1, cost[row][column - 1] + 1);
+      const swap = cost[row - 1][column - 1] + (said[row - 1] === heard[column - 1] ? 0 : EXCHANGE);
+      cost[row][column] = Math.min(swap, cost[row - 1][column] + EDIT, cost[row][column - 1] + EDIT);
     }
   }
   const steps = [];
   let [row, column] = [said.length, heard.length];
   while (row || column) {
     const here = cost[row][column];
-    const differ = row && column && said[row - 1] !== heard[column - 1] ? 1 : 0;
+    const differ = row && column && said[row - 1] !== heard[column - 1] ? EXCHANGE : 0;
     if (row && column && here === cost[row - 1][column - 1] + differ) {
       row -= 1;
       column -= 1;
       steps.push([differ ? "other" : "same", said[row], heard[column]]);
-    } else if (row && here === cost[row - 1][column] + 1) {
+    } else if (row && here === cost[row - 1][column] + EDIT) {
       row -= 1;
       steps.push(["missing", said[row], ""]);
     } else {
