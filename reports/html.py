@@ -82,6 +82,7 @@ def page(
         directions=_split(report, report.directions, "direction"),
         datasets=_split(report, report.datasets, "dataset"),
         exposed=any(cells.exposed(report)),
+        trained=training.trained_marks(report),
         training=training.training_table(report),
         unseen=training.unseen_tables(report),
         flags=flags.flags_table(report),
@@ -110,7 +111,12 @@ def _about(report: Report, flag_names: Sequence[str], shown: Report) -> dict[str
         signature = report.metrics[measure.metric].signature if measure.metric in report.metrics else ""
         words = "; ".join(part for part in (title, hint, "in brackets: 95 % interval", "below: n/expected") if part)
         measures.append({"better": measure.better, "title": f"{words}. {signature}".strip()})
-    return {**samples.about(shown, flag_names), "all": measures}
+    found = samples.about(shown, flag_names)
+    trained = training.trained_marks(report)
+    for system, entry in zip(report.systems, found["systems"], strict=True):
+        if system.name in trained:
+            entry["trained"] = trained[system.name]
+    return {**found, "all": measures}
 
 
 def _numbers(report: Report) -> dict[Any, int]:
