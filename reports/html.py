@@ -13,7 +13,8 @@ from urllib.parse import quote
 
 from vceval.reports import answer, cells, flags, headline, samples, tables, training
 from vceval.reports.chunks import compact
-from vceval.reports.data import MeasureView, Report
+from vceval.reports.comparisons import comparisons_of
+from vceval.reports.data import Report
 from vceval.reports.figure_style import Drawing
 
 __all__ = ["SCRIPTS", "page"]
@@ -78,7 +79,7 @@ def page(
         main=main,
         more=more,
         numbers=_numbers(report),
-        marked={measure.name: _marks(report, measure) for measure in report.measures},
+        marked=_marks(report),
         directions=_split(report, report.directions, "direction"),
         datasets=_split(report, report.datasets, "dataset"),
         exposed=any(cells.exposed(report)),
@@ -125,9 +126,14 @@ def _numbers(report: Report) -> dict[Any, int]:
     return numbers | {(system.name, "system"): place for place, system in enumerate(report.systems)}
 
 
-def _marks(report: Report, measure: MeasureView) -> dict[str, str]:
-    found = {s.name: cell for s in report.systems if (cell := report.cell(s.name, measure.name)) is not None}
-    return cells.marks(report, measure, found)
+def _marks(report: Report) -> dict[str, dict[str, str]]:
+    """Marks of the results over all pairs, by measure and system."""
+    tested = comparisons_of(report.comparisons)
+    found = {}
+    for measure in report.measures:
+        known = {s.name: cell for s in report.systems if (cell := report.cell(s.name, measure.name)) is not None}
+        found[measure.name] = cells.marks(report, measure, known, tested.get((measure.name, "all", "all"), ()))
+    return found
 
 
 def _split(report: Report, names: Sequence[str], kind: str) -> set[str]:

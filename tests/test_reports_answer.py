@@ -21,6 +21,15 @@ def compared(first: str, second: str, difference: float, p: float | None) -> Com
     return Comparison(first, second, 48, difference, difference - 0.1, difference + 0.2, p)
 
 
+def entries(measure: str, comparisons: list[Comparison]) -> list[dict[str, object]]:
+    """Write comparisons as a summary holds them."""
+    return [
+        {"measure": measure, "first": one.first, "second": one.second, "n": one.n, "difference": one.difference,
+         "low": one.low, "high": one.high, "p_value": one.p_value, "p_holm": one.p_value}
+        for one in comparisons
+    ]  # fmt: skip
+
+
 @pytest.fixture(scope="module")
 def report(tmp_path_factory: pytest.TempPathFactory) -> Report:
     return data.load(demo(tmp_path_factory.mktemp("demo")))
@@ -43,7 +52,7 @@ def test_lead_is_positive_for_the_better_system_whichever_way_the_measure_goes(r
         pairs = [compared(good, hostile, -1.0 * sign, 0.01), compared(long, good, 2.0 * sign, 0.2)]
         run = replace(
             with_figures(report, measure, dict(zip(names, values, strict=True))),
-            comparisons={(measure, "all", "all"): pairs},
+            comparisons=entries(measure, pairs),
         )
         win = next(win for win in answer.wins(run) if win.measure.name == measure)
         assert [system.name for system in win.systems] == [good]
@@ -62,7 +71,7 @@ def test_verdicts(report: Report) -> None:
     run = with_figures(report, "mcd", {good: 5.0, hostile: 6.0, long: None})
 
     def verdict(run: Report, p: float | None) -> str:
-        run = replace(run, comparisons={("mcd", "all", "all"): [compared(good, hostile, -1.0, p)]})
+        run = replace(run, comparisons=entries("mcd", [compared(good, hostile, -1.0, p)]))
         return next(win for win in answer.wins(run) if win.measure.name == "mcd").verdict()
 
     assert verdict(run, 0.0004) == "yes, p < 0.001"
@@ -92,11 +101,17 @@ def test_marks_name_the_best_and_those_a_test_could_not_tell_from_it(report: Rep
     measure = next(m for m in report.measures if m.name == "mcd")
     run = with_figures(report, "mcd", {good: 5.0, hostile: 6.0, long: 7.0, "source": 1.0})
     found = {s.name: cell for s in run.systems if (cell := run.cell(s.name, "mcd")) is not None}
-    assert cells.marks(run, measure, found) == {good: cells.BEST}
+    assert cells.marks(run, measure, found, []) == {good: cells.BEST}
     pairs = [compared(good, hostile, -1, 0.6), compared(good, long, -2, None), compared(hostile, long, -1, 0.9)]
-    run = replace(run, comparisons={("mcd", "all", "all"): pairs})
-    assert cells.marks(run, measure, found) == {good: cells.BEST, hostile: cells.ALIKE}
-    assert cells.marks(run, measure, found, direction="F2M") == {good: cells.BEST}  # nothing was tested there
+    assert cells.marks(run, measure, found, pairs) == {good: cells.BEST, hostile: cells.ALIKE}
+    # On the page the same, and within a direction only where that was tested
+    tests = entries("mcd", pairs)
+    some = [{**entry, "direction": "F2F"} for entry in tests]
+    rows = cells.cells(replace(run, comparisons=[*tests, *some]))["rows"]
+    marked = {(run.systems[row[0]].name, row[3]): row[-1] for row in rows if row[1:3] == [0, -1]}
+    directions = [*report.directions, "all"]
+    assert marked[hostile, -1] == 2
+    assert {mark for (_, way), mark in marked.items() if directions[way] == "F2M"} == {0, 1}
 
 
 @given(st.floats(-5, 5), st.floats(0, 1) | st.none())

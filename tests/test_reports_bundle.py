@@ -24,7 +24,7 @@ from vceval.reports import figures, spectrogram
 from vceval.reports.build import make
 from vceval.reports.bundle import bundle
 from vceval.reports.chunks import compact, embedded
-from vceval.reports.scores import read_scores
+from vceval.reports.scores import joined, read_scores
 from vceval.rundir import RunDirectory
 
 PLAIN = st.none() | st.booleans() | st.integers() | st.text()
@@ -150,6 +150,22 @@ def test_scores_are_read_as_they_were_written(run: RunDirectory) -> None:
     assert np.array_equal(some.of("good", "wer"), found.of("good", "wer")[[4, 2]])
     at = some.systems["good"]
     assert some.heard[at, 0] == found.heard[at, 4]
+
+
+def test_scores_of_runs_are_put_together(run: RunDirectory) -> None:
+    frame = run.read_scores()
+    systems, pairs, measures = (sorted(set(frame[name])) for name in ("system", "pair", "measure"))
+    one = read_scores(run.root / "scores.parquet", systems, pairs, measures)
+    other = read_scores(run.root / "scores.parquet", systems, pairs[::-1], measures[::-1])
+    found = joined(
+        [(one, {"good": "good", "long": "l"}, {p: p for p in pairs}), (other, {"good": "2nd"}, {pairs[1]: pairs[0]})],
+        pairs,
+    )
+    assert list(found.systems) == ["good", "l", "2nd"]
+    assert np.array_equal(found.of("l", "wer"), one.of("long", "wer"), equal_nan=True)
+    assert found.of("2nd", "wer")[0] == one.of("good", "wer")[1]
+    assert np.isnan(found.of("2nd", "wer")[1:]).all()
+    assert found.heard[found.systems["2nd"], 0] == one.heard[one.systems["good"], 1]
 
 
 def test_a_damaged_table_is_refused(tmp_path: Path) -> None:
