@@ -6,6 +6,7 @@ trials, and on the pairs that both runs have. Everything else is refused, with w
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
