@@ -70,7 +70,6 @@ class AdaInVcDemo(AdaInVc):
         """
         return super().frames(resample(wave, _HEARD), what, least)
 
-
     def waveform(self, frames: NDArray[np.float32]) -> NDArray[np.float32]:
         """Make audio from frames on the scale of 0 to 1."""
         from vceval import frontend
