@@ -1,55 +1,71 @@
-"""Makes the report of a finished run: HTML, tables in LaTeX, Markdown and CSV, figures."""
+"""Makes the report of a finished run, or of several: HTML, tables in LaTeX, Markdown, CSV and JSON, figures."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from vceval.reports import figures, html
+from vceval.reports import cells, figures, flags, html, samples
 from vceval.reports.audio_links import AudioLinks
-from vceval.reports.samples import samples
-from vceval.reports.several import Material, material
+from vceval.reports.chunks import Chunks
+from vceval.reports.data import Report
+from vceval.reports.figure_style import Drawing
+from vceval.reports.several import material
 from vceval.reports.significance import with_split_tests
 from vceval.reports.table_files import DEFAULTS, Options, clear, write_tables
 from vceval.rundir import RunDirectory, write_atomically
 
-__all__ = ["Options", "build", "build_several"]
+__all__ = ["SPECTROGRAMS", "Made", "Options", "build", "make"]
+
+#: Recordings whose spectrograms are drawn beforehand, so that a page opened from disk can show them.
+SPECTROGRAMS = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """A report that was made: its page, what it shows and from where, its figures, and why others are missing."""
+
+    index: Path
+    report: Report
+    links: AudioLinks
+    drawings: Sequence[Drawing]
+    notes: Sequence[str]
 
 
 def build(run: RunDirectory, options: Options = DEFAULTS) -> Path:
-    """Write the report of a finished run and return the path of ``report/index.html``.
+    """Write the report of one run into its folder and return the path of ``report/index.html``; see :func:`make`."""
+    return make([run], run.report, options).index
 
-    Reads run.json, summary.json, pairs.csv, audio.csv, scores.parquet, failures.csv and skipped.csv; writes
-    ``report/index.html``, ``report/tables/*``, ``report/figures/*`` and, for recordings outside of the run
-    directory, ``report/audio/*``. No score is computed and no audio decoded. A report that is there is replaced.
+
+def make(
+    runs: Sequence[RunDirectory], folder: Path, options: Options = DEFAULTS, *, spectrograms: int = SPECTROGRAMS
+) -> Made:
+    """Write the report of a finished run, or one of several with their systems side by side.
+
+    Reads run.json, summary.json, pairs.csv, audio.csv, scores.parquet, failures.csv, skipped.csv, leakage.csv and
+    calibration.json; writes into ``folder`` the page ``index.html``, its data in ``data/*``, ``tables/*``,
+    ``figures/*``, ``pictures/*`` (spectrograms of up to ``spectrograms`` recordings) and, for recordings outside of
+    the run directory, ``audio/*``. No score is computed. A report that is there is replaced.
 
     Raises:
-        UsageError: one of the files is missing or malformed.
+        UsageError: a run is not finished or malformed, or several differ in suite, pairs, metrics, signatures or
+            calibrations.
     """
-    return _write(material([run]), run.root, run.report, options)
-
-
-def build_several(runs: Sequence[RunDirectory], folder: Path, options: Options = DEFAULTS) -> Path:
-    """Write one report of several runs to a folder, systems side by side, and return the path of its ``index.html``.
-
-    Raises:
-        UsageError: a run is not finished, or they differ in suite, pairs, metrics, signatures or calibrations.
-    """
-    return _write(material(runs), runs[0].root if len(runs) == 1 else folder, folder, options)
-
-
-def _write(found: Material, root: Path, folder: Path, options: Options) -> Path:
+    found = material(runs)
     report = with_split_tests(found.report, found.scores)
     report = replace(report, published=[*report.published, *options.published])
-    found = replace(found, report=report)
     folder.mkdir(parents=True, exist_ok=True)
-    files = write_tables(found, folder / "tables", options)
+    files = write_tables(replace(found, report=report), folder / "tables", options)
     clear(folder / "figures", ("*.png", "*.pdf"))
-    drawings = figures.draw(report, folder / "figures")
-    links = AudioLinks(root, folder)
-    listed = samples(report, links)
+    links = AudioLinks(runs[0].root if len(runs) == 1 else folder, folder)
+    drawings, notes = figures.draw(report, folder / "figures", links.file)
+    clear(folder / "data", ("*.js",))
+    chunks = Chunks(folder / "data")
+    chunks.add("cells", cells.cells(report))
+    flag_names = flags.flag_names(report, report.converters)
+    samples.add_samples(report, chunks, links, flag_names, drawn=samples.spread(report, spectrograms))
     index = folder / "index.html"
-    write_atomically(index, html.page(report, listed, drawings, files))
+    write_atomically(index, html.page(report, drawings, files, figure_notes=notes))
     links.clean()
-    return index
+    return Made(index, report, links, drawings, notes)

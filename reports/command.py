@@ -7,7 +7,7 @@ from pathlib import Path
 
 from vceval import suite
 from vceval.errors import UsageError
-from vceval.reports.build import Options, build, build_several
+from vceval.reports.build import SPECTROGRAMS, Made, Options, make
 from vceval.rundir import RunDirectory
 
 __all__ = ["report"]
@@ -19,8 +19,9 @@ def report(
     style: str,
     ablations: Sequence[str] = (),
     published: Sequence[str] = (),
-) -> Path:
-    """Write the report of one run or of several and return the path of its page.
+    spectrograms: int | None = None,
+) -> Made:
+    """Write the report of one run or of several.
 
     Args:
         runs: folders of finished runs.
@@ -28,6 +29,7 @@ def report(
         style: of the LaTeX tables.
         ablations: ``SYSTEM,VARIANT,…`` for each table of an ablation.
         published: names of published figures, or YAML files, separated by commas.
+        spectrograms: of how many recordings they are drawn beforehand; 1000 unless given.
 
     Raises:
         UsageError: several runs without ``out``, runs that may not stand side by side, unknown names.
@@ -43,4 +45,5 @@ def report(
         rows += suite.read_published([path.name] if is_file else [name], path)
     options = Options(style, tuple(tuple(text.split(",")) for text in ablations), tuple(rows))
     folders = [RunDirectory(run) for run in runs]
-    return build(folders[0], options) if out is None else build_several(folders, out, options)
+    drawn = SPECTROGRAMS if spectrograms is None else spectrograms
+    return make(folders, folders[0].report if out is None else out, options, spectrograms=drawn)

@@ -6,8 +6,7 @@ import itertools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from vceval.reports.data import ALL, Cell, MeasureView
-from vceval.rundir import RunDirectory
+from vceval.reports.data import ALL, Cell, MeasureView, Report
 from vceval.statistics import cluster_bootstrap, holm, paired_difference
 
 if TYPE_CHECKING:
@@ -17,7 +16,7 @@ if TYPE_CHECKING:
     #: Numerators and denominators of one system on one measure, one per pair; NaN where there is no score.
     Sums = tuple[NDArray[np.float64], NDArray[np.float64]]
 
-__all__ = ["PairedScores", "load"]
+__all__ = ["PairedScores"]
 
 
 class PairedScores:
@@ -35,15 +34,19 @@ class PairedScores:
         self._sources = [pair["source_speaker"] or None for pair in self.pairs]
         self._meetings = _meetings(self._targets, self._sources)
 
-    def renamed(self, names: Mapping[str, str]) -> PairedScores:
-        """Keep the systems that have a new name, under that name."""
-        sums = {(names[key[0]], key[1]): found for key, found in self._sums.items() if key[0] in names}
-        return PairedScores(self.pairs, sums)
-
     @classmethod
-    def together(cls, parts: Sequence[PairedScores]) -> PairedScores:
-        """Put sums over the same pairs together; their systems have different names."""
-        return cls(parts[0].pairs, {key: found for part in parts for key, found in part._sums.items()})
+    def of(cls, report: Report) -> PairedScores:
+        """Take the sums of a report."""
+        import numpy as np
+
+        scores = report.scores
+        sums = {}
+        for system, row in scores.systems.items():
+            for measure, column in scores.measures.items():
+                numerators, denominators = scores.numerators[row, :, column], scores.denominators[row, :, column]
+                if (known := np.isfinite(numerators) & np.isfinite(denominators)).any():
+                    sums[system, measure] = (np.where(known, numerators, np.nan), denominators)
+        return cls(report.pairs, sums)
 
     def cell(self, system: str, measure: str, among: NDArray[np.bool_], lost: int = 0, skipped: int = 0) -> Cell:
         """Sum one system up over some pairs: value, 95 % interval over speakers, counts.
@@ -158,35 +161,3 @@ def _meetings(
             return None
         found[place] = numbers.setdefault((target, source), len(numbers))
     return found, list(numbers)
-
-
-def load(
-    run: RunDirectory, pairs: Sequence[Mapping[str, str]] | None = None, ids: Mapping[str, int] | None = None
-) -> PairedScores:
-    """Read the sums of a finished run.
-
-    Args:
-        run: its folder.
-        pairs: rows of the pairs to arrange the sums by, those of the run unless given.
-        ids: place of each of the run's pair ids in ``pairs``.
-
-    Raises:
-        UsageError: a file of the run is missing or unreadable.
-    """
-    import numpy as np
-
-    pairs = run.read_pairs() if pairs is None else pairs
-    places = {pair["pair"]: place for place, pair in enumerate(pairs)} if ids is None else ids
-    frame = run.read_scores()
-    sums: dict[tuple[str, str], Sums] = {}
-    for key, part in frame.groupby(["system", "measure"], observed=True, sort=False):
-        where = part["pair"].map(places)
-        known = where.notna().to_numpy()
-        place = where[known].to_numpy(dtype=np.intp)
-        both = (np.full(len(pairs), np.nan), np.full(len(pairs), np.nan))
-        for column, name in zip(both, ("numerator", "denominator"), strict=True):
-            column[place] = part[name].to_numpy()[known]
-        both[0][~np.isfinite(both[0]) | ~np.isfinite(both[1])] = np.nan
-        system, measure = (str(name) for name in key)
-        sums[system, measure] = both
-    return PairedScores(pairs, sums)

@@ -9,9 +9,10 @@ from typing import Any
 
 from vceval.comparable import Identity, Side, differences, identities
 from vceval.errors import UsageError
-from vceval.reports import data, paired
+from vceval.reports import data
 from vceval.reports.data import Report, SystemView
 from vceval.reports.paired import PairedScores
+from vceval.reports.scores import joined
 from vceval.rundir import RunDirectory
 
 __all__ = ["Material", "material", "run_names"]
@@ -48,7 +49,7 @@ def material(runs: Sequence[RunDirectory]) -> Material:
     first = runs[0]
     if len(runs) == 1:
         report = data.load(first)
-        return Material(report, paired.load(first), _exposures(first))
+        return Material(report, PairedScores.of(report), _exposures(first))
     summaries = [run.read_json("summary.json") for run in runs]
     if len({run.root.resolve() for run in runs}) < len(runs):
         raise UsageError("the same run is given twice")
@@ -119,7 +120,6 @@ def _figures(report: Report, system: str) -> dict[Any, Any]:
 
 def _merged(parts: Sequence[_Part], names: Sequence[str]) -> Material:
     first = parts[0].report
-    scores = _scores(parts, first)
     systems: list[SystemView] = []
     for part in parts:
         for system in part.report.systems:
@@ -146,27 +146,20 @@ def _merged(parts: Sequence[_Part], names: Sequence[str]) -> Material:
             for part in parts
             for key, path in _by_pair(part, part.report.audio)
         },
-        scores={key: found for part in parts for key, found in _by_pair(part, part.report.scores)},
+        scores=joined(
+            [(part.report.scores, part.systems, part.pairs) for part in parts], [row["pair"] for row in first.pairs]
+        ),
+        exposures={key: found for part in parts for key, found in _by_pair(part, part.report.exposures)},
         flags={key: found for part in parts for key, found in _by_pair(part, part.report.flags)},
         failures=[row for part in parts for row in _rows(part, part.report.failures)],
         skips=[row for part in parts for row in _rows(part, part.report.skips)],
         training=_training(parts),
         published=[dict(row) for row in first.published],
     )
+    scores = PairedScores.of(report)
     tests = scores.compare([system.name for system in report.converters], report.measures)
     exposures = [row for part in parts for row in _rows(part, _exposures(part.run))]
     return Material(replace(report, comparisons=list(tests)), scores, exposures)
-
-
-def _scores(parts: Sequence[_Part], first: Report) -> PairedScores:
-    places = {pair["pair"]: place for place, pair in enumerate(first.pairs)}
-    found = [
-        paired.load(part.run, first.pairs, {mine: places[pair] for mine, pair in part.pairs.items()}).renamed(
-            part.systems
-        )
-        for part in parts
-    ]  # fmt: skip
-    return PairedScores.together(found)
 
 
 def _renamed(part: _Part, found: Mapping[Any, Any]) -> list[tuple[str, Any, Any]]:

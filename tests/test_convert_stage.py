@@ -17,6 +17,7 @@ from vceval.rundir import RunDirectory
 from vceval.runner import convert as stage
 from vceval.runner import convert_worker
 from vceval.runner.convert_worker import Converting, ConvertTask
+from vceval.runner.options import Options
 
 
 class Large(Converter):

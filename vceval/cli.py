@@ -158,6 +158,15 @@ def _add_report(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
         help="put these published figures beside the measured ones: clsvc, mediumvc, ..., or a YAML file",
     )
     report.add_argument("--out", type=Path, metavar="DIR", help="folder of the report (needed for several runs)")
+    report.add_argument("--bundle", action="store_true", help="also write one file with the recordings inside")
+    report.add_argument("--bundle-pairs", type=int, metavar="N", help="with samples of only N pairs, evenly spread")
+    report.add_argument("--codec", choices=("opus", "mp3"), default="opus", help="of the bundle's recordings (opus)")
+    report.add_argument(
+        "--spectrograms",
+        type=int,
+        metavar="N",
+        help="draw those of up to N recordings beforehand, since a page opened from disk can't (1000)",
+    )
     report.set_defaults(command=_report)
 
 
@@ -208,7 +217,14 @@ def _score(options: argparse.Namespace) -> int:
 def _report(options: argparse.Namespace) -> int:
     from vceval.reports.command import report
 
-    print(report(options.runs, options.out, options.style, options.ablation, options.published))
+    made = report(
+        options.runs, options.out, options.style, options.ablation, options.published, options.spectrograms
+    )  # fmt: skip
+    print(made.index, flush=True)
+    if options.bundle or options.bundle_pairs is not None:
+        from vceval.reports.bundle import bundle
+
+        bundle(made, lambda text: print(text, flush=True), pairs=options.bundle_pairs, codec=options.codec)
     return 0
 
 

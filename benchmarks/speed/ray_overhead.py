@@ -40,7 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     with tempfile.TemporaryDirectory() as folder:
         pairs = _pairs(Path(folder), options.pairs)
         began = time.perf_counter()
-        ray.init(num_cpus=options.workers, log_to_driver=False, include_dashboard=False)
+        ray.init("local", num_cpus=options.workers, log_to_driver=False, include_dashboard=False)
         print(f"Ray started in {time.perf_counter() - began:.1f} s")
         for place in range(options.rounds):
             for name, found in times.items():
