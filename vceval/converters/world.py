@@ -10,10 +10,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from vceval import features
 from vceval.audio import Waveform, resample
+from vceval.cache import code_digest
 from vceval.converters.base import Converter, ConverterInfo
 from vceval.errors import ItemError
 
@@ -75,6 +77,10 @@ class World(Converter):
         paper="Morise et al., WORLD: a vocoder-based high-quality speech synthesis system, IEICE 2016",
         kind="native",
     )
+
+    def identity(self, device: str) -> dict[str, Any] | None:
+        """Name its code and WORLD's; the device does not matter."""
+        return {"code": code_digest(), "pyworld": version("pyworld")} if type(self) is World else None
 
     def encode_content(self, sources: Sequence[Waveform]) -> list[Analysis]:
         """Analyse each source."""
