@@ -86,7 +86,7 @@ KINDS: Mapping[str, Kind] = {
         ),
         Kind(
             "abx",
-            "Whose voice?",
+            "Voice matching",
             "Is the voice in X that of A or that of B?",
             (
                 "You hear recordings of two people, A and B, and a recording X.",

@@ -255,7 +255,7 @@
         make("li", {}, plan.forms[0].length > 1 ? `There are ${plan.forms[0].length} parts (${names.join(", ")}); between them you can rest.` : `All questions are about one thing: ${names[0]}.`),
         make("li", {}, "There are no right and wrong answers: what counts is what you hear."),
         make("li", {}, "If you close the page, you can go on later with the same browser on the same computer.")),
-      make("p", { class: "soft" }, "Stored are your answers, how long they took, what you say about your headphones, and a participant code if you enter one. Nothing else."),
+      make("p", { class: "soft" }, "Stored are your answers, how long they took, what you say about your headphones, hearing and language, and a participant code if you enter one. Nothing else."),
       make("label", { class: "field", for: "rater" }, "Participant code, if you were given one"), rater,
       server ? null : make("label", { class: "field", for: "number" }, `Number of your test, if you were given one (1 to ${plan.forms.length})`),
       server ? null : number,
@@ -305,9 +305,9 @@
         make("li", {}, "Listen to the end before you answer. You may listen again as often as you like."),
         test.scale ? make("li", {}, "Use all of the scale where it fits what you hear.") : null,
         make("li", {}, "You can't go back to an earlier question.")),
-      make("div", { class: "note" }, make("p", {}, "Now and then speech breaks off and you hear beeps. Then count them and choose the answer with that number: three beeps, answer 3. This shows that somebody is listening.")),
+      make("div", { class: "note" }, make("p", {}, "Now and then speech breaks off and you hear beeps. Then count them and choose the answer with that number: two beeps, answer 2. This shows that somebody is listening.")),
       make("p", { class: "soft keys" }, "Keys: ", make("kbd", {}, "space"), " plays, the numbers answer, ", make("kbd", {}, "Enter"), " goes on."),
-      make("div", { class: "actions" }, next("Practise", forward)));
+      make("div", { class: "actions" }, next("Start the practice", forward)));
     onKey = (name) => name === "Enter" && (forward(), true);
   }
 
