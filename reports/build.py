@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from vceval.reports import data, figures, flags, html, latex, latex_plain, markdown, tables, training
+from vceval.reports import data, figures, flags, html, latex, latex_plain, listening, markdown, tables, training
 from vceval.reports.audio_links import AudioLinks
 from vceval.reports.data import Report
 from vceval.reports.samples import samples
@@ -66,6 +66,7 @@ def _write_tables(report: Report, folder: Path) -> list[str]:
         flags.flags_table(report),
         tables.calibration_table(report),
         tables.published_table(report),
+        *listening.listening_tables(report),
     )
     for plain in plains:
         if plain is not None:

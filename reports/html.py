@@ -12,7 +12,7 @@ from typing import Any
 from urllib.parse import quote
 
 from vceval.records import NEEDS
-from vceval.reports import flags, headline, tables, training
+from vceval.reports import flags, headline, listening, tables, training
 from vceval.reports.data import Report
 from vceval.reports.figures import Drawing
 from vceval.reports.samples import Sample
@@ -65,6 +65,7 @@ def page(report: Report, samples: Sequence[Sample], drawings: Sequence[Drawing],
         flag_names=flags.flag_names(report, report.converters),
         calibration=tables.calibration_table(report),
         published=tables.published_table(report),
+        listening=listening.listening_tables(report),
         drawings=drawings,
         files=files,
         samples=samples,

@@ -145,7 +145,9 @@ def _serve(options: argparse.Namespace) -> int:
     begun, done, count = server.store.counts()
     print(f"{server.url}  answers go into {answers} (so far {done} of {begun} listeners finished, {count:,} answers)")
     if server.hosts is None:
-        print("Everybody who reaches this machine can answer; there is no encryption: put a proxy with HTTPS before it.")
+        print(
+            "Everybody who reaches this machine can answer; there is no encryption: put a proxy with HTTPS before it."
+        )
     print("Stop it with Ctrl-C; it goes on later with the same command.", flush=True)
     try:
         server.serve_forever()
@@ -210,14 +212,25 @@ def _print(brought: Brought, files: int) -> None:
 
 
 def _print_agreement(entries: Sequence[Mapping[str, Any]], measures: Sequence[Mapping[str, Any]]) -> None:
-    labels = {measure["name"]: measure["label"] for measure in measures}
-    shown = [entry for entry in entries if entry["spearman"] is not None and entry["level"] == "recordings"]
-    if shown:
-        print("\nAgreement with listeners, recording by recording (Spearman; a sign against the metric's own is marked)")
-    for entry in sorted(shown, key=lambda entry: (entry["human"], -abs(entry["spearman"]))):
-        ends = "" if entry["spearman_low"] is None else f" [{entry['spearman_low']:.2f}, {entry['spearman_high']:.2f}]"
-        mark = "" if entry["agrees"] else "   against"
-        print(f"  {labels[entry['human']]:<10}{entry['measure']:<22}{entry['spearman']:>6.2f}{ends}{mark}")
+    """Print a line per metric: Spearman's coefficient over single recordings with each score on a scale."""
+    scales = {measure["name"]: measure["label"] for measure in measures if not measure["secondary"]}
+    rows: dict[str, dict[str, Mapping[str, Any]]] = {}
+    for entry in entries:
+        if entry["level"] == "recordings" and entry["human"] in scales and entry["spearman"] is not None:
+            rows.setdefault(entry["measure"], {})[entry["human"]] = entry
+    if not rows:
+        return
+    print("\nAgreement over recordings (Spearman's ρ; !: against the direction of the metric; more in the report)")
+    print(f"  {'':<26}" + "".join(f"{label:<26}" for label in scales.values()).rstrip())
+    for name, found in rows.items():
+        cells = [_coefficient(found[scale]) if scale in found else "–" for scale in scales]
+        print(f"  {name:<26}" + "".join(f"{cell:<26}" for cell in cells).rstrip())
+
+
+def _coefficient(entry: Mapping[str, Any]) -> str:
+    low, high = entry["spearman_low"], entry["spearman_high"]
+    ends = "" if low is None else f" [{low:.2f}, {high:.2f}]"
+    return f"{entry['spearman']:.2f}{ends}{'' if entry['agrees'] else ' !'}"
 
 
 def _whole(cell: Mapping[str, Any]) -> bool:

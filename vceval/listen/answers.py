@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 from vceval.errors import UsageError
 from vceval.listen.kinds import KINDS
@@ -85,7 +85,7 @@ def _answer(entry: Any, form: int, allowed: frozenset[str], facts: PageFacts) ->
     return Answer(trial, answer, min(float(seconds), _LONGEST), int(plays))
 
 
-def _is_number(value: Any) -> bool:
+def _is_number(value: Any) -> TypeGuard[float]:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 

@@ -96,7 +96,7 @@ def bring(run: RunDirectory, test: Path, files: Sequence[Path], rules: Rules, ke
         "first_preferred": outcome.share_of_first(given),
         "agreement": agreement(human, cells, summary, run.read_scores(), rows),
         "listeners": [one.facts() for one in listeners],
-        "left_out": dict(Counter(reason.rule for one in listeners for reason in one.reasons)),
+        "left_out": dict(Counter(rule for one in listeners for rule in {reason.rule for reason in one.reasons})),
         "kept": len(kept),
         "keep_all": keep_all,
         "differing": differing,
@@ -114,7 +114,9 @@ def _check_run(run: RunDirectory, key: Key, pairs: dict[str, Any], rows: dict[st
         systems = [name for name in trial.conditions if not name.startswith(PREFIX)]
         if trial.pair not in pairs or any(name not in rows for name in systems):
             missing = trial.pair if trial.pair not in pairs else next(name for name in systems if name not in rows)
-            raise UsageError(f"{run.root}: has no {missing!r}, which listeners heard; the test was made from another run")
+            raise UsageError(
+                f"{run.root}: has no {missing!r}, which listeners heard; the test was made from another run"
+            )
     if changed := key.changed():
         raise UsageError(
             f"{changed[0]}: not what listeners heard any more ({len(changed)} recordings have changed since the test "
@@ -140,7 +142,7 @@ def _metric(
     ])  # fmt: skip
     return {
         "metric": outcome.MEASURES[test].name,
-        "title": f"{kind.title}, {kept} of {all_} listeners, {count:,} ratings",
+        "title": f"{kind.title}: {count:,} ratings by {kept} of {all_} listeners, intervals over listeners and pairs",
         "signature": signature,
         "long_signature": signature,
         "source": _SOURCES[test],

@@ -45,7 +45,7 @@ def fisher_interval(value: float, count: int, ranks: bool = False, confidence: f
     Source: Fisher, "On the probable error of a coefficient of correlation", Metron 1, 1921; Bonett and Wright,
     "Sample size requirements for estimating Pearson, Kendall and Spearman correlations", Psychometrika 65, 2000.
     """
-    if count < 4 or abs(value) >= 1.0:
+    if count < 4 or abs(value) > 1.0 - 1e-9:  # exact but for rounding
         return Correlation(value, None, None)
     error = sqrt((1 + value**2 / 2 if ranks else 1.0) / (count - 3))
     reach = NormalDist().inv_cdf((1 + confidence) / 2) * error
@@ -65,8 +65,8 @@ def clustered_correlation(ones: ArrayLike, others: ArrayLike, clusters: Sequence
     import numpy as np
 
     # Around their means, so that no digits are lost in the sums
-    x = np.asarray(ones, dtype=np.float64) - np.mean(ones)
-    y = np.asarray(others, dtype=np.float64) - np.mean(others)
+    x, y = np.asarray(ones, dtype=np.float64), np.asarray(others, dtype=np.float64)
+    x, y = x - x.mean(), y - y.mean()
     if len(x) < _LEAST or np.ptp(x) == 0 or np.ptp(y) == 0:
         return Correlation(None, None, None)
     columns = (np.ones_like(x), x, y, x * x, y * y, x * y)
@@ -108,8 +108,9 @@ def agreement(
 
     Returns:
         Per human measure, measure and level (``systems``: converters; ``rows``: with controls; ``recordings``: of
-        converters): ``n`` points, Pearson's and Spearman's coefficients with intervals, and whether the sign is the
-        one that the measure's direction promises. A metric's figure is taken over the pairs that were rated.
+        converters; ``within``: the same less the mean of each system, so that only recordings of one system are told
+        apart): ``n`` points, Pearson's and Spearman's coefficients with intervals, and whether the sign is the one
+        that the measure's direction promises. A metric's figure is taken over the pairs that were rated.
     """
     rated: dict[str, dict[tuple[str, str], float]] = defaultdict(dict)
     for row in human:
@@ -147,8 +148,9 @@ def agreement(
                     found.append({**facts, "level": level, "n": len(both), **entry})
             if ratio:
                 points = [key for key in common if not systems[key[0]]]
-                found.append({**facts, "level": "recordings", "n": len(points),
-                              **_over_recordings(points, table, stimuli)})  # fmt: skip
+                for level in ("recordings", "within"):
+                    entry = _over_recordings(points, table, stimuli, level == "within")
+                    found.append({**facts, "level": level, "n": len(points), **entry})
     return [{**entry, "agrees": _agrees(entry)} for entry in found]
 
 
@@ -178,22 +180,35 @@ def _over_recordings(
     keys: Sequence[tuple[str, str]],
     table: Mapping[tuple[str, str], tuple[float, float, float]],
     stimuli: Mapping[tuple[str, str], float],
+    within: bool,
 ) -> dict[str, Any]:
+    import numpy as np
     from scipy.stats import rankdata
 
-    keys = [key for key in keys if abs(table[key][0]) < float("inf")]
-    ones, others = [table[key][0] for key in keys], [stimuli[key] for key in keys]
-    pairs = [pair for _, pair in keys]
+    systems, pairs = [system for system, _ in keys], [pair for _, pair in keys]
+    values = (np.array([table[key][0] for key in keys]), np.array([stimuli[key] for key in keys]))
     if len(keys) < _LEAST:
         empty = Correlation(None, None, None)
         return _named(empty, empty)
-    return _named(
-        clustered_correlation(ones, others, pairs), clustered_correlation(rankdata(ones), rankdata(others), pairs)
-    )
+    ranks = (rankdata(values[0]), rankdata(values[1]))
+    if within:
+        values = (_centred(values[0], systems), _centred(values[1], systems))
+        ranks = (_centred(ranks[0], systems), _centred(ranks[1], systems))
+    return _named(clustered_correlation(*values, pairs), clustered_correlation(*ranks, pairs))
+
+
+def _centred(values: NDArray[Any], systems: Sequence[str]) -> NDArray[Any]:
+    """Take the mean of each system away; what is left of rounding is no difference."""
+    import numpy as np
+
+    _, codes = np.unique(systems, return_inverse=True)
+    means = np.bincount(codes, values) / np.bincount(codes)
+    rest = values - means[codes]
+    return np.where(np.abs(rest) < 1e-9 * max(1.0, float(np.abs(values).max())), 0.0, rest)
 
 
 def _named(pearson: Correlation, spearman: Correlation) -> dict[str, Any]:
-    found = {}
+    found: dict[str, Any] = {}
     for name, one in (("pearson", pearson), ("spearman", spearman)):
         found |= {name: one.value, f"{name}_low": one.low, f"{name}_high": one.high}
     return found

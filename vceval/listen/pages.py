@@ -1,4 +1,4 @@
-"""The page that listeners open: one HTML file without any request to elsewhere, and what a server reads back from it."""
+"""The page that listeners open: one HTML file that asks for nothing elsewhere, and what a server reads back from it."""
 
 from __future__ import annotations
 

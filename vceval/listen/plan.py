@@ -91,6 +91,13 @@ class Plan:
     forms: tuple[Form, ...]
 
 
+#: What shows the ends of the scale in the practice.
+_ENDS: Mapping[str, Sequence[Condition]] = {
+    "mos": ((NATURAL,), (MNRU,)),
+    "smos": ((TARGET,), (SOURCE,)),
+    "abx": ((TARGET,),),
+    "ab": ((NATURAL, MNRU),),
+}
 #: Per test and condition: its pairs, in the order in which they are given out.
 Queues = Mapping[str, Mapping[Condition, Sequence[str]]]
 
@@ -249,25 +256,20 @@ class _Maker:
             order.insert(place, checks[at].id)
         return order
 
-    def _training(
-        self, test: str, given: Mapping[Condition, Sequence[str]], pairs: Sequence[str]
-    ) -> tuple[str, ...]:
+    def _training(self, test: str, given: Mapping[Condition, Sequence[str]], pairs: Sequence[str]) -> tuple[str, ...]:
         """Trials that show the ends of the scale, where natural speech is there to show them, and one check."""
         heard = {pair for queue in given.values() for pair in queue}
         rest = [pair for pair in self._pool.pairs if pair not in heard]
         order = [*rest, *pairs]
-        ends: list[Condition] = {
-            "mos": [(NATURAL,), (MNRU,)],
-            "smos": [(TARGET,), (SOURCE,)],
-            "abx": [(TARGET,)],
-            "ab": [(NATURAL, MNRU)],
-        }[test]
+        ends = _ENDS[test]
         found = []
         for end in ends:
             fits = [p for p in order if all(self._pool.fits(test, name, p) for name in end)]
             if fits:
                 found.append(self._trial(test, "training", end, fits[0]).id)
         number = min(3, len(KINDS[test].options))
-        able = next(p for p in order if p in heard or (p in self._pool.natural and self._pool.beside(test, p) is not None))
+        able = next(
+            p for p in order if p in heard or (p in self._pool.natural and self._pool.beside(test, p) is not None)
+        )
         check = self._trial(test, "training", (), able, answer=KINDS[test].by_number[number])
         return (*found, check.id)

@@ -96,7 +96,9 @@ def screen(sessions: Sequence[Session], expected: Mapping[int, int], key: Key, r
     found = [_alone(session, expected[session.form], key, rules) for session in present]
     again = _repeated(present)
     found = [
-        replace(one, reasons=(*one.reasons, Reason("answered twice", f"code {one.session.rater!r} has a fuller session")))
+        replace(
+            one, reasons=(*one.reasons, Reason("answered twice", f"code {one.session.rater!r} has a fuller session"))
+        )
         if one.session.id in again
         else one
         for one in found

@@ -153,12 +153,12 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         self._answered(self._get)
 
-    do_HEAD = do_GET
+    do_HEAD = do_GET  # noqa: N815 - the name of the method in the protocol
 
     def do_POST(self) -> None:
         self._answered(self._post)
 
-    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the name is the base class's
+    def log_message(self, format: str, *args: Any) -> None:
         """Say nothing: what matters is said when a listener begins and finishes."""
 
     def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
@@ -201,7 +201,9 @@ class _Handler(BaseHTTPRequestHandler):
             raise Refused(HTTPStatus.NOT_FOUND, "there is no such file") from None
         span = _span(self.headers.get("Range"), len(content)) if kind.startswith("audio/") else None
         if span is not None and span[0] >= span[1]:
-            self._send(HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE, b"", kind, {"Content-Range": f"bytes */{len(content)}"})
+            self._send(
+                HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE, b"", kind, {"Content-Range": f"bytes */{len(content)}"}
+            )
             return
         extra = {"Accept-Ranges": "bytes"} if kind.startswith("audio/") else {}
         cache = {"Cache-Control": "private, max-age=86400" if kind.startswith("audio/") else "no-store"}
