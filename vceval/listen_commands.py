@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 __all__ = ["add_commands"]
 
+#: Minutes of a listening test after which its listeners are asked too much.
+LONG = 30
 TESTS = ("mos", "smos", "abx", "ab")
 
 
@@ -40,6 +42,9 @@ def _add_export(actions: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     export.add_argument("--tests", default="mos,smos", metavar="NAME[,NAME]", help="what is asked (mos,smos)")
     export.add_argument(
         "--systems", action="append", default=[], metavar="NAME[,NAME]", help="systems and controls to compare (all)"
+    )
+    export.add_argument(
+        "--compare", action="append", default=[], metavar="A,B", help="for ab: only these systems (all against all)"
     )
     export.add_argument("--listeners", type=int, default=24, metavar="N", help="how many to balance it for (24)")
     export.add_argument("--pairs", type=int, default=24, metavar="N", help="conversion pairs to be heard (24)")
@@ -101,7 +106,12 @@ def _export(options: argparse.Namespace) -> int:
     if options.level is not None and not -50 <= options.level <= -10:
         raise UsageError(f"--level must lie between -50 and -10 LUFS, not {options.level:g}")
     systems = tuple(name for given in options.systems for name in given.split(",") if name)
-    settings = Settings(tests, options.listeners, options.pairs, options.each, options.checks, options.seed)
+    compare = tuple(tuple(given.split(",")) for given in options.compare)
+    if wrong := [given for given, names in zip(options.compare, compare, strict=True) if len(set(names)) != 2]:
+        raise UsageError(f"--compare: {wrong[0]!r} does not name two systems, as in --compare A,B")
+    if compare and "ab" not in tests:
+        raise UsageError("--compare goes with the test ab: --tests mos,smos,ab")
+    settings = Settings(tests, options.listeners, options.pairs, options.each, options.checks, options.seed, compare)
     level = LEVEL if options.level is None else options.level
     look = Look(options.title, _text(options.intro), level, options.rate)
     made = export(RunDirectory(options.run), options.out or options.run / "listening", settings, look, systems)
@@ -111,6 +121,10 @@ def _export(options: argparse.Namespace) -> int:
     print(
         f"  {len(made.plan.forms)} forms of about {made.minutes} minutes; questions in each: {counts}, checks included"
     )
+    if made.minutes > LONG:
+        print(
+            f"  that is long: attention fades after {LONG} minutes; take fewer --systems, --compare, --tests, or --each"
+        )
     lowered = f", lower than the {level:g} asked for since one would clip" if made.level < level - 0.01 else ""
     print(f"  {made.recordings} recordings at {made.sample_rate:,} Hz, {made.level:.1f} LUFS{lowered}")
     for system, pair, reason in made.left_out:

@@ -37,6 +37,7 @@ class Settings:
     pairs: conversion pairs of each system that are heard.
     each: how often a listener hears each condition in each test.
     checks: attention checks in each part; None for one in ten trials.
+    compare: pairs of systems to prefer among; all where none is named.
     """
 
     tests: tuple[str, ...] = ("mos", "smos")
@@ -45,6 +46,7 @@ class Settings:
     each: int = 4
     checks: int | None = None
     seed: int = 0
+    compare: tuple[Condition, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +117,12 @@ def queues(pool: Pool, settings: Settings) -> dict[str, dict[Condition, list[str
     taken: list[str] = []
     for test in settings.tests:
         conditions = pool.conditions(test)
+        if test == "ab" and settings.compare:
+            wanted = {frozenset(condition) for condition in settings.compare}
+            conditions = {one: pairs for one, pairs in conditions.items() if frozenset(one) in wanted}
+            if len(conditions) < len(wanted):
+                lost = next(one for one in settings.compare if not {one, one[::-1]} & set(conditions))
+                raise UsageError(f"{' and '.join(lost)} can't be compared: two converters with common pairs are needed")
         if not any(not name.startswith(PREFIX) for condition in conditions for name in condition):
             needs = {"ab": "two systems that converted the same pairs", "mos": "converted recordings"}
             lacking = needs.get(test, "recordings of source and target speakers")
