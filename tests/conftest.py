@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
+from browser import Browser, find_chromium
 from sounds import hum
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -46,3 +47,12 @@ def make_sound(tmp_path: Path) -> Callable[..., Path]:
         return path
 
     return make
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """Headless Chromium, one for the whole session; every test opens a tab of its own."""
+    if find_chromium() is None:
+        pytest.skip("Chromium is not installed")
+    with Browser() as found:
+        yield found
