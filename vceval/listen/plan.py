@@ -127,12 +127,14 @@ def queues(pool: Pool, settings: Settings) -> dict[str, dict[Condition, list[str
             needs = {"ab": "two systems that converted the same pairs", "mos": "converted recordings"}
             lacking = needs.get(test, "recordings of source and target speakers")
             raise UsageError(f"no {test} test can be made: it needs {lacking}")
-        if not taken:
-            common = set.intersection(*(set(pairs) for pairs in conditions.values()))
-            taken = _spread(pool, sorted(common), settings.pairs, (), settings.seed)
-        # What all have in common comes first, so that systems are heard on the same pairs
+        common = set.intersection(*(set(pairs) for pairs in conditions.values()))
+        shared = _spread(pool, sorted(common), settings.pairs, taken, settings.seed)
+        taken += [pair for pair in shared if pair not in taken]
         found[test] = {}
         for condition, pairs in conditions.items():
+            if len(shared) == settings.pairs:  # enough for all: systems are heard on the same pairs
+                found[test][condition] = shared
+                continue
             queue = _spread(pool, sorted(pairs), settings.pairs, taken, settings.seed)
             taken += [pair for pair in queue if pair not in taken]
             found[test][condition] = queue
