@@ -92,7 +92,8 @@ def make_run(folder: Path, seconds: float = 0.5, controls: bool = True, natural:
         for at, pair in enumerate(pairs):
             path = run.audio_path(system, pair.id)
             level = 0.1 + 0.07 * at
-            write_flac(path, Waveform(hum(seconds, rate, 150.0 + 9 * at, seed=at + 50 * place) * np.float32(level), rate))
+            samples = hum(seconds, rate, 150.0 + 9 * at, seed=at + 50 * place) * np.float32(level)
+            write_flac(path, Waveform(samples, rate))
             audio.append((system, pair.id, str(path.relative_to(run.root))))
             value = 5.0 + place + 0.1 * at
             scores.append(Score(system, pair.id, "mcd", "mcd", value, value, 1.0))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter, defaultdict
 
 import pytest
@@ -161,7 +162,7 @@ def test_the_same_pair_rarely_follows_itself() -> None:
     repeats = 0
     for form in range(20):
         order = [trial.pair for trial in items(plan, form, "mos")]
-        repeats += sum(one == other for one, other in zip(order, order[1:], strict=False))
+        repeats += sum(one == other for one, other in itertools.pairwise(order))
     assert repeats <= 2
 
 

@@ -7,6 +7,7 @@ its options. Nothing else is kept.
 from __future__ import annotations
 
 import csv
+import io
 import json
 import math
 import sqlite3
@@ -152,7 +153,7 @@ def _session(document: Any, facts: PageFacts, path: Path) -> Session:
 def _documents(text: str) -> list[dict[str, Any]]:
     """Turn rows of CSV, one an answer, into the documents that JSON files are."""
     found: dict[str, dict[str, Any]] = {}
-    for row in csv.DictReader(text.splitlines()):
+    for row in csv.DictReader(io.StringIO(text, newline="")):
         document = found.setdefault(row["session"], {**row, "form": int(row["form"]), "about": row, "answers": []})
         answer = {"seconds": float(row["seconds"]), "plays": int(row["plays"])}
         document["answers"].append({"trial": row["trial"], "answer": row["answer"], **answer})

@@ -10,11 +10,13 @@ from __future__ import annotations
 import itertools
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from math import sqrt
 from statistics import fmean
 from typing import Any
 
 from vceval.listen.key import Rating
+from vceval.listen.kinds import KINDS
 from vceval.listen.pool import PREFIX
 from vceval.metrics.base import Measure
 from vceval.statistics import Difference, Interval, cluster_bootstrap, holm, paired_difference
@@ -161,9 +163,11 @@ def comparisons(ratings: Sequence[Rating], systems: Sequence[str]) -> list[dict[
     """Test systems against each other, in the shape of ``summary.json``'s comparisons; p-values corrected by Holm.
 
     A listener heard the two systems on other pairs, so ratings are not paired one by one: the same listeners and
-    pairs are drawn for both. Preferences are tested directly instead (:func:`preferences`).
+    pairs are drawn for both. On a scale each listener's own level is taken away before: every listener heard every
+    system equally often, so that it says nothing of their difference. Preferences are tested directly instead
+    (:func:`preferences`).
     """
-    votes = _votes(ratings)
+    votes = _votes(_levelled(ratings))
     found: list[dict[str, Any]] = []
     for test in ("mos", "smos", "abx"):
         entries: list[dict[str, Any]] = []
@@ -186,6 +190,33 @@ def comparisons(ratings: Sequence[Rating], systems: Sequence[str]) -> list[dict[
             })  # fmt: skip
         found += _corrected(entries)
     return found
+
+
+def _levelled(ratings: Iterable[Rating]) -> list[Rating]:
+    """Take from each rating on a scale the listener's level: the mean of that listener's means of all conditions.
+
+    The level comes from the same n ratings, which makes what is left smaller by sqrt((n - 1) / n): deviations from
+    a condition's mean are stretched by as much.
+    """
+    ratings = list(ratings)
+    given: dict[tuple[str, str], dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
+    for one in ratings:
+        given[one.rater, one.test][one.conditions[0]].append(one.value)
+    level = {key: fmean(fmean(values) for values in mine.values()) for key, mine in given.items()}
+    count = {key: sum(map(len, mine.values())) for key, mine in given.items()}
+    rest: dict[tuple[str, str], list[float]] = defaultdict(list)
+    for one in ratings:
+        rest[one.test, one.conditions[0]].append(one.value - level[one.rater, one.test])
+    means = {condition: fmean(values) for condition, values in rest.items()}
+
+    def levelled(one: Rating) -> Rating:
+        key, mean = (one.rater, one.test), means[one.test, one.conditions[0]]
+        if not KINDS[one.test].scale or count[key] < 2:
+            return one
+        stretch = sqrt(count[key] / (count[key] - 1))
+        return replace(one, value=mean + stretch * (one.value - level[key] - mean))
+
+    return [levelled(one) for one in ratings]
 
 
 def preferences(ratings: Sequence[Rating], systems: Sequence[str]) -> list[dict[str, Any]]:

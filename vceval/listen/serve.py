@@ -176,19 +176,14 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _check_host(self) -> None:
         """Refuse names that are not ours: a page elsewhere could have its own name point at this machine."""
-        host = urlsplit(f"//{self.headers.get('Host', '')}")
-        try:
-            name = (host.hostname or "").lower()
-        except ValueError:
-            name = ""
-        if self.server.hosts is not None and name not in self.server.hosts:
+        host, origin = self.headers.get("Host", ""), self.headers.get("Origin")
+        if self.server.hosts is not None and _name(host) not in self.server.hosts:
             raise Refused(HTTPStatus.FORBIDDEN, "called by an unknown name")
-        origin = self.headers.get("Origin")
-        if origin is not None and urlsplit(origin).netloc.lower() != self.headers.get("Host", "").lower():
+        if origin is not None and origin.partition("://")[2].lower() != host.lower():
             raise Refused(HTTPStatus.FORBIDDEN, "called from another site")
 
     def _get(self) -> None:
-        path = urlsplit(self.path).path
+        path = self.path.partition("?")[0]
         if path == "/api/test":
             self._json(HTTPStatus.OK, {"plan": self.server.facts.plan})
             return
@@ -215,7 +210,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _post(self) -> None:
         actions = {"/api/start": self._start, "/api/answers": self._take}
-        action = actions.get(urlsplit(self.path).path)
+        action = actions.get(self.path.partition("?")[0])
         if action is None:
             raise Refused(HTTPStatus.NOT_FOUND, "there is no such address")
         self._json(HTTPStatus.OK, action(self._body()))
@@ -274,6 +269,14 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         if self.command != "HEAD":
             self.wfile.write(content)
+
+
+def _name(host: str) -> str:
+    """The name in a Host header, without its port; empty for what is none."""
+    try:
+        return (urlsplit(f"//{host}").hostname or "").lower()
+    except ValueError:
+        return ""
 
 
 def _span(asked: str | None, size: int) -> tuple[int, int] | None:
