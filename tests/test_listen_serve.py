@@ -218,7 +218,8 @@ def test_lengths_that_are_none_are_refused_before_anything_is_read(
     "line",
     [
         b"GARBAGE\r\n\r\n", b"DELETE / HTTP/1.1\r\nHost: localhost\r\n\r\n",
-        b"GET /" + b"a" * 70_000 + b" HTTP/1.1\r\n\r\n", b"GET / HTTP/1.1\r\n" + b"X: y\r\n" * 200 + b"\r\n", b"\x00\x01\x02\r\n\r\n",
+        b"GET /" + b"a" * 70_000 + b" HTTP/1.1\r\n\r\n", b"\x00\x01\x02\r\n\r\n",
+        b"GET / HTTP/1.1\r\n" + b"X: y\r\n" * 200 + b"\r\n",
     ],
 )  # fmt: skip
 def test_broken_requests_are_answered_without_repeating_them(server: TestServer, line: bytes) -> None:

@@ -122,7 +122,7 @@
     const note = make("span", { class: "state" }, "not heard yet");
     const line = make("progress", { max: "1", value: "0", "aria-hidden": "true" });
     const button = make("button", { type: "button", "aria-label": `Play ${label}`, onclick: () => self.toggle() }, icon(PLAY));
-    self.element = make("div", { class: "player" }, button, make("div", {}, make("div", { class: "label" }, make("span", {}, label), note), line));
+    self.element = make("div", { class: "player", "data-file": file }, button, make("div", {}, make("div", { class: "label" }, make("span", {}, label), note), line));
     let frame = 0;
     function draw() {
       line.value = audio.duration ? audio.currentTime / audio.duration : 0;
