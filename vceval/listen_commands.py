@@ -206,6 +206,9 @@ def _print(brought: Brought, files: int) -> None:
         if one.reasons:
             named = f" ({one.session.rater})" if one.session.rater else ""
             print(f"  listener {at}{named}: {'; '.join(reason.text for reason in one.reasons)}")
+    for at, one in enumerate(brought.listeners, 1):
+        if one.session.comment:
+            print(f"  listener {at} says: {one.session.comment}")
     if brought.differing:
         print(f"  {brought.differing} questions were answered twice and differently; the first answer counts")
     for measure in found["measures"]:

@@ -95,7 +95,7 @@ def read_key(path: Path) -> Key:
         )
     except FileNotFoundError:
         raise UsageError(f"{path}: no such file; was the test made by vceval listen export?") from None
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise UsageError(f"{path}: not the key of a listening test ({type(error).__name__}: {error})") from error
 
 

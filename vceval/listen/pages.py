@@ -110,5 +110,5 @@ def page_facts(path: Path) -> PageFacts:
         return PageFacts(str(content["id"]), trials, forms)
     except FileNotFoundError:
         raise UsageError(f"{path}: no such file; make the test first: vceval listen export RUN") from None
-    except (OSError, UnicodeDecodeError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise UsageError(f"{path}: not the page of a listening test ({type(error).__name__}: {error})") from error

@@ -73,13 +73,12 @@ class Screened:
         return not self.reasons
 
     def facts(self) -> dict[str, Any]:
-        """The listener as ``listening.json`` shows it: without the secret name of the session."""
-        session = self.session
+        """The listener as ``listening.json`` shows it: without session, participant code and comment."""
         return {
-            "form": session.form, "rater": session.rater, "origin": session.origin, "started": session.started,
-            "finished": session.finished, **session.about, "answers": len(session.answers), "expected": self.expected,
-            "checks": self.checks, "right": self.right, "fast": self.fast, "agreement": self.agreement,
-            "comment": session.comment, "kept": self.kept, "reasons": [reason.text for reason in self.reasons],
+            "form": self.session.form, "finished": bool(self.session.finished), **self.session.about,
+            "answers": len(self.session.answers), "expected": self.expected, "checks": self.checks,
+            "right": self.right, "fast": self.fast, "agreement": self.agreement, "kept": self.kept,
+            "reasons": [{"rule": reason.rule, "text": reason.text} for reason in self.reasons],
         }  # fmt: skip
 
 
@@ -96,9 +95,7 @@ def screen(sessions: Sequence[Session], expected: Mapping[int, int], key: Key, r
     found = [_alone(session, expected[session.form], key, rules) for session in present]
     again = _repeated(present)
     found = [
-        replace(
-            one, reasons=(*one.reasons, Reason("answered twice", f"code {one.session.rater!r} has a fuller session"))
-        )
+        replace(one, reasons=(*one.reasons, Reason("answered twice", "the same participant code has a fuller session")))
         if one.session.id in again
         else one
         for one in found
