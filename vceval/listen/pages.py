@@ -30,7 +30,7 @@ QUESTIONS: tuple[tuple[str, str, tuple[tuple[str, str], ...]], ...] = (
     (
         "language",
         "How well do you know the language of the recordings?",
-        (("native", "It is my first language, or one of them"), ("fluent", "Well"), ("little", "Little or not at all")),
+        (("native", "As a first language"), ("fluent", "Well"), ("little", "Little or not at all")),
     ),
 )
 _OPEN, _CLOSE = '<script type="application/json" id="plan">', "</script>"

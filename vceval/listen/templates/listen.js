@@ -98,7 +98,7 @@
     bar.value = share === null ? 0 : share;
   }
   function choices(name, options, keys, onchange) {
-    return make("div", { class: "options" }, ...options.map((option) => {
+    return make("div", { class: keys ? "options" : "options short" }, ...options.map((option) => {
       const input = make("input", { type: "radio", name, value: option.value, onchange: () => onchange(option.value) });
       const text = make("span", {}, make("b", {}, option.label), option.hint ? make("span", { class: "hint" }, option.hint) : null);
       return make("label", { class: keys ? "option" : "option plain" }, input, keys ? make("kbd", {}, option.key) : null, text);
@@ -254,7 +254,7 @@
         make("li", {}, "Please sit somewhere quiet and use headphones or earphones."),
         make("li", {}, plan.forms[0].length > 1 ? `There are ${plan.forms[0].length} parts (${names.join(", ")}); between them you can rest.` : `All questions are about one thing: ${names[0]}.`),
         make("li", {}, "There are no right and wrong answers: what counts is what you hear."),
-        make("li", {}, "If you close the page, you can go on later with the same browser on the same computer.")),
+        make("li", {}, "If you close the page, you can go on later with the same browser on the same device.")),
       make("p", { class: "soft" }, "Stored are your answers, how long they took, what you say about your headphones, hearing and language, and a participant code if you enter one. Nothing else."),
       make("label", { class: "field", for: "rater" }, "Participant code, if you were given one"), rater,
       server ? null : make("label", { class: "field", for: "number" }, `Number of your test, if you were given one (1 to ${plan.forms.length})`),
@@ -323,7 +323,7 @@
     const since = performance.now();
     let chosen = "", ready = false, left = false;
     const button = next("Next", done, false);
-    const hint = make("p", { class: "soft", id: "hint" }, test.recordings.length > 1 ? "You can answer when you have heard all recordings to their ends." : "You can answer when you have heard the recording to its end.");
+    const hint = make("p", { class: "soft", id: "hint", role: "status" }, test.recordings.length > 1 ? "You can answer when you have heard all recordings to their ends." : "You can answer when you have heard the recording to its end.");
     const problem = make("p", { class: "warn", role: "alert" });
     const kept = test.recordings.map((label, at) => player(label, about.files[at], unlock));
     const answers = make("fieldset", { disabled: true, "aria-describedby": "hint" }, make("legend", {}, "Your answer"),
@@ -331,7 +331,7 @@
     function unlock() {
       ready = kept.every((one) => one.heard);
       answers.disabled = !ready;
-      hint.textContent = ready ? "" : hint.textContent;
+      if (ready) hint.textContent = "You can answer now.";
     }
     function done() {
       if (!chosen || left) return;
