@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from vceval.errors import UsageError
-from vceval.listen.results import listening, with_listening
+from vceval.listen.results import with_listening
 from vceval.records import DIRECTIONS
 from vceval.rundir import RunDirectory
 
@@ -131,7 +131,6 @@ class Report:
     failures: Sequence[Mapping[str, str]]
     skips: Sequence[Mapping[str, str]]
     training: Mapping[str, Any] | None = None
-    listening: Mapping[str, Any] | None = None
 
     def cell(self, system: str, measure: str, dataset: str = ALL, direction: str = ALL) -> Cell | None:
         """Return one corpus figure, or None where the summary has none."""
@@ -184,8 +183,7 @@ def load(run: RunDirectory) -> Report:
     Raises:
         UsageError: a file is missing or malformed (the message names it).
     """
-    heard = listening(run)
-    about, summary = run.read_json("run.json"), with_listening(run.read_json("summary.json"), heard)
+    about, summary = run.read_json("run.json"), with_listening(run, run.read_json("summary.json"))
     try:
         systems = [_system(entry) for entry in summary["systems"]]
         metrics = {entry["metric"]: _metric(entry) for entry in summary["metrics"]}
@@ -199,10 +197,6 @@ def load(run: RunDirectory) -> Report:
         ) from error
     present = set(summary.get("directions", ()))
     scores, flags = _read_scores(run, {system.name: system.sample_rate for system in systems})
-    for row in (heard or {}).get("pairs", ()):
-        key = (row["system"], row["pair"])
-        known = scores.get(key, PairScores({}, None))
-        scores[key] = PairScores({**known.values, row["measure"]: float(row["value"])}, known.heard)
     return Report(
         root=run.root,
         run=about,
@@ -227,7 +221,6 @@ def load(run: RunDirectory) -> Report:
         failures=run.read_failures(),
         skips=run.read_skips(),
         training=summary.get("training"),
-        listening=heard,
     )
 
 

@@ -5,21 +5,30 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from vceval.listen.results import listening
 from vceval.reports.data import Report, number
 from vceval.reports.tables import ARROWS, PlainTable, suite_label
+from vceval.rundir import RunDirectory
 
 __all__ = ["agreement_table", "listeners_table", "listening_tables", "preference_table"]
 
 
 def listening_tables(report: Report) -> list[PlainTable]:
-    """Build the tables of the report's section on its listening test; none where there was no test."""
-    found = (preference_table(report), agreement_table(report), listeners_table(report))
+    """Build the tables of the report's section on its listening test; none where there was no test.
+
+    Raises:
+        UsageError: ``listening.json`` is there and can't be read.
+    """
+    heard = listening(RunDirectory(report.root))
+    if heard is None:
+        return []
+    found = (preference_table(report, heard), agreement_table(report, heard), listeners_table(report, heard))
     return [table for table in found if table is not None]
 
 
-def preference_table(report: Report) -> PlainTable | None:
+def preference_table(report: Report, heard: Mapping[str, Any]) -> PlainTable | None:
     """Build the table of preferences, ties apart; None where listeners were not asked for any."""
-    entries = (report.listening or {}).get("preferences") or []
+    entries = heard.get("preferences") or []
     if not entries:
         return None
     titles = {system.name: system.title for system in report.systems}
@@ -34,7 +43,7 @@ def preference_table(report: Report) -> PlainTable | None:
             "–" if entry["p_holm"] is None else _p_value(entry["p_holm"]),
             f"{entry['ratings']:,}",
         ])  # fmt: skip
-    bias = (report.listening or {}).get("first_preferred")
+    bias = heard.get("first_preferred")
     caption = (
         f"Preference of listeners, in % of their answers. Suite {suite_label(report)}. In brackets: 95 % interval "
         "(bootstrap over listeners and pairs). p: difference of the two shares, Holm over all comparisons."
@@ -45,9 +54,9 @@ def preference_table(report: Report) -> PlainTable | None:
     return PlainTable("preference", "Preference", caption, headings, rows, frozenset(range(2, 8)))
 
 
-def agreement_table(report: Report) -> PlainTable | None:
+def agreement_table(report: Report, heard: Mapping[str, Any]) -> PlainTable | None:
     """Build the table of correlations of metrics with listeners' scores on a scale; None where there is none."""
-    entries = (report.listening or {}).get("agreement") or []
+    entries = heard.get("agreement") or []
     labels = {measure.name: measure for measure in report.measures}
     found: dict[tuple[str, str], dict[str, Mapping[str, Any]]] = {}
     for entry in entries:
@@ -78,23 +87,22 @@ def agreement_table(report: Report) -> PlainTable | None:
     return PlainTable("agreement", "Agreement with listeners", caption, headings, ordered, frozenset(range(2, 9)))
 
 
-def listeners_table(report: Report) -> PlainTable | None:
+def listeners_table(report: Report, heard: Mapping[str, Any]) -> PlainTable | None:
     """Build the table of who listened and whose answers were left out for what; None where there was no test."""
-    found = report.listening or {}
-    people: Sequence[Mapping[str, Any]] = found.get("listeners") or []
+    people: Sequence[Mapping[str, Any]] = heard.get("listeners") or []
     if not people:
         return None
-    rows = [["Listeners", str(len(people))], ["Counted", str(found.get("kept"))]]
-    rows += [[f"Left out: {rule}", str(count)] for rule, count in sorted((found.get("left_out") or {}).items())]
+    rows = [["Listeners", str(len(people))], ["Counted", str(heard.get("kept"))]]
+    rows += [[f"Left out: {rule}", str(count)] for rule, count in sorted((heard.get("left_out") or {}).items())]
     for name, title in (("device", "Listening with"), ("language", "Language"), ("hearing", "Hearing")):
         tally: dict[str, int] = {}
         for one in people:
-            if one.get("kept") or found.get("keep_all"):
+            if one.get("kept") or heard.get("keep_all"):
                 said = str(one.get(name) or "not said")
                 tally[said] = tally.get(said, 0) + 1
         rows.append([title, ", ".join(f"{said} {count}" for said, count in sorted(tally.items()))])
-    rows += [[f"Anchor, {_label(report, cell)}: {cell['title']}", _value(cell)] for cell in found.get("anchors") or []]
-    audio = found.get("audio") or {}
+    rows += [[f"Anchor, {_label(report, cell)}: {cell['title']}", _value(cell)] for cell in heard.get("anchors") or []]
+    audio = heard.get("audio") or {}
     if audio:
         rows.append([
             "Recordings",

@@ -85,7 +85,7 @@ def test_scores_are_those_of_the_listeners(
 
 
 def test_the_report_shows_it_like_any_other_metric(run: RunDirectory, made: Exported) -> None:
-    assert load(run).listening is None
+    assert [measure.label for measure in load(run).measures] == ["MCD"]
     answer(made, 12)
     assert main(["listen", "import", str(run.root)]) == 0
     report = load(run)

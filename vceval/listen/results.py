@@ -30,8 +30,13 @@ def listening(run: RunDirectory) -> dict[str, Any] | None:
     return found
 
 
-def with_listening(summary: Mapping[str, Any], found: Mapping[str, Any] | None) -> dict[str, Any]:
-    """Put the metrics of a listening test in front of those of a summary, and its cells and comparisons behind."""
+def with_listening(run: RunDirectory, summary: Mapping[str, Any]) -> dict[str, Any]:
+    """Put what listeners said before what a run's summary says: metrics, measures, cells, comparisons.
+
+    Raises:
+        UsageError: ``listening.json`` is there and can't be read.
+    """
+    found = listening(run)
     if found is None:
         return dict(summary)
     return {**summary, **{part: [*found[part], *summary.get(part, ())] for part in _PARTS}}
