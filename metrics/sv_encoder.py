@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from vceval.cache import Cache
+from vceval.embeddings import parameters
 from vceval.errors import ItemError
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ class SpeakerEncoder(ABC):
         device: ``cpu`` or ``cuda`` or ``cuda:N``.
     """
 
-    #: What it is called; also the folder of its embeddings in the cache.
+    #: What it is called: its identity up to the first hyphen, and the folder of its embeddings in the cache.
     kind: ClassVar[str]
     #: What is done to a recording before it is embedded, as signatures put it.
     front_end: ClassVar[str]
@@ -100,7 +101,7 @@ class SpeakerEncoder(ABC):
     def _kept(self, path: Path, compute: Callable[[], Mapping[str, Any]]) -> Mapping[str, Any]:
         if not path.is_file():
             raise ItemError(f"{path}: no such file")
-        return self.cache.get(self.kind, path, {"encoder": self.name, "version": 1}, compute)
+        return self.cache.get(self.kind, path, parameters(self.name), compute)
 
     def _compute(self, path: Path) -> dict[str, Any]:
         [vector] = self.embed_prepared([self.prepare(path)])

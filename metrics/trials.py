@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from vceval.cache import file_digest
 from vceval.errors import ItemError
-from vceval.metrics.eer import equal_error_rate, error_rate_intervals
+from vceval.metrics.eer import equal_error_rate, error_curve, error_rate_intervals
 from vceval.metrics.sv_encoder import SpeakerEncoder
 from vceval.records import Utterance
 from vceval.sampling import rank
@@ -21,6 +21,8 @@ __all__ = ["Speech", "Trials", "calibration", "draw_pairs", "embed_natural", "pa
 
 #: A threshold from fewer same-speaker trials would be a guess.
 MIN_TARGET_TRIALS = 10
+#: Points of the error curve that are kept to be drawn, at most.
+_CURVE_POINTS = 240
 
 
 class Speech(NamedTuple):
@@ -156,11 +158,12 @@ def _mix(values: NDArray[np.uint64]) -> NDArray[np.uint64]:
 def calibration(
     speech: Speech, trials: Trials | None, encoder: str, seed: int, *, keep_scores: bool = False
 ) -> Mapping[str, Any]:
-    """Sum up what the trials say: EER, its interval, threshold, counts, and a hash of the trial list.
+    """Sum up what the trials say: EER, its interval, threshold, counts, error curve, and a hash of the trial list.
 
-    Intervals of EER and threshold come from one bootstrap over speakers. With ``keep_scores`` the scores of the
-    same-speaker trials are kept, sorted and by speaker (``natural_scores``), for measures that compare natural
-    with converted speech. ``{"unavailable": reason}`` where there is too little speech.
+    Intervals of EER and threshold come from one bootstrap over speakers. ``curve`` holds false alarms and misses by
+    threshold, at few enough points to be stored and drawn. With ``keep_scores`` the scores of the same-speaker trials
+    are kept, sorted and by speaker (``natural_scores``), for measures that compare natural with converted speech.
+    ``{"unavailable": reason}`` where there is too little speech.
     """
     counts = {"speakers": len(speech.speakers), "utterances": len(speech.ids), "unusable": speech.unusable}
     if len(speech.speakers) < 2:
@@ -193,6 +196,7 @@ def calibration(
         "nontarget_trials": len(trials.target) - targets,
         **counts,
         "trials_sha256": hashlib.sha256("\n".join(lines).encode()).hexdigest(),
+        "curve": _drawn(accept, reject),
     }
     if keep_scores:
         claimed = trials.speakers[trials.target, 1]
@@ -202,3 +206,29 @@ def calibration(
             if (claimed == number).any()
         }
     return found
+
+
+def _drawn(accept: NDArray[np.float64], reject: NDArray[np.float64]) -> dict[str, list[float]]:
+    """Thin the error curve to points that lie evenly on the axes of a DET plot: equal lengths, falling thresholds."""
+    import numpy as np
+    from scipy.special import ndtr
+
+    curve = error_curve(accept, reject)
+    levels = ndtr(np.linspace(-4.5, 4.5, _CURVE_POINTS // 2))
+    kept = np.unique(
+        np.clip(
+            np.concatenate([
+                np.searchsorted(curve.false_alarms, levels),  # rises with the index
+                len(curve.misses) - np.searchsorted(curve.misses[::-1], levels),  # falls with it
+                [0, len(curve.thresholds) - 1],
+            ]),
+            0,
+            len(curve.thresholds) - 1,
+        )
+    )  # fmt: skip
+    return {
+        name: [round(float(value), 6) for value in values[kept]]
+        for name, values in (
+            ("thresholds", curve.thresholds), ("false_alarms", curve.false_alarms), ("misses", curve.misses)
+        )
+    }  # fmt: skip

@@ -10,6 +10,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from vceval.cache import file_digest
+from vceval.reports import spectrogram
 
 __all__ = ["SUFFIXES", "AudioLinks", "url"]
 
@@ -41,6 +42,7 @@ class AudioLinks:
         self._report = report.resolve()
         self._used: set[str] = set()
         self._known: dict[str, str | None] = {}
+        self._folders: dict[Path, Path] = {}
 
     def href(self, path: str) -> str | None:
         """Return the relative URL of a recording, or None where there is none that a browser could be given.
@@ -53,13 +55,39 @@ class AudioLinks:
             self._known[path] = self._link(path)
         return self._known[path]
 
-    def _link(self, path: str) -> str | None:
+    def picture(self, path: str) -> str | None:
+        """Draw the spectrogram of a recording, unless it was before, and return its URL; None where it can't be."""
+        if (found := self.file(path)) is None:
+            return None
+        name = f"{file_digest(found)[:16]}.png"
+        target = self._report / "pictures" / name
+        if not target.is_file():
+            target.parent.mkdir(parents=True, exist_ok=True)
+            if not spectrogram.draw(found, target):
+                return None
+        self._used.add(name)
+        return f"pictures/{name}"
+
+    def file(self, path: str) -> Path | None:
+        """Find the recording itself, without symbolic links in its path; None where it is none that may be shown."""
         for place in (self._root / path, Path(path)):
             if place.suffix.lower() in SUFFIXES and place.is_file():
-                found = place.resolve()
-                inside = found.is_relative_to(self._root) and not found.is_relative_to(self._report)
-                return url(found, self._report) if inside else self._adopt(found)
+                return self._resolved(place)
         return None
+
+    def _resolved(self, place: Path) -> Path:
+        """Resolve a path; folders once only, since a run has thousands of files in each."""
+        if place.is_symlink():
+            return place.resolve()
+        if place.parent not in self._folders:
+            self._folders[place.parent] = place.parent.resolve()
+        return self._folders[place.parent] / place.name
+
+    def _link(self, path: str) -> str | None:
+        if (found := self.file(path)) is None:
+            return None
+        inside = found.is_relative_to(self._root) and not found.is_relative_to(self._report)
+        return url(found, self._report) if inside else self._adopt(found)
 
     def _adopt(self, found: Path) -> str | None:
         try:
@@ -74,12 +102,12 @@ class AudioLinks:
         return f"audio/{name}"
 
     def clean(self) -> None:
-        """Remove what an earlier report linked and this one does not use."""
-        folder = self._report / "audio"
-        if folder.is_dir():
-            for entry in folder.iterdir():
-                if re.fullmatch(r"[0-9a-f]{16}\.[a-z0-9]+", entry.name) and entry.name not in self._used:
-                    entry.unlink()
+        """Remove what an earlier report linked or drew and this one does not use."""
+        for folder in (self._report / "audio", self._report / "pictures"):
+            if folder.is_dir():
+                for entry in folder.iterdir():
+                    if re.fullmatch(r"[0-9a-f]{16}\.[a-z0-9]+", entry.name) and entry.name not in self._used:
+                        entry.unlink()
 
 
 def _link_or_copy(found: Path, target: Path) -> None:

@@ -3,24 +3,59 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from vceval.reports import data, figures, flags, html, latex, latex_plain, listening, markdown, tables, training
+from vceval.reports import (
+    cells,
+    data,
+    figures,
+    flags,
+    html,
+    latex,
+    latex_plain,
+    listening,
+    markdown,
+    samples,
+    tables,
+    training,
+)
 from vceval.reports.audio_links import AudioLinks
+from vceval.reports.chunks import Chunks
 from vceval.reports.data import Report
-from vceval.reports.samples import samples
+from vceval.reports.figure_style import Drawing
 from vceval.rundir import RunDirectory, write_atomically
 
-__all__ = ["build"]
+__all__ = ["SPECTROGRAMS", "Made", "build", "make"]
+
+
+#: Recordings whose spectrograms are drawn beforehand, so that a page opened from disk can show them.
+SPECTROGRAMS = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """A report that was made: its page, what it shows, its figures, and why others are missing."""
+
+    index: Path
+    report: Report
+    drawings: Sequence[Drawing]
+    notes: Sequence[str]
 
 
 def build(run: RunDirectory) -> Path:
-    """Write the report of a finished run and return the path of ``report/index.html``.
+    """Write the report of a finished run and return the path of ``report/index.html``; see :func:`make`."""
+    return make(run).index
 
-    Reads run.json, summary.json, pairs.csv, audio.csv, scores.parquet, failures.csv and skipped.csv; writes
-    ``report/index.html``, ``report/tables/*``, ``report/figures/*`` and, for recordings outside of the run
-    directory, ``report/audio/*``. No score is computed and no audio decoded. A report that is there is replaced.
+
+def make(run: RunDirectory, *, spectrograms: int = SPECTROGRAMS) -> Made:
+    """Write the report of a finished run.
+
+    Reads run.json, summary.json, pairs.csv, audio.csv, scores.parquet, failures.csv, skipped.csv, leakage.csv and
+    calibration.json; writes ``report/index.html``, its data in ``report/data/*``, ``report/tables/*``,
+    ``report/figures/*``, ``report/pictures/*`` (spectrograms of up to ``spectrograms`` recordings) and, for
+    recordings outside of the run directory, ``report/audio/*``. No score is computed. A report that is there is
+    replaced.
 
     Raises:
         UsageError: one of the files is missing or malformed.
@@ -30,13 +65,17 @@ def build(run: RunDirectory) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     files = _write_tables(report, folder / "tables")
     _clear(folder / "figures", ("*.png", "*.pdf"))
-    drawings = figures.draw(report, folder / "figures")
     links = AudioLinks(run.root, folder)
-    listed = samples(report, links)
+    drawings, notes = figures.draw(report, folder / "figures", links.file)
+    _clear(folder / "data", ("*.js",))
+    chunks = Chunks(folder / "data")
+    chunks.add("cells", cells.cells(report))
+    flag_names = flags.flag_names(report, report.converters)
+    samples.add_samples(report, chunks, links, flag_names, drawn=samples.spread(report, spectrograms))
     index = folder / "index.html"
-    write_atomically(index, html.page(report, listed, drawings, files))
+    write_atomically(index, html.page(report, drawings, files, figure_notes=notes))
     links.clean()
-    return index
+    return Made(index, report, drawings, notes)
 
 
 def _write_tables(report: Report, folder: Path) -> list[str]:

@@ -6,21 +6,21 @@ Nothing is computed here beyond counting and grouping; every figure comes from `
 
 from __future__ import annotations
 
-import json
 import math
-from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from vceval.errors import UsageError
-from vceval.listen.results import with_listening
+from vceval.listen.results import rated, with_listening
 from vceval.records import DIRECTIONS
+from vceval.reports.comparisons import Comparison, comparisons_of
+from vceval.reports.scores import Scores, read_scores
 from vceval.rundir import RunDirectory
 
 __all__ = [
-    "ALL", "WRONG_RATE", "Cell", "MeasureView", "MetricView", "PairScores", "Report", "SystemView", "cells_of",
+    "ALL", "WRONG_RATE", "Cell", "MeasureView", "MetricView", "Report", "SystemView", "cells_of",
     "load", "number",
 ]  # fmt: skip
 
@@ -59,6 +59,7 @@ class MetricView:
     title: str
     signature: str
     source: str
+    long_signature: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,18 +95,13 @@ class Cell:
 
 
 @dataclass(frozen=True, slots=True)
-class PairScores:
-    """What is known of one system's conversion of one pair: stored values by measure, and what was heard."""
-
-    values: Mapping[str, float]
-    heard: str | None
-
-
-@dataclass(frozen=True, slots=True)
 class Report:
     """Everything that the renderers need, in the order in which it is shown.
 
     ``flags`` holds what sanity checks found, by system and pair: an entry, if an empty one, per recording checked.
+    ``comparisons`` are by measure, dataset and direction. ``exposures`` say of system and pair what is known of
+    the source and the target speaker: ``trained``, ``unseen`` or ``unknown``. ``learnt`` is all of calibration.json:
+    what ``calibration`` says, with scores of natural speech and error curves.
     """
 
     root: Path
@@ -126,11 +122,14 @@ class Report:
     published: Sequence[Mapping[str, Any]]
     pairs: Sequence[Mapping[str, str]]
     audio: Mapping[tuple[str, str], str]
-    scores: Mapping[tuple[str, str], PairScores]
+    scores: Scores
     flags: Mapping[tuple[str, str], Sequence[str]]
     failures: Sequence[Mapping[str, str]]
     skips: Sequence[Mapping[str, str]]
     training: Mapping[str, Any] | None = None
+    comparisons: Mapping[tuple[str, str, str], Sequence[Comparison]] = field(default_factory=dict)
+    exposures: Mapping[tuple[str, str], tuple[str, str]] = field(default_factory=dict)
+    learnt: Mapping[str, Mapping[str, Mapping[str, Any]]] = field(default_factory=dict)
 
     def cell(self, system: str, measure: str, dataset: str = ALL, direction: str = ALL) -> Cell | None:
         """Return one corpus figure, or None where the summary has none."""
@@ -163,11 +162,17 @@ class Report:
     @property
     def same_pairs(self) -> bool:
         """Whether all converters were given the same pairs, so that their figures stand side by side."""
+        import numpy as np
+
         given: dict[str, set[str]] = {system.name: set() for system in self.converters}
         tried = {(row["system"], row["pair"]) for row in self.failures if row["stage"] != "score"}
-        for system, pair in set(self.audio) | set(self.scores) | tried:
+        for system, pair in [*self.audio, *tried]:
             if system in given:
                 given[system].add(pair)
+        for system, pairs in given.items():
+            if system in self.scores.systems:
+                scored = ~np.isnan(self.scores.values[self.scores.systems[system]]).all(axis=1)
+                pairs.update(pair for pair, is_scored in zip(self.scores.pairs, scored, strict=True) if is_scored)
         return len({frozenset(pairs) for pairs in given.values()}) <= 1
 
 
@@ -196,7 +201,14 @@ def load(run: RunDirectory) -> Report:
             f"score the run again"
         ) from error
     present = set(summary.get("directions", ()))
-    scores, flags = _read_scores(run, {system.name: system.sample_rate for system in systems})
+    pairs = run.read_pairs()
+    scores = read_scores(
+        run.root / "scores.parquet", [s.name for s in systems], [p["pair"] for p in pairs], [m.name for m in measures]
+    )
+    for one in rated(run):
+        if one.system in scores.systems and one.pair in scores.pairs:
+            place = (scores.systems[one.system], scores.pairs[one.pair], scores.measures[one.measure])
+            scores.values[place] = one.value
     return Report(
         root=run.root,
         run=about,
@@ -214,19 +226,30 @@ def load(run: RunDirectory) -> Report:
         missing=int(summary.get("counts", {}).get("missing", 0)),
         calibration=summary.get("calibration") or {},
         published=summary.get("published") or [],
-        pairs=run.read_pairs(),
+        pairs=pairs,
         audio={(row["system"], row["pair"]): row["path"] for row in run.read_audio()},
         scores=scores,
-        flags=flags,
+        flags=_flags_of(scores, {system.name: system.sample_rate for system in systems}),
         failures=run.read_failures(),
         skips=run.read_skips(),
         training=summary.get("training"),
+        comparisons=comparisons_of(summary.get("comparisons", ())),
+        exposures=_exposures(run),
+        learnt=run.read_json("calibration.json") if (run.root / "calibration.json").is_file() else {},
     )
 
 
 def cells_of(entries: Iterable[Mapping[str, Any]]) -> dict[tuple[str, str, str, str], Cell]:
     """Arrange the cells of a summary by system, measure, dataset and direction."""
     return {(e["system"], e["measure"], e.get("dataset", ALL), e.get("direction", ALL)): _cell(e) for e in entries}
+
+
+def _exposures(run: RunDirectory) -> dict[tuple[str, str], tuple[str, str]]:
+    if not (run.root / "leakage.csv").is_file():
+        return {}  # a run of a version without the audit
+    return {
+        (row["system"], row["pair"]): (row["source_exposure"], row["target_exposure"]) for row in run.read_leakage()
+    }
 
 
 def _system(entry: Mapping[str, Any]) -> SystemView:
@@ -248,7 +271,14 @@ def _system(entry: Mapping[str, Any]) -> SystemView:
 
 def _metric(entry: Mapping[str, Any]) -> MetricView:
     name = str(entry["metric"])
-    return MetricView(name, str(entry.get("title") or name), str(entry["signature"]), str(entry.get("source") or ""))
+    signature = str(entry["signature"])
+    return MetricView(
+        name,
+        str(entry.get("title") or name),
+        signature,
+        str(entry.get("source") or ""),
+        str(entry.get("long_signature") or signature),
+    )
 
 
 def _measure(entry: Mapping[str, Any]) -> MeasureView:
@@ -276,31 +306,16 @@ def _finite(value: Any) -> float | None:
     return None if value is None or not math.isfinite(float(value)) else float(value)
 
 
-def _read_scores(
-    run: RunDirectory, rates: Mapping[str, int | None]
-) -> tuple[dict[tuple[str, str], PairScores], dict[tuple[str, str], Sequence[str]]]:
-    frame = run.read_scores()
-    values: dict[tuple[str, str], dict[str, float]] = defaultdict(dict)
-    heard: dict[tuple[str, str], str] = {}
-    flags: dict[tuple[str, str], Sequence[str]] = {}
-    columns = [frame[name].tolist() for name in ("system", "pair", "measure", "value", "details")]
-    for system, pair, measure, value, details in zip(*columns, strict=True):
-        key = (system, pair)
-        if math.isfinite(value):
-            values[key][measure] = value
-        if not isinstance(details, str):
-            continue
-        if key not in heard and '"heard"' in details:
-            found = json.loads(details).get("heard")
-            if isinstance(found, str):
-                heard[key] = found
-        if key not in flags and '"flags"' in details:
-            flags[key] = _flags(json.loads(details), rates.get(system))
-    return {key: PairScores(found, heard.get(key)) for key, found in values.items()}, flags
+def _flags_of(scores: Scores, rates: Mapping[str, int | None]) -> dict[tuple[str, str], Sequence[str]]:
+    systems, pairs = list(scores.systems), list(scores.pairs)
+    return {
+        (systems[system], pairs[pair]): _flags(details, rates.get(systems[system]))
+        for (system, pair), details in scores.sanity.items()
+    }
 
 
-def _flags(details: Mapping[str, Any], declared: int | None) -> list[str]:
-    found = [str(flag) for flag in details["flags"]] if isinstance(details["flags"], list) else []
+def _flags(details: Mapping[str, Any], declared: int | None) -> Sequence[str]:
+    found = [str(flag) for flag in details["flags"]]
     if declared is not None and details.get("sample_rate", declared) != declared:
         found.append(WRONG_RATE)
-    return found
+    return tuple(found)

@@ -8,27 +8,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from vceval.records import NEEDS
-from vceval.reports.data import Cell, MeasureView, Report, SystemView
+from vceval.reports.data import Report
 from vceval.reports.flags import flag_sentence
 from vceval.reports.tables import heard_sentence
 
-__all__ = ["Best", "Group", "best", "counts", "failure_groups", "skip_groups"]
+__all__ = ["Group", "counts", "failure_groups", "skip_groups"]
 
 #: Examples shown of one group of failures or skips.
 EXAMPLES = 5
-
-
-@dataclass(frozen=True, slots=True)
-class Best:
-    """The best converters on one measure: several where they print the same figure.
-
-    ``cell`` is that of the first; ``overlapping`` counts the others whose interval overlaps with its interval.
-    """
-
-    measure: MeasureView
-    systems: Sequence[SystemView]
-    cell: Cell
-    overlapping: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,32 +65,6 @@ def counts(report: Report) -> tuple[list[str], list[str]]:
     if report.missing:
         lacking.append(f"{plural(report.missing, 'utterance')} of the suite’s list missing on disk")
     return done, lacking
-
-
-def best(report: Report) -> list[Best]:
-    """Find the best converter on each measure; none where fewer than two have a value."""
-    found = []
-    for measure in report.primary_measures:
-        ranked = [
-            (cell.value if measure.better == "lower" else -cell.value, system, cell)
-            for system in report.converters
-            if (cell := report.cell(system.name, measure.name)) is not None and cell.value is not None
-        ]
-        if len(ranked) < 2 or measure.better not in ("lower", "higher"):
-            continue
-        ranked.sort(key=lambda entry: entry[0])
-        top = ranked[0][2]
-        text = measure.text(top.value)
-        winners = [system for _, system, cell in ranked if measure.text(cell.value) == text]
-        overlapping = sum(_overlap(top, cell) for _, _, cell in ranked[len(winners) :])
-        found.append(Best(measure, winners, top, overlapping))
-    return found
-
-
-def _overlap(one: Cell, other: Cell) -> bool:
-    if one.low is None or one.high is None or other.low is None or other.high is None:
-        return False
-    return one.low <= other.high and other.low <= one.high
 
 
 def failure_groups(report: Report) -> list[Group]:

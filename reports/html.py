@@ -1,4 +1,4 @@
-"""The HTML page: one file, no external request, everything escaped."""
+"""The HTML page: no external request, everything escaped; samples and filtered figures come in chunks of data."""
 
 from __future__ import annotations
 
@@ -11,26 +11,39 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from vceval.records import NEEDS
-from vceval.reports import flags, headline, listening, tables, training
-from vceval.reports.data import Report
-from vceval.reports.figures import Drawing
-from vceval.reports.samples import Sample
+from vceval.reports import answer, cells, flags, headline, listening, samples, tables, training
+from vceval.reports.chunks import compact
+from vceval.reports.data import MeasureView, Report
+from vceval.reports.figure_style import Drawing
 
-__all__ = ["PAGE", "page"]
+__all__ = ["SCRIPTS", "page"]
 
-#: Samples on one page; those of further pages cost the browser nothing until they are turned to.
-PAGE = 20
+#: The page's script, in the order in which its parts need each other.
+SCRIPTS = ("core.js", "results.js", "player.js", "words.js", "spectrogram.js", "samples.js")
 
 
-def page(report: Report, samples: Sequence[Sample], drawings: Sequence[Drawing], files: Sequence[str]) -> str:
-    """Render ``index.html``.
+def page(
+    report: Report,
+    drawings: Sequence[Drawing],
+    files: Sequence[str] = (),
+    *,
+    figure_notes: Sequence[str] = (),
+    pictures: Mapping[str, str] | None = None,
+    blocks: Sequence[str] = (),
+    audio_note: str = "",
+    shown: Report | None = None,
+) -> str:
+    """Render the page.
 
     Args:
         report: what the run holds.
-        samples: its pairs with linked recordings.
-        drawings: figures that lie in ``figures/``.
+        drawings: its figures.
         files: names of the tables that lie in ``tables/``.
+        figure_notes: what could not be drawn, and why.
+        pictures: figures by stem as data URLs, for a page of one file; None links them in ``figures/``.
+        blocks: chunks of data that the page itself holds.
+        audio_note: what to know about the recordings.
+        shown: the run with only those pairs that are samples; None for all of them.
     """
     import jinja2
     from markupsafe import Markup
@@ -43,51 +56,99 @@ def page(report: Report, samples: Sequence[Sample], drawings: Sequence[Drawing],
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"minus": _minus, "quoted": lambda name: quote(name, safe="")}
-    style, script = ((folder / name).read_text(encoding="utf-8") for name in ("style.css", "script.js"))
+    environment.filters |= {"minus": _minus, "quoted": lambda name: quote(name, safe=""), "anchor": _anchor}
+    style = (folder / "style.css").read_text(encoding="utf-8")
+    parts = "\n".join((folder / name).read_text(encoding="utf-8") for name in SCRIPTS)
+    script = f'"use strict";\n(() => {{\n{parts}\n}})();\n'
     done, lacking = headline.counts(report)
     main, *more = tables.main_tables(report)
+    names = flags.flag_names(report, report.converters)
+    found = answer.wins(report)
     return environment.get_template("report.html.j2").render(
         report=report,
         policy=_policy(style, script),
         style=Markup(style),  # noqa: S704 - our own file
-        script=Markup(script),  # noqa: S704 - our own file
+        script=Markup(script),  # noqa: S704 - our own files
+        about=Markup(compact(_about(report, names, shown or report))),  # noqa: S704 - inert: compact() leaves no "<"
+        blocks=[Markup(block) for block in blocks],  # noqa: S704 - made by chunks.embedded()
         done=done,
         lacking=lacking,
-        best=headline.best(report),
+        wins=found,
+        leads=answer.leads(found),
         main=main,
         more=more,
-        directions=tables.direction_tables(report),
-        datasets=tables.dataset_tables(report),
+        numbers=_numbers(report),
+        marked={measure.name: _marks(report, measure) for measure in report.measures},
+        directions=_split(report, report.directions, "direction"),
+        datasets=_split(report, report.datasets, "dataset"),
+        exposed=any(cells.exposed(report)),
         training=training.training_table(report),
         unseen=training.unseen_tables(report),
         flags=flags.flags_table(report),
-        flag_names=flags.flag_names(report, report.converters),
+        flag_names=names,
         calibration=tables.calibration_table(report),
         published=tables.published_table(report),
         listening=listening.listening_tables(report),
         drawings=drawings,
+        figure_notes=figure_notes,
+        picture=lambda stem: pictures[stem] if pictures is not None else f"figures/{quote(stem, safe='')}.png",
         files=files,
-        samples=samples,
-        page_size=PAGE,
-        heard=int(any(r.text for sample in samples for r in sample.recordings if r.kind != "given")),
+        samples=bool(report.pairs),
+        audio_note=audio_note,
+        bundle=pictures is not None,
         failures=headline.failure_groups(report),
         skips=headline.skip_groups(report),
-        needs=NEEDS,
         facts=facts(report.run),
     )
 
 
+def _about(report: Report, flag_names: Sequence[str], shown: Report) -> dict[str, Any]:
+    """What the page's script knows before it loads any chunk."""
+    measures = []
+    for measure in report.measures:
+        title = measure.label + (f" ({measure.unit})" if measure.unit else "")
+        hint = {"lower": "lower is better", "higher": "higher is better"}.get(measure.better, "")
+        signature = report.metrics[measure.metric].signature if measure.metric in report.metrics else ""
+        words = "; ".join(part for part in (title, hint, "in brackets: 95 % interval", "below: n/expected") if part)
+        measures.append({"better": measure.better, "title": f"{words}. {signature}".strip()})
+    return {**samples.about(shown, flag_names), "all": measures}
+
+
+def _numbers(report: Report) -> dict[Any, int]:
+    """Places of measures by name and of systems by (name, "system"), as chunks of data use them."""
+    numbers: dict[Any, int] = {measure.name: place for place, measure in enumerate(report.measures)}
+    return numbers | {(system.name, "system"): place for place, system in enumerate(report.systems)}
+
+
+def _marks(report: Report, measure: MeasureView) -> dict[str, str]:
+    found = {s.name: cell for s in report.systems if (cell := report.cell(s.name, measure.name)) is not None}
+    return cells.marks(report, measure, found)
+
+
+def _split(report: Report, names: Sequence[str], kind: str) -> set[str]:
+    """Name the measures that have figures to be split by direction or dataset; none where there is only one."""
+    if len(names) < 2:
+        return set()
+    found = report.cells.items()
+    place = {"dataset": 2, "direction": 3}[kind]
+    return {key[1] for key, cell in found if key[place] != "all" and key[5 - place] == "all" and cell.value is not None}
+
+
+def _anchor(name: str) -> str:
+    """Make a name fit for an id: letters, digits and hyphens."""
+    return "".join(character if character.isascii() and character.isalnum() else "-" for character in name)
+
+
 def _policy(style: str, script: str) -> str:
-    """Allow this page's own style and script, and recordings and figures beside it; nothing else."""
+    """Allow this page's own style and script, and chunks, recordings and figures beside it; nothing else."""
 
     def digest(text: str) -> str:
         return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
 
     beside = "'self' file:"
     return (
-        f"default-src 'none'; style-src {digest(style)}; script-src {digest(script)}; "
-        f"img-src {beside}; media-src {beside}; base-uri 'none'; form-action 'none'"
+        f"default-src 'none'; style-src {digest(style)}; script-src {digest(script)} {beside}; "
+        f"img-src {beside} data:; media-src {beside} blob:; connect-src 'self'; base-uri 'none'; form-action 'none'"
     )
 
 

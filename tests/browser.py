@@ -123,6 +123,7 @@ class Browser:
         page.send("Emulation.setTouchEmulationEnabled", {"enabled": phone})
         scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
         page.send("Emulation.setEmulatedMedia", {"features": [scheme]})
+        page.send("Page.bringToFront")  # a tab behind another draws no frames
         page.go(where.resolve().as_uri() if isinstance(where, Path) else where, timeout)
         return page
 
@@ -225,9 +226,10 @@ class Page:
         return found["result"].get("value")
 
     def wait_for(self, expression: str, timeout: float = 10.0) -> Any:
-        """Evaluate again and again until the value is true in the sense of JavaScript, and return it."""
+        """Evaluate again and again until the value is true in JavaScript's sense; return it, True for an element."""
         end = time.monotonic() + timeout
-        while not (value := self.evaluate(f"(() => {{ const found = ({expression}); return found || null; }})()")):
+        probe = f"(() => {{ const found = ({expression}); return found instanceof Node ? true : found || null; }})()"
+        while (value := self.evaluate(probe)) is None:
             if time.monotonic() > end:
                 raise BrowserError(f"not true within {timeout:g} s: {expression}; errors so far: {self.errors}")
             time.sleep(0.02)
@@ -279,7 +281,7 @@ class Page:
         return str(self.evaluate(f"document.querySelector({json.dumps(selector)}).innerText"))
 
     def first_paint(self) -> float:
-        """Return how many seconds after the start of loading something was to be seen."""
+        """Return how many seconds after the start of loading something was to be seen; ask before opening another tab."""
         entries = "performance.getEntriesByName('first-contentful-paint')"
         self.wait_for(f"{entries}.length")
         return float(self.evaluate(f"{entries}[0].startTime")) / 1000

@@ -84,12 +84,15 @@ def test_sound_advances(browser: Browser, write: Callable[[str], Path], make_sou
 def test_dark_and_phone_are_seen_by_the_page(browser: Browser, write: Callable[[str], Path], tmp_path: Path) -> None:
     path = write("<meta name=viewport content='width=device-width'><p id=p style='height:40px;width:50px'>p")
     query = "[matchMedia('(prefers-color-scheme: dark)').matches, innerWidth, navigator.maxTouchPoints > 0]"
-    desktop, phone = browser.open(path), browser.open(path, dark=True, phone=True)
+    desktop = browser.open(path)
+    assert 0 < desktop.first_paint() < 5
+    phone = browser.open(path, dark=True, phone=True)
     assert desktop.evaluate(query) == [False, 1280, False]
     assert phone.evaluate(query) == [True, 390, True]
     phone.screenshot(tmp_path / "p.png", clip="#p")
     assert (tmp_path / "p.png").read_bytes()[16:24] == (100).to_bytes(4, "big") + (80).to_bytes(4, "big")
-    assert 0 < desktop.first_paint() < 5
+    assert desktop.wait_for("document.querySelector('#p')") is True
+    assert desktop.wait_for("[]") == []
     with pytest.raises(BrowserError, match="not true within"):
         desktop.wait_for("false", timeout=0.1)
     with pytest.raises(BrowserError, match="boom"):

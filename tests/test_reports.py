@@ -5,18 +5,21 @@ from __future__ import annotations
 import base64
 import csv
 import hashlib
+import json
 import re
 import shlex
 import shutil
 import subprocess
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 from urllib.parse import unquote
 
 import pytest
 from test_reports_runs import HOSTILE, MEASURES, METRICS, RUNS, single
 
 from vceval.errors import UsageError
+from vceval.reports import figures
 from vceval.reports.build import build
 from vceval.rundir import RunDirectory
 
@@ -27,8 +30,30 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> dict[str, RunDirectory]:
     runs = {}
     for name, make in RUNS.items():
         runs[name] = make(tmp_path_factory.mktemp(name))
-        build(runs[name])
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(figures, "draw", lambda *_: ([], []))  # they have tests of their own
+            build(runs[name])
     return runs
+
+
+def chunk(run: RunDirectory, name: str) -> Any:
+    """Read a chunk of data as the page does: the value that its script hands over."""
+    text = (run.report / "data" / f"{name}.js").read_text(encoding="utf-8")
+    assert "<" not in text
+    assert text.startswith(f'vceval("{name}",')
+    return json.loads(text.removeprefix(f'vceval("{name}",').removesuffix(");\n"))
+
+
+def sample_data(run: RunDirectory) -> list[dict[str, Any]]:
+    """All samples in the order of the pairs."""
+    count = len(list((run.report / "data").glob("samples-*.js")))
+    return [pair for number in range(count) for pair in chunk(run, f"samples-{number}")]
+
+
+def recordings(run: RunDirectory) -> list[str]:
+    """The URLs of all recordings that samples play."""
+    entries = [entry for pair in sample_data(run) for entry in [*pair.get("given", []), *pair.get("made", [])]]
+    return [entry["src"] for entry in entries if "src" in entry]
 
 
 class Page(HTMLParser):
@@ -54,7 +79,8 @@ class Page(HTMLParser):
 
     def handle_data(self, data: str) -> None:
         if self.open in ("script", "style"):
-            self.scripts.append(data)
+            if self.tags[-1][1].get("type") != "application/json":
+                self.scripts.append(data)
             return
         self.texts.append(data)
         if self.cell:
@@ -72,11 +98,12 @@ def test_page_is_inert_and_loads_nothing_from_elsewhere(built: dict[str, RunDire
     index = built[name].report / "index.html"
     page = Page(index)
     counted = [tag for tag, _ in page.tags if tag in ("script", "style", "link", "iframe", "object", "embed", "base")]
-    assert sorted(counted) == ["script", "style"]
+    assert sorted(counted) == ["script", "script", "style"]  # one of them is data
     links = []
     for tag, attributes in page.tags:
         assert not [key for key in attributes if key.startswith("on") or key == "style"], (tag, attributes)
         links += [value for key, value in attributes.items() if key in ("src", "href")]
+    links += recordings(built[name])
     assert all(re.fullmatch(r"#[a-z]+|(\.\./)?[\w./%~-]+", link or "") for link in links), links
     for link in links:
         if link and not link.startswith("#"):
@@ -192,7 +219,7 @@ def test_signatures_stand_under_every_results_table(built: dict[str, RunDirector
 def test_report_holds_when_the_run_is_moved(built: dict[str, RunDirectory], tmp_path: Path) -> None:
     moved = tmp_path / "elsewhere" / "run"
     shutil.copytree(built["demo"].root, moved)
-    players = [a["src"] for tag, a in Page(moved / "report" / "index.html").tags if tag == "audio"]
+    players = recordings(RunDirectory(moved))
     assert len(players) > 48 * 4
     assert [p for p in players if p and p.startswith("audio/")]
     assert all((moved / "report" / unquote(str(player))).is_file() for player in players)
@@ -201,7 +228,7 @@ def test_report_holds_when_the_run_is_moved(built: dict[str, RunDirectory], tmp_
 def test_building_again_gives_the_same_page_and_leaves_nothing_old(tmp_path: Path) -> None:
     run = single(tmp_path)
     first = build(run).read_bytes()
-    for name in ("tables/old.tex", "figures/old.png", "audio/0123456789abcdef.wav"):
+    for name in ("tables/old.tex", "figures/old.png", "data/old.js", "audio/0123456789abcdef.wav"):
         (run.report / name).parent.mkdir(exist_ok=True)
         (run.report / name).write_text("left from an earlier report")
     assert build(run).read_bytes() == first
@@ -214,7 +241,7 @@ def test_only_recordings_are_linked_into_a_report(tmp_path: Path) -> None:
     run.write_audio([("mine", "only", "../secret.key")])
     build(run)
     assert not (run.report / "audio").exists()
-    assert "not found: secret.key" in " ".join(Page(run.report / "index.html").texts)
+    assert sample_data(run)[0]["made"][0]["problem"] == "not found: secret.key"
 
 
 @pytest.mark.parametrize("name", ["summary.json", "pairs.csv", "audio.csv", "scores.parquet", "failures.csv"])
@@ -230,19 +257,6 @@ def test_malformed_summary_is_refused(tmp_path: Path) -> None:
     run.write_json("summary.json", {"systems": [{"name": "x"}]})
     with pytest.raises(UsageError, match=r"summary\.json: not the summary of a run"):
         build(run)
-
-
-@pytest.mark.parametrize("name", RUNS)
-def test_figures_exist_in_both_formats_with_words(built: dict[str, RunDirectory], name: str) -> None:
-    report = built[name].report
-    pictures = [a for tag, a in Page(report / "index.html").tags if tag == "img"]
-    expected = {"demo": 6, "scattered": 6, "single": 0, "broken": 0}[name]  # one alone is not compared
-    assert len(pictures) == expected
-    for picture in pictures:
-        assert "with 95 % intervals" in str(picture["alt"])
-        path = report / str(picture["src"])
-        assert path.read_bytes().startswith(b"\x89PNG")
-        assert path.with_suffix(".pdf").read_bytes().startswith(b"%PDF")
 
 
 @pytest.mark.parametrize("name", RUNS)

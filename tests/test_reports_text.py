@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 
 from vceval.reports import markdown
 from vceval.reports.audio_links import AudioLinks, url
-from vceval.reports.data import Cell, MeasureView, Report, SystemView, number
-from vceval.reports.headline import best, failure_groups, plural
+from vceval.reports.data import Report, number
+from vceval.reports.headline import failure_groups, plural
 from vceval.reports.latex_text import breakable, escape
 
 ANY_TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=60)
@@ -131,25 +131,6 @@ def test_failures_are_grouped_by_what_went_wrong() -> None:
     assert groups[0].systems == ["s0", "s1"]
     assert groups[0].examples[:2] == [("s0", "p0"), ("s1", "p1")]
     assert len(groups[0].examples) == 5
-
-
-def test_systems_with_the_same_figure_are_best_together() -> None:
-    measure = MeasureView("acc", "sv", "SV", "%", "higher", 100.0, 1)
-    figures = {"a": (0.9, 0.8, 0.95), "b": (0.9999, 0.9, 1.0), "c": (1.0, 0.95, 1.0), "d": (None, None, None)}
-    controls = {"natural": (1.0, 1.0, 1.0)}
-    systems = {
-        name: SystemView(name, name, name in controls, "", "", None, "", "", 9, 9, 0) for name in [*figures, *controls]
-    }
-    run = SimpleNamespace(
-        primary_measures=[measure],
-        converters=[systems[name] for name in figures],
-        cell=lambda name, _: Cell(*({**figures, **controls})[name], 9, 9, 0, 0),
-    )
-    (found,) = best(cast(Report, run))
-    assert [system.name for system in found.systems] == ["c", "b"]
-    assert found.overlapping == 1
-    run.converters = [systems["a"]]
-    assert best(cast(Report, run)) == []
 
 
 def test_plural() -> None:

@@ -47,6 +47,15 @@ def _parser() -> argparse.ArgumentParser:
     _add_score(commands)
     report = commands.add_parser("report", help="make the report of a finished run again")
     report.add_argument("run", type=Path, metavar="RUN", help="folder of the run")
+    report.add_argument(
+        "--spectrograms",
+        type=int,
+        metavar="N",
+        help="draw those of up to N recordings beforehand, since a page opened from disk can't (1000)",
+    )
+    report.add_argument("--bundle", action="store_true", help="also write one file with the recordings inside")
+    report.add_argument("--bundle-pairs", type=int, metavar="N", help="with samples of only N pairs, evenly spread")
+    report.add_argument("--codec", choices=("opus", "mp3"), default="opus", help="of the bundle's recordings (opus)")
     report.set_defaults(command=_report)
     state = commands.add_parser("status", help="say how far a run is, also while it is at work")
     state.add_argument("run", type=Path, metavar="RUN", help="folder of the run")
@@ -148,10 +157,16 @@ def _score(options: argparse.Namespace) -> int:
 
 
 def _report(options: argparse.Namespace) -> int:
-    from vceval.reports.build import build
+    from vceval.reports.build import SPECTROGRAMS, make
     from vceval.rundir import RunDirectory
 
-    print(build(RunDirectory(options.run)))
+    run = RunDirectory(options.run)
+    made = make(run, spectrograms=SPECTROGRAMS if options.spectrograms is None else options.spectrograms)
+    print(made.index, flush=True)
+    if options.bundle or options.bundle_pairs is not None:
+        from vceval.reports.bundle import bundle
+
+        bundle(run, made, lambda text: print(text, flush=True), pairs=options.bundle_pairs, codec=options.codec)
     return 0
 
 

@@ -1,0 +1,155 @@
+"""The scores of a run as arrays, read from ``scores.parquet`` in bounded memory: millions of rows fit in a few MB."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from vceval.errors import UsageError
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pyarrow
+    from numpy.typing import NDArray
+
+__all__ = ["Heard", "Scores", "read_scores"]
+
+#: Rows held as Python texts at a time.
+BATCH = 1 << 16
+
+
+class Heard(NamedTuple):
+    """What a recogniser should have heard and what it heard, both in the form in which they were compared."""
+
+    said: str
+    heard: str
+
+
+@dataclass(frozen=True, slots=True)
+class Scores:
+    """All scores of a run by system, pair and measure.
+
+    systems, pairs, measures: name to place on the axes of the arrays. values, numerators, denominators:
+    float64 of shape (systems, pairs, measures), NaN where there is no score. heard and sanity: by place of system and
+    pair, where a recogniser listened and where sanity was checked (the details of that metric).
+    """
+
+    systems: Mapping[str, int]
+    pairs: Mapping[str, int]
+    measures: Mapping[str, int]
+    values: NDArray[np.float64]
+    numerators: NDArray[np.float64]
+    denominators: NDArray[np.float64]
+    heard: Mapping[tuple[int, int], Heard]
+    sanity: Mapping[tuple[int, int], Mapping[str, Any]]
+
+    def of(self, system: str, measure: str) -> NDArray[np.float64]:
+        """Values of one system on one measure, shape (pairs,), NaN where there is none."""
+        import numpy as np
+
+        if system not in self.systems or measure not in self.measures:
+            return np.full(len(self.pairs), np.nan)
+        found: NDArray[np.float64] = self.values[self.systems[system], :, self.measures[measure]]
+        return found
+
+    def has(self, system: str, pair: str) -> bool:
+        """Whether a system has any score on a pair."""
+        import numpy as np
+
+        if system not in self.systems or pair not in self.pairs:
+            return False
+        return not bool(np.isnan(self.values[self.systems[system], self.pairs[pair]]).all())
+
+    def some(self, places: Sequence[int]) -> Scores:
+        """Keep some pairs, in the order given."""
+        new = {old: place for place, old in enumerate(places)}
+        names = list(self.pairs)
+        chosen = list(places)
+        return Scores(
+            self.systems,
+            {names[old]: place for old, place in new.items()},
+            self.measures,
+            self.values[:, chosen],
+            self.numerators[:, chosen],
+            self.denominators[:, chosen],
+            {(system, new[pair]): heard for (system, pair), heard in self.heard.items() if pair in new},
+            {(system, new[pair]): facts for (system, pair), facts in self.sanity.items() if pair in new},
+        )
+
+
+def read_scores(path: Path, systems: Sequence[str], pairs: Sequence[str], measures: Sequence[str]) -> Scores:
+    """Read ``scores.parquet``; rows of systems, pairs or measures that are not asked for are passed over.
+
+    Raises:
+        UsageError: the file is missing or is no table of scores.
+    """
+    import numpy as np
+    import pyarrow
+    from pyarrow import parquet
+
+    if not path.is_file():
+        raise UsageError(f"{path}: no such file; is {path.parent} the folder of a finished run?")
+    axes = [{name: place for place, name in enumerate(names)} for names in (systems, pairs, measures)]
+    shape = tuple(len(axis) for axis in axes)
+    figures = {name: np.full(shape, np.nan) for name in ("value", "numerator", "denominator")}
+    heard: dict[tuple[int, int], Heard] = {}
+    sanity: dict[tuple[int, int], Mapping[str, Any]] = {}
+    columns = ["system", "pair", "measure", *figures, "details"]
+    try:
+        for batch in parquet.ParquetFile(path).iter_batches(batch_size=BATCH, columns=columns):
+            at = [
+                _places(batch.column(name), axis)
+                for name, axis in zip(("system", "pair", "measure"), axes, strict=True)
+            ]
+            known = (at[0] >= 0) & (at[1] >= 0) & (at[2] >= 0)
+            where = tuple(axis[known] for axis in at)
+            for name, array in figures.items():
+                array[where] = batch.column(name).to_numpy(zero_copy_only=False)[known]
+            _take_details(batch.column("details"), at[0], at[1], known, heard, sanity)
+    except (OSError, KeyError, ValueError, pyarrow.ArrowException) as error:
+        raise UsageError(f"{path}: can't be read as a table of scores ({error}); score the run again") from error
+    values = figures["value"]
+    values[~np.isfinite(values)] = np.nan
+    return Scores(axes[0], axes[1], axes[2], values, figures["numerator"], figures["denominator"], heard, sanity)
+
+
+def _places(column: pyarrow.Array, axis: Mapping[str, int]) -> NDArray[np.intp]:
+    """Place of each name on an axis, shape (rows,); -1 where it is not on it."""
+    import numpy as np
+    import pyarrow
+
+    coded = column if isinstance(column, pyarrow.DictionaryArray) else column.dictionary_encode()
+    names = [axis.get(name, -1) for name in coded.dictionary.to_pylist()]
+    indices = coded.indices.fill_null(len(names)).to_numpy(zero_copy_only=False)
+    found: NDArray[np.intp] = np.array([*names, -1], dtype=np.intp)[indices]
+    return found
+
+
+def _take_details(
+    column: pyarrow.Array,
+    systems: NDArray[np.intp],
+    pairs: NDArray[np.intp],
+    known: NDArray[np.bool_],
+    heard: dict[tuple[int, int], Heard],
+    sanity: dict[tuple[int, int], Mapping[str, Any]],
+) -> None:
+    """Take what samples show out of the details; all measures of a metric repeat them, the first ones do."""
+    import numpy as np
+    from pyarrow import compute
+
+    for mark in ('"heard"', '"flags"'):
+        found = compute.match_substring(column, mark).fill_null(False).to_numpy(zero_copy_only=False) & known
+        for row in np.flatnonzero(found):
+            key = (int(systems[row]), int(pairs[row]))
+            if key in (heard if mark == '"heard"' else sanity):
+                continue
+            details = json.loads(column[int(row)].as_py())
+            if mark == '"heard"' and isinstance(details.get("heard"), str):
+                said = details.get("said_normalised", details.get("said", ""))
+                heard[key] = Heard(str(said), str(details.get("heard_normalised", details["heard"])))
+            elif mark == '"flags"' and isinstance(details.get("flags"), list):
+                kept = ("flags", "sample_rate", "seconds")
+                sanity[key] = {name: details[name] for name in kept if name in details}
