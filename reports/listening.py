@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from vceval.listen.results import listening
+from vceval.listen.results import changed, listening
 from vceval.reports.data import Report, number
 from vceval.reports.tables import ARROWS, PlainTable, suite_label
 from vceval.rundir import RunDirectory
@@ -22,6 +22,8 @@ def listening_tables(report: Report) -> list[PlainTable]:
     heard = listening(RunDirectory(report.root))
     if heard is None:
         return []
+    if lost := changed(RunDirectory(report.root), heard):
+        return [_stale(lost)]
     found = (preference_table(report, heard), agreement_table(report, heard), listeners_table(report, heard))
     return [table for table in found if table is not None]
 
@@ -109,6 +111,16 @@ def listeners_table(report: Report, heard: Mapping[str, Any]) -> PlainTable | No
             f"{audio.get('format')}, {audio.get('sample_rate'):,} Hz, {audio.get('loudness_lufs')} LUFS (BS.1770)",
         ])  # fmt: skip
     caption = f"The listening test. Suite {suite_label(report)}. One listener can be left out for several reasons."
+    return PlainTable("listeners", "Listeners", caption, ("Fact", "Found"), rows, frozenset())
+
+
+def _stale(lost: Sequence[tuple[str, str]]) -> PlainTable:
+    """Say that the run was made again since, and that nothing is shown for that reason."""
+    caption = (
+        "The recordings of the run have changed since listeners heard them, so that nothing they said is shown. Import "
+        "the answers to a test of these recordings, or remove listening.json."
+    )
+    rows = [[f"{len(lost)} recordings have changed, such as", f"{lost[0][0]}, {lost[0][1]}"]]
     return PlainTable("listeners", "Listeners", caption, ("Fact", "Found"), rows, frozenset())
 
 

@@ -18,6 +18,7 @@ from vceval.listen.pages import page_facts
 from vceval.listen.plan import Settings
 from vceval.reports.data import load
 from vceval.rundir import RunDirectory
+from vceval.runner.execute import prepare
 
 
 @pytest.fixture
@@ -145,6 +146,20 @@ def test_recordings_that_have_changed_since_are_noticed(
     assert "not what listeners heard any more" in capsys.readouterr().err
 
 
+def test_what_listeners_said_goes_with_the_recordings_that_they_heard(run: RunDirectory, made: Exported) -> None:
+    answer(made, 2)
+    assert main(["listen", "import", str(run.root)]) == 0
+    assert "listening_mos" in load(run).metrics
+    kept = run.audio_path("alpha", "ann-bob").read_bytes()
+    run.audio_path("alpha", "ann-bob").write_bytes(run.audio_path("beta", "ann-bob").read_bytes())
+    assert "listening_mos" not in load(run).metrics
+    assert main(["report", str(run.root)]) == 0
+    assert "alpha, ann-bob" in (run.report / "tables" / "listeners.md").read_text(encoding="utf-8")
+    assert not (run.report / "tables" / "preference.md").exists()
+    run.audio_path("alpha", "ann-bob").write_bytes(kept)
+    assert "listening_mos" in load(run).metrics
+
+
 @pytest.mark.parametrize(
     ("spoil", "said"),
     [
@@ -183,3 +198,11 @@ def test_nobody_left_is_said(run: RunDirectory, made: Exported, capsys: pytest.C
     (made.folder / "answers.json").write_text(json.dumps({**document, "answers": document["answers"][:5]}))
     assert main(["listen", "import", str(run.root)]) == 2
     assert "--keep-all" in capsys.readouterr().err
+
+
+def test_starting_a_run_over_keeps_what_listeners_said(run: RunDirectory, made: Exported) -> None:
+    answer(made, 1)
+    prepare(run.root, fresh=True)
+    assert not run.exists
+    assert (made.folder / "answers-01.json").is_file()
+    prepare(run.root, fresh=False)  # and a run that was cut off here can begin again

@@ -19,7 +19,7 @@ from vceval.listen.key import Key, Rating, ratings, read_key
 from vceval.listen.kinds import KINDS
 from vceval.listen.pages import page_facts
 from vceval.listen.pool import ANCHOR_TITLES, PREFIX
-from vceval.listen.results import FILE, RATINGS
+from vceval.listen.results import FILE, RATINGS, heard
 from vceval.listen.screening import Rules, Screened, screen
 from vceval.rundir import RunDirectory, write_atomically
 
@@ -100,6 +100,7 @@ def bring(run: RunDirectory, test: Path, files: Sequence[Path], rules: Rules, ke
         "kept": len(kept),
         "keep_all": keep_all,
         "differing": differing,
+        "heard": heard(run, {(row["system"], row["pair"]) for row in human}),
         "audio": dict(key.audio),
         "settings": dict(key.settings),
     }

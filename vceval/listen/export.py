@@ -89,7 +89,7 @@ def export(run: RunDirectory, folder: Path, settings: Settings, look: Look, syst
         measured |= more
         if still_bad:
             raise UsageError(f"too many recordings can't be used, such as {next(iter(still_bad.values()))}")
-    plan = make_plan(pool, given, settings)
+    plan = make_plan(pool, given, settings, {file_digest(recording.path) for recording in measured})
     heard = {trial.id: recordings_of(pool, trial) for trial in plan.trials.values()}
     volume = Recording(_speech(pool, plan), beeps=_VOLUME_BEEPS)
     used = {recording for recordings in heard.values() for recording in recordings} | {volume}

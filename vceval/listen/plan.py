@@ -13,7 +13,7 @@ import hashlib
 import itertools
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from math import ceil
 from typing import TYPE_CHECKING, Literal
@@ -172,8 +172,16 @@ def _spread(pool: Pool, pairs: Sequence[str], count: int, first: Sequence[str], 
     return order
 
 
-def make_plan(pool: Pool, given: Queues, settings: Settings) -> Plan:
-    """Make the forms from queues of pairs; the same input gives the same plan on every machine."""
+def make_plan(pool: Pool, given: Queues, settings: Settings, heard: Iterable[str] = ()) -> Plan:
+    """Make the forms from queues of pairs; the same input gives the same plan on every machine.
+
+    Args:
+        pool: what can be heard.
+        given: pairs of each test and condition.
+        settings: how many, how often.
+        heard: digests of the recordings, which the plan's identity is about too: the same trials with other recordings
+            are another test.
+    """
     import numpy as np
 
     maker = _Maker(pool, settings, np.random.default_rng([settings.seed, 2]))
@@ -185,8 +193,7 @@ def make_plan(pool: Pool, given: Queues, settings: Settings) -> Plan:
         "settings": asdict(settings),
         "trials": [asdict(trial) for trial in maker.trials.values()],
         "forms": [asdict(form) for form in forms],
-        # A plan belongs to its recordings: the same trials of another run are another test
-        "audio": sorted((*key, recording.path) for key, recording in pool.audio.items()),
+        "heard": sorted(heard),
     }
     identity = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
     return Plan(identity, settings, maker.trials, forms)

@@ -30,6 +30,8 @@ __all__ = ["execute", "prepare"]
 
 _KNOWN = ("run.json", "pairs.csv", "audio.csv", "scores.parquet", "failures.csv", "skipped.csv", "leakage.csv",
           "calibration.json", "summary.json", "audio", "journal", "report", ".cache", ".lock")  # fmt: skip
+#: What listeners said is never thrown away.
+_KEPT = ("listening", "listening.json", "listening.csv")
 
 #: `vceval status` holds the lock for an instant, to see whether it is free.
 _LOCK_ATTEMPTS = 3
@@ -44,7 +46,7 @@ def prepare(root: Path, fresh: bool) -> RunDirectory:
     run = RunDirectory(root)
     if root.exists() and not root.is_dir():
         raise UsageError(f"{root}: is a file; --out names the folder of the run")
-    if root.is_dir() and not run.exists and any(p.name not in _KNOWN for p in root.iterdir()):
+    if root.is_dir() and not run.exists and any(p.name not in (*_KNOWN, *_KEPT) for p in root.iterdir()):
         raise UsageError(f"{root}: holds other files and no run; give a new folder with --out")
     if fresh and run.exists:
         for name in _KNOWN:
