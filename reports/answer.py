@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from vceval.reports.comparisons import LEVEL, Comparison, between
+from vceval.reports.comparisons import LEVEL, Comparison, between, comparisons_of
 from vceval.reports.data import Cell, MeasureView, Report, SystemView
 
 __all__ = ["Lead", "Win", "leads", "wins"]
@@ -82,6 +82,7 @@ def p_text(value: float | None) -> str:
 def wins(report: Report) -> list[Win]:
     """Find the best converters on each primary measure; none where fewer than two have a value."""
     found = []
+    tested = comparisons_of(report.comparisons)
     for measure in report.primary_measures:
         ranked = [
             (cell.value if measure.better == "lower" else -cell.value, system, cell)
@@ -91,15 +92,15 @@ def wins(report: Report) -> list[Win]:
         if len(ranked) < 2 or measure.better not in ("lower", "higher"):
             continue
         ranked.sort(key=lambda entry: entry[0])
-        found.append(_win(report, measure, [(system, cell) for _, system, cell in ranked]))
+        tests = tested.get((measure.name, "all", "all"), ())
+        found.append(_win(measure, [(system, cell) for _, system, cell in ranked], tests))
     return found
 
 
-def _win(report: Report, measure: MeasureView, ranked: Sequence[tuple[SystemView, Cell]]) -> Win:
+def _win(measure: MeasureView, ranked: Sequence[tuple[SystemView, Cell]], compared: Sequence[Comparison]) -> Win:
     text = measure.text(ranked[0][1].value)
     best = [system for system, cell in ranked if measure.text(cell.value) == text]
     others = [system for system, _ in ranked[len(best) :]]
-    compared = report.comparisons.get((measure.name, "all", "all"), ())
     sign = -1 if measure.better == "lower" else 1
     alike, untested = [], []
     ahead: Comparison | None = None

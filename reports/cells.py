@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import product
 from typing import TYPE_CHECKING, Any
 
-from vceval.reports.comparisons import not_worse
+from vceval.reports.comparisons import Comparison, comparisons_of, not_worse
 from vceval.reports.data import ALL, Cell, MeasureView, Report, SystemView, cells_of
 from vceval.statistics import cluster_bootstrap
 
@@ -21,7 +21,7 @@ BEST, ALIKE = "best", "alike"
 
 
 def marks(
-    report: Report, measure: MeasureView, found: dict[str, Cell], dataset: str = ALL, direction: str = ALL
+    report: Report, measure: MeasureView, found: Mapping[str, Cell], tests: Sequence[Comparison]
 ) -> dict[str, str]:
     """Mark the best converters on a measure, and those that a test could not tell from them, by system.
 
@@ -33,7 +33,7 @@ def marks(
         return {}
     text = measure.text(min(known.values()) if measure.better == "lower" else max(known.values()))
     best = [name for name, value in known.items() if measure.text(value) == text]
-    alike = not_worse(report.comparisons.get((measure.name, dataset, direction), ()), best)
+    alike = not_worse(tests, best)
     return {**dict.fromkeys(alike & set(known), ALIKE), **dict.fromkeys(best, BEST)}
 
 
@@ -51,6 +51,7 @@ def cells(report: Report) -> dict[str, Any]:
     systems = {system.name: place for place, system in enumerate(report.systems)}
     rows = []
     parts = _parts(report)
+    tested = comparisons_of(report.comparisons)
     for number, measure in enumerate(report.measures):
         for dataset, direction in product(places, ways):
             for part, known in enumerate([report.cells, *parts]):
@@ -60,9 +61,10 @@ def cells(report: Report) -> dict[str, Any]:
                     if (cell := known.get((name, measure.name, dataset, direction))) is not None
                 }
                 # Tests were made on all pairs; what is left of them bears only the mark of the best
-                marked = marks(report, measure, found, dataset, direction)
+                tests = tested.get((measure.name, dataset, direction), ()) if not part else ()
+                marked = marks(report, measure, found, tests)
                 for name, cell in found.items():
-                    mark = {BEST: 1, ALIKE: 2 if not part else 0}.get(marked.get(name, ""), 0)
+                    mark = {BEST: 1, ALIKE: 2}.get(marked.get(name, ""), 0)
                     rows.append([
                         systems[name], number, places[dataset], ways[direction], part, measure.text(cell.value),
                         measure.text(cell.low), measure.text(cell.high), cell.n, cell.expected, cell.skipped, mark,

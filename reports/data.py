@@ -15,7 +15,6 @@ from typing import Any
 from vceval.errors import UsageError
 from vceval.listen.results import rated, with_listening
 from vceval.records import DIRECTIONS
-from vceval.reports.comparisons import Comparison, comparisons_of
 from vceval.reports.scores import Scores, read_scores
 from vceval.rundir import RunDirectory
 
@@ -99,9 +98,9 @@ class Report:
     """Everything that the renderers need, in the order in which it is shown.
 
     ``flags`` holds what sanity checks found, by system and pair: an entry, if an empty one, per recording checked.
-    ``comparisons`` are by measure, dataset and direction. ``exposures`` say of system and pair what is known of
-    the source and the target speaker: ``trained``, ``unseen`` or ``unknown``. ``learnt`` is all of calibration.json:
-    what ``calibration`` says, with scores of natural speech and error curves.
+    ``comparisons`` are those of the summary (:mod:`vceval.reports.comparisons`). ``exposures`` say of system and pair
+    what is known of the source and the target speaker: ``trained``, ``unseen`` or ``unknown``. ``learnt`` is all of
+    calibration.json: what ``calibration`` says, with scores of natural speech and error curves.
     """
 
     root: Path
@@ -127,7 +126,7 @@ class Report:
     failures: Sequence[Mapping[str, str]]
     skips: Sequence[Mapping[str, str]]
     training: Mapping[str, Any] | None = None
-    comparisons: Mapping[tuple[str, str, str], Sequence[Comparison]] = field(default_factory=dict)
+    comparisons: Sequence[Mapping[str, Any]] = ()
     exposures: Mapping[tuple[str, str], tuple[str, str]] = field(default_factory=dict)
     learnt: Mapping[str, Mapping[str, Mapping[str, Any]]] = field(default_factory=dict)
 
@@ -233,7 +232,7 @@ def load(run: RunDirectory) -> Report:
         failures=run.read_failures(),
         skips=run.read_skips(),
         training=summary.get("training"),
-        comparisons=comparisons_of(summary.get("comparisons", ())),
+        comparisons=summary.get("comparisons") or [],
         exposures=_exposures(run),
         learnt=run.read_json("calibration.json") if (run.root / "calibration.json").is_file() else {},
     )

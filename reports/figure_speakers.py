@@ -79,6 +79,11 @@ def speaker_map(report: Report, folder: Path, find: Callable[[str], Path | None]
         "speaker: a good converter puts its crosses among the dots of their colour. t-SNE shows neighbours, "
         "not distances."
     )
+    targets = len({row["target_speaker"] for row in report.pairs if row["target_speaker"]})
+    if targets > len(speakers):
+        note += f" The {len(speakers)} most frequent of {targets} target speakers."
+    if len(report.converters) > SYSTEMS:
+        note += f" The first {SYSTEMS} of {len(report.converters)} systems."
     return Drawing("speakers", "Voices, real and converted.", words, note, width, height, wide=len(systems) > 2), ""
 
 

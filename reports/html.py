@@ -13,7 +13,8 @@ from urllib.parse import quote
 
 from vceval.reports import answer, cells, flags, headline, listening, samples, tables, training
 from vceval.reports.chunks import compact
-from vceval.reports.data import MeasureView, Report
+from vceval.reports.comparisons import comparisons_of
+from vceval.reports.data import Report
 from vceval.reports.figure_style import Drawing
 
 __all__ = ["SCRIPTS", "page"]
@@ -78,10 +79,11 @@ def page(
         main=main,
         more=more,
         numbers=_numbers(report),
-        marked={measure.name: _marks(report, measure) for measure in report.measures},
+        marked=_marks(report),
         directions=_split(report, report.directions, "direction"),
         datasets=_split(report, report.datasets, "dataset"),
         exposed=any(cells.exposed(report)),
+        trained=training.trained_marks(report),
         training=training.training_table(report),
         unseen=training.unseen_tables(report),
         flags=flags.flags_table(report),
@@ -111,7 +113,12 @@ def _about(report: Report, flag_names: Sequence[str], shown: Report) -> dict[str
         signature = report.metrics[measure.metric].signature if measure.metric in report.metrics else ""
         words = "; ".join(part for part in (title, hint, "in brackets: 95 % interval", "below: n/expected") if part)
         measures.append({"better": measure.better, "title": f"{words}. {signature}".strip()})
-    return {**samples.about(shown, flag_names), "all": measures}
+    found = samples.about(shown, flag_names)
+    trained = training.trained_marks(report)
+    for system, entry in zip(report.systems, found["systems"], strict=True):
+        if system.name in trained:
+            entry["trained"] = trained[system.name]
+    return {**found, "all": measures}
 
 
 def _numbers(report: Report) -> dict[Any, int]:
@@ -120,9 +127,14 @@ def _numbers(report: Report) -> dict[Any, int]:
     return numbers | {(system.name, "system"): place for place, system in enumerate(report.systems)}
 
 
-def _marks(report: Report, measure: MeasureView) -> dict[str, str]:
-    found = {s.name: cell for s in report.systems if (cell := report.cell(s.name, measure.name)) is not None}
-    return cells.marks(report, measure, found)
+def _marks(report: Report) -> dict[str, dict[str, str]]:
+    """Marks of the results over all pairs, by measure and system."""
+    tested = comparisons_of(report.comparisons)
+    found = {}
+    for measure in report.measures:
+        known = {s.name: cell for s in report.systems if (cell := report.cell(s.name, measure.name)) is not None}
+        found[measure.name] = cells.marks(report, measure, known, tested.get((measure.name, "all", "all"), ()))
+    return found
 
 
 def _split(report: Report, names: Sequence[str], kind: str) -> set[str]:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import pyarrow
     from numpy.typing import NDArray
 
-__all__ = ["Heard", "Scores", "read_scores"]
+__all__ = ["Heard", "Scores", "joined", "read_scores"]
 
 #: Rows held as Python texts at a time.
 BATCH = 1 << 16
@@ -78,6 +78,35 @@ class Scores:
             {(system, new[pair]): heard for (system, pair), heard in self.heard.items() if pair in new},
             {(system, new[pair]): facts for (system, pair), facts in self.sanity.items() if pair in new},
         )
+
+
+def joined(parts: Sequence[tuple[Scores, Mapping[str, str], Mapping[str, str]]], pairs: Sequence[str]) -> Scores:
+    """Put the scores of several runs together.
+
+    Args:
+        parts: per run its scores, the new names of its systems, and of its pairs the name among ``pairs``; what has no
+            new name is left out. Measures are those of the first.
+        pairs: names of the pairs, in order.
+    """
+    import numpy as np
+
+    measures = parts[0][0].measures
+    systems = {new: place for place, new in enumerate(new for _, names, _ in parts for new in names.values())}
+    places = {name: place for place, name in enumerate(pairs)}
+    figures = [np.full((len(systems), len(places), len(measures)), np.nan) for _ in range(3)]
+    heard: dict[tuple[int, int], Heard] = {}
+    sanity: dict[tuple[int, int], Mapping[str, Any]] = {}
+    for scores, names, renamed in parts:
+        rows = {old: systems[names[name]] for name, old in scores.systems.items() if name in names}
+        columns = {old: places[renamed[name]] for name, old in scores.pairs.items() if name in renamed}
+        shared = [name for name in measures if name in scores.measures]
+        into = np.ix_(list(rows.values()), list(columns.values()), [measures[name] for name in shared])
+        out_of = np.ix_(list(rows), list(columns), [scores.measures[name] for name in shared])
+        for array, part in zip(figures, (scores.values, scores.numerators, scores.denominators), strict=True):
+            array[into] = part[out_of]
+        heard |= {(rows[s], columns[p]): one for (s, p), one in scores.heard.items() if s in rows and p in columns}
+        sanity |= {(rows[s], columns[p]): one for (s, p), one in scores.sanity.items() if s in rows and p in columns}
+    return Scores(systems, places, measures, figures[0], figures[1], figures[2], heard, sanity)
 
 
 def read_scores(path: Path, systems: Sequence[str], pairs: Sequence[str], measures: Sequence[str]) -> Scores:

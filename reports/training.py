@@ -10,7 +10,7 @@ from vceval.leakage import EXPOSURES
 from vceval.reports.data import Report, cells_of
 from vceval.reports.tables import Block, PlainTable, Row, Table, main_tables, suite_label
 
-__all__ = ["training_table", "unseen_tables"]
+__all__ = ["trained_marks", "training_table", "unseen_tables"]
 
 
 def training_table(report: Report) -> PlainTable | None:
@@ -39,6 +39,15 @@ def training_table(report: Report) -> PlainTable | None:
         "Pretrained content encoders, speaker encoders and vocoders of other authors are not counted."
     )
     return PlainTable("training", "Training speakers", caption, headings, rows, frozenset(range(1, len(headings))))
+
+
+def trained_marks(report: Report) -> dict[str, str]:
+    """Say of every system that was trained on speakers of its pairs on how many: ``trained on 12/48``, by name."""
+    return {
+        str(entry["system"]): f"trained on {entry['pairs'] - entry['left']:,}/{entry['pairs']:,}"
+        for entry in _entries(report)
+        if entry["pairs"] > entry["left"]
+    }
 
 
 def unseen_tables(report: Report) -> list[Table]:

@@ -281,7 +281,7 @@ class Page:
         return str(self.evaluate(f"document.querySelector({json.dumps(selector)}).innerText"))
 
     def first_paint(self) -> float:
-        """Return how many seconds after the start of loading something was to be seen; ask before opening another tab."""
+        """Return how many seconds after the start of loading something was seen; a tab behind another shows nothing."""
         entries = "performance.getEntriesByName('first-contentful-paint')"
         self.wait_for(f"{entries}.length")
         return float(self.evaluate(f"{entries}[0].startTime")) / 1000

@@ -63,6 +63,22 @@ def test_every_pair_is_a_trial_when_there_are_few(voices):
     assert found["nontarget_trials"] == 3 * 25
 
 
+def test_the_error_curve_is_kept_to_be_drawn(voices):
+    natural = corpus(voices, speakers=8, count=12)
+    found = opened(SpeakerVerification(), natural).calibrate(DATASET, natural)
+    curve = {name: np.array(values) for name, values in found["curve"].items()}
+    assert {len(values) for values in curve.values()} == {len(curve["thresholds"])}
+    assert len(curve["thresholds"]) <= 242
+    assert (np.diff(curve["thresholds"]) <= 0).all()
+    assert (np.diff(curve["false_alarms"]) >= 0).all()
+    assert (np.diff(curve["misses"]) <= 0).all()
+    assert (curve["false_alarms"][0], curve["misses"][0]) == (0, 1)
+    assert (curve["false_alarms"][-1], curve["misses"][-1]) == (1, 0)
+    # it crosses where the two rates are equal
+    near = np.argmin(np.abs(curve["false_alarms"] - curve["misses"]))
+    assert (curve["false_alarms"][near] + curve["misses"][near]) / 2 == pytest.approx(found["eer"], abs=0.02)
+
+
 def test_copies_of_a_recording_are_no_trial(voices):
     natural = corpus(voices, speakers=2, count=5)
     copy = Utterance("copy", voices.add("copy", 0, content="s0_0"), DATASET, "s0")

@@ -30,7 +30,7 @@ const sortable = (table) => {
     const column = heads.indexOf(head);
     const key = (row) => {
       const cell = row.cells[column];
-      if (column === 0) return cell.textContent.trim().toLowerCase();
+      if (column === 0) return cell.querySelector(".name").textContent.trim().toLowerCase();
       return cell.dataset.value === "" || cell.dataset.value === undefined ? NaN : parseFloat(cell.dataset.value);
     };
     const sign = direction === "descending" ? -1 : 1;
@@ -122,7 +122,8 @@ const splitTable = async (holder, measure) => {
     }
     for (const [system, number] of rows) {
       body.append(make("tr", {class: control ? "control" : ""}, make("th", {scope: "row"},
-        make("span", {class: "name"}, system.title)),
+        make("span", {class: "name"}, system.title),
+        system.trained ? make("a", {class: "flag", href: "#training"}, system.trained) : ""),
       ...[ALL, ...names.keys()].map((column) =>
         fill(make("td"), found.by.get([number, measure, ...place(column), 0].join())))));
     }

@@ -1,0 +1,57 @@
+"""A large report: the page stays small, its data lies in chunks, and the browser loads only what it shows."""
+
+from __future__ import annotations
+
+import importlib.util
+import resource
+import time
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+from browser import Browser
+
+from vceval.reports import figures
+from vceval.reports.build import make
+from vceval.reports.samples import CHUNK
+
+PAIRS = 600
+
+
+@pytest.fixture(scope="module")
+def generator() -> ModuleType:
+    path = Path(__file__).parents[1] / "benchmarks" / "speed" / "report.py"
+    spec = importlib.util.spec_from_file_location("large_report", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_a_large_page_is_small_quick_and_smooth(
+    generator: ModuleType, browser: Browser, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(figures, "draw", lambda *_: ([], []))
+    run = generator.write_run(tmp_path / "run", PAIRS, 8)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    start = time.process_time()
+    index = make(run, spectrograms=0).index
+    assert time.process_time() - start < 60 * PAIRS / 10_000 + 10
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 300_000  # kB
+    assert index.stat().st_size < 200_000
+    assert len(list(run.report.glob("data/samples-*.js"))) == -(-PAIRS // CHUNK)
+    page = browser.open(index)
+    assert page.first_paint() < 2
+    assert not [url for url in page.requests if "samples-" in url]
+    page.evaluate("document.getElementById('samples').scrollIntoView()")
+    page.wait_for("document.querySelectorAll('article.sample').length === 10")
+    assert len({url for url in page.requests if "samples-" in url}) == 1
+    assert page.text(".pager span") == f"of {PAIRS // 10}"
+    page.evaluate("document.querySelector('.pager input').value = 60")
+    page.evaluate("document.querySelector('.pager input').dispatchEvent(new Event('change'))")
+    last = run.read_pairs()[-1]["pair"]
+    page.wait_for(f"[...document.querySelectorAll('article.sample h3')].some((one) => one.textContent === '{last}')")
+    assert page.evaluate("document.querySelectorAll('*').length") < 6000
+    assert page.errors == []
+    page.close()
