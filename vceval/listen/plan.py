@@ -2,8 +2,8 @@
 
 Each form is one listener's share. In every test each condition (a system, or two systems to prefer among) is heard
 equally often in every form; its pairs stand in a queue that runs through directions and speakers in turn, and each
-form takes the next few, so that over all forms no pair of a condition is heard more than once more often than
-another. Conditions start at different places of the queue: while there are enough pairs, a listener hears each pair
+form takes the next few, so that over all forms the pairs of a condition are heard equally often, give or take one.
+Conditions start at different places of the queue: while there are enough pairs, a listener hears each pair
 once only.
 """
 
