@@ -89,7 +89,7 @@ def bring(run: RunDirectory, test: Path, files: Sequence[Path], rules: Rules, ke
         "metrics": [_metric(name, key, given, len(kept), len(listeners), rules, keep_all) for name in tests],
         "measures": outcome.measure_rows(tests),
         "cells": [cell for cell in cells if cell["system"] in rows],
-        "comparisons": outcome.comparisons(given, converters),
+        "comparisons": outcome.comparisons(given, converters, key.planned),
         "pairs": [row for row in human if row["system"] in rows],
         "anchors": [{**cell, "title": ANCHOR_TITLES[cell["system"]]} for cell in outcome.anchors(cells)],
         "preferences": outcome.preferences(given, converters),

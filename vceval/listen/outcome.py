@@ -10,7 +10,7 @@ from __future__ import annotations
 import itertools
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from math import sqrt
 from statistics import fmean
 from typing import Any
@@ -159,29 +159,34 @@ def per_pair(ratings: Iterable[Rating]) -> list[dict[str, Any]]:
     return found
 
 
-def comparisons(ratings: Sequence[Rating], systems: Sequence[str]) -> list[dict[str, Any]]:
+def comparisons(
+    ratings: Sequence[Rating], systems: Sequence[str], planned: Mapping[tuple[str, tuple[str, ...]], set[str]]
+) -> list[dict[str, Any]]:
     """Test systems against each other, in the shape of ``summary.json``'s comparisons; p-values corrected by Holm.
 
+    Two systems are compared on the pairs that were to be heard of both; systems without any are not compared.
     A listener heard the two systems on other pairs, so ratings are not paired one by one: the same listeners and
     pairs are drawn for both. On a scale each listener's own level is taken away before: every listener heard every
     system equally often, so that it says nothing of their difference. Preferences are tested directly instead
     (:func:`preferences`).
     """
-    votes = _votes(_levelled(ratings))
+    votes, levels = _votes(ratings), _levels(ratings)
     found: list[dict[str, Any]] = []
     for test in ("mos", "smos", "abx"):
         entries: list[dict[str, Any]] = []
         for first, second in itertools.combinations(systems, 2):
-            ones, others = votes.get((test, first), []), votes.get((test, second), [])
+            given = planned.get((test, (first,)), set()) & planned.get((test, (second,)), set())
+            ones, others = (
+                [vote for vote in votes.get((test, system), ()) if vote.rating.pair in given]
+                for system in (first, second)
+            )
             if not ones or not others:
                 continue
-            both = [*ones, *others]
-            mine = [1.0] * len(ones) + [0.0] * len(others)
-            theirs = [1.0 - share for share in mine]
+            mine, theirs = [1.0] * len(ones), [1.0] * len(others)
             difference = _difference(
-                [vote.value * share for vote, share in zip(both, mine, strict=True)], mine,
-                [vote.value * share for vote, share in zip(both, theirs, strict=True)], theirs,
-                [vote.rating for vote in both],
+                [*_levelled(ones, levels), *(0.0 for _ in others)], [*mine, *(0.0 for _ in others)],
+                [*(0.0 for _ in ones), *_levelled(others, levels)], [*(0.0 for _ in ones), *theirs],
+                [vote.rating for vote in (*ones, *others)],
             )  # fmt: skip
             shared = {vote.rating.pair for vote in ones} & {vote.rating.pair for vote in others}
             entries.append({
@@ -192,31 +197,33 @@ def comparisons(ratings: Sequence[Rating], systems: Sequence[str]) -> list[dict[
     return found
 
 
-def _levelled(ratings: Iterable[Rating]) -> list[Rating]:
-    """Take from each rating on a scale the listener's level: the mean of that listener's means of all conditions.
+#: A listener's level in a test, and by how much what is left without it must be stretched.
+_Levels = Mapping[tuple[str, str], tuple[float, float]]
 
-    The level comes from the same n ratings, which makes what is left smaller by sqrt((n - 1) / n): deviations from
-    a condition's mean are stretched by as much.
+
+def _levels(ratings: Iterable[Rating]) -> _Levels:
+    """Find each listener's level on each scale: the mean of that listener's means of all conditions.
+
+    The level comes from the same n ratings, which makes what is left smaller by sqrt((n - 1) / n). Where there is no
+    scale, or one rating, no level is taken away.
     """
-    ratings = list(ratings)
     given: dict[tuple[str, str], dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
     for one in ratings:
         given[one.rater, one.test][one.conditions[0]].append(one.value)
-    level = {key: fmean(fmean(values) for values in mine.values()) for key, mine in given.items()}
-    count = {key: sum(map(len, mine.values())) for key, mine in given.items()}
-    rest: dict[tuple[str, str], list[float]] = defaultdict(list)
-    for one in ratings:
-        rest[one.test, one.conditions[0]].append(one.value - level[one.rater, one.test])
-    means = {condition: fmean(values) for condition, values in rest.items()}
+    found = {}
+    for key, mine in given.items():
+        count = sum(map(len, mine.values()))
+        if KINDS[key[1]].scale and count > 1:
+            found[key] = (fmean(fmean(values) for values in mine.values()), sqrt(count / (count - 1)))
+    return found
 
-    def levelled(one: Rating) -> Rating:
-        key, mean = (one.rater, one.test), means[one.test, one.conditions[0]]
-        if not KINDS[one.test].scale or count[key] < 2:
-            return one
-        stretch = sqrt(count[key] / (count[key] - 1))
-        return replace(one, value=mean + stretch * (one.value - level[key] - mean))
 
-    return [levelled(one) for one in ratings]
+def _levelled(votes: Sequence[_Vote], levels: _Levels) -> list[float]:
+    """Values of one system's votes without the levels of those who gave them, stretched around their mean."""
+    known = [levels.get((vote.rating.rater, vote.rating.test), (0.0, 1.0)) for vote in votes]
+    rest = [vote.value - level for vote, (level, _) in zip(votes, known, strict=True)]
+    mean = fmean(rest)
+    return [mean + stretch * (value - mean) for value, (_, stretch) in zip(rest, known, strict=True)]
 
 
 def preferences(ratings: Sequence[Rating], systems: Sequence[str]) -> list[dict[str, Any]]:
