@@ -12,8 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vceval.listen.correlation import agreement, clustered_correlation, fisher_interval
+from vceval.listen.differences import comparisons, preferences, share_of_first
 from vceval.listen.key import Rating
-from vceval.listen.outcome import Group, cells, comparisons, interval_of, per_pair, preferences, share_of_first
+from vceval.listen.outcome import Group, cells, interval_of, per_pair
 
 #: Simulated tests per coverage; 250 put the share of hits within about 0.03 of the truth.
 TESTS = 250

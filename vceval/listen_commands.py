@@ -201,7 +201,7 @@ def _files(path: Path) -> list[Path]:
 
 def _print(brought: Brought, files: int) -> None:
     found = brought.found
-    print(f"{found['kept']} of {len(brought.listeners)} listeners count, from {files} files")
+    print(f"{found['kept']} of {len(brought.listeners)} listeners count, from {files} file{'s' if files > 1 else ''}")
     for at, one in enumerate(brought.listeners, 1):
         if one.reasons:
             named = f" ({one.session.rater})" if one.session.rater else ""

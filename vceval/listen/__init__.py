@@ -7,6 +7,6 @@ A run goes out as a test and its answers come back as a metric::
     loudness, stimuli, pages, export    the page, its recordings, the key
     store, serve    answers over HTTP into SQLite
     answers, screening    what came back, and whose answers count
-    ratings, correlation, outcome    means, preferences, agreement with metrics
+    key, outcome, differences, correlation, bring    scores, preferences, agreement with metrics
     results   what reports read
 """

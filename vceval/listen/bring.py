@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from vceval.errors import UsageError
-from vceval.listen import outcome
+from vceval.listen import differences, outcome
 from vceval.listen.answers import merged, read_answers
 from vceval.listen.correlation import agreement
 from vceval.listen.export import KEY
@@ -89,11 +89,11 @@ def bring(run: RunDirectory, test: Path, files: Sequence[Path], rules: Rules, ke
         "metrics": [_metric(name, key, given, len(kept), len(listeners), rules, keep_all) for name in tests],
         "measures": outcome.measure_rows(tests),
         "cells": [cell for cell in cells if cell["system"] in rows],
-        "comparisons": outcome.comparisons(given, converters, key.planned),
+        "comparisons": differences.comparisons(given, converters, key.planned),
         "pairs": [row for row in human if row["system"] in rows],
         "anchors": [{**cell, "title": ANCHOR_TITLES[cell["system"]]} for cell in outcome.anchors(cells)],
-        "preferences": outcome.preferences(given, converters),
-        "first_preferred": outcome.share_of_first(given),
+        "preferences": differences.preferences(given, converters),
+        "first_preferred": differences.share_of_first(given),
         "agreement": agreement(human, cells, summary, run.read_scores(), rows),
         "listeners": [one.facts() for one in listeners],
         "left_out": dict(Counter(rule for one in listeners for rule in {reason.rule for reason in one.reasons})),

@@ -1,4 +1,4 @@
-"""From ratings to figures: means with intervals, tested differences, preferences with ties.
+"""From ratings to figures: means with intervals, per system, dataset and direction, and per recording.
 
 Two ratings by one listener are not independent, nor are two of one recording's pair. So intervals resample listeners
 and pairs, each on its own (:func:`vceval.statistics.cluster_bootstrap`, crossed): they say what other listeners would
@@ -11,17 +11,17 @@ import itertools
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from math import sqrt
 from statistics import fmean
 from typing import Any
 
 from vceval.listen.key import Rating
-from vceval.listen.kinds import KINDS
 from vceval.listen.pool import PREFIX
 from vceval.metrics.base import Measure
-from vceval.statistics import Difference, Interval, cluster_bootstrap, holm, paired_difference
+from vceval.statistics import Interval, cluster_bootstrap
 
-__all__ = ["MEASURES", "Group", "cells", "comparisons", "interval_of", "per_pair", "preferences", "share_of_first"]
+__all__ = [
+    "MEASURES", "Group", "Vote", "anchors", "cells", "cross", "interval_of", "measure_rows", "per_pair", "votes_of",
+]  # fmt: skip
 
 #: What each kind of test measures.
 MEASURES: Mapping[str, Measure] = {
@@ -46,7 +46,7 @@ class Group:
 
 
 @dataclass(frozen=True, slots=True)
-class _Vote:
+class Vote:
     """A rating as one row of the results sees it: a preference is one for either system."""
 
     system: str
@@ -54,15 +54,15 @@ class _Vote:
     value: float
 
 
-def _votes(ratings: Iterable[Rating]) -> dict[tuple[str, str], list[_Vote]]:
+def votes_of(ratings: Iterable[Rating]) -> dict[tuple[str, str], list[Vote]]:
     """Votes by kind of test and system."""
-    found: dict[tuple[str, str], list[_Vote]] = defaultdict(list)
+    found: dict[tuple[str, str], list[Vote]] = defaultdict(list)
     for one in ratings:
         if one.test == "ab":
             for system, sign in zip(one.conditions, (1, -1), strict=True):
-                found["ab", system].append(_Vote(system, one, (1 + sign * one.value) / 2))
+                found["ab", system].append(Vote(system, one, (1 + sign * one.value) / 2))
         else:
-            found[one.test, one.conditions[0]].append(_Vote(one.conditions[0], one, one.value))
+            found[one.test, one.conditions[0]].append(Vote(one.conditions[0], one, one.value))
     return found
 
 
@@ -81,13 +81,13 @@ def interval_of(values: Sequence[float], raters: Sequence[str], pairs: Sequence[
         The interval, or None where all ratings are alike or there is one listener and one pair.
     """
     ones = [1.0] * len(values)
-    if _cross(raters, pairs):
+    if cross(raters, pairs):
         return cluster_bootstrap(values, ones, raters, crossed=pairs)
     found = [interval for by in (raters, pairs) if (interval := cluster_bootstrap(values, ones, by)) is not None]
     return max(found, key=lambda interval: interval.high - interval.low, default=None)
 
 
-def _cross(raters: Sequence[str], pairs: Sequence[str]) -> bool:
+def cross(raters: Sequence[str], pairs: Sequence[str]) -> bool:
     """Whether each listener met two or more pairs on average, and each pair two or more listeners."""
     return len(set(zip(raters, pairs, strict=True))) >= 2 * max(len(set(raters)), len(set(pairs)))
 
@@ -109,10 +109,10 @@ def cells(
     for (test, conditions), pairs in planned.items():
         for system in conditions:
             expected[test, system] |= pairs
-    votes = _votes(ratings)
+    votes = votes_of(ratings)
     found = []
     for test, system in sorted(expected, key=lambda key: (list(MEASURES).index(key[0]), key[1])):
-        rated: dict[tuple[str, str], list[_Vote]] = defaultdict(list)
+        rated: dict[tuple[str, str], list[Vote]] = defaultdict(list)
         for vote in votes.get((test, system), ()):
             for place in groups[vote.rating.pair].cells:
                 rated[place].append(vote)
@@ -129,7 +129,7 @@ def cells(
     return found
 
 
-def _figure(votes: Sequence[_Vote]) -> dict[str, Any]:
+def _figure(votes: Sequence[Vote]) -> dict[str, Any]:
     values = [vote.value for vote in votes]
     raters, pairs = [vote.rating.rater for vote in votes], [vote.rating.pair for vote in votes]
     interval = interval_of(values, raters, pairs) if values else None
@@ -147,7 +147,7 @@ def _figure(votes: Sequence[_Vote]) -> dict[str, Any]:
 def per_pair(ratings: Iterable[Rating]) -> list[dict[str, Any]]:
     """Mean and number of the ratings of each recording: what metrics are compared with, utterance by utterance."""
     found = []
-    for (test, system), votes in sorted(_votes(ratings).items()):
+    for (test, system), votes in sorted(votes_of(ratings).items()):
         by_pair: dict[str, list[float]] = defaultdict(list)
         for vote in votes:
             by_pair[vote.rating.pair].append(vote.value)
@@ -159,118 +159,6 @@ def per_pair(ratings: Iterable[Rating]) -> list[dict[str, Any]]:
     return found
 
 
-def comparisons(
-    ratings: Sequence[Rating], systems: Sequence[str], planned: Mapping[tuple[str, tuple[str, ...]], set[str]]
-) -> list[dict[str, Any]]:
-    """Test systems against each other, in the shape of ``summary.json``'s comparisons; p-values corrected by Holm.
-
-    Two systems are compared on the pairs that were to be heard of both; systems without any are not compared.
-    A listener heard the two systems on other pairs, so ratings are not paired one by one: the same listeners and
-    pairs are drawn for both. On a scale each listener's own level is taken away before: every listener heard every
-    system equally often, so that it says nothing of their difference. Preferences are tested directly instead
-    (:func:`preferences`).
-    """
-    votes, levels = _votes(ratings), _levels(ratings)
-    found: list[dict[str, Any]] = []
-    for test in ("mos", "smos", "abx"):
-        entries: list[dict[str, Any]] = []
-        for first, second in itertools.combinations(systems, 2):
-            given = planned.get((test, (first,)), set()) & planned.get((test, (second,)), set())
-            ones, others = (
-                [vote for vote in votes.get((test, system), ()) if vote.rating.pair in given]
-                for system in (first, second)
-            )
-            if not ones or not others:
-                continue
-            mine, theirs = [1.0] * len(ones), [1.0] * len(others)
-            difference = _difference(
-                [*_levelled(ones, levels), *(0.0 for _ in others)], [*mine, *(0.0 for _ in others)],
-                [*(0.0 for _ in ones), *_levelled(others, levels)], [*(0.0 for _ in ones), *theirs],
-                [vote.rating for vote in (*ones, *others)],
-            )  # fmt: skip
-            shared = {vote.rating.pair for vote in ones} & {vote.rating.pair for vote in others}
-            entries.append({
-                "measure": MEASURES[test].name, "first": first, "second": second, "n": len(shared),
-                **_tested(difference),
-            })  # fmt: skip
-        found += _corrected(entries)
-    return found
-
-
-#: A listener's level in a test, and by how much what is left without it must be stretched.
-_Levels = Mapping[tuple[str, str], tuple[float, float]]
-
-
-def _levels(ratings: Iterable[Rating]) -> _Levels:
-    """Find each listener's level on each scale: the mean of that listener's means of all conditions.
-
-    The level comes from the same n ratings, which makes what is left smaller by sqrt((n - 1) / n). Where there is no
-    scale, or one rating, no level is taken away.
-    """
-    given: dict[tuple[str, str], dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
-    for one in ratings:
-        given[one.rater, one.test][one.conditions[0]].append(one.value)
-    found = {}
-    for key, mine in given.items():
-        count = sum(map(len, mine.values()))
-        if KINDS[key[1]].scale and count > 1:
-            found[key] = (fmean(fmean(values) for values in mine.values()), sqrt(count / (count - 1)))
-    return found
-
-
-def _levelled(votes: Sequence[_Vote], levels: _Levels) -> list[float]:
-    """Values of one system's votes without the levels of those who gave them, stretched around their mean."""
-    known = [levels.get((vote.rating.rater, vote.rating.test), (0.0, 1.0)) for vote in votes]
-    rest = [vote.value - level for vote, (level, _) in zip(votes, known, strict=True)]
-    mean = fmean(rest)
-    return [mean + stretch * (value - mean) for value, (_, stretch) in zip(rest, known, strict=True)]
-
-
-def preferences(ratings: Sequence[Rating], systems: Sequence[str]) -> list[dict[str, Any]]:
-    """Count what listeners preferred in each comparison, ties apart, and test the difference of the two shares.
-
-    Args:
-        ratings: those that count.
-        systems: in the order of the results.
-
-    Returns:
-        Per comparison: how often the first, neither and the second was preferred, the shares with intervals, first
-        minus second with interval and p-value (Holm over all comparisons).
-    """
-    entries = []
-    chosen = [rating for rating in ratings if rating.test == "ab"]
-    for first, second in itertools.combinations(systems, 2):
-        mine = [rating for rating in chosen if set(rating.conditions) == {first, second}]
-        if not mine:
-            continue
-        values = [rating.value * (1 if rating.conditions[0] == first else -1) for rating in mine]
-        raters, pairs, ones = [r.rater for r in mine], [r.pair for r in mine], [1.0] * len(mine)
-        entry: dict[str, Any] = {
-            "first": first, "second": second, "ratings": len(mine), "listeners": len(set(raters)),
-            "n": len(set(pairs)),
-        }  # fmt: skip
-        shares = {}
-        for name, wanted in (("first_preferred", 1.0), ("ties", 0.0), ("second_preferred", -1.0)):
-            hits = [float(value == wanted) for value in values]
-            interval = interval_of(hits, raters, pairs)
-            entry[name] = int(sum(hits))
-            shares[name] = {
-                "share": fmean(hits),
-                "low": interval.low if interval else None,
-                "high": interval.high if interval else None,
-            }
-        wins = [float(value == 1.0) for value in values]
-        losses = [float(value == -1.0) for value in values]
-        entries.append({**entry, "shares": shares, **_tested(_difference(wins, ones, losses, ones, mine))})
-    return _corrected(entries)
-
-
-def share_of_first(ratings: Iterable[Rating]) -> float | None:
-    """How often the recording heard as A was preferred, among preferences that are no ties; 0.5 shows no bias."""
-    heard = [(rating.value == 1.0) == rating.first for rating in ratings if rating.test == "ab" and rating.value]
-    return fmean(heard) if heard else None
-
-
 def anchors(entries: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """The cells of anchors, over all pairs."""
     return [
@@ -278,34 +166,6 @@ def anchors(entries: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
         for entry in entries
         if entry["system"].startswith(PREFIX) and (entry["dataset"], entry["direction"]) == ("all", "all")
     ]
-
-
-def _difference(
-    first: Sequence[float], ones: Sequence[float], second: Sequence[float], others: Sequence[float],
-    given: Sequence[Rating],
-) -> Difference:  # fmt: skip
-    raters, pairs = [rating.rater for rating in given], [rating.pair for rating in given]
-    if _cross(raters, pairs):
-        return paired_difference(first, ones, second, others, raters, crossed=pairs)
-    found = [paired_difference(first, ones, second, others, by) for by in (raters, pairs)]
-    return max(found, key=lambda one: (one.interval is not None, one.p_value or 0.0))
-
-
-def _tested(difference: Difference) -> dict[str, Any]:
-    interval = difference.interval
-    return {
-        "difference": difference.value,
-        "low": interval.low if interval else None,
-        "high": interval.high if interval else None,
-        "p_value": difference.p_value,
-    }
-
-
-def _corrected(entries: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    tested = [entry for entry in entries if entry["p_value"] is not None]
-    for entry, p_value in zip(tested, holm([entry["p_value"] for entry in tested]), strict=True):
-        entry["p_holm"] = float(p_value)
-    return [{**entry, "p_holm": entry.get("p_holm")} for entry in entries]
 
 
 def measure_rows(tests: Iterable[str]) -> list[dict[str, Any]]:
