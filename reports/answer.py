@@ -30,9 +30,14 @@ class Win:
     others: int
 
     @property
+    def settled(self) -> bool:
+        """Whether every system that is not among the best is significantly worse."""
+        return self.others > 0 and not self.alike and not self.untested
+
+    @property
     def clear(self) -> bool:
         """Whether one system alone is best and significantly better than every other."""
-        return len(self.systems) == 1 and self.others > 0 and not self.alike and not self.untested
+        return self.settled and len(self.systems) == 1
 
     def lead(self) -> str:
         """Print the lead with its sign, as a reader sees differences: ``0.20 dB``; empty where there is none."""
@@ -51,16 +56,17 @@ class Win:
         """Say in a few words whether the lead is significant."""
         if not self.others:
             return "nothing to compare with"
-        if self.clear:
-            worst = self.ahead.p_value if self.ahead is not None else None
-            return f"yes, {p_text(worst)}" if worst is not None else "yes"
+        p = p_text(self.ahead.p_value) if self.ahead is not None else ""
+        if self.settled:
+            tie = f"{len(self.systems)} tie" if len(self.systems) > 1 else ""
+            return "; ".join(part for part in (", ".join(part for part in ("yes", p) if part), tie) if part)
         if len(self.untested) == self.others:
             return "not tested"
         if self.others == 1:
-            return f"no, {p_text(self.ahead.p_value)}" if self.ahead is not None else "no"
+            return f"no, {p}"
         found = [f"not against {len(self.alike)} of {self.others}"] if self.alike else []
         found += [f"{len(self.untested)} not tested"] if self.untested else []
-        return "; ".join(found) or "yes, against all others"
+        return "; ".join(found)
 
 
 @dataclass(frozen=True, slots=True)

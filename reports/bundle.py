@@ -20,7 +20,7 @@ from vceval.reports.build import Made
 from vceval.reports.chunks import Chunks, compact, embedded
 from vceval.reports.data import Report
 from vceval.reports.figure_style import Drawing
-from vceval.rundir import RunDirectory, write_atomically
+from vceval.rundir import write_atomically
 
 __all__ = ["CODECS", "bundle"]
 
@@ -50,14 +50,11 @@ MOST_BYTES = 250_000_000
 PROBES = 12
 
 
-def bundle(
-    run: RunDirectory, made: Made, say: Callable[[str], None], *, pairs: int | None = None, codec: Codec = "opus"
-) -> Path:
-    """Write ``report/bundle.html``: the page with figures, data and recordings inside; returns its path.
+def bundle(made: Made, say: Callable[[str], None], *, pairs: int | None = None, codec: Codec = "opus") -> Path:
+    """Write ``bundle.html`` beside a report's page: page, figures, data and recordings in one file; returns its path.
 
     Args:
-        run: a finished run.
-        made: its report.
+        made: the report.
         say: told how large the file will be, before the work.
         pairs: samples of only so many pairs, evenly over the list.
         codec: of the recordings. Opus sounds better at the same size, MP3 plays in older browsers.
@@ -65,8 +62,7 @@ def bundle(
     Raises:
         UsageError: the page would be larger than browsers open.
     """
-    report, coding = made.report, CODECS[codec]
-    links = AudioLinks(run.root, run.report)
+    report, links, coding = made.report, made.links, CODECS[codec]
     shown = report if pairs is None or pairs >= len(report.pairs) else _some(report, pairs)
     wanted = _wanted(shown, links)
     _announce(wanted, coding, say)
@@ -84,11 +80,11 @@ def bundle(
     note = f"Recordings are compressed here ({coding.title}); those of the run are as the systems wrote them."
     if shown is not report:
         note += f" Samples: {len(shown.pairs):,} of {len(report.pairs):,} pairs, evenly over the list."
+    pictures = _pictures(made.drawings, made.index.parent / "figures")
     page = html.page(
-        report, made.drawings, figure_notes=made.notes, pictures=_pictures(made.drawings, run.report / "figures"),
-        blocks=blocks, audio_note=note, shown=shown,
-    )  # fmt: skip
-    path = run.report / "bundle.html"
+        report, made.drawings, figure_notes=made.notes, pictures=pictures, blocks=blocks, audio_note=note, shown=shown
+    )
+    path = made.index.with_name("bundle.html")
     write_atomically(path, page)
     say(f"bundle    {path.stat().st_size / 1e6:.1f} MB: {path}")
     return path

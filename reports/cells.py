@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from vceval.reports.comparisons import Comparison, comparisons_of, not_worse
 from vceval.reports.data import ALL, Cell, MeasureView, Report, SystemView, cells_of
-from vceval.statistics import cluster_bootstrap
+from vceval.reports.paired import PairedScores
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
 
 __all__ = ["ALIKE", "BEST", "cells", "exposed", "marks"]
@@ -98,41 +97,17 @@ def _some(report: Report, system: SystemView, wanted: set[str]) -> Iterator[tupl
     """Make one system's figures over some of its pairs, where they are sums over pairs."""
     import numpy as np
 
-    at = report.scores.systems[system.name]
+    sums = PairedScores.of(report)
     chosen = np.array([row["pair"] in wanted for row in report.pairs])
     sets, ways = (np.array([row[name] for row in report.pairs]) for name in ("dataset", "direction"))
     for dataset, direction in product([ALL, *report.datasets], [ALL, *report.directions]):
         pairs = chosen & ((sets == dataset) | (dataset == ALL)) & ((ways == direction) | (direction == ALL))
         for measure in report.measures:
-            if measure.reduction == "ratio" and pairs.any():
-                cell = _ratio(report, at, measure, pairs)
-                if cell is not None:
-                    yield (system.name, measure.name, dataset, direction), cell
-
-
-def _ratio(report: Report, system: int, measure: MeasureView, pairs: NDArray[np.bool_]) -> Cell | None:
-    import numpy as np
-
-    column = report.scores.measures[measure.name]
-    numerators = report.scores.numerators[system, :, column]
-    scored = np.flatnonzero(pairs & ~np.isnan(numerators))
-    denominators = report.scores.denominators[system, scored, column]
-    if not denominators.sum():
-        return None
-    targets, sources = (
-        [report.pairs[int(row)][name] for row in scored] for name in ("target_speaker", "source_speaker")
-    )
-    interval = cluster_bootstrap(numerators[scored], denominators, targets, crossed=sources)
-    failed = _failed(report, list(report.scores.systems)[system], measure.metric, pairs)
-    return Cell(
-        float(numerators[scored].sum() / denominators.sum()),
-        interval.low if interval else None,
-        interval.high if interval else None,
-        len(scored),
-        len(scored) + failed,
-        failed,
-        int(pairs.sum()) - len(scored) - failed,
-    )
+            values = report.scores.of(system.name, measure.name)
+            if measure.reduction == "ratio" and (scored := int((pairs & ~np.isnan(values)).sum())):
+                failed = _failed(report, system.name, measure.metric, pairs)
+                cell = sums.cell(system.name, measure.name, pairs, failed, int(pairs.sum()) - scored - failed)
+                yield (system.name, measure.name, dataset, direction), cell
 
 
 def _failed(report: Report, system: str, metric: str, pairs: NDArray[Any]) -> int:

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
+from collections.abc import Iterable
 
 __all__ = ["breakable", "escape", "width"]
 
 _SPECIAL = {
     "\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_",
     "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": r"\textless{}", ">": r"\textgreater{}",
-    "|": r"\textbar{}", '"': "''", "`": "'", "-": "{-}", "[": "{[}", "]": "{]}", "*": "{*}",
-    "±": r"$\pm$", "×": r"$\times$", "·": r"$\cdot$", "−": r"$-$", "≤": r"$\le$", "≥": r"$\ge$",
+    "|": r"\textbar{}", '"': "''", "`": "'", "[": "{[}", "]": "{]}", "*": "{*}",
+    "±": r"$\pm$", "†": r"$\dagger$", "Δ": r"$\Delta$",
+    "×": r"$\times$", "·": r"$\cdot$", "−": r"$-$", "≤": r"$\le$", "≥": r"$\ge$",
     "→": r"$\rightarrow$", "↓": r"$\downarrow$", "↑": r"$\uparrow$",
-    "µ": r"$\mu$", "°": r"$^\circ$", "–": "--", "—": "---", "…": "...", "’": "'", "‘": "`", "“": "``", "”": "''",
+    "µ": r"$\mu$", "°": r"$^\circ$", "–": r"\textendash{}", "—": r"\textemdash{}",
+    "…": "...", "’": "'", "‘": "`", "“": "``", "”": "''",
     "ß": r"\ss{}", "æ": r"\ae{}", "Æ": r"\AE{}", "ø": r"\o{}", "Ø": r"\O{}", "ł": r"\l{}", "Ł": r"\L{}",
     "œ": r"\oe{}", "Œ": r"\OE{}", "å": r"\aa{}", "Å": r"\AA{}", "ı": r"\i{}",
 }  # fmt: skip
@@ -28,7 +32,12 @@ def escape(text: str) -> str:
 
     The result is ASCII and has no line break, so it is safe in a caption, too.
     """
-    return "".join(_character(character) for character in unicodedata.normalize("NFC", " ".join(text.split())))
+    return _apart(_character(character) for character in unicodedata.normalize("NFC", " ".join(text.split())))
+
+
+def _apart(pieces: Iterable[str]) -> str:
+    """Join characters; neighbouring hyphens stay hyphens and make no dash."""
+    return re.sub("-(?=-)", "-{}", "".join(pieces))
 
 
 def _character(character: str) -> str:
@@ -44,16 +53,16 @@ def _character(character: str) -> str:
     return "" if unicodedata.category(character) in ("Cc", "Cf", "Mn") else f"U+{ord(character):04X}"
 
 
-def breakable(text: str, every: int = 14) -> str:
-    """Escape a text and allow a line break after each separator, and within long words."""
+def breakable(text: str, every: int = 14, after: str = "|/_-:.,;=@+") -> str:
+    """Escape a text and allow a line break after each separator in ``after``, and within long words."""
     pieces, run = [], 0
     for character in unicodedata.normalize("NFC", " ".join(text.split())):
         run = 0 if character == " " else run + 1
         pieces.append(_character(character))
-        if run and (character in "|/_-:.,;=@+" or run >= every):
+        if run and (character in after or run >= every):
             pieces.append(r"\allowbreak{}")
             run = 0
-    return "".join(pieces)
+    return _apart(pieces)
 
 
 def width(text: str, size: int) -> float:
@@ -73,4 +82,6 @@ def _ems(character: str) -> float:
         return 0.73
     if character.isascii():
         return 0.52
-    return 1.0 if character in "↑↓–—…" else 3.3  # others are set as U+1F600
+    if character in "±×·−≤≥µ°Δ†":
+        return 0.8
+    return 1.0 if character in "↑↓→–—…" else 3.3  # others are set as U+1F600

@@ -7,10 +7,10 @@ import io
 import re
 from collections.abc import Iterable, Sequence
 
-from vceval.reports.data import Report
+from vceval.reports.data import Cell, Report
 from vceval.reports.tables import ARROWS, Column, Entry, PlainTable, Table
 
-__all__ = ["CELL_COLUMNS", "calibration_csv", "cells_csv", "escape", "plain_csv", "plain_table", "table"]
+__all__ = ["CELL_COLUMNS", "calibration_csv", "cells_csv", "escape", "plain_csv", "plain_table", "table", "table_csv"]
 
 #: Columns of every CSV file of corpus figures; values and bounds are in ``unit``.
 CELL_COLUMNS = (
@@ -54,7 +54,7 @@ def _entry(entry: Entry | None) -> str:
     if entry is None:
         return ""
     value = entry.value or "–"
-    parts = [f"**{value}**" if entry.best else value]
+    parts = [f"**{value}**" if entry.best else f"<u>{value}</u>" if entry.second else value]
     if entry.interval:
         parts.append(f"[{entry.low}, {entry.high}]")
     if not entry.usual:
@@ -103,14 +103,31 @@ def cells_csv(report: Report, columns: Sequence[Column]) -> str:
             cell = report.cell(system.name, measure.name, column.dataset, column.direction)
             if cell is None:
                 continue
-            figures = [None if v is None else v * measure.scale for v in (cell.value, cell.low, cell.high)]
-            rows.append(
-                [system.name, measure.name, column.dataset, column.direction]
-                + ["" if figure is None else f"{figure:.12g}" for figure in figures]
-                + [str(count) for count in (cell.n, cell.expected, cell.failed, cell.skipped)]
-                + [measure.unit, measure.better]
-            )
+            rows.append(_cell_row(system.name, column, cell))
     return _csv(CELL_COLUMNS, rows)
+
+
+def table_csv(models: Sequence[Table]) -> str:
+    """Write tables as CSV, one row per system and column; values and bounds are in the unit named."""
+    rows = []
+    for model in models:
+        for block in model.blocks:
+            for row in block.rows:
+                for column, entry in zip(model.columns, row.entries, strict=True):
+                    if entry is not None and entry.cell is not None:
+                        rows.append(_cell_row(row.system.name, column, entry.cell))
+    return _csv(CELL_COLUMNS, rows)
+
+
+def _cell_row(system: str, column: Column, cell: Cell) -> list[str]:
+    measure = column.measure
+    figures = [None if v is None else v * measure.scale for v in (cell.value, cell.low, cell.high)]
+    return (
+        [system, measure.name, column.dataset, column.direction]
+        + ["" if figure is None else f"{figure:.12g}" for figure in figures]
+        + [str(count) for count in (cell.n, cell.expected, cell.failed, cell.skipped)]
+        + [measure.unit, measure.better]
+    )
 
 
 def _csv(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from vceval.reports.data import ALL, Cell, MeasureView, MetricView, Report, SystemView
+from vceval.reports.significance import NOBODY, Marks, mark_sentence, marks
 
 __all__ = [
     "ARROWS", "Block", "Column", "Entry", "PlainTable", "Row", "Table",
     "calibration_table", "dataset_tables", "direction_tables", "heard_sentence", "main_tables", "published_table",
+    "results", "suite_label",
 ]  # fmt: skip
 
 
@@ -22,7 +25,8 @@ ARROWS = {"lower": " ↓", "higher": " ↑"}
 class Column:
     """One column: a measure, over all pairs or over one dataset or direction.
 
-    ``unit`` and ``better`` are what the heading shows; they are empty where the table's title says it.
+    ``unit`` and ``better`` are what the heading shows; they are empty where the table's title says it, or the heading
+    ``group`` over neighbouring columns.
     """
 
     heading: str
@@ -31,13 +35,14 @@ class Column:
     measure: MeasureView
     dataset: str = ALL
     direction: str = ALL
+    group: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
     """One printed figure; ``count`` is ``n/expected``, ``usual`` whether the caption already says so.
 
-    ``count`` is empty where every pair was skipped, so that nothing was expected.
+    ``count`` is empty where every pair was skipped, so that nothing was expected. ``cell`` holds the figure as stored.
     """
 
     value: str
@@ -47,6 +52,8 @@ class Entry:
     skipped: int
     best: bool
     usual: bool
+    second: bool = False
+    cell: Cell | None = None
 
     @property
     def interval(self) -> str:
@@ -74,7 +81,8 @@ class Block:
 class Table:
     """A table of systems; ``usual`` is the n/expected of every figure that does not state its own.
 
-    ``title`` names what is shown, ``group`` how it is split (``by dataset``; empty where it is not).
+    ``title`` names what is shown, ``group`` how it is split (``by dataset``; empty where it is not), ``marks`` says by
+    what bold and underlined figures were chosen.
     """
 
     id: str
@@ -86,6 +94,7 @@ class Table:
     metrics: Sequence[MetricView]
     usual: str
     notes: Sequence[str]
+    marks: str = ""
 
     @property
     def full_title(self) -> str:
@@ -98,8 +107,8 @@ class Table:
         parts = [f"Suite {self.suite}."]
         if any(entry and entry.interval for block in self.blocks for row in block.rows for entry in row.entries):
             parts.append("In brackets: 95 % interval (bootstrap over speakers).")
-        if any(entry and entry.best for block in self.blocks for row in block.rows for entry in row.entries):
-            parts.append("Bold: best system; controls are not ranked.")
+        if self.marks:
+            parts.append(self.marks)
         return " ".join([*parts, *self.notes])
 
     @property
@@ -129,7 +138,7 @@ def main_tables(report: Report) -> list[Table]:
     others = [measure for measure in report.measures if measure not in primary]
     parts = (("main", "Results", primary), ("more", "More measures", others))
     tables = [
-        _table(report, name, title, [Column(m.label, m.unit, m.better, m) for m in measures])
+        results(report, name, title, [Column(m.label, m.unit, m.better, m) for m in measures])
         for name, title, measures in parts
         if measures or name == "main"
     ]
@@ -167,39 +176,43 @@ def _split(report: Report, identity: str, heading: str, parts: Sequence[tuple[st
     for index, m in enumerate(report.measures):
         columns = [Column("All", "", "", m), *(Column(name, "", "", m, **which) for name, which in parts)]
         title = m.label + (f" ({m.unit})" if m.unit else "") + ARROWS.get(m.better, "")
-        table = _table(report, f"{identity}-{index + 1}", title, columns, heading)
+        table = results(report, f"{identity}-{index + 1}", title, columns, heading)
         if any(entry and entry.value for block in table.blocks for row in block.rows for entry in row.entries):
             tables.append(table)
     return tables
 
 
-def _table(report: Report, identity: str, title: str, columns: Sequence[Column], group: str = "") -> Table:
+def results(report: Report, identity: str, title: str, columns: Sequence[Column], group: str = "") -> Table:
+    """Build a table of systems: every column over the pairs that it names, best and second marked by the tests."""
     cells = {
         (system.name, index): report.cell(system.name, column.measure.name, column.dataset, column.direction)
         for system in report.systems
         for index, column in enumerate(columns)
     }
     tally = Counter(_count(cell) for cell in cells.values() if cell is not None and cell.value is not None)
-    usual = tally.most_common(1)[0][0] if tally else ""
-    winners = {index: _best(report, cells, index, column) for index, column in enumerate(columns)}
+    often, times = tally.most_common(1)[0] if tally else ("", 0)
+    usual = often if 2 * times >= tally.total() else ""
+    same = report.same_pairs
+    marked = [_marks(report, cells, index, column) if same else NOBODY for index, column in enumerate(columns)]
 
     def row(system: SystemView) -> Row:
         entries = []
         for index, column in enumerate(columns):
-            cell = cells[system.name, index]
-            value = column.measure.text(cell.value) if cell else ""
-            best = not system.control and bool(value) and value == winners[index]
-            entries.append(_entry(cell, column.measure, best, usual) if cell else None)
+            cell, found = cells[system.name, index], marked[index]
+            best, second = system.name in found.best, system.name in found.second
+            entries.append(_entry(cell, column.measure, best, second, usual) if cell else None)
         return Row(system, entries)
 
     groups = [("", report.converters), ("Controls (lower and upper bounds, not ranked)", report.controls)]
     blocks = [Block(heading, [row(system) for system in systems]) for heading, systems in groups if systems]
     used = list(dict.fromkeys(column.measure.metric for column in columns))
     notes = []
-    if not report.same_pairs:
-        notes.append("Systems were scored on different pairs, so rows are not a ranking on equal terms.")
+    if not same:
+        notes.append("Systems were scored on different pairs: rows are no ranking on equal terms, none is marked best.")
     metrics = [report.metrics[name] for name in used if name in report.metrics]
-    return Table(identity, title, group, suite_label(report), columns, blocks, metrics, usual, notes)
+    return Table(
+        identity, title, group, suite_label(report), columns, blocks, metrics, usual, notes, mark_sentence(marked)
+    )
 
 
 def suite_label(report: Report) -> str:
@@ -212,7 +225,7 @@ def _count(cell: Cell) -> str:
     return f"{cell.n}/{cell.expected}"
 
 
-def _entry(cell: Cell, measure: MeasureView, best: bool, usual: str) -> Entry:
+def _entry(cell: Cell, measure: MeasureView, best: bool, second: bool, usual: str) -> Entry:
     bounded = cell.value is not None and cell.low is not None and cell.high is not None
     return Entry(
         value=measure.text(cell.value),
@@ -222,19 +235,25 @@ def _entry(cell: Cell, measure: MeasureView, best: bool, usual: str) -> Entry:
         skipped=cell.skipped,
         best=best,
         usual=_count(cell) == usual or not cell.expected,
+        second=second,
+        cell=cell,
     )
 
 
-def _best(report: Report, cells: Mapping[tuple[str, int], Cell | None], index: int, column: Column) -> str | None:
-    """Return the best printed figure among converters: what prints alike is bold alike."""
-    values = [
-        cell.value
+def _marks(report: Report, cells: Mapping[tuple[str, int], Cell | None], index: int, column: Column) -> Marks:
+    """Mark best and second among the converters of one column; controls are never ranked."""
+    name = column.measure.name
+    values = {
+        system.name: (cell.value, column.measure.text(cell.value))
         for system in report.converters
         if (cell := cells[system.name, index]) is not None and cell.value is not None
-    ]
-    if len(values) < 2 or column.measure.better not in ("lower", "higher"):
-        return None
-    return column.measure.text(min(values) if column.measure.better == "lower" else max(values))
+    }
+    where = (name, column.dataset, column.direction)
+    return marks(values, column.measure.better, (test for test in report.comparisons if _place(test) == where))
+
+
+def _place(test: Mapping[str, Any]) -> tuple[str, str, str]:
+    return str(test["measure"]), str(test.get("dataset", ALL)), str(test.get("direction", ALL))
 
 
 def calibration_table(report: Report) -> PlainTable | None:

@@ -10,7 +10,7 @@ from vceval.leakage import EXPOSURES
 from vceval.reports.data import Report, cells_of
 from vceval.reports.tables import Block, PlainTable, Row, Table, main_tables, suite_label
 
-__all__ = ["trained_marks", "training_table", "unseen_tables"]
+__all__ = ["trained_marks", "training_table", "unranked", "unseen_tables"]
 
 
 def training_table(report: Report) -> PlainTable | None:
@@ -64,23 +64,28 @@ def unseen_tables(report: Report) -> list[Table]:
         notes.append("What is left differs from system to system, so rows are not a ranking on equal terms.")
     if none := [_title(report, entry) for entry in _entries(report) if not entry["left"]]:
         notes.append(f"No pair is left of: {', '.join(none)}.")
-    tables = main_tables(replace(report, cells=cells_of(found), training=None))
+    tables = main_tables(replace(report, cells=cells_of(found), training=None, comparisons=()))
     return [
         replace(
             table,
             id=f"unseen-{table.id}",
             title=f"{table.title} without speakers trained on",
             notes=[*table.notes, *notes],
-            blocks=table.blocks if same else [_unranked(block) for block in table.blocks],
+            blocks=table.blocks if same else [unranked(block) for block in table.blocks],
+            marks=table.marks if same else "",
         )
         for table in tables
     ]
 
 
-def _unranked(block: Block) -> Block:
+def unranked(block: Block) -> Block:
+    """Take the marks of best and second systems off."""
     return Block(
         block.heading,
-        [Row(row.system, [entry and replace(entry, best=False) for entry in row.entries]) for row in block.rows],
+        [
+            Row(row.system, [entry and replace(entry, best=False, second=False) for entry in row.entries])
+            for row in block.rows
+        ],
     )
 
 

@@ -21,8 +21,8 @@ class Quiet(Converter):
 
     info = ConverterInfo("quiet", "Quiet", None, "none", "", "native")
 
-    def __init__(self, *, gain=0.5, faults={}, pause=0.0):
-        self.gain, self.faults, self.pause = gain, faults, pause
+    def __init__(self, *, gain=0.5, faults={}, pause=0.0, each=0.0):
+        self.gain, self.faults, self.pause, self.each = gain, faults, pause, each
 
     def encode_content(self, sources):
         return list(sources)
@@ -42,6 +42,8 @@ class Quiet(Converter):
         time.sleep(self.pause)
         outcomes = []
         for request in requests:
+            time.sleep(self.each)
+            note("QUIET_LOG", request.pair.id)
             if request.__dict__.get("source", 0) is None:
                 outcomes.append(ItemError("refused by design"))
             elif self.faults.get(request.pair.id) == "nan":
@@ -49,6 +51,13 @@ class Quiet(Converter):
             else:
                 outcomes.append(Waveform(request.source.samples * np.float32(self.gain), request.source.sample_rate))
         return outcomes
+
+
+def note(variable, text):
+    """Add a line to the file that a variable names, in one write."""
+    if variable in os.environ:
+        with open(os.environ[variable], "ab", buffering=0) as stream:
+            stream.write(text.encode() + b"\\n")
 
 
 @dataclass(frozen=True)
@@ -71,6 +80,7 @@ class Loudness(Metric):
 
     def statistics(self, conversion):
         time.sleep(self.pause)
+        note("LOUDNESS_LOG", f"{conversion.system} {conversion.pair.id}")
         if not conversion.transcript:
             raise UnmetNeed("transcript", "no transcript")
         samples = audio.load(conversion.path).samples.astype(float)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -9,7 +11,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from vceval import cache
 from vceval.cache import Cache, default_root, file_digest
+from vceval.errors import UsageError
 
 
 class Counter:
@@ -81,3 +85,58 @@ def test_the_place_comes_from_the_environment(monkeypatch: pytest.MonkeyPatch, t
     assert default_root() is None
     monkeypatch.delenv("VCEVAL_CACHE")
     assert default_root() == Path.home() / ".cache" / "vceval"
+
+
+def test_what_was_used_longest_ago_makes_room(tmp_path: Path, make_sound) -> None:
+    root = tmp_path / "cache"
+    held = Cache(root, limit=10**9)
+    sounds = [make_sound(f"{k}.wav", seed=k) for k in range(5)]
+    for sound in sounds:
+        held.get("thing", sound, {}, lambda: {"x": np.zeros(1000)})
+    entries = {path: path.stat().st_size for path in root.rglob("*.npz")}
+    for age, path in enumerate(sorted(entries)):
+        os.utime(path, ns=(10**18 - age, 10**18 - age))
+    oldest = sorted(entries)[-1]
+    key = next(s for s in sounds if _entry_of(root, s) == oldest)
+    Cache(root).get("thing", key, {}, lambda: pytest.fail("it is there"))
+    (root / "rates.json").write_text("{}")
+    left = cache.trim(root, 3 * max(entries.values()))
+    there = list(root.rglob("*.npz"))
+    assert left == sum(path.stat().st_size for path in there) <= 3 * max(entries.values())
+    assert oldest in there, "it was used just now"
+    assert (root / "rates.json").exists()
+
+
+def _entry_of(root: Path, sound: Path) -> Path:
+    before = {path: path.stat().st_mtime_ns for path in root.rglob("*.npz")}
+    Cache(root).get("thing", sound, {}, lambda: pytest.fail("it is there"))
+    [entry] = [path for path, at in before.items() if path.stat().st_mtime_ns != at]
+    os.utime(entry, ns=(before[entry], before[entry]))
+    return entry
+
+
+def test_a_cache_keeps_to_its_limit_while_it_is_filled(tmp_path: Path, make_sound) -> None:
+    held = Cache(tmp_path / "cache", limit=50_000)
+    for number in range(60):
+        held.get("thing", make_sound("a.wav"), {"n": number}, lambda: {"x": np.zeros(1000)})
+    assert sum(path.stat().st_size for path in (tmp_path / "cache").rglob("*.npz")) < 60_000
+
+
+def test_a_full_disk_costs_no_result(tmp_path: Path, make_sound, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(cache, "_write", full)
+    assert Cache(tmp_path / "cache").get("thing", make_sound("a.wav"), {}, lambda: {"x": 1}) == {"x": 1}
+
+
+@pytest.mark.parametrize(("text", "size"), [("", 20e9), ("500MB", 5e8), ("1.5 G", 1.5e9), ("2TB", 2e12), ("800", 800)])
+def test_sizes(text: str, size: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VCEVAL_CACHE_SIZE", text)
+    assert cache.default_limit() == size
+
+
+def test_a_size_that_is_none_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VCEVAL_CACHE_SIZE", "plenty")
+    with pytest.raises(UsageError, match="plenty"):
+        cache.default_limit()

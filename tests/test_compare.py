@@ -56,7 +56,10 @@ def test_a_run_against_itself_does_not_differ(tmp_path: Path) -> None:
 def test_only_common_pairs_count(tmp_path: Path) -> None:
     one = make_run(tmp_path / "one", {"A": [1.0, 2, 3, 4, 5, 6, 7, 8]})
     two = make_run(tmp_path / "two", {"A": [9.0, 9, 9, 9, 1, 1, 1, 1]}, offset=4)
-    [line] = compare([one, two]).lines
+    comparison = compare([one, two])
+    [line] = comparison.lines
+    assert (comparison.pairs, comparison.common) == ([8, 8], 4)
+    assert "8 pairs; 4 in common" in to_markdown(comparison)
     assert line.pairs == 4
     assert [value[0] for value in line.values if value] == [6.5, 9.0]
     assert line.differences[1] is not None
@@ -94,6 +97,8 @@ def test_systems_that_only_one_run_has_stay_out(tmp_path: Path) -> None:
     assert found["A"].values[2] is None
     assert found["C"].values[0] is None
     assert found["C"].differences == [None, None, None]
+    assert compare([one, two]).alone == [["B"], ["C"]]
+    assert "Only in (2): C" in to_markdown(compare([one, two]))
     assert "| C | 8 | – |" in to_markdown(compare([one, two, three]))
 
 
@@ -123,3 +128,34 @@ def test_pairs_without_recordings_are_told_apart(tmp_path: Path) -> None:
         )
     [line] = compare([tmp_path / "one", tmp_path / "two"]).lines
     assert line.pairs == 8
+
+
+def test_p_values_are_corrected_over_converters_and_not_by_controls(tmp_path: Path) -> None:
+    base = list(np.random.default_rng(1).normal(6, 1, 8))
+    shift = [value + 1 + 0.1 * (n % 3) for n, value in enumerate(base)]
+    folders = [
+        make_run(tmp_path / name, {"A": base, "B": base, "target": base} if name == "one" else
+                 {"A": shift, "B": base, "target": base})
+        for name in ("one", "two")
+    ]  # fmt: skip
+    for folder in folders:
+        summary = json.loads((folder / "summary.json").read_text())
+        summary["systems"] = [{"name": "A"}, {"name": "B"}, {"name": "target", "control": True}]
+        (folder / "summary.json").write_text(json.dumps(summary))
+    lines = {line.system: line for line in compare(folders).lines}
+    changed = lines["A"].differences[1]
+    assert changed is not None
+    assert changed.p_value is not None
+    assert lines["A"].corrected == [None, pytest.approx(2 * changed.p_value)]
+    assert lines["B"].corrected[1] == lines["target"].corrected[1] == 1
+
+
+def test_measures_without_a_value_per_pair_are_named(tmp_path: Path) -> None:
+    rows = {"A": [float(n) for n in range(8)]}
+    folders = [make_run(tmp_path / name, rows) for name in ("one", "two")]
+    summary = json.loads((folders[0] / "summary.json").read_text())
+    summary["measures"].append({**MEASURE, "name": "auc", "label": "AUC", "reduction": "auc"})
+    (folders[0] / "summary.json").write_text(json.dumps(summary))
+    found = compare(folders)
+    assert found.whole == ["AUC"]
+    assert "not compared: AUC" in to_markdown(found)

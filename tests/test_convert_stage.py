@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import errno
+
 import pytest
 import torch
 
 from vceval.audio import Waveform
 from vceval.converters.base import Converter, ConverterInfo
+from vceval.errors import NoRoomError
 from vceval.records import ConversionPair, System, Utterance
-from vceval.runner import convert
-from vceval.runner.convert import ConvertTask
+from vceval.runner import convert_worker
+from vceval.runner.convert_worker import Converting, ConvertTask
 
 
 class Large(Converter):
@@ -40,17 +43,17 @@ def task(make_sound) -> ConvertTask:
     target = Utterance("t", make_sound("t.wav", seed=9), "toy", "t")
     sources = [Utterance(f"s{k}", make_sound(f"s{k}.wav", seed=k), "toy", "s") for k in range(3)]
     pairs = [ConversionPair(f"p{k}", "toy", source=s, prompts=(target,)) for k, s in enumerate(sources)]
-    return ConvertTask(System("large", "large"), tuple(pairs))
+    return ConvertTask(System("large", "large"), tuple(pairs), (1.0, 1.0, 1.0))
 
 
 @pytest.fixture
 def converter(monkeypatch) -> type[Large]:
-    monkeypatch.setattr(convert, "make_converter", lambda system: Large())
+    monkeypatch.setattr(convert_worker, "make_converter", lambda system: Large())
     return Large
 
 
-def test_a_batch_without_room_is_converted_one_by_one(converter, task, tmp_path):
-    records = convert._Handler(tmp_path, "cpu", 0)(task)
+def test_a_batch_without_room_is_converted_in_parts(converter, task, tmp_path):
+    records = Converting(tmp_path, "cpu", 0)(task)
     assert [record["status"] for record in records] == ["ok"] * 3
     assert all((tmp_path / record["path"]).is_file() for record in records)
 
@@ -58,7 +61,7 @@ def test_a_batch_without_room_is_converted_one_by_one(converter, task, tmp_path)
 @pytest.mark.parametrize(("attribute", "told"), [("room", "1.00 GiB"), ("opens", "2.00 GiB")])
 def test_no_room_for_one_pair_is_told_in_words(converter, task, tmp_path, monkeypatch, attribute, told):
     monkeypatch.setattr(converter, attribute, 0)
-    records = convert._Handler(tmp_path, "cuda:0", 0)(task)
+    records = Converting(tmp_path, "cuda:0", 0)(task)
     assert {record["status"] for record in records} == {"failed"}
     (reason,) = {record["reason"] for record in records}
     assert reason.startswith("not enough memory on cuda:0")
@@ -72,5 +75,55 @@ def test_other_errors_are_told_by_name(converter, task, tmp_path, monkeypatch):
         raise RuntimeError("no such kernel")
 
     monkeypatch.setattr(converter, "decode", broken)
-    records = convert._Handler(tmp_path, "cpu", 0)(task)
+    records = Converting(tmp_path, "cpu", 0)(task)
     assert {record["reason"] for record in records} == {"RuntimeError: no such kernel"}
+
+
+def test_reading_ahead_and_writing_behind_change_nothing(converter, task, tmp_path, monkeypatch):
+    monkeypatch.setattr(converter, "room", 9)
+    plain = Converting(tmp_path / "plain", "cpu", 0)(task)
+    work = Converting(tmp_path / "ahead", "cpu", 0)
+    work.ahead = 2
+    batch = work.fetch(task)
+    assert all("source" in request.__dict__ for request in batch.requests.values()), "read before the work begins"
+    assert len({id(request.prompts) for request in batch.requests.values()}) == 1, "and read once"
+    records = work.store(task, work.compute(task, batch))
+    assert [record["path"] for record in records] == [record["path"] for record in plain]
+    for record in records:
+        assert (tmp_path / "ahead" / record["path"]).read_bytes() == (tmp_path / "plain" / record["path"]).read_bytes()
+
+
+def test_a_recording_that_is_missing_costs_its_pair_alone_also_when_read_ahead(converter, task, tmp_path, monkeypatch):
+    monkeypatch.setattr(converter, "room", 9)
+    task.pairs[1].source.path.unlink()
+    work = Converting(tmp_path / "run", "cpu", 0)
+    work.ahead = 2
+    records = work(task)
+    assert [record["status"] for record in records] == ["ok", "failed", "ok"]
+    assert "no such file" in records[1]["reason"]
+
+
+def test_a_full_disk_is_no_fault_of_a_pair(converter, task, tmp_path, monkeypatch):
+    monkeypatch.setattr(converter, "room", 9)
+
+    def full(path, wave):
+        raise OSError(errno.ENOSPC, "No space left on device", str(path))
+
+    monkeypatch.setattr("vceval.audio.write_flac", full)
+    result = Converting(tmp_path, "cpu", 0)(task)
+    assert isinstance(result, NoRoomError)
+    assert "No space left on device" in str(result)
+
+
+def test_on_a_processor_recordings_are_encoded_one_at_a_time(converter, task, tmp_path, monkeypatch):
+    monkeypatch.setattr(converter, "room", 9)
+    seen = []
+
+    def encode_content(self, sources):
+        seen.append(len(sources))
+        return [wave.samples for wave in sources]
+
+    monkeypatch.setattr(converter, "encode_content", encode_content)
+    Converting(tmp_path / "a", "cpu", 0)(task)
+    Converting(tmp_path / "b", "cuda:0", 0)(task)
+    assert seen == [1, 1, 1, 3]

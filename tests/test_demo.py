@@ -79,7 +79,10 @@ def test_the_report_can_be_made_again(run: Path) -> None:
 @pytest.mark.parametrize(
     ("what", "words"),
     [
-        ("suites", ["demo@1", "vctk_unseen@1", "vctk_seen@1", "vcc2020@1", "libritts_unseen@1", "aishell3@1"]),
+        (
+            "suites",
+            ["demo@1", "gate@1", "vctk_unseen@1", "vctk_seen@1", "vcc2020@1", "libritts_unseen@1", "aishell3@1"],
+        ),
         ("converters", ["world", "command", "precomputed", "source", "target", "resynthesis"]),
         (
             "metrics",

@@ -25,6 +25,7 @@ from vceval.cli import main
 from vceval.conformance import made_up_files
 from vceval.converters import checkpoints
 from vceval.converters.base import Converter, Request
+from vceval.converters.native import NativeConverter
 from vceval.converters.shared_files import WAVLM_LARGE
 from vceval.converters.weightfile import WeightFile
 from vceval.errors import UsageError
@@ -206,6 +207,28 @@ def test_another_run_writes_the_same_bytes(runs: tuple[Path, Path], name: str) -
     assert first == second
 
 
+@pytest.mark.parametrize("name", native())
+def test_every_converter_works_in_half_precision(
+    recordings: dict[str, Path], runs: tuple[Path, Path], name: str
+) -> None:
+    half = runs[0].parent / "half"
+    if not half.exists():
+        main(
+            ["run", "--corpus", "csv", "--data", str(half.parent / "corpus.csv"), "--draw-pairs", "1", "--workers", "1",
+             "--metrics", "sanity", "--device", "cpu", "--precision", "bf16", "--converters", ",".join(native()),
+             "--out", str(half)]
+        )  # fmt: skip
+    failures = (half / "failures.csv").read_text(encoding="utf-8")
+    assert f"{name}+bf16," not in failures, failures
+    [made], [full] = (list((run / "audio" / system).iterdir())
+                      for run, system in ((half, f"{name}+bf16"), (runs[0], name)))  # fmt: skip
+    samples, rate = soundfile.read(made)
+    other, _ = soundfile.read(full)
+    assert np.isfinite(samples).all()
+    assert abs(len(samples) - len(other)) < 0.05 * rate
+    assert made.read_bytes() != full.read_bytes()
+
+
 def utterance(path: Path, name: str) -> Utterance:
     return Utterance(name, path, "checked")
 
@@ -237,6 +260,6 @@ def test_a_grid_costs_a_step_for_each_source_and_target(
 def test_every_converter_takes_the_steps_of_a_grid(name: str) -> None:
     """None of them goes around the method that shares encodings, so S sources and T targets cost S + T of them."""
     kind = registry.load("converter", name)
-    assert kind.convert is Converter.convert
+    assert kind.convert is NativeConverter.convert, "which adds the precision to Converter.convert"
     for step in ("encode_content", "encode_speaker", "decode"):
         assert getattr(kind, step) is not getattr(Converter, step)

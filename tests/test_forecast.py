@@ -13,6 +13,7 @@ from vceval.cli import main
 from vceval.errors import UsageError
 from vceval.records import ConversionPair, System, Utterance
 from vceval.runner import forecast
+from vceval.runner.batches import Lengths
 from vceval.runner.rates import Rates
 
 ASKED = ["run", "--limit", "8", "--converters", "source,world", "--metrics", "sanity,mcd", "--workers", "2"]
@@ -94,7 +95,7 @@ def test_a_full_disk_is_seen_before_the_start(tmp_path, capsys, monkeypatch):
     assert main(ASKED) == 2
     told = capsys.readouterr().err
     assert "1.0 GB" not in told
-    assert "are needed for 16 conversions, 0.0 MB are free" in told
+    assert "are needed for the conversions that are to be made, 0.0 MB are free" in told
     assert not (tmp_path / "runs" / "demo" / "audio").exists()
 
 
@@ -102,11 +103,11 @@ def test_room_is_that_of_what_is_written(make_sound):
     long = Utterance("s", make_sound("s.wav", seconds=10.0), "toy", "a")
     pair = ConversionPair("p", "toy", source=long, prompts=(long,))
     work = [(System("w", "world"), pair), (System("c", "source", control=True), pair)]
-    usual = forecast.room_needed(work[:1])
+    usual = forecast.room_needed(work[:1], Lengths())
     assert 10 * 16_000 * 2 < usual < 10 * 48_000 * 3
-    assert forecast.room_needed(work) == usual
+    assert forecast.room_needed(work, Lengths()) == usual
     with pytest.raises(UsageError, match="nothing"):
-        forecast.room_needed([(System("x", "nothing"), pair)])
+        forecast.room_needed([(System("x", "nothing"), pair)], Lengths())
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{", '{"a": "x"}', '{"a": NaN}', '{"a": -1}'])

@@ -16,7 +16,8 @@ from vceval.leakage import EXPOSURES, audit, counts, exposure, known_corpus, pub
 from vceval.records import ConversionPair, Failure, Score, Skip, Utterance
 from vceval.reports.build import build
 from vceval.rundir import RunDirectory
-from vceval.summary import Results, summarise
+from vceval.summary import summarise
+from vceval.tally import Tally
 
 TABLE = Path(leakage.__file__).parent / "converters" / "training_speakers.csv"
 
@@ -165,7 +166,7 @@ def summary():
     systems = [{"name": n, "title": n, "expected": 8, "control": n == "source"} for n in ("one", "two", "source")]
     work = [(name, p) for name in ("one", "two") for p in pairs.values()]
     found = audit({"one": "vqmivc", "two": "world"}, work)
-    return summarise(Results(pairs, scores, failures, skips), systems, [Mean()], None, found)
+    return summarise(Tally(pairs, scores, failures, skips), systems, [Mean()], None, found)
 
 
 def test_the_summary_has_the_figures_without_speakers_trained_on(summary):
@@ -188,7 +189,7 @@ def test_the_summary_has_the_figures_without_speakers_trained_on(summary):
 def test_without_an_audit_there_is_no_section(summary):
     from test_summary import Detector
 
-    assert summarise(Results({}, [], [], []), [], [Detector()])["training"] is None
+    assert summarise(Tally({}), [], [Detector()])["training"] is None
 
 
 @pytest.fixture

@@ -206,3 +206,15 @@ def test_starting_a_run_over_keeps_what_listeners_said(run: RunDirectory, made: 
     assert not run.exists
     assert (made.folder / "answers-01.json").is_file()
     prepare(run.root, fresh=False)  # and a run that was cut off here can begin again
+
+
+def test_runs_side_by_side_leave_out_what_listeners_said_of_one(
+    run: RunDirectory, made: Exported, tmp_path: Path
+) -> None:
+    answer(made, 2)
+    assert main(["listen", "import", str(run.root)]) == 0
+    other = make_run(tmp_path / "other")
+    out = tmp_path / "both"
+    assert main(["report", str(run.root), str(other.root), "--out", str(out)]) == 0
+    assert "MOS" not in (out / "tables" / "main.md").read_text(encoding="utf-8")
+    assert not (out / "tables" / "listeners.md").exists()

@@ -10,7 +10,9 @@ from vceval import registry
 from vceval.cache import Cache
 from vceval.metrics.base import Workspace
 from vceval.records import Conversion, ConversionPair
-from vceval.runner.score import ScoreTask, score
+from vceval.runner.options import Options
+from vceval.runner.score import score
+from vceval.runner.score_worker import ScoreTask
 
 MODULE = """
 import os, signal
@@ -76,13 +78,19 @@ def log(tmp_path, monkeypatch):
     registry._table.cache_clear()
 
 
-def run(log: Path, ids: list[str], metrics: tuple[str, ...], workers: int = 1) -> dict[tuple[str, str], str]:
-    tasks = [ScoreTask(Conversion("s", ConversionPair(i, "toy"), Path(f"{i}.wav")), metrics) for i in ids]
+def run(log: Path, ids: list[str], metrics: tuple[str, ...], total: int = 24) -> dict[tuple[str, str], str]:
+    """Score all but what ends in ``done``; ``total`` decides how many go together."""
     found: dict[tuple[str, str], str] = {}
-    for records in score(tasks, {"log": str(log)}, Workspace(cache=Cache(None)), {}, workers):
-        assert len({record["pair"] for record in records}) == 1
+
+    def todo(one: Conversion) -> ScoreTask | None:
+        return None if one.pair.id.endswith("done") else ScoreTask(one, metrics, (1, 2))
+
+    slots = [Conversion("s", ConversionPair(i, "toy"), Path(f"{i}.wav")) for i in ids]
+    workspace = Workspace(cache=Cache(None))
+    for records in score(slots, total, todo, metrics, {"log": str(log)}, workspace, {}, Options(workers=1)):
         for record in records:
             assert (record["pair"], record["metric"]) not in found
+            assert record["stamp"] == [1, 2]
             found[record["pair"], record["metric"]] = record["status"]
     return found
 
@@ -95,8 +103,16 @@ def test_metrics_that_ask_get_batches(log):
     assert lines[:4] == ["prepare a,b,c", "score a", "score b", "score c"]
 
 
-def test_every_worker_has_something_to_do(log):
-    run(log, list("abcd"), ("nervous",), workers=2)
+def test_what_is_done_already_does_not_move_the_batches(log):
+    run(log, ["a", "b-done", "c", "d", "e", "f-done"], ("nervous",))
+    assert [line for line in log.read_text().splitlines() if line.startswith("prepare")] == [
+        "prepare a,c",
+        "prepare d,e",
+    ]
+
+
+def test_of_few_conversions_every_worker_has_something_to_do(log):
+    run(log, list("abcd"), ("nervous",), total=16)
     assert sorted(line for line in log.read_text().splitlines() if line.startswith("prepare")) == [
         "prepare a,b", "prepare c,d",
     ]  # fmt: skip

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import textwrap
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -16,16 +16,30 @@ import pytest
 from vceval.runner.pool import Lost, Pool
 
 SOURCE = """
-import os, signal, time
+import os, signal, threading, time
 
 def plain(offset):
     def work(task):
         if task == "die": os.kill(os.getpid(), signal.SIGKILL)
         if task == "leave": os._exit(3)
         if task == "hang": time.sleep(60)
-        if task == "pid": return os.getpid()
+        if task == "pid" or str(task).startswith("kind"): time.sleep(0.02); return os.getpid()
+        if task == "offset": time.sleep(0.005); return offset
         return task + offset
     return work
+
+class Overlapped:
+    ahead = 2
+    def fetch(self, task):
+        time.sleep(0.1)
+        return task
+    def compute(self, task, fetched):
+        if fetched == "die": os.kill(os.getpid(), signal.SIGKILL)
+        time.sleep(0.1)
+        return fetched * 10, threading.get_ident()
+    def store(self, task, computed):
+        time.sleep(0.1)
+        return computed[0] + 1, computed[1]
 """
 
 
@@ -54,7 +68,56 @@ def test_a_worker_that_dies_costs_its_task_alone(handler: Callable[..., Callable
     assert {n: results[n] for n in (1, 2, 3, 4)} == {1: 1, 2: 2, 3: 3, 4: 4}
     assert results["die"] == Lost("the worker process died (killed by SIGKILL)")
     assert results["leave"] == Lost("the worker process died (exit code 3)")
-    assert results["hang"] == Lost("not done within 1.5 s")
+    assert results["hang"] == Lost("not done within 1.5 s", hung=True)
+
+
+def test_tasks_are_taken_as_they_are_needed(handler: Callable[..., Callable[[object], object]]) -> None:
+    taken = 0
+
+    def coming() -> Iterator[int]:
+        nonlocal taken
+        while taken < 1000:
+            taken += 1
+            yield taken
+
+    with Pool(2, handler, (0,)) as pool:
+        results = pool.run(coming())
+        assert [next(results)[0] for _ in range(3)]
+        assert taken < 100
+        assert len(list(results)) == 997
+
+
+def test_every_worker_has_arguments_of_its_own(handler: Callable[..., Callable[[object], object]]) -> None:
+    with Pool(2, handler, lambda slot: (100 * slot,), lambda task: None) as pool:
+        found = [result for task, result in pool.run(["offset"] * 50 + ["die"] + ["offset"] * 50) if task == "offset"]
+    assert set(found) == {0, 100}, "one that is started again takes the place of the one that died"
+
+
+def test_what_is_alike_goes_to_one_worker(handler: Callable[..., Callable[[object], object]]) -> None:
+    tasks = [f"kind {kind}" for kind in "aaaabbbbccccdddd"]
+    workers: dict[str, set[int]] = {}
+    with Pool(2, handler, (0,), alike=lambda task: task) as pool:
+        for task, result in pool.run(tasks):
+            workers.setdefault(task, set()).add(result)
+    assert sum(map(len, workers.values())) <= 5, "each kind at one worker, but for the last ones"
+    assert len(set.union(*workers.values())) == 2
+
+
+def test_reading_and_writing_beside_the_work(handler: Callable[..., Callable[[object], object]]) -> None:
+    import pool_handlers
+
+    with Pool(1, pool_handlers.Overlapped, (), lambda task: 5.0, ahead=2) as pool:
+        began = time.monotonic()
+        results = dict(pool.run(range(12)))
+        took = time.monotonic() - began
+        assert {task: result[0] for task, result in results.items()} == {n: n * 10 + 1 for n in range(12)}
+        assert len({result[1:] for result in results.values()}) == 1, "one thread works"
+        lost = dict(pool.run([20, "die", 21, 22]))
+        dead = Lost("the worker process died (killed by SIGKILL)")
+        assert lost["die"] == dead
+        assert lost[20] in (dead, (201, lost[21][1])), "its result was being written when the worker died"
+        assert (lost[21][0], lost[22][0]) == (211, 221)
+    assert took < 12 * 0.3, "each takes three times 0.1 s; overlapped, about 0.1 s"
 
 
 def test_workers_end_when_the_main_process_is_killed(

@@ -80,6 +80,10 @@ def test_verdicts(report: Report) -> None:
     assert verdict(run, None) == "not tested"
     three = with_figures(report, "mcd", {good: 5.0, hostile: 6.0, long: 7.0})
     assert verdict(three, 0.01) == "1 not tested"
+    both = [compared(good, long, -2.0, 0.02), compared(hostile, long, -2.0, 0.02)]
+    two = replace(with_figures(report, "mcd", {good: 5.0, hostile: 5.0, long: 7.0}), comparisons=entries("mcd", both))
+    win = next(win for win in answer.wins(two) if win.measure.name == "mcd")
+    assert (win.verdict(), win.settled, win.clear) == ("yes, p = 0.020; 2 tie", True, False)
     tie = with_figures(report, "mcd", {good: 5.0, hostile: 5.0001, long: 5.0})
     assert verdict(tie, 0.9) == "nothing to compare with"
 

@@ -58,7 +58,7 @@ def blocks(page: str) -> dict[str, Any]:
 @pytest.mark.parametrize("codec", ["opus", "mp3"])
 def test_recordings_lie_inside_as_they_are(run: RunDirectory, codec: str) -> None:
     said: list[str] = []
-    path = bundle(run, make(run, spectrograms=0), said.append, pairs=3, codec=codec)  # type: ignore[arg-type]
+    path = bundle(make([run], run.report, spectrograms=0), said.append, pairs=3, codec=codec)  # type: ignore[arg-type]
     assert re.search(r"recordings, about \d+\.\d MB as (Opus|MP3)", said[0])
     assert re.search(r"bundle +\d+\.\d MB: ", said[1])
     found = blocks(path.read_text(encoding="utf-8"))
@@ -77,7 +77,7 @@ def test_recordings_lie_inside_as_they_are(run: RunDirectory, codec: str) -> Non
 
 
 def test_one_file_plays_and_draws_anywhere(run: RunDirectory, browser: Browser, tmp_path: Path) -> None:
-    path = bundle(run, make(run), lambda _: None, pairs=4)
+    path = bundle(make([run], run.report), lambda _: None, pairs=4)
     moved = tmp_path / "elsewhere" / "mail.html"
     moved.parent.mkdir()
     path.rename(moved)
@@ -99,7 +99,7 @@ def test_one_file_plays_and_draws_anywhere(run: RunDirectory, browser: Browser, 
 def test_what_opens_nowhere_is_refused_before_the_work(run: RunDirectory, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bundles, "MOST_BYTES", 1000)
     with pytest.raises(UsageError, match=r"take about \d+ % of the pairs: --bundle-pairs N"):
-        bundle(run, make(run, spectrograms=0), lambda _: None)
+        bundle(make([run], run.report, spectrograms=0), lambda _: None)
     assert not (run.report / "bundle.html").exists()
 
 
@@ -121,12 +121,12 @@ def test_spectrograms_show_where_the_sound_is(tmp_path: Path) -> None:
 
 
 def test_spectrograms_are_drawn_of_as_many_recordings_as_asked_for(run: RunDirectory) -> None:
-    make(run, spectrograms=0)
+    make([run], run.report, spectrograms=0)
     assert not list(run.report.glob("pictures/*"))
-    make(run, spectrograms=30)
+    make([run], run.report, spectrograms=30)
     few = len(list(run.report.glob("pictures/*.png")))
     assert 0 < few <= 30
-    make(run)
+    make([run], run.report)
     assert len(list(run.report.glob("pictures/*.png"))) > few
 
 

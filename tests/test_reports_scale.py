@@ -36,7 +36,7 @@ def test_a_large_page_is_small_quick_and_smooth(
     run = generator.write_run(tmp_path / "run", PAIRS, 8)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     start = time.process_time()
-    index = make(run, spectrograms=0).index
+    index = make([run], run.report, spectrograms=0).index
     assert time.process_time() - start < 60 * PAIRS / 10_000 + 10
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 300_000  # kB
     assert index.stat().st_size < 200_000

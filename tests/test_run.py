@@ -91,7 +91,10 @@ def test_a_run_leaves_a_complete_directory(cli: Cli, tmp_path: Path) -> None:
     assert "Loudness" in done.stdout
     again = cli(*QUICK, "--limit", 6, "--out", "out")
     assert again.returncode == 0
-    assert again.stderr.count("all done before") == 2
+    assert "12 conversions, all done and scored before" in again.stderr
+    (run / "report" / "index.html").unlink()
+    assert cli(*QUICK, "--limit", 6, "--out", "out").returncode == 0
+    assert (run / "report" / "index.html").is_file()
 
 
 def test_every_fault_of_a_converter_costs_its_pair_only(cli: Cli, tmp_path: Path) -> None:
@@ -182,18 +185,21 @@ def test_a_second_process_in_the_same_folder_is_refused(
     assert "another vceval is at work" in second.stderr
 
 
+@pytest.mark.parametrize(("moment", "number"), [("score", signal.SIGINT), ("convert", signal.SIGTERM)])
 def test_ctrl_c_ends_soon_and_says_how_to_go_on(
-    tmp_path: Path, environment: dict[str, str], command: list[str]
+    tmp_path: Path, environment: dict[str, str], command: list[str], moment: str, number: int
 ) -> None:
+    systems = {"stuck": {"converter": "quiet", "pause": 0.0 if moment == "score" else 300.0}}
+    (tmp_path / "systems.yaml").write_text(yaml.safe_dump({"systems": systems}))
     process = subprocess.Popen(
-        [*command, *QUICK, "--limit", "24", "--out", "out"], cwd=tmp_path, env={**environment, "LOUDNESS_PAUSE": "2"},
-        stderr=subprocess.PIPE, text=True,
+        [*command, *QUICK, "--systems", "systems.yaml", "--limit", "24", "--out", "out"], cwd=tmp_path,
+        env={**environment, "LOUDNESS_PAUSE": "2"}, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
-    while process.poll() is None and not (tmp_path / "out" / "journal" / "score.jsonl").exists():
+    while process.poll() is None and not (tmp_path / "out" / "journal" / f"{moment}.jsonl").exists():
         time.sleep(0.02)
-    time.sleep(0.5)
+    time.sleep(1.0 if moment == "score" else 4.0)
     began = time.monotonic()
-    process.send_signal(signal.SIGINT)
+    process.send_signal(number)
     _, errors = process.communicate(timeout=30)
     assert time.monotonic() - began < 5
     assert process.returncode == 130

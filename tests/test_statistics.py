@@ -164,6 +164,27 @@ def test_holm_rejects_what_the_closed_test_rejects(values):
         assert corrected[index] == pytest.approx(closed)
 
 
+@given(st.lists(st.tuples(st.floats(0.0, 1.0), st.floats(0.01, 1.0)), min_size=1, max_size=6))
+def test_weighted_holm_rejects_what_the_closed_weighted_test_rejects(pairs):
+    values, weights = [p for p, _ in pairs], [weight for _, weight in pairs]
+    corrected = holm(values, weights)
+    for index in range(len(values)):
+        closed = max(
+            min(1.0, min(values[i] * sum(weights[j] for j in subset) / weights[i] for i in subset))
+            for size in range(1, len(values) + 1)
+            for subset in itertools.combinations(range(len(values)), size)
+            if index in subset
+        )
+        assert corrected[index] == pytest.approx(closed)
+    assert holm(values, [0.3] * len(values)) == pytest.approx(holm(values))
+
+
+def test_weights_must_be_there_and_positive():
+    for weights in ([1.0], [1.0, 0.0]):
+        with pytest.raises(ValueError, match="weight"):
+            holm([0.1, 0.2], weights)
+
+
 def _grid(rng, sources, targets, utterances, spread):
     source = np.repeat(np.arange(sources), targets * utterances)
     target = np.tile(np.repeat(np.arange(targets), utterances), sources)

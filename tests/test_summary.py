@@ -11,7 +11,8 @@ import pytest
 from vceval.metrics.base import Measure, Metric, Statistics
 from vceval.metrics.eer import equal_error_rate
 from vceval.records import ConversionPair, Score
-from vceval.summary import Results, shown, summarise
+from vceval.summary import shown, summarise
+from vceval.tally import Tally
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,7 @@ class Detector(Metric):
         raise NotImplementedError
 
 
-def results(systems: dict[str, float]) -> tuple[Results, dict]:
+def results(systems: dict[str, float]) -> tuple[Tally, dict]:
     """Two datasets of four target speakers each; natural scores lie around 1, converted ones around a level."""
     generator = np.random.default_rng(0)
     pairs, scores, learnt = {}, [], {}
@@ -50,7 +51,9 @@ def results(systems: dict[str, float]) -> tuple[Results, dict]:
             for system, level in systems.items():
                 value = offset + generator.normal(level, 1.0)
                 scores += [Score(system, name, "detector", m.name, value, value, 1.0) for m in Detector.measures]
-    return Results(pairs, scores, [], []), {"detector": learnt}
+    found = Tally(pairs, scores)
+    found.scores = scores  # to compare with
+    return found, {"detector": learnt}
 
 
 def cells(summary) -> dict:

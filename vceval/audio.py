@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import io
 import os
-import tempfile
 from dataclasses import dataclass
 from math import ceil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vceval.errors import ItemError
+from vceval.files import replacing
 
 if TYPE_CHECKING:
     import numpy as np
@@ -118,6 +119,7 @@ def write_flac(path: str | os.PathLike[str], wave: Waveform) -> float:
 
     Raises:
         ItemError: the samples are empty, not finite, not mono or not at a rate that FLAC holds.
+        OSError: there is no room, or the folder can't be written to.
     """
     import numpy as np
     import soundfile
@@ -130,14 +132,11 @@ def write_flac(path: str | os.PathLike[str], wave: Waveform) -> float:
         raise ItemError("converted audio holds NaN or infinite samples")
     peak = float(np.max(np.abs(samples)))
     gain = 1.0 if peak <= 1.0 else 0.999 / peak
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".part-", suffix=".flac")
-    os.close(handle)
+    encoded = io.BytesIO()  # libsndfile does not say why a file can't be written
     try:
-        soundfile.write(temporary, samples * np.float32(gain), wave.sample_rate, format="FLAC", subtype="PCM_24")
-        os.replace(temporary, path)
+        soundfile.write(encoded, samples * np.float32(gain), wave.sample_rate, format="FLAC", subtype="PCM_24")
     except (soundfile.LibsndfileError, RuntimeError, ValueError) as error:
         raise ItemError(f"{path}: can't be written as FLAC at {wave.sample_rate} Hz ({error})") from error
-    finally:
-        Path(temporary).unlink(missing_ok=True)
+    with replacing(path) as stream:
+        stream.write(encoded.getbuffer())
     return gain

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import sys
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
-from vceval import __version__, checkpoint_commands, environment_commands, listen_commands
-from vceval.errors import UsageError
+from vceval import __version__, checkpoint_commands, environment_commands, gate_commands, listen_commands
+from vceval.errors import NoRoomError, UsageError, no_room
 
 __all__ = ["main"]
 
@@ -22,19 +23,35 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # pyworld and webrtcvad announce at every import that they use pkg_resources; setuptools is held below 81 for it.
     warnings.filterwarnings("ignore", message="pkg_resources is deprecated", category=UserWarning)
     options = _parser().parse_args(arguments)
+    signal.signal(signal.SIGTERM, _interrupt)  # as batch systems end a job: like Ctrl-C
     try:
         code: int = options.command(options)
         sys.stdout.flush()
     except UsageError as error:
         print(f"vceval: {error}", file=sys.stderr)
         return 2
-    except KeyboardInterrupt:
-        print("vceval: stopped; finished work is kept, the same command goes on from here", file=sys.stderr)
-        return 130
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader, such as `head`, has left
         return 0
+    except NoRoomError as error:
+        return _full(str(error))
+    except OSError as error:
+        if not no_room(error):
+            raise
+        return _full(f"{error.filename or 'a disk'}: {error.strerror}")
+    except KeyboardInterrupt:
+        print("vceval: stopped; finished work is kept, the same command goes on from here", file=sys.stderr)
+        return 130
     return code
+
+
+def _interrupt(number: int, frame: object) -> None:
+    raise KeyboardInterrupt
+
+
+def _full(what: str) -> int:
+    print(f"vceval: {what}. Finished work is kept: make room, and the same command goes on from here", file=sys.stderr)
+    return 1
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -45,18 +62,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     _add_run(commands)
     _add_score(commands)
-    report = commands.add_parser("report", help="make the report of a finished run again")
-    report.add_argument("run", type=Path, metavar="RUN", help="folder of the run")
-    report.add_argument(
-        "--spectrograms",
-        type=int,
-        metavar="N",
-        help="draw those of up to N recordings beforehand, since a page opened from disk can't (1000)",
-    )
-    report.add_argument("--bundle", action="store_true", help="also write one file with the recordings inside")
-    report.add_argument("--bundle-pairs", type=int, metavar="N", help="with samples of only N pairs, evenly spread")
-    report.add_argument("--codec", choices=("opus", "mp3"), default="opus", help="of the bundle's recordings (opus)")
-    report.set_defaults(command=_report)
+    _add_report(commands)
     state = commands.add_parser("status", help="say how far a run is, also while it is at work")
     state.add_argument("run", type=Path, metavar="RUN", help="folder of the run")
     state.add_argument("--json", action="store_true", help="for machines")
@@ -69,7 +75,12 @@ def _parser() -> argparse.ArgumentParser:
         epilog="exit codes: 0 all common metrics compared, 1 some refused, 2 wrong use or nothing to compare",
     )
     compare.add_argument("runs", type=Path, nargs="+", metavar="RUN", help="folders of finished runs")
+    compare.add_argument(
+        "--out", type=Path, metavar="DIR", help="folder of the page (default: beside the first run, named after both)"
+    )
+    compare.add_argument("--no-page", action="store_true", help="only print the comparison, as Markdown")
     compare.set_defaults(command=_compare)
+    gate_commands.add_commands(commands)
     listing = commands.add_parser("list", help="list what is known: suites, converters, metrics or corpora")
     listing.add_argument("what", choices=("suites", "converters", "metrics", "corpora"))
     listing.set_defaults(command=_list)
@@ -112,8 +123,52 @@ def _add_run(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     run.add_argument("--draw-pairs", type=int, metavar="N", help="draw another list of N pairs; the result is 'custom'")
     run.add_argument("--seed", type=int, default=0, help="for --draw-pairs and for converters that draw noise")
     run.add_argument("--timeout", type=float, default=600.0, metavar="S", help="seconds that one pair may take (600)")
+    run.add_argument(
+        "--precision",
+        choices=("float32", "tf32", "bf16", "fp16"),
+        help="of our own networks (float32); part of the name",
+    )
     _add_common(run)
     run.set_defaults(command=_run)
+
+
+def _add_report(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    report = commands.add_parser(
+        "report",
+        help="make the report of a finished run again, or one of several runs",
+        description="Write page, tables and figures of a finished run again. Several runs stand side by side in one "
+        "report if they are of the same suite with the same pairs, signatures and calibrations, and are refused "
+        "otherwise with what differs.",
+    )
+    report.add_argument("runs", type=Path, nargs="+", metavar="RUN", help="folders of finished runs")
+    report.add_argument(
+        "--style", choices=("acl", "ieee", "plain"), default="plain", help="what the LaTeX tables are set for (plain)"
+    )
+    report.add_argument(
+        "--ablation",
+        action="append",
+        default=[],
+        metavar="SYSTEM,VARIANT[,...]",
+        help="add a table of a system and its variants with the differences",
+    )
+    report.add_argument(
+        "--published",
+        action="append",
+        default=[],
+        metavar="NAME[,NAME]",
+        help="put these published figures beside the measured ones: clsvc, mediumvc, ..., or a YAML file",
+    )
+    report.add_argument("--out", type=Path, metavar="DIR", help="folder of the report (needed for several runs)")
+    report.add_argument("--bundle", action="store_true", help="also write one file with the recordings inside")
+    report.add_argument("--bundle-pairs", type=int, metavar="N", help="with samples of only N pairs, evenly spread")
+    report.add_argument("--codec", choices=("opus", "mp3"), default="opus", help="of the bundle's recordings (opus)")
+    report.add_argument(
+        "--spectrograms",
+        type=int,
+        metavar="N",
+        help="draw those of up to N recordings beforehand, since a page opened from disk can't (1000)",
+    )
+    report.set_defaults(command=_report)
 
 
 def _add_score(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -138,6 +193,10 @@ def _add_common(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--metrics", action="append", metavar="NAME[,NAME]", help="metrics instead of the usual ones")
     parser.add_argument("--out", type=Path, metavar="DIR", help="folder of the run (default: runs/<name>)")
     parser.add_argument("--device", default="auto", help="cpu, cuda, cuda:N or auto (default)")
+    parser.add_argument(
+        "--executor", choices=("local", "ray"), default="local", help="work on this machine (default) or a Ray cluster"
+    )
+    parser.add_argument("--ray-address", metavar="A", help="the cluster: auto, or HOST:PORT (default: one made here)")
     parser.add_argument("--workers", type=int, metavar="N", help="worker processes (default: one a core)")
     parser.add_argument("--fresh", action="store_true", help="throw away what an earlier run left in the folder")
     parser.add_argument("--dry-run", action="store_true", help="only say what would be done, how long and how large")
@@ -157,16 +216,16 @@ def _score(options: argparse.Namespace) -> int:
 
 
 def _report(options: argparse.Namespace) -> int:
-    from vceval.reports.build import SPECTROGRAMS, make
-    from vceval.rundir import RunDirectory
+    from vceval.reports.command import report
 
-    run = RunDirectory(options.run)
-    made = make(run, spectrograms=SPECTROGRAMS if options.spectrograms is None else options.spectrograms)
+    made = report(
+        options.runs, options.out, options.style, options.ablation, options.published, options.spectrograms
+    )  # fmt: skip
     print(made.index, flush=True)
     if options.bundle or options.bundle_pairs is not None:
         from vceval.reports.bundle import bundle
 
-        bundle(run, made, lambda text: print(text, flush=True), pairs=options.bundle_pairs, codec=options.codec)
+        bundle(made, lambda text: print(text, flush=True), pairs=options.bundle_pairs, codec=options.codec)
     return 0
 
 
@@ -186,6 +245,13 @@ def _compare(options: argparse.Namespace) -> int:
     if not comparison.signatures:
         print("vceval: nothing may be compared: every common metric differs", file=sys.stderr)
         return 2
+    if not options.no_page:
+        from vceval.reports.compare_html import write
+
+        out = options.out or options.runs[0].resolve().parent / "-".join(
+            ["compare", *(run.resolve().name for run in options.runs)]
+        )
+        print(f"\n{write(comparison, options.runs, out)}")
     return 1 if comparison.refused else 0
 
 

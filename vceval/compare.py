@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from vceval.comparable import Identity, Side, differences, identities
 from vceval.errors import UsageError
 from vceval.rundir import RunDirectory
-from vceval.statistics import Difference, Interval, cluster_bootstrap, paired_difference
+from vceval.statistics import Difference, Interval, cluster_bootstrap, holm, paired_difference
 
 if TYPE_CHECKING:
     import pandas
@@ -26,7 +27,8 @@ __all__ = ["Comparison", "Line", "compare", "to_markdown"]
 class Line:
     """One system on one measure: its value in every run on the common pairs, and how each run differs from the first.
 
-    A run that does not have the system has None in ``values`` and ``differences``.
+    ``corrected`` holds the p-values of the differences, corrected by Holm over the systems of the measure. A run that
+    does not have the system has None in ``values``, ``differences`` and ``corrected``.
     """
 
     measure: str
@@ -34,13 +36,22 @@ class Line:
     pairs: int
     values: list[tuple[float, Interval | None] | None]
     differences: list[Difference | None]
+    corrected: list[float | None] = field(default_factory=list)
 
 
 @dataclass(slots=True)
 class Comparison:
-    """What could be compared, and what was refused: metric to the reasons."""
+    """What could be compared, and what was refused: metric to the reasons.
+
+    ``pairs`` counts the conversion pairs of every run, ``common`` those that all have. ``alone`` holds per run the
+    systems that no other run has, ``whole`` the labels of measures that have no value per pair (an EER, an AUC).
+    """
 
     runs: list[str]
+    pairs: list[int] = field(default_factory=list)
+    common: int = 0
+    alone: list[list[str]] = field(default_factory=list)
+    whole: list[str] = field(default_factory=list)
     measures: dict[str, Mapping[str, Any]] = field(default_factory=dict)
     signatures: dict[str, str] = field(default_factory=dict)
     lines: list[Line] = field(default_factory=list)
@@ -56,12 +67,16 @@ class _Run:
     name: str
     summary: Mapping[str, Any]
     scores: pandas.DataFrame
-    pairs: dict[str, tuple[str, ...]]
+    pairs: dict[str, Identity]
     speakers: dict[str, _Speakers]
 
     @property
+    def side(self) -> Side:
+        return Side(self.name, self.summary)
+
+    @property
     def metrics(self) -> dict[str, str]:
-        return {entry["metric"]: entry["signature"] for entry in self.summary["metrics"]}
+        return self.side.metrics
 
 
 def compare(folders: Sequence[Path]) -> Comparison:
@@ -84,57 +99,36 @@ def compare(folders: Sequence[Path]) -> Comparison:
     common = set.intersection(*(set(run.pairs.values()) for run in runs))
     if not common:
         raise UsageError("the runs have no conversion pair in common: were they made from the same suite?")
+    comparison.pairs, comparison.common = [len(run.pairs) for run in runs], len(common)
+    systems = [list(dict.fromkeys(run.scores["system"].tolist())) for run in runs]
+    everywhere = Counter(name for mine in systems for name in mine)
+    comparison.alone = [sorted(name for name in mine if everywhere[name] == 1) for mine in systems]
     for metric in shared:
-        reasons = list(_reasons(metric, runs))
+        reasons = [reason for run in runs[1:] for reason in differences(metric, first.side, run.side)]
         if reasons:
             comparison.refused[metric] = reasons
             continue
         comparison.signatures[metric] = first.metrics[metric]
         for measure in first.summary["measures"]:
-            if measure["metric"] == metric and measure.get("reduction", "ratio") == "ratio":
+            if measure["metric"] != metric:
+                continue
+            if measure.get("reduction", "ratio") != "ratio":
+                comparison.whole.append(str(measure["label"]))
+            else:
                 comparison.measures[measure["name"]] = measure
-                comparison.lines += _lines(measure["name"], runs, common)
+                comparison.lines += _corrected(list(_lines(measure["name"], runs, common)), runs)
     return comparison
 
 
 def _open(folder: Path) -> _Run:
     directory = RunDirectory(folder)
     summary = directory.read_json("summary.json")
-    pairs: dict[str, tuple[str, ...]] = {}
-    speakers: dict[str, _Speakers] = {}
-    takes: Counter[tuple[str, ...]] = Counter()
-    for row in directory.read_pairs():
-        # Two runs mean the same pair when recordings and text agree; its id and where the files lie may differ.
-        recordings = tuple(row[name] for name in ("source", "prompts", "reference"))
-        identity = (row["dataset"], *(recordings if any(recordings) else (row["pair"],)), row["transcript"])
-        takes[identity] += 1
-        pairs[row["pair"]] = (*identity, str(takes[identity]))
-        speakers[row["pair"]] = (row["target_speaker"] or None, row["source_speaker"] or None)
-    return _Run(str(folder), summary, directory.read_scores(), pairs, speakers)
+    rows = directory.read_pairs()
+    speakers = {row["pair"]: (row["target_speaker"] or None, row["source_speaker"] or None) for row in rows}
+    return _Run(str(folder), summary, directory.read_scores(), identities(rows), speakers)
 
 
-def _reasons(metric: str, runs: Sequence[_Run]) -> Iterator[str]:
-    """Say why a metric's values of some runs may not stand beside those of the first."""
-    first = runs[0]
-    for run in runs[1:]:
-        ours, theirs = first.metrics[metric].split("|"), run.metrics[metric].split("|")
-        if ours != theirs:
-            only = [
-                " ".join(part for part in one if part not in other) for one, other in ((ours, theirs), (theirs, ours))
-            ]
-            yield f"signatures differ: {only[0] or '-'} in {first.name}, {only[1] or '-'} in {run.name}"
-        learnt = [one.summary.get("calibration", {}).get(metric, {}) for one in (first, run)]
-        for dataset in sorted(set(learnt[0]) & set(learnt[1])):
-            hashes = [one[dataset].get("trials_sha256") for one in learnt]
-            thresholds = [one[dataset].get("threshold") for one in learnt]
-            if hashes[0] != hashes[1] or thresholds[0] != thresholds[1]:
-                yield (
-                    f"calibrated differently on {dataset}: threshold {thresholds[0]} in {first.name}, "
-                    f"{thresholds[1]} in {run.name}"
-                )
-
-
-def _lines(measure: str, runs: Sequence[_Run], common: set[tuple[str, ...]]) -> Iterator[Line]:
+def _lines(measure: str, runs: Sequence[_Run], common: set[Identity]) -> Iterator[Line]:
     tables = [_sums(run, measure, common) for run in runs]
     systems = list(dict.fromkeys(system for table in tables for system in table))
     for system in systems:
@@ -172,11 +166,27 @@ def _lines(measure: str, runs: Sequence[_Run], common: set[tuple[str, ...]]) -> 
         yield Line(measure, system, len(keys), values, differences)
 
 
-def _sums(
-    run: _Run, measure: str, common: set[tuple[str, ...]]
-) -> dict[str, dict[tuple[str, ...], tuple[float, float, _Speakers]]]:
+def _corrected(lines: Sequence[Line], runs: Sequence[_Run]) -> list[Line]:
+    """Correct the p-values of one measure, run by run; converters and controls answer different questions."""
+    controls = {str(s["name"]) for run in runs for s in run.summary.get("systems", ()) if s.get("control")}
+    corrected: list[list[float | None]] = [[None] * len(runs) for _ in lines]
+    for number in range(len(runs)):
+        for wanted in (False, True):
+            tested = {
+                place: found.p_value
+                for place, line in enumerate(lines)
+                if (line.system in controls) is wanted
+                and (found := line.differences[number]) is not None
+                and found.p_value is not None
+            }
+            for place, p_value in zip(tested, holm(list(tested.values())), strict=True):
+                corrected[place][number] = p_value
+    return [replace(line, corrected=found) for line, found in zip(lines, corrected, strict=True)]
+
+
+def _sums(run: _Run, measure: str, common: set[Identity]) -> dict[str, dict[Identity, tuple[float, float, _Speakers]]]:
     """Per system and pair: numerator, denominator, speakers."""
-    found: dict[str, dict[tuple[str, ...], tuple[float, float, _Speakers]]] = {}
+    found: dict[str, dict[Identity, tuple[float, float, _Speakers]]] = {}
     chosen = run.scores[run.scores["measure"] == measure]
     columns = (chosen[name] for name in ("system", "pair", "numerator", "denominator"))
     for system, pair, numerator, denominator in zip(*columns, strict=True):
@@ -188,7 +198,15 @@ def _sums(
 
 def to_markdown(comparison: Comparison) -> str:
     """Write a comparison as Markdown: a table per measure, then what was refused."""
-    parts = [f"Runs: {', '.join(f'({n}) {name}' for n, name in enumerate(comparison.runs, 1))}"]
+    runs = zip(comparison.runs, comparison.pairs, strict=True)
+    runs_text = ", ".join(f"({n}) {name} with {count:,} pairs" for n, (name, count) in enumerate(runs, 1))
+    parts = [f"Runs: {runs_text}; {comparison.common:,} in common"]
+    parts += [f"Only in ({n}): {', '.join(names)}" for n, names in enumerate(comparison.alone, 1) if names]
+    if comparison.whole:
+        parts.append(f"Without a value per pair, so not compared: {', '.join(comparison.whole)}")
+    if comparison.lines:
+        parts.append("Values and differences with 95 % intervals (bootstrap over speakers), on the pairs that all of a "
+                     "line have; p-values corrected by Holm over the systems of a measure.")  # fmt: skip
     for name, measure in comparison.measures.items():
         lines = [line for line in comparison.lines if line.measure == name]
         if not lines:
@@ -205,7 +223,10 @@ def to_markdown(comparison: Comparison) -> str:
         ]
         for line in lines:
             cells = [_value(value, measure) for value in line.values]
-            cells += [_difference(difference, measure) for difference in line.differences[1:]]
+            cells += [
+                _difference(difference, p_value, measure)
+                for difference, p_value in zip(line.differences[1:], line.corrected[1:], strict=True)
+            ]
             table.append(f"| {line.system} | {line.pairs} | {' | '.join(cells)} |")
         parts.append("\n".join(table))
     for metric, reasons in comparison.refused.items():
@@ -227,11 +248,11 @@ def _value(value: tuple[float, Interval | None] | None, measure: Mapping[str, An
     return f"{_number(figure, measure)} [{_number(interval.low, measure)}, {_number(interval.high, measure)}]"
 
 
-def _difference(difference: Difference | None, measure: Mapping[str, Any]) -> str:
+def _difference(difference: Difference | None, p_value: float | None, measure: Mapping[str, Any]) -> str:
     if difference is None:
         return "–"
     text = _number(difference.value, measure, "+")
     if difference.interval is not None:
         low, high = (_number(end, measure, "+") for end in difference.interval[:2])
         text += f" [{low}, {high}]"
-    return text if difference.p_value is None else f"{text} p={difference.p_value:.2g}"
+    return text if p_value is None else f"{text} p={p_value:.2g}"

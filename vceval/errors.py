@@ -1,8 +1,10 @@
-"""The three ways in which vceval says that something went wrong."""
+"""The ways in which vceval says that something went wrong."""
 
 from __future__ import annotations
 
-__all__ = ["ItemError", "UnmetNeed", "UsageError", "VcevalError"]
+import errno
+
+__all__ = ["ItemError", "NoRoomError", "UnmetNeed", "UsageError", "VcevalError", "no_room"]
 
 
 class VcevalError(Exception):
@@ -29,3 +31,12 @@ class UnmetNeed(VcevalError):
     def __init__(self, need: str, message: str) -> None:
         super().__init__(message)
         self.need = need
+
+
+class NoRoomError(VcevalError):
+    """A disk is full: the run stops, what is finished is kept, and the same command goes on when there is room."""
+
+
+def no_room(error: OSError) -> bool:
+    """Whether an error of the system says that a disk or a quota is full."""
+    return error.errno in (errno.ENOSPC, errno.EDQUOT)

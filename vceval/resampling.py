@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterator, Sequence
-from math import sqrt
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -27,28 +26,35 @@ def resample(
 
     The third result is the number of clusters (of the smaller side, where two are crossed); below two nothing is drawn.
     The fourth holds the sums of each cell (columns, rows, clusters) where two are crossed, else None.
+
+    Columns of shape (series, items) are that many data sets over the same items: the same draws serve them all, and
+    every result has the axis ``series`` after its first.
     """
     import numpy as np
 
-    values = [np.asarray(column, dtype=np.float64).ravel() for column in columns]
-    if any(len(column) != len(labels) for column in values) or (crossed is not None and len(crossed) != len(labels)):
-        lengths = ", ".join(str(len(column)) for column in values)
-        raise ValueError(f"lengths differ: values {lengths}, cluster labels {len(labels)}")
+    values = [np.asarray(column, dtype=np.float64) for column in columns]
+    sizes = [column.shape[-1] if column.ndim else 1 for column in values]
+    if any(size != len(labels) for size in sizes) or (crossed is not None and len(crossed) != len(labels)):
+        raise ValueError(f"lengths differ: values {', '.join(map(str, sizes))}, cluster labels {len(labels)}")
     if not all(np.isfinite(column).all() for column in values):
         raise ValueError("a value is NaN or infinite")
-    totals = np.array([column.sum() for column in values])
+    stack = np.stack(np.broadcast_arrays(*values))
+    flat = stack.reshape(int(np.prod(stack.shape[:-1])), len(labels))
+    totals = np.array([row.sum() for row in flat]).reshape(stack.shape[:-1])
     codes, count = _codes(labels)
     if count < 2:
-        return totals, np.empty((len(values), 0)), count, None
+        return totals, np.empty((*totals.shape, 0)), count, None
     if crossed is not None and None not in crossed and None not in labels:
         others, rows = _codes(crossed)
         cells = others * count + codes
         if len(np.unique(cells)) >= 2 * max(rows, count):
-            grids = np.array([np.bincount(cells, column, rows * count).reshape(rows, count) for column in values])
-            return totals, _crossed_sums(grids, resamples, seed), min(rows, count), grids
-    sums = np.array([np.bincount(codes, column, minlength=count) for column in values])
-    drawn = np.concatenate([sums[:, draw].sum(axis=2) for draw in _draws(count, resamples, seed)], axis=1)
-    return totals, drawn, count, None
+            grids = np.array([np.bincount(cells, row, rows * count).reshape(rows, count) for row in flat])
+            drawn = _crossed_sums(grids, resamples, seed)
+            shape = (*totals.shape, rows, count)
+            return totals, drawn.reshape(*totals.shape, resamples), min(rows, count), grids.reshape(shape)
+    sums = [np.bincount(codes, row, minlength=count) for row in flat]
+    blocks = [np.array([row[draw].sum(axis=1) for row in sums]) for draw in _draws(count, resamples, seed)]
+    return totals, np.concatenate(blocks, axis=1).reshape(*totals.shape, resamples), count, None
 
 
 def _codes(labels: Sequence[Hashable | None]) -> tuple[NDArray[np.intp], int]:
@@ -89,17 +95,28 @@ def _crossed_sums(grids: NDArray[np.float64], resamples: int, seed: int) -> NDAr
     return np.concatenate(drawn, axis=1)
 
 
-def twofold_error(grids: NDArray[np.float64], totals: NDArray[np.float64]) -> float:
+def twofold_error(grids: NDArray[np.float64], totals: NDArray[np.float64]) -> NDArray[np.float64]:
     """Standard error of a ratio (or a difference of two) under two-way clustering, by linearisation.
 
-    Variance by rows plus variance by columns minus variance by cells, at least the larger of the first two.
+    Variance by rows plus variance by columns minus variance by cells, at least the larger of the first two. Sums of
+    cells have the shape (columns, [series,] rows, clusters); there is one error per series.
     """
-    influence = sum(
-        sign * (grids[at] - totals[at] / totals[at + 1] * grids[at + 1]) / totals[at + 1]
+    import numpy as np
+
+    influence: NDArray[np.float64] = sum(  # type: ignore[assignment]
+        sign * _influence(grids, totals[..., None, None], at)
         for at, sign in zip(range(0, len(grids), 2), (1.0, -1.0), strict=False)
     )
-    by_row, by_column = float((influence.sum(axis=1) ** 2).sum()), float((influence.sum(axis=0) ** 2).sum())
-    return sqrt(max(by_row + by_column - float((influence**2).sum()), by_row, by_column))
+    by_row, by_column = (np.square(influence.sum(axis=axis)).sum(axis=-1) for axis in (-1, -2))
+    both = by_row + by_column - np.square(influence).sum(axis=(-2, -1))
+    error: NDArray[np.float64] = np.sqrt(np.maximum(both, np.maximum(by_row, by_column)))
+    return error
+
+
+def _influence(sums: NDArray[np.float64], totals: NDArray[np.float64], at: int) -> NDArray[np.float64]:
+    """How far each part of the sums moves the ratio of columns ``at`` and ``at + 1``."""
+    share: NDArray[np.float64] = (sums[at] - totals[at] / totals[at + 1] * sums[at + 1]) / totals[at + 1]
+    return share
 
 
 def ratio(numerators: NDArray[np.float64], denominators: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -18,15 +18,18 @@ report/         index.html, tables/, figures/
 from __future__ import annotations
 
 import csv
+import io
 import json
 import os
-import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vceval.errors import UsageError
+from vceval.files import replacing
 from vceval.records import ConversionPair, Failure, Score, Skip, Utterance
+from vceval.writers import SCORE_COLUMNS, Rows, ScoreWriter
 
 if TYPE_CHECKING:
     import pandas
@@ -47,10 +50,6 @@ PAIR_COLUMNS = (
     "language", "transcript", "source", "source_path", "prompts", "prompt_paths", "reference", "reference_path",
     "natural", "natural_path", "natural_transcript",
 )  # fmt: skip
-SCORE_COLUMNS = (
-    "system", "pair", "metric", "measure", "value", "numerator", "denominator",
-    "dataset", "direction", "source_speaker", "target_speaker", "details", "signature",
-)  # fmt: skip
 FAILURE_COLUMNS = ("system", "pair", "stage", "metric", "reason")
 SKIP_COLUMNS = ("system", "pair", "metric", "measure", "need", "reason")
 LEAKAGE_COLUMNS = ("system", "pair", "source_exposure", "target_exposure")
@@ -59,17 +58,8 @@ AUDIO_COLUMNS = ("system", "pair", "path")
 
 def write_atomically(path: Path, text: str) -> None:
     """Write a text file under a temporary name in the same folder, flush it to disk, then rename it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".part-")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8", newline="") as stream:
-            stream.write(text)
-            stream.flush()
-            os.fsync(stream.fileno())
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, path)
-    finally:
-        Path(temporary).unlink(missing_ok=True)
+    with replacing(path) as stream:
+        stream.write(text.encode("utf-8"))
 
 
 class RunDirectory:
@@ -124,7 +114,9 @@ class RunDirectory:
 
     def write_pairs(self, pairs: Iterable[ConversionPair]) -> None:
         """Write ``pairs.csv``."""
-        self._write_csv("pairs.csv", PAIR_COLUMNS, (_pair_row(pair) for pair in pairs))
+        with self._csv_writer("pairs.csv", PAIR_COLUMNS) as writer:
+            for pair in pairs:
+                writer.write(_pair_row(pair))
 
     def read_pairs(self) -> list[dict[str, str]]:
         """Rows of ``pairs.csv``; prompts are separated by blanks, prompt paths by ``|``."""
@@ -132,9 +124,15 @@ class RunDirectory:
 
     # audio.csv
 
+    def audio_writer(self) -> AbstractContextManager[Rows]:
+        """Write ``audio.csv`` from rows of (system, pair, path), which come sorted."""
+        return self._csv_writer("audio.csv", AUDIO_COLUMNS)
+
     def write_audio(self, rows: Iterable[tuple[str, str, str]]) -> None:
-        """Write ``audio.csv`` from (system, pair, path), sorted."""
-        self._write_csv("audio.csv", AUDIO_COLUMNS, sorted(rows))
+        """Write ``audio.csv`` from (system, pair, path) in any order."""
+        with self.audio_writer() as writer:
+            for row in sorted(rows):
+                writer.write(row)
 
     def read_audio(self) -> list[dict[str, str]]:
         """Rows of ``audio.csv``."""
@@ -142,29 +140,22 @@ class RunDirectory:
 
     # scores.parquet
 
+    @contextmanager
+    def score_writer(self, pairs: Mapping[str, ConversionPair], signatures: Mapping[str, str]) -> Iterator[ScoreWriter]:
+        """Write ``scores.parquet`` from scores, which come sorted by system, pair, metric and measure.
+
+        Equal results give equal bytes. ``signatures`` are by metric.
+        """
+        with replacing(self.root / "scores.parquet") as stream, ScoreWriter(stream, pairs, signatures) as writer:
+            yield writer
+
     def write_scores(
         self, scores: Iterable[Score], pairs: Mapping[str, ConversionPair], signatures: Mapping[str, str]
     ) -> None:
-        """Write ``scores.parquet``, sorted, so that equal results give equal bytes; ``signatures`` are by metric."""
-        import pandas
-
-        rows = []
-        for score in sorted(scores, key=lambda s: (s.system, s.pair, s.metric, s.measure)):
-            pair = pairs[score.pair]
-            details = json.dumps(score.details, sort_keys=True, ensure_ascii=False)
-            rows.append(
-                (score.system, score.pair, score.metric, score.measure, score.value, score.numerator,
-                 score.denominator, pair.dataset, pair.direction, pair.source_speaker, pair.target_speaker, details,
-                 signatures[score.metric])
-            )  # fmt: skip
-        frame = pandas.DataFrame(rows, columns=list(SCORE_COLUMNS))
-        for column in SCORE_COLUMNS:
-            numeric = column in ("value", "numerator", "denominator")
-            frame[column] = frame[column].astype("float64" if numeric else "string")
-        self.root.mkdir(parents=True, exist_ok=True)
-        temporary = self.root / ".part-scores.parquet"
-        frame.to_parquet(temporary, index=False)
-        os.replace(temporary, self.root / "scores.parquet")
+        """Write ``scores.parquet`` from scores in any order; ``signatures`` are by metric."""
+        with self.score_writer(pairs, signatures) as writer:
+            for score in sorted(scores, key=lambda s: (s.system, s.pair, s.metric, s.measure)):
+                writer.write(score)
 
     def read_scores(self) -> pandas.DataFrame:
         """The table of scores.
@@ -184,19 +175,29 @@ class RunDirectory:
 
     # failures.csv, skipped.csv
 
+    def failure_writer(self) -> AbstractContextManager[Rows]:
+        """Write ``failures.csv`` from rows of (system, pair, stage, metric, reason), which come sorted."""
+        return self._csv_writer("failures.csv", FAILURE_COLUMNS)
+
     def write_failures(self, failures: Iterable[Failure]) -> None:
-        """Write ``failures.csv``, sorted."""
-        rows = sorted((f.system, f.pair, f.stage, f.metric, f.reason) for f in failures)
-        self._write_csv("failures.csv", FAILURE_COLUMNS, rows)
+        """Write ``failures.csv`` from failures in any order."""
+        with self.failure_writer() as writer:
+            for row in sorted((f.system, f.pair, f.stage, f.metric, f.reason) for f in failures):
+                writer.write(row)
 
     def read_failures(self) -> list[dict[str, str]]:
         """Rows of ``failures.csv``."""
         return list(self._read_csv("failures.csv"))
 
+    def skip_writer(self) -> AbstractContextManager[Rows]:
+        """Write ``skipped.csv`` from rows of (system, pair, metric, measure, need, reason), which come sorted."""
+        return self._csv_writer("skipped.csv", SKIP_COLUMNS)
+
     def write_skips(self, skips: Iterable[Skip]) -> None:
-        """Write ``skipped.csv``, sorted."""
-        rows = sorted((s.system, s.pair, s.metric, s.measure, s.need, s.reason) for s in skips)
-        self._write_csv("skipped.csv", SKIP_COLUMNS, rows)
+        """Write ``skipped.csv`` from skips in any order."""
+        with self.skip_writer() as writer:
+            for row in sorted((s.system, s.pair, s.metric, s.measure, s.need, s.reason) for s in skips):
+                writer.write(row)
 
     def read_skips(self) -> list[dict[str, str]]:
         """Rows of ``skipped.csv``."""
@@ -206,20 +207,22 @@ class RunDirectory:
 
     def write_leakage(self, rows: Iterable[tuple[str, str, str, str]]) -> None:
         """Write ``leakage.csv`` from (system, pair, exposure of the source speaker, of the target speaker), sorted."""
-        self._write_csv("leakage.csv", LEAKAGE_COLUMNS, sorted(rows))
+        with self._csv_writer("leakage.csv", LEAKAGE_COLUMNS) as writer:
+            for row in sorted(rows):
+                writer.write(row)
 
     def read_leakage(self) -> list[dict[str, str]]:
         """Rows of ``leakage.csv``."""
         return list(self._read_csv("leakage.csv"))
 
-    def _write_csv(self, name: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-        import io
-
-        buffer = io.StringIO()
-        writer = csv.writer(buffer, lineterminator="\n")
-        writer.writerow(columns)
-        writer.writerows(rows)
-        write_atomically(self.root / name, buffer.getvalue())
+    @contextmanager
+    def _csv_writer(self, name: str, columns: Sequence[str]) -> Iterator[Rows]:
+        with replacing(self.root / name) as stream:
+            text = io.TextIOWrapper(stream, encoding="utf-8", newline="", write_through=True)
+            rows = Rows(text)
+            rows.write(columns)
+            yield rows
+            text.detach()
 
     def _read_csv(self, name: str) -> Iterator[dict[str, str]]:
         path = self.root / name

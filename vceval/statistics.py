@@ -14,9 +14,21 @@ from typing import TYPE_CHECKING, NamedTuple
 from vceval.resampling import ratio, resample, twofold_error
 
 if TYPE_CHECKING:
-    from numpy.typing import ArrayLike
+    import numpy as np
+    from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["Difference", "Interval", "cluster_bootstrap", "holm", "paired_difference", "percentile_levels"]
+__all__ = [
+    "Difference",
+    "Effects",
+    "Interval",
+    "cluster_bootstrap",
+    "holm",
+    "paired_difference",
+    "paired_effects",
+    "percentile_levels",
+    "t_quantile",
+    "t_tail",
+]
 
 #: Default seed of every resampling here; results are the same on every machine.
 SEED = 12_345
@@ -41,6 +53,14 @@ class Difference(NamedTuple):
     value: float
     interval: Interval | None
     p_value: float | None
+
+
+class Effects(NamedTuple):
+    """Differences, one per series, their standard errors (NaN below two clusters), and the number of clusters."""
+
+    values: NDArray[np.float64]
+    errors: NDArray[np.float64]
+    clusters: int
 
 
 def cluster_bootstrap(
@@ -104,7 +124,7 @@ def cluster_bootstrap(
     if twofold is not None:
         # Independent draws of both sides count the noise of single items up to three times over.
         value = totals[0] / totals[1]
-        ends = value + (ends - value) * min(1.0, twofold_error(twofold, totals) / float(ratios.std()))
+        ends = value + (ends - value) * min(1.0, float(twofold_error(twofold, totals)) / float(ratios.std()))
     low, high = ends
     return Interval(float(low), float(high), confidence, count)
 
@@ -119,7 +139,7 @@ def percentile_levels(clusters: int, confidence: float = 0.95) -> tuple[float, f
 
     Source: Hesterberg, "What teachers should know about the bootstrap", The American Statistician 69, 2015.
     """
-    tail = NormalDist().cdf(_t_quantile((1.0 - confidence) / 2.0, clusters - 1) * sqrt(clusters / (clusters - 1)))
+    tail = NormalDist().cdf(t_quantile((1.0 - confidence) / 2.0, clusters - 1) * sqrt(clusters / (clusters - 1)))
     return tail, 1.0 - tail
 
 
@@ -163,62 +183,101 @@ def paired_difference(
     Source: Cameron, Gelbach, Miller, "Bootstrap-based improvements for inference with clustered errors", The Review
     of Economics and Statistics 90, 2008 (standard errors of a pairs-cluster bootstrap).
     """
+    found = paired_effects(
+        first_numerators, first_denominators, second_numerators, second_denominators, clusters,
+        crossed=crossed, resamples=resamples, seed=seed,
+    )  # fmt: skip
+    value, error, count = float(found.values), float(found.errors), found.clusters
+    if count < 2:
+        return Difference(value, None, None)
+    if error == 0.0:
+        return Difference(value, Interval(value, value, confidence, count), 2.0 ** (1 - count) if value else 1.0)
+    reach = -t_quantile((1.0 - confidence) / 2.0, count - 1) * error
+    p_value = 2.0 * t_tail(abs(value) / error, count - 1)
+    return Difference(value, Interval(value - reach, value + reach, confidence, count), p_value)
+
+
+def paired_effects(
+    first_numerators: ArrayLike,
+    first_denominators: ArrayLike,
+    second_numerators: ArrayLike,
+    second_denominators: ArrayLike,
+    clusters: Sequence[Hashable | None],
+    *,
+    crossed: Sequence[Hashable | None] | None = None,
+    resamples: int = 2000,
+    seed: int = SEED,
+) -> Effects:
+    """Estimate differences between two systems on the same pairs, with their standard errors over whole clusters.
+
+    This is the first half of :func:`paired_difference`, which explains the error, for tests other than "is it zero".
+    Sums may also be of shape (series, n): many data sets over the same pairs, done with the same draws.
+
+    Returns:
+        First minus second of each series. Rounding noise counts as zero, in values and in errors.
+
+    Raises:
+        ValueError: lengths differ, a value is not finite, or there is nothing in the denominators.
+    """
     import numpy as np
 
     given = (first_numerators, first_denominators, second_numerators, second_denominators)
     totals, drawn, count, twofold = resample(given, clusters, crossed, resamples, seed)
-    if totals[1] == 0.0 or totals[3] == 0.0:
+    if not totals[1].all() or not totals[3].all():
         raise ValueError("nothing to compare: the denominators of a system sum to zero")
-    value = float(totals[0] / totals[1] - totals[2] / totals[3])
+    first, second = totals[0] / totals[1], totals[2] / totals[3]
+    tiny = 1e-12 * np.maximum(np.abs(first), np.abs(second))
+    values = np.where(np.abs(first - second) <= tiny, 0.0, first - second)
     if count < 2:
-        return Difference(value, None, None)
+        return Effects(values, np.full_like(values, np.nan), count)
     differences = ratio(drawn[0], drawn[1]) - ratio(drawn[2], drawn[3])
-    differences = differences[np.isfinite(differences)]
-    spread = float(differences.std(ddof=1))
+    rows = differences.reshape(-1, differences.shape[-1])
+    spread = np.reshape([row[np.isfinite(row)].std(ddof=1) for row in rows], values.shape)
     if twofold is not None:
-        spread = min(spread, twofold_error(twofold, totals))
-    error = spread * sqrt(count / (count - 1))
-    scale = max(abs(totals[0] / totals[1]), abs(totals[2] / totals[3]))
-    if error <= 1e-12 * scale:  # rounding noise only: the same difference everywhere
-        same = abs(value) <= 1e-12 * scale
-        return Difference(value, Interval(value, value, confidence, count), 1.0 if same else 2.0 ** (1 - count))
-    reach = -_t_quantile((1.0 - confidence) / 2.0, count - 1) * error
-    p_value = 2.0 * _t_tail(abs(value) / error, count - 1)
-    return Difference(value, Interval(value - reach, value + reach, confidence, count), p_value)
+        spread = np.minimum(spread, twofold_error(twofold, totals))
+    errors = spread * sqrt(count / (count - 1))
+    return Effects(values, np.where(errors <= tiny, 0.0, errors), count)
 
 
-def holm(p_values: Sequence[float]) -> list[float]:
+def holm(p_values: Sequence[float], weights: Sequence[float] | None = None) -> list[float]:
     """Correct p-values for the number of comparisons: what is below alpha afterwards holds jointly at level alpha.
 
     Args:
         p_values: one per comparison, each in 0 to 1.
+        weights: how alpha is shared out, one per comparison, each above 0; evenly by default.
 
     Returns:
         Corrected values in the same order, none smaller than before, none above 1.
 
     Raises:
-        ValueError: a value lies outside of 0 to 1.
+        ValueError: a value lies outside of 0 to 1, or a weight is not above 0.
 
     Source: Holm, "A simple sequentially rejective multiple test procedure", Scandinavian Journal of Statistics 6, 1979.
     """
     for value in p_values:
         if not 0.0 <= value <= 1.0:
             raise ValueError(f"p-value {value} lies outside of 0 to 1")
+    shares = [1.0] * len(p_values) if weights is None else list(weights)
+    if len(shares) != len(p_values) or not all(share > 0.0 for share in shares):
+        raise ValueError("every comparison needs a weight above 0")
     corrected = [0.0] * len(p_values)
-    largest = 0.0
-    for place, index in enumerate(sorted(range(len(p_values)), key=lambda i: p_values[i])):
-        largest = max(largest, min(1.0, (len(p_values) - place) * p_values[index]))
+    largest, left = 0.0, sum(shares)
+    for index in sorted(range(len(p_values)), key=lambda i: p_values[i] / shares[i]):
+        largest = max(largest, min(1.0, left / shares[index] * p_values[index]))
         corrected[index] = largest
+        left -= shares[index]
     return corrected
 
 
-def _t_quantile(level: float, freedom: int) -> float:
+def t_quantile(level: float, freedom: int) -> float:
+    """Value that Student's t with ``freedom`` degrees of freedom stays below with probability ``level``."""
     from scipy.special import stdtrit
 
     return float(stdtrit(freedom, level))
 
 
-def _t_tail(statistic: float, freedom: int) -> float:
+def t_tail(statistic: float, freedom: int) -> float:
+    """Probability that Student's t with ``freedom`` degrees of freedom exceeds ``statistic``."""
     from scipy.special import stdtr
 
     return float(stdtr(freedom, -statistic))

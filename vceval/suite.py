@@ -22,7 +22,7 @@ a corpus whose ids can't be frozen here; see :class:`DrawSpec`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -36,7 +36,18 @@ from vceval.pairlist import FrozenPair
 from vceval.paths import resolve_inside
 from vceval.registry import unknown_name
 
-__all__ = ["DrawSpec", "FrozenPair", "NaturalSpec", "Suite", "frozen_pairs", "load", "names", "published_rows"]
+__all__ = [
+    "DrawSpec",
+    "FrozenPair",
+    "NaturalSpec",
+    "Suite",
+    "frozen_pairs",
+    "load",
+    "names",
+    "published_names",
+    "published_rows",
+    "read_published",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,9 +169,26 @@ def published_rows(suite: Suite) -> list[dict[str, Any]]:
     Raises:
         UsageError: a file is missing or malformed.
     """
+    return read_published(suite.published, suite.file)
+
+
+def published_names() -> list[str]:
+    """Names of the published figures that come with vceval."""
+    return sorted(path.stem for path in (_benchmarks() / "published").glob("*.yaml"))
+
+
+def read_published(names: Sequence[str], said_by: Path) -> list[dict[str, Any]]:
+    """Read published figures by name (``clsvc``), or from YAML files in the folder of ``said_by``.
+
+    Returns:
+        Rows as :func:`published_rows` gives them.
+
+    Raises:
+        UsageError: a file is missing or malformed.
+    """
     rows: list[dict[str, Any]] = []
-    for name in suite.published:
-        document = read_document(_published_file(name, suite.file))
+    for name in names:
+        document = read_document(_published_file(name, said_by))
         about = {"paper": document.text("paper"), "citation": document.text("citation")}
         for row in document.sections("rows"):
             rows.append(

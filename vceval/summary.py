@@ -3,33 +3,28 @@
 from __future__ import annotations
 
 import itertools
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
 
 from vceval.leakage import PairExposure, counts
 from vceval.metrics.base import Calibrations, Measure, Metric
 from vceval.metrics.separation import separation
-from vceval.records import DIRECTIONS, ConversionPair, Failure, Score, Skip
+from vceval.records import DIRECTIONS, ConversionPair
 from vceval.statistics import Interval, cluster_bootstrap, holm, paired_difference
+from vceval.tally import Column, Tally
 
-__all__ = ["Results", "shown", "static_need", "summarise"]
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+__all__ = ["shown", "static_need", "summarise"]
 
 SCHEMA = 1
 
-#: From the scores of a cell and their pairs to the cell's value and interval; None where there is nothing.
-_Figure = Callable[[Sequence[Score], Sequence[ConversionPair]], tuple[float, Interval | None] | None]
-
-
-@dataclass(frozen=True, slots=True)
-class Results:
-    """All that a finished run knows about its pairs."""
-
-    pairs: Mapping[str, ConversionPair]
-    scores: Sequence[Score]
-    failures: Sequence[Failure]
-    skips: Sequence[Skip]
+#: From the scores of a cell to the cell's value and interval; None where there is nothing.
+_Figure = Callable[[Column], tuple[float, Interval | None] | None]
 
 
 def static_need(metric: Metric, pair: ConversionPair) -> str | None:
@@ -57,7 +52,7 @@ def shown(calibrations: Mapping[str, Calibrations]) -> dict[str, dict[str, dict[
 
 
 def summarise(
-    results: Results,
+    tally: Tally,
     systems: Sequence[Mapping[str, Any]],
     metrics: Sequence[Metric],
     calibrations: Mapping[str, Calibrations] | None = None,
@@ -78,16 +73,17 @@ def summarise(
     system, and holds the cells over all pairs once more without the pairs that involve a speaker whom the system of
     the row was trained on; that list is empty where there is no such pair.
     """
-    converted_not = {(f.system, f.pair) for f in results.failures if f.stage != "score"}
-    per_system = Counter(system for system, _ in converted_not)
     rows = []
     for system in systems:
-        failed = per_system[system["name"]]
+        failed = len(tally.unconverted(system["name"]))
         rows.append({**system, "failed": failed, "converted": system["expected"] - failed})
     measures = [(metric, measure) for metric in metrics for measure in metric.measures]
+    names = [row["name"] for row in rows]
+    compared = [row["name"] for row in rows if not row["control"]]
+    speakers = _Speakers(tally.pairs)
     return {
         "schema": SCHEMA,
-        "pairs": len(results.pairs),
+        "pairs": len(tally.pairs),
         "systems": rows,
         "metrics": [
             {
@@ -101,52 +97,66 @@ def summarise(
             for metric in metrics
         ],
         "measures": [{**asdict(measure), "metric": metric.name} for metric, measure in measures],
-        "datasets": sorted({pair.dataset for pair in results.pairs.values()}),
-        "directions": [d for d in DIRECTIONS if any(pair.direction == d for pair in results.pairs.values())],
-        "cells": list(_cells(results, [row["name"] for row in rows], measures, calibrations or {})),
-        "comparisons": list(_comparisons(results, [row["name"] for row in rows if not row["control"]], measures)),
+        "datasets": sorted({pair.dataset for pair in tally.pairs.values()}),
+        "directions": [d for d in DIRECTIONS if any(pair.direction == d for pair in tally.pairs.values())],
+        "cells": list(_cells(tally, names, measures, calibrations or {}, speakers)),
+        "comparisons": list(_comparisons(tally, compared, measures, speakers)),
         "counts": {
-            "failures": len(results.failures),
-            "failures_by_stage": dict(sorted(Counter(f.stage for f in results.failures).items())),
-            "skips": len(results.skips),
-            "skips_by_need": dict(sorted(Counter(s.need for s in results.skips).items())),
+            "failures": tally.stages.total(),
+            "failures_by_stage": dict(sorted(tally.stages.items())),
+            "skips": tally.needs.total(),
+            "skips_by_need": dict(sorted(tally.needs.items())),
         },
-        "training": _training(results, [row["name"] for row in rows], measures, calibrations or {}, exposures),
+        "training": _training(tally, names, measures, calibrations or {}, exposures, speakers),
     }
 
 
-def _groups(pair: ConversionPair) -> Iterable[tuple[str, str]]:
-    """The cells to which a pair belongs: all of them together, and each dataset and direction."""
-    datasets = ("all", pair.dataset)
-    directions = ("all", pair.direction) if pair.direction else ("all",)
-    return itertools.product(datasets, directions)
+class _Speakers:
+    """The pairs' speakers and groups, by number of the pair."""
 
+    def __init__(self, pairs: Mapping[str, ConversionPair]) -> None:
+        import numpy as np
 
-def _everything(pair: ConversionPair) -> Iterable[tuple[str, str]]:
-    """The one cell of a table that is not split."""
-    return [("all", "all")]
+        self.targets = np.array([pair.target_speaker for pair in pairs.values()], dtype=object)
+        self.sources = np.array([pair.source_speaker for pair in pairs.values()], dtype=object)
+        self.datasets = np.array([pair.dataset for pair in pairs.values()], dtype=object)
+        self._directions = np.array([pair.direction for pair in pairs.values()], dtype=object)
+
+    def groups(self) -> dict[tuple[str, str], NDArray[np.bool_]]:
+        """The cells of the summary, as masks over pairs: all of them together, and each dataset and direction."""
+        import numpy as np
+
+        whole = np.ones(len(self.datasets), dtype=bool)
+        datasets = {"all": whole} | {name: self.datasets == name for name in sorted(set(self.datasets))}
+        named = sorted({direction for direction in self._directions if direction})
+        directions = {"all": whole} | {name: self._directions == name for name in named}
+        return {
+            (dataset, direction): some & others
+            for dataset, some in datasets.items()
+            for direction, others in directions.items()
+        }
 
 
 def _training(
-    results: Results,
+    tally: Tally,
     systems: Sequence[str],
     measures: Sequence[tuple[Metric, Measure]],
     calibrations: Mapping[str, Calibrations],
     exposures: Sequence[PairExposure],
+    speakers: _Speakers,
 ) -> dict[str, Any] | None:
     """Count exposures per system, and make the cells that are left without speakers who were trained on."""
+    import numpy as np
+
     if not exposures:
         return None
     per_system: dict[str, list[PairExposure]] = defaultdict(list)
+    unheard: dict[str, NDArray[np.bool_]] = {}
     for entry in exposures:
         per_system[entry.system].append(entry)
-    heard = {(entry.system, entry.pair) for entry in exposures if entry.trained}
-    left = Results(
-        results.pairs,
-        [score for score in results.scores if (score.system, score.pair) not in heard],
-        [failure for failure in results.failures if (failure.system, failure.pair) not in heard],
-        [skip for skip in results.skips if (skip.system, skip.pair) not in heard],
-    )
+        if entry.trained:
+            mask = unheard.setdefault(entry.system, np.ones(len(tally.pairs), dtype=bool))
+            mask[tally.numbers[entry.pair]] = False
     return {
         "systems": [
             {
@@ -160,119 +170,114 @@ def _training(
             if system in per_system
         ],
         "same_pairs": len({frozenset(e.pair for e in mine if not e.trained) for mine in per_system.values()}) == 1,
-        "cells": list(_cells(left, systems, measures, calibrations, _everything)) if heard else [],
+        "cells": list(_cells(tally, systems, measures, calibrations, speakers, unheard)) if unheard else [],
     }
 
 
 def _cells(
-    results: Results,
+    tally: Tally,
     systems: Sequence[str],
     measures: Sequence[tuple[Metric, Measure]],
     calibrations: Mapping[str, Calibrations],
-    groups: Callable[[ConversionPair], Iterable[tuple[str, str]]] = _groups,
+    speakers: _Speakers,
+    unheard: Mapping[str, NDArray[np.bool_]] | None = None,
 ) -> Iterable[dict[str, Any]]:
-    Key = tuple[str, str, str, str]  # noqa: N806 - system, measure, dataset, direction
-    scored: dict[Key, list[Score]] = defaultdict(list)
-    failed: Counter[Key] = Counter()
-    skipped: Counter[Key] = Counter()
-    for score in results.scores:
-        for dataset, direction in groups(results.pairs[score.pair]):
-            scored[score.system, score.measure, dataset, direction].append(score)
-    for failure in results.failures:
-        pair = results.pairs[failure.pair]
+    """Make the cells of all systems and measures: of every group, or of the one of all pairs that are left."""
+    import numpy as np
+
+    whole = np.ones(len(tally.pairs), dtype=bool)
+    groups = speakers.groups() if unheard is None else {("all", "all"): whole}
+    lacking: dict[str, NDArray[np.bool_]] = {}
+    for system in systems:
+        kept = whole if unheard is None else unheard.get(system, whole)
+        unconverted = tally.unconverted(system)
         for metric, measure in measures:
-            if failure.stage == "score" and failure.metric != metric.name:
-                continue
-            if failure.stage != "score" and static_need(metric, pair):
-                continue  # it would have been skipped, and is among the skips
-            for dataset, direction in groups(pair):
-                failed[failure.system, measure.name, dataset, direction] += 1
-    for skip in results.skips:
-        for dataset, direction in groups(results.pairs[skip.pair]):
-            skipped[skip.system, skip.measure, dataset, direction] += 1
-    order = {name: position for position, name in enumerate(systems)}
-    columns = {measure.name: position for position, (_, measure) in enumerate(measures)}
-    for key in sorted(
-        set(scored) | set(failed) | set(skipped), key=lambda key: (order[key[0]], columns[key[1]], key[2:])
-    ):
-        metric, measure = measures[columns[key[1]]]
-        figure = _ratio if measure.reduction == "ratio" else _separation(measure, calibrations.get(metric.name, {}))
-        yield _cell(key, scored[key], failed[key], skipped[key], results.pairs, figure)
+            column = tally.column(system, measure.name)
+            failed = tally.failed(system, metric.name)
+            if len(unconverted):
+                # What the pair visibly lacks would have been skipped, and is among the skips
+                if metric.name not in lacking:
+                    lacking[metric.name] = np.array([bool(static_need(metric, p)) for p in tally.pairs.values()])
+                failed = np.concatenate([failed, unconverted[~lacking[metric.name][unconverted]]])
+            skipped = tally.skipped(system, measure.name)
+            ratio = measure.reduction == "ratio"
+            figure = _ratio(speakers) if ratio else _separation(measure, calibrations.get(metric.name, {}), speakers)
+            for (dataset, direction), group in sorted(groups.items()):
+                chosen = group & kept
+                mine = column.where(chosen)
+                numbers = {
+                    "n": len(mine.pairs),
+                    "expected": len(mine.pairs) + int(chosen[failed].sum()),
+                    "failed": int(chosen[failed].sum()),
+                    "skipped": int(chosen[skipped].sum()),
+                }
+                if any(numbers.values()):
+                    place = {"system": system, "measure": measure.name, "dataset": dataset, "direction": direction}
+                    yield {**place, **numbers, **_value(mine, figure, speakers)}
 
 
-def _cell(
-    key: tuple[str, str, str, str],
-    scores: Sequence[Score],
-    failed: int,
-    skipped: int,
-    pairs: Mapping[str, ConversionPair],
-    figure: _Figure,
-) -> dict[str, Any]:
-    system, measure, dataset, direction = key
-    cell: dict[str, Any] = {"system": system, "measure": measure, "dataset": dataset, "direction": direction}
-    counts = {"n": len(scores), "expected": len(scores) + failed, "failed": failed, "skipped": skipped}
-    found = figure(scores, [pairs[score.pair] for score in scores])
+def _value(column: Column, figure: _Figure, speakers: _Speakers) -> dict[str, Any]:
+    found = figure(column)
     if found is None:
-        return {**cell, "value": None, "low": None, "high": None, **counts, "clusters": 0}
+        return {"value": None, "low": None, "high": None, "clusters": 0}
     value, interval = found
-    return {
-        **cell,
-        "value": value,
-        "low": interval.low if interval else None,
-        "high": interval.high if interval else None,
-        **counts,
-        "clusters": len({pairs[score.pair].target_speaker for score in scores}),
-    }
+    low, high = (interval.low, interval.high) if interval else (None, None)
+    return {"value": value, "low": low, "high": high, "clusters": len(set(speakers.targets[column.pairs]))}
 
 
-def _ratio(scores: Sequence[Score], pairs: Sequence[ConversionPair]) -> tuple[float, Interval | None] | None:
-    """Sum of numerators over sum of denominators."""
-    numerators, denominators = [s.numerator for s in scores], [s.denominator for s in scores]
-    if not sum(denominators):
-        return None
-    targets, sources = [pair.target_speaker for pair in pairs], [pair.source_speaker for pair in pairs]
-    interval = cluster_bootstrap(numerators, denominators, targets, crossed=sources)
-    return sum(numerators) / sum(denominators), interval
+def _ratio(speakers: _Speakers) -> _Figure:
+    """Make the figure that is a sum of numerators over a sum of denominators."""
+
+    def figure(column: Column) -> tuple[float, Interval | None] | None:
+        total = float(column.denominators.sum())
+        if not total:
+            return None
+        targets, sources = speakers.targets[column.pairs].tolist(), speakers.sources[column.pairs].tolist()
+        interval = cluster_bootstrap(column.numerators, column.denominators, targets, crossed=sources)
+        return float(column.numerators.sum()) / total, interval
+
+    return figure
 
 
-def _separation(measure: Measure, learnt: Calibrations) -> _Figure:
+def _separation(measure: Measure, learnt: Calibrations, speakers: _Speakers) -> _Figure:
     """Make the figure that compares a cell's scores with those of natural speech of the cell's datasets."""
 
-    def figure(scores: Sequence[Score], pairs: Sequence[ConversionPair]) -> tuple[float, Interval | None] | None:
+    def figure(column: Column) -> tuple[float, Interval | None] | None:
+        datasets, targets = speakers.datasets[column.pairs].tolist(), speakers.targets[column.pairs].tolist()
         natural: dict[Hashable, Any] = {
             (dataset, speaker): values
-            for dataset in sorted({pair.dataset for pair in pairs})
+            for dataset in sorted(set(datasets))
             for speaker, values in learnt.get(dataset, {}).get("natural_scores", {}).items()
         }
-        speakers = [(pair.dataset, pair.target_speaker) for pair in pairs]
         assert measure.reduction != "ratio"
-        return separation(measure.reduction, natural, [score.value for score in scores], speakers)
+        scores = column.numerators / column.denominators
+        return separation(measure.reduction, natural, scores, list(zip(datasets, targets, strict=True)))
 
     return figure
 
 
 def _comparisons(
-    results: Results, systems: Sequence[str], measures: Sequence[tuple[Metric, Measure]]
+    tally: Tally, systems: Sequence[str], measures: Sequence[tuple[Metric, Measure]], speakers: _Speakers
 ) -> Iterable[dict[str, Any]]:
-    scored: dict[tuple[str, str], dict[str, Score]] = defaultdict(dict)
-    for score in results.scores:
-        scored[score.system, score.measure][score.pair] = score
+    import numpy as np
+
     for _, measure in measures:
         if measure.reduction != "ratio":
             continue  # no sum over pairs, so no difference per pair
+        columns = {system: tally.column(system, measure.name) for system in systems}
         found: list[dict[str, Any]] = []
         for first, second in itertools.combinations(systems, 2):
-            ones, others = scored[first, measure.name], scored[second, measure.name]
-            common = sorted(set(ones) & set(others))
-            if not common:
+            ones, others = columns[first], columns[second]
+            common, here, there = np.intersect1d(ones.pairs, others.pairs, assume_unique=True, return_indices=True)
+            if not len(common):
                 continue
             difference = paired_difference(
-                [ones[pair].numerator for pair in common],
-                [ones[pair].denominator for pair in common],
-                [others[pair].numerator for pair in common],
-                [others[pair].denominator for pair in common],
-                [results.pairs[pair].target_speaker for pair in common],
-                crossed=[results.pairs[pair].source_speaker for pair in common],
+                ones.numerators[here],
+                ones.denominators[here],
+                others.numerators[there],
+                others.denominators[there],
+                speakers.targets[common].tolist(),
+                crossed=speakers.sources[common].tolist(),
             )
             interval = difference.interval
             entry: dict[str, Any] = {

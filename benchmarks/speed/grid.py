@@ -85,11 +85,12 @@ def _runner(pairs: Sequence[Any], folder: Path, workers: int) -> float:
     from vceval.rundir import RunDirectory
     from vceval.runner.convert import convert
     from vceval.runner.journal import Journal
+    from vceval.runner.options import Options
 
-    work = [(System("adainvc-demo", "adainvc-demo"), pair) for pair in pairs]
+    systems = [System("adainvc-demo", "adainvc-demo")]
     began = time.perf_counter()
     with Journal(folder / "journal" / "convert.jsonl") as journal:
-        for records in convert(RunDirectory(folder), work, device="cpu", workers=workers, seed=0, timeout=600.0):
+        for records in convert(RunDirectory(folder), systems, pairs, lambda *_: True, Options(workers=workers), 0):
             if any(record["status"] != "ok" for record in records):
                 raise SystemExit(f"failed: {records}")
             journal.append(records)

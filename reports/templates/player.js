@@ -137,5 +137,5 @@ const player = (() => {
     return group;
   };
 
-  return {choose, adopt, position: () => (playing() ? playing().currentTime : 0), playing};
+  return {choose, adopt};
 })();

@@ -61,11 +61,7 @@ const sortable = (table) => {
 // Every figure by system, measure, dataset, direction and part.
 const figures = async () => {
   const found = await load("cells");
-  if (!found.by) {
-    found.by = new Map(found.rows.map((row) => [row.slice(0, 5).join(), row]));
-    const counts = (row) => row[2] === ALL && row[3] === ALL && row[4] === 0;
-    found.used = new Set(found.rows.filter((row) => counts(row) && row[5]).map((row) => row[1]));
-  }
+  found.by ||= new Map(found.rows.map((row) => [row.slice(0, 5).join(), row]));
   return found;
 };
 

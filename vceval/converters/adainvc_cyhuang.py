@@ -73,8 +73,14 @@ class AdaInVcCyhuang(AdaInConverter):
     )
     files: ClassVar[tuple[WeightFile, ...]] = (WEIGHTS, VOCODER)
 
-    def __init__(self, *, weights: str = "", vocoder: Literal["universal", "griffin-lim"] = "universal") -> None:
-        super().__init__(weights=weights)
+    def __init__(
+        self,
+        *,
+        weights: str = "",
+        vocoder: Literal["universal", "griffin-lim"] = "universal",
+        precision: str = "float32",
+    ) -> None:
+        super().__init__(weights=weights, precision=precision)
         if vocoder not in ("universal", "griffin-lim"):
             raise UsageError(f"adainvc-cyhuang: vocoder is universal or griffin-lim, not {vocoder!r}")
         self.vocoder = vocoder
@@ -101,9 +107,9 @@ class AdaInVcCyhuang(AdaInConverter):
         fine = {place: mel for place, mel in enumerate(mels) if not isinstance(mel, ItemError)}
         if self.vocoder == "universal":
             drawn = self._vocoder.generate(list(fine.values()), [seeds[place] for place in fine])
-            made = [samples.cpu().numpy() for samples in drawn]
+            made = [samples.float().cpu().numpy() for samples in drawn]
         else:
-            made = [front.waveform(mel.cpu().numpy()) for mel in fine.values()]
+            made = [front.waveform(mel.float().cpu().numpy()) for mel in fine.values()]
         waves: dict[int, Waveform | ItemError] = {
             place: _wave(samples) for place, samples in zip(fine, made, strict=True)
         }

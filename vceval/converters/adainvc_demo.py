@@ -44,8 +44,8 @@ class AdaInVcDemo(AdaInVc):
     )
     files: ClassVar[tuple[WeightFile, ...]] = ()
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, *, precision: str = "float32") -> None:
+        super().__init__(precision=precision)
 
     def load(self) -> None:
         """Load the network from the files beside the demo corpus.

@@ -141,7 +141,7 @@ class AgainVc(NativeConverter):
             mels = self._network.decoder(contents, voices)[..., :frames]
             # Processors take one item at a time faster than several together
             parts = torch.split(mels, 1 if self.device == "cpu" else len(mels))
-            samples = [row for part in parts for row in self._vocoder(part)[:, 0].cpu().numpy()]
+            samples = [row for part in parts for row in self._vocoder(part)[:, 0].float().cpu().numpy()]
         return [_wave(row) for row in samples]
 
 

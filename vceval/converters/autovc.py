@@ -99,8 +99,10 @@ class AutoVc(NativeConverter):
         ),
     )
 
-    def __init__(self, *, weights: str = "", vocoder: Literal["hifigan", "griffin-lim"] = "hifigan") -> None:
-        super().__init__(weights=weights)
+    def __init__(
+        self, *, weights: str = "", vocoder: Literal["hifigan", "griffin-lim"] = "hifigan", precision: str = "float32"
+    ) -> None:
+        super().__init__(weights=weights, precision=precision)
         if vocoder not in ("hifigan", "griffin-lim"):
             raise UsageError(f"converter autovc: vocoder is {vocoder!r}, not one of hifigan, griffin-lim")
         self.vocoder = vocoder
@@ -186,13 +188,13 @@ class AutoVc(NativeConverter):
         import torch
 
         with torch.inference_mode():
-            audio = self._hifigan(torch.stack(list(mels)).transpose(1, 2))[:, 0].cpu()
+            audio = self._hifigan(torch.stack(list(mels)).transpose(1, 2))[:, 0].float().cpu()
         return [_finished(row.numpy()) for row in audio]
 
     def _inverted(self, mels: Sequence[Tensor]) -> list[Waveform | ItemError]:
         from vceval.networks.autovc_features import waveform
 
-        return [_finished(waveform(mel.cpu().numpy(), _ROUNDS)) for mel in mels]
+        return [_finished(waveform(mel.float().cpu().numpy(), _ROUNDS)) for mel in mels]
 
     def _stacked(self, parts: Sequence[NDArray[np.float32]]) -> Tensor:
         import numpy as np

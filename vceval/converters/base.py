@@ -91,10 +91,13 @@ class Converter(ABC):
     info: ClassVar[ConverterInfo]
     #: Whose words the output holds: those of the source, or (some controls) those of the natural target speech.
     says: ClassVar[Literal["source", "natural"]] = "source"
-    #: Pairs given to one call of :meth:`convert`.
+    #: Pairs given to one call of :meth:`convert` at most.
     batch_size: int = 8
     #: Encodings of sources, and of prompts, that are kept from one call of :meth:`convert` to the next.
-    kept_encodings: int = 64
+    kept_encodings: int = 128
+    #: Whether sources and prompts are encoded one at a time. The runner sets it on a processor: a batch gains nothing
+    #: there, and an encoding then depends on its recording alone, to the last bit, whatever was encoded beside it.
+    encodes_alone: bool = False
 
     def open(self, device: str) -> None:  # noqa: B027 - a converter without weights has nothing to load
         """Load weights; called once per worker process.
@@ -106,6 +109,18 @@ class Converter(ABC):
     def assets(self) -> dict[str, Path]:
         """Give the files that decide what it computes (its weights), by name; a run writes down their hashes."""
         return {}
+
+    def most_together(self, device: str) -> int:
+        """Pairs that may be converted in one call on a device, where there is room."""
+        return self.batch_size
+
+    def identity(self, device: str) -> dict[str, Any] | None:
+        """Name all that decides what it makes of a pair and a seed, so that audio made before can be used again.
+
+        None where that can't be known (a program from elsewhere may change at any time), or where audio is found and
+        not made: nothing is then used again.
+        """
+        return None
 
     def lacks(self) -> list[str]:
         """Say which needed files are missing, where to get them; nothing is loaded."""
@@ -158,7 +173,12 @@ class Converter(ABC):
         # Not made in a constructor: adapters of other people need not call it
         kept: dict[K, Any] = self.__dict__.setdefault("_kept", {}).setdefault(kind, {})
         found = {key: kept[key] for key in requests if key in kept}
-        found |= _each(_read({key: r for key, r in requests.items() if key not in found}, read), step)
+        recordings = _read({key: r for key, r in requests.items() if key not in found}, read)
+        if self.encodes_alone:
+            for key, recording in recordings.items():
+                found |= _each({key: recording}, step)
+        else:
+            found |= _each(recordings, step)
         for key, encoding in found.items():
             kept.pop(key, None)  # so that the latest used stand last
             if not isinstance(encoding, ItemError):

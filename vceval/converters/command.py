@@ -25,6 +25,7 @@ from typing import IO, Any, ClassVar
 from vceval import audio
 from vceval.converters.base import Converter, ConverterInfo, Outcome, Request
 from vceval.errors import ItemError, UsageError
+from vceval.processes import die_with_parent
 
 __all__ = ["Command"]
 
@@ -132,6 +133,7 @@ class _Worker:
                 stderr=subprocess.PIPE,
                 env={**os.environ, "VCEVAL_DEVICE": device},
                 start_new_session=True,
+                preexec_fn=die_with_parent,  # a worker that is killed can't stop it
             )
         except OSError as error:
             raise ItemError(f"the worker {command[0]!r} can't be started: {error}") from error

@@ -127,7 +127,7 @@ class FragmentVc(NativeConverter):
             waves = self._vocoder.generate([mels[place] for place in fine], [seeds[place] for place in fine])
         made = dict(zip(fine, waves, strict=True))
         return [
-            Waveform(made[place].cpu().numpy(), SAMPLE_RATE)
+            Waveform(made[place].float().cpu().numpy(), SAMPLE_RATE)
             if place in made
             else ItemError("FragmentVC gave a mel spectrum that is not finite for this pair")
             for place in range(len(items))

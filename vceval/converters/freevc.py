@@ -162,7 +162,7 @@ class FreeVc(NativeConverter):
         with torch.inference_mode():
             audio = self._generator(contents, speakers, drawn, torch.tensor(counts, device=self.device))
         per_frame = audio.shape[-1] // max(counts)
-        rows = audio[:, 0].cpu().numpy()
+        rows = audio[:, 0].float().cpu().numpy()
         return [self._wave(row[: count * per_frame]) for row, count in zip(rows, counts, strict=True)]
 
     def _wave(self, samples: NDArray[np.float32]) -> Waveform | ItemError:

@@ -83,13 +83,13 @@ def waves(vocoder: Any, mels: Sequence[Tensor], title: str) -> list[Waveform | I
     from vceval.networks.hifigan import vocode
 
     finite = [place for place, mel in enumerate(mels) if bool(torch.isfinite(mel).all())]
-    logarithms = [torch.from_numpy(from_unit(mels[place].cpu().numpy()).T.copy()) for place in finite]
+    logarithms = [torch.from_numpy(from_unit(mels[place].float().cpu().numpy()).T.copy()) for place in finite]
     made = vocode(vocoder, [mel.to(mels[place].device) for mel, place in zip(logarithms, finite, strict=True)])
     results: list[Waveform | ItemError] = [
         ItemError(f"{title} gave a mel spectrum that is not finite for this pair") for _ in mels
     ]
     for place, wave in zip(finite, made, strict=True):
-        samples = np.ascontiguousarray(wave.cpu().numpy(), dtype=np.float32)
+        samples = np.ascontiguousarray(wave.float().cpu().numpy(), dtype=np.float32)
         if np.isfinite(samples).all():
             results[place] = Waveform(samples, SAMPLE_RATE)
         else:

@@ -99,8 +99,9 @@ class KnnVc(NativeConverter):
         loudness: float | None = -16.0,
         max_prompt_seconds: float = 600.0,
         weights: str = "",
+        precision: str = "float32",
     ) -> None:
-        super().__init__(weights=weights)
+        super().__init__(weights=weights, precision=precision)
         if neighbours < 1:
             raise UsageError(f"knnvc: neighbours is {neighbours}; at least 1 is needed")
         if max_prompt_seconds <= 0.0:
@@ -205,7 +206,7 @@ class KnnVc(NativeConverter):
         from vceval.networks.knnvc import match
 
         with torch.inference_mode():
-            samples = self._vocoder(match(query, pool, self.neighbours).features[None])[0, 0].cpu().numpy()
+            samples = self._vocoder(match(query, pool, self.neighbours).features[None])[0, 0].float().cpu().numpy()
         if not np.isfinite(samples).all():
             return ItemError("kNN-VC gave samples that are not finite for this pair")
         if self.loudness is not None:

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from vceval.audio import Waveform
+from vceval.cache import code_digest, file_digest
 from vceval.converters import checkpoints
-from vceval.converters.base import Converter
+from vceval.converters.base import Converter, Outcome, Request
 from vceval.converters.recognise import refusal
 from vceval.converters.weightfile import WeightFile
 from vceval.errors import ItemError, UsageError
@@ -18,10 +19,15 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
-__all__ = ["MAX_SECONDS", "NativeConverter", "check_length", "grouped", "noise"]
+__all__ = ["MAX_SECONDS", "PRECISIONS", "NativeConverter", "check_length", "grouped", "noise"]
 
 #: Longest source or prompt that is processed in one piece; longer ones are refused, never cut.
 MAX_SECONDS = 60.0
+#: Precisions that a converter computes in, and the torch types of those that are half as wide.
+PRECISIONS = ("float32", "tf32", "bf16", "fp16")
+_HALF = {"bf16": "bfloat16", "fp16": "float16"}
+#: Pairs given to a GPU at once, where there is room.
+_TOGETHER_ON_GPU = 64
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -33,17 +39,23 @@ class NativeConverter(Converter):
     Args:
         weights: folder that holds the files by their authors' names; by default the place where
             ``vceval checkpoints add`` files them.
+        precision: ``float32``; ``tf32`` (a GPU's multiplications round their inputs to ten bits), or ``bf16`` or
+            ``fp16`` (half precision where torch's autocast uses it). Anything but ``float32`` is another system:
+            its name says so in the tables.
     """
 
     #: The files it needs; by name for :meth:`network` and :meth:`plain`.
     files: ClassVar[tuple[WeightFile, ...]] = ()
 
-    def __init__(self, *, weights: str = "") -> None:
+    def __init__(self, *, weights: str = "", precision: str = "float32") -> None:
+        if precision not in PRECISIONS:
+            raise UsageError(f"precision {precision!r}: must be one of {', '.join(PRECISIONS)}")
         self.weights = weights
+        self.precision = precision
         self.device = "cpu"
 
     def open(self, device: str) -> None:
-        """Load the networks; one compute thread, as workers run side by side, and on a GPU single precision in full.
+        """Load the networks; one compute thread, as workers run side by side.
 
         Raises:
             UsageError: a file is missing (it is named, with where to get it) or wrong.
@@ -51,11 +63,32 @@ class NativeConverter(Converter):
         import torch
 
         torch.set_num_threads(1)
-        # TF32 rounds inputs to ten bits, so that a GPU and a CPU would no longer agree
-        torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = False
+        # With TF32 a GPU and a CPU no longer agree, so it is off where nobody asked for it
+        allowed = self.precision == "tf32"
+        torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = allowed
         self.forget()
         self.device = device
         self.load()
+
+    def convert(self, requests: Sequence[Request]) -> list[Outcome]:
+        """Convert a batch, as :meth:`Converter.convert` says, in the precision asked for."""
+        if self.precision not in _HALF:
+            return super().convert(requests)
+        import torch
+
+        with torch.autocast(self.device.partition(":")[0], dtype=getattr(torch, _HALF[self.precision])):
+            return super().convert(requests)
+
+    def most_together(self, device: str) -> int:
+        """Pairs that may be converted in one call: on a GPU many, as room is found out there."""
+        return self.batch_size if device == "cpu" else max(self.batch_size, _TOGETHER_ON_GPU)
+
+    def identity(self, device: str) -> dict[str, Any] | None:
+        """Name its code, its files by their contents, and the kind of device."""
+        if type(self).__module__.partition(".")[0] != "vceval":
+            return None  # somebody else's code, of which nothing is known
+        files = {name: file_digest(path) for name, path in sorted(self.assets().items())}
+        return {"code": code_digest(), "device": device.partition(":")[0], "files": files}
 
     @abstractmethod
     def load(self) -> None:

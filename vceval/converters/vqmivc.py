@@ -162,7 +162,7 @@ class VqmiVc(NativeConverter):
             # Processors take one item at a time faster than several together
             size = 1 if self.device == "cpu" else len(items)
             parts = zip(torch.split(start, size), torch.split(mels.transpose(1, 2), size), strict=True)
-            waves = [row for drawn, mel in parts for row in self._vocoder(drawn, mel)[:, 0].cpu().numpy()]
+            waves = [row for drawn, mel in parts for row in self._vocoder(drawn, mel)[:, 0].float().cpu().numpy()]
         return [_wave(row) for row in waves]
 
 

@@ -80,8 +80,8 @@ class YourTts(NativeConverter):
     )
     files: ClassVar[tuple[WeightFile, ...]] = FILES
 
-    def __init__(self, *, weights: str = "", trim_source: bool | None = None) -> None:
-        super().__init__(weights=weights)
+    def __init__(self, *, weights: str = "", trim_source: bool | None = None, precision: str = "float32") -> None:
+        super().__init__(weights=weights, precision=precision)
         self.trim_source = trim_source
 
     def load(self) -> None:
@@ -243,7 +243,7 @@ def _padded(parts: Sequence[Tensor]) -> Tensor:
 def _finished(samples: Tensor) -> Waveform | ItemError:
     import numpy as np
 
-    values = samples.numpy().astype(np.float32)
+    values = samples.float().numpy().astype(np.float32)
     if not np.isfinite(values).all():
         return ItemError(f"the decoder gave {int((~np.isfinite(values)).sum())} samples that are not finite")
     return Waveform(np.ascontiguousarray(values), SAMPLE_RATE)

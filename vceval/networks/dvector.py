@@ -104,7 +104,7 @@ class Dvector:
         return [mean / np.linalg.norm(mean) for mean in means]
 
     def _vectors(self, frames: NDArray[np.float32]) -> NDArray[np.float32]:
-        vectors: NDArray[np.float32] = self.stages(frames).vectors.cpu().numpy()
+        vectors: NDArray[np.float32] = self.stages(frames).vectors.float().cpu().numpy()
         return vectors
 
 

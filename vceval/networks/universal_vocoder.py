@@ -81,6 +81,8 @@ class UniversalVocoder(nn.Module):
     def generate(self, mels: Sequence[Tensor], seeds: Sequence[int]) -> list[Tensor]:
         """Draw waveforms; each item has random numbers of its own, so what else is in the batch changes nothing.
 
+        Under autocast too it computes in full precision: a sample that is drawn wrongly changes all that follow.
+
         Args:
             mels: (frames, mel_dim) each, of any lengths, as the vocoder was trained on.
             seeds: one per item.
@@ -89,7 +91,9 @@ class UniversalVocoder(nn.Module):
             (frames * hop,) float32 each, within -1..1.
         """
         draws = [uniforms(seed, len(mel) * self.hop) for mel, seed in zip(mels, seeds, strict=True)]
-        return [expand(codes, self.classes) for codes in self.codes(mels, draws)]
+        with torch.autocast(mels[0].device.type if mels else "cpu", enabled=False):
+            drawn = self.codes([mel.float() for mel in mels], draws)
+        return [expand(codes, self.classes) for codes in drawn]
 
     def codes(self, mels: Sequence[Tensor], draws: Sequence[Tensor], pick: Pick = draw_by_uniform) -> list[Tensor]:
         """Generate classes.

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from vceval import cache, grid, registry, suite
 from vceval.conversions import UNNAMED, read_folder, read_table
+from vceval.converters.native import NativeConverter
 from vceval.corpora.base import Corpus
 from vceval.corpora.csv_manifest import read_manifest
 from vceval.errors import UsageError
@@ -17,12 +18,13 @@ from vceval.metrics.base import Workspace
 from vceval.records import ConversionPair, System, Utterance
 from vceval.reports.build import build
 from vceval.rundir import RunDirectory
-from vceval.runner.convert import make_converter
+from vceval.runner.devices import devices
 from vceval.runner.execute import execute, prepare
 from vceval.runner.forecast import forecast, shown
-from vceval.runner.plan import Options, Plan
+from vceval.runner.making import make_converter, make_metric
+from vceval.runner.options import Options
+from vceval.runner.plan import Plan
 from vceval.runner.progress import say
-from vceval.runner.score import make_metric
 from vceval.systems import read_systems, system_of
 
 __all__ = ["run", "score"]
@@ -118,8 +120,10 @@ def _carry_out(plan: Plan, options: argparse.Namespace, settings: Options) -> in
         print(shown(forecast(plan, RunDirectory(folder), settings, options.fresh)))
         return 0
     run = prepare(folder, options.fresh)
-    summary = execute(plan, run, settings)
-    page = build(RunDirectory(run.root))
+    summary, changed = execute(plan, run, settings)
+    page = run.report / "index.html"
+    if changed or not page.is_file():
+        page = build(RunDirectory(run.root))
     print((run.report / "tables" / "main.md").read_text(encoding="utf-8"))
     failures = summary["counts"]["failures"]
     say(f"report    {page}")
@@ -168,6 +172,7 @@ def _systems(options: argparse.Namespace, usual: Sequence[str]) -> list[System]:
     if options.systems:
         systems += read_systems(options.systems)
     systems += [system_of(text, timeout=options.timeout) for text in options.system]
+    systems = [_in_precision(system, options.precision) for system in systems]
     names = [system.name for system in systems]
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
@@ -178,6 +183,17 @@ def _systems(options: argparse.Namespace, usual: Sequence[str]) -> list[System]:
         for lack in make_converter(system).lacks():
             say(f"vceval: {system.name} will fail: {lack}")
     return [dataclasses.replace(system, control=make_converter(system).info.control) for system in systems]
+
+
+def _in_precision(system: System, asked: str | None) -> System:
+    """Set the precision of a system whose networks are ours; any but the full one is part of its name."""
+    own = issubclass(registry.load("converter", system.converter), NativeConverter)
+    if asked is not None and own and "precision" not in system.options:
+        system = dataclasses.replace(system, options={**system.options, "precision": asked})
+    precision = system.options.get("precision", "float32") if own else "float32"
+    if precision == "float32" or precision in system.name:
+        return system
+    return dataclasses.replace(system, name=f"{system.name}+{precision}")
 
 
 def _metrics(options: argparse.Namespace, usual: Sequence[str]) -> list[str]:
@@ -201,27 +217,23 @@ def _settings(options: argparse.Namespace) -> Options:
         raise UsageError(f"--limit {options.limit}: at least one pair is needed")
     if getattr(options, "timeout", 1.0) <= 0:
         raise UsageError(f"--timeout {options.timeout}: must be positive")
+    if options.executor == "ray":
+        from vceval.runner.ray_pool import cluster_devices
+
+        found = cluster_devices(options.device, options.ray_address)
+    elif options.ray_address is not None:
+        raise UsageError(f"--ray-address {options.ray_address}: goes with --executor ray only")
+    else:
+        found = devices(options.device)
     return Options(
-        device=_device(options.device),
+        devices=found,
         workers=workers,
         timeout=getattr(options, "timeout", 600.0),
         cache=cache.default_root(),
         allow_download=options.allow_download,
+        executor=options.executor,
+        ray_address=options.ray_address,
     )
-
-
-def _device(asked: str) -> str:
-    if asked == "cpu":
-        return asked
-    if asked != "auto" and asked.split(":")[0] != "cuda":
-        raise UsageError(f"--device {asked}: must be cpu, cuda, cuda:N or auto")
-    import torch
-
-    if torch.cuda.is_available():
-        return "cuda" if asked == "auto" else asked
-    if asked != "auto":
-        raise UsageError(f"--device {asked}: this torch ({torch.__version__}) finds no GPU; use --device cpu")
-    return "cpu"
 
 
 def _limited(pairs: Sequence[ConversionPair], limit: int | None) -> list[ConversionPair]:

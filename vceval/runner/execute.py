@@ -1,4 +1,4 @@
-"""Carry out a plan: convert, score, summarise, report; go on where an earlier attempt was cut off."""
+"""Carry out a plan: convert, score, summarise; go on where an earlier attempt was cut off."""
 
 from __future__ import annotations
 
@@ -10,26 +10,33 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from vceval import cache
 from vceval.cache import Cache
 from vceval.errors import UsageError
-from vceval.metrics.base import Metric, Workspace
-from vceval.records import Conversion
+from vceval.files import PART
+from vceval.metrics.base import Workspace
+from vceval.records import Conversion, ConversionPair, System
 from vceval.rundir import RunDirectory
+from vceval.runner.batches import Lengths
+from vceval.runner.conversions import Conversions, audio_file, stamp
 from vceval.runner.convert import convert
 from vceval.runner.facts import facts_of
 from vceval.runner.forecast import check_room
-from vceval.runner.journal import Journal, read_records
-from vceval.runner.outcome import gather_conversions, gather_scores, write_results
-from vceval.runner.plan import Options, Plan, check_same, fingerprint
+from vceval.runner.journal import read_records
+from vceval.runner.ledger import Ledger
+from vceval.runner.options import Options
+from vceval.runner.outcome import write_results
+from vceval.runner.plan import Plan, check_same, fingerprint
 from vceval.runner.progress import say, stage
 from vceval.runner.rates import Rates, measured
-from vceval.runner.score import calibrate, score
-from vceval.runner.todo import conversions_to_do, scores_to_do, stamp
+from vceval.runner.score import calibrate, learning, score
+from vceval.runner.score_worker import ScoreTask
 
-__all__ = ["execute", "prepare"]
+__all__ = ["convert_ledger", "execute", "prepare", "score_ledger", "unscored"]
 
 _KNOWN = ("run.json", "pairs.csv", "audio.csv", "scores.parquet", "failures.csv", "skipped.csv", "leakage.csv",
           "calibration.json", "summary.json", "audio", "journal", "report", ".cache", ".lock")  # fmt: skip
+_RESULTS = ("pairs.csv", "audio.csv", "scores.parquet", "failures.csv", "skipped.csv", "leakage.csv", "summary.json")
 #: What listeners said is never thrown away.
 _KEPT = ("listening", "listening.json", "listening.csv")
 
@@ -46,7 +53,7 @@ def prepare(root: Path, fresh: bool) -> RunDirectory:
     run = RunDirectory(root)
     if root.exists() and not root.is_dir():
         raise UsageError(f"{root}: is a file; --out names the folder of the run")
-    if root.is_dir() and not run.exists and any(p.name not in (*_KNOWN, *_KEPT) for p in root.iterdir()):
+    if root.is_dir() and not run.exists and any(not _ours(path.name) for path in root.iterdir()):
         raise UsageError(f"{root}: holds other files and no run; give a new folder with --out")
     if fresh and run.exists:
         for name in _KNOWN:
@@ -58,39 +65,94 @@ def prepare(root: Path, fresh: bool) -> RunDirectory:
     return run
 
 
-def execute(plan: Plan, run: RunDirectory, options: Options) -> dict[str, Any]:
-    """Do all that is not done yet and return the summary.
+def _ours(name: str) -> bool:
+    return name in (*_KNOWN, *_KEPT) or name.startswith(PART)
+
+
+def execute(plan: Plan, run: RunDirectory, options: Options) -> tuple[dict[str, Any], bool]:
+    """Do all that is not done yet.
+
+    Returns:
+        The summary, and whether anything was left to do.
 
     Raises:
         UsageError: the folder holds a different run, or another process is working in it.
+        NoRoomError: a disk is full.
     """
     run.root.mkdir(parents=True, exist_ok=True)
     with _locked(run.root):
         asked = fingerprint(plan)
         facts = facts_of(plan, options, asked)
+        finished = False
         if run.exists:
             earlier = run.read_json("run.json")
             check_same(run.root, earlier.get("plan", {}), asked)
             facts["created"] = earlier.get("created", facts["created"])
-        run.write_json("run.json", {**facts, "state": "running"})
-        run.write_pairs(plan.pairs.values())
-        with Journal(run.root / "journal" / "convert.jsonl") as conversions_done:
-            _convert(plan, run, options, conversions_done)
-            outcome = gather_conversions(plan, run, conversions_done)
-        run.write_audio((c.system, c.pair.id, _relative(c.path, run.root)) for c in outcome.conversions)
-        kept = Cache(options.cache or run.root / ".cache")
-        workspace = Workspace(
-            cache=kept, natural=plan.natural, device=options.device, allow_download=options.allow_download
-        )
-        calibrations = _calibrate(plan, run, workspace, options)
-        with Journal(run.root / "journal" / "score.jsonl") as scores_done:
-            _score(plan, outcome.conversions, workspace, calibrations, options, scores_done)
-            gather_scores(plan, outcome, scores_done)
-        Rates(options.cache).learn(_taken(plan, run, options))
-        summary = write_results(plan, run, outcome, calibrations)
+            finished = earlier.get("state") == "finished" and all((run.root / name).is_file() for name in _RESULTS)
+        with contextlib.ExitStack() as ledgers:
+            converted = None if plan.given is not None else ledgers.enter_context(convert_ledger(plan, run))
+            scored = ledgers.enter_context(score_ledger(plan, run))
+            conversions = Conversions(plan, run, converted)
+            unconverted = 0 if converted is None else converted.count("", "failed")
+            unscored_now = sum(unscored(plan, scored, one) is not None for one in conversions.slots() if one)
+            if finished and not unconverted and not unscored_now:
+                say(f"{'finished':<10}{len(conversions)} conversions, all done and scored before")
+                return run.read_json("summary.json"), False
+            run.write_json("run.json", {**facts, "state": "running"})
+            _tidy(run.root)
+            if options.cache is not None:
+                cache.trim(options.cache, cache.default_limit())
+            run.write_pairs(plan.pairs.values())
+            if converted is not None:
+                _convert(plan, run, options, converted)
+            workspace = Workspace(
+                cache=Cache(options.cache or run.root / ".cache"), natural=plan.natural, device=options.device,
+                allow_download=options.allow_download,
+            )  # fmt: skip
+            calibrations = _calibrate(plan, run, workspace, options)
+            _score(plan, conversions, workspace, calibrations, options, scored)
+            Rates(options.cache).learn(_taken(plan, run, options))
+            summary = write_results(plan, run, conversions, scored, calibrations)
         run.write_json("run.json", {**facts, "state": "finished"})
         shutil.rmtree(run.root / ".cache", ignore_errors=True)
-        return summary
+        return summary, True
+
+
+def convert_ledger(plan: Plan, run: RunDirectory) -> Ledger:
+    """Open the journal of the stage that converts; what has no audio any more is taken for not done."""
+    names = [system.name for system in plan.systems]
+    ledger = Ledger(run.root / "journal" / "convert.jsonl", {"system": names, "pair": list(plan.pairs)})
+    for system in names:
+        for pair in plan.pairs:
+            if ledger.state(system, pair) == "ok":
+                path = audio_file(run.root, ledger.record(system, pair)["path"])
+                if not path.is_file():
+                    ledger.forget(system, pair)
+    return ledger
+
+
+def score_ledger(plan: Plan, run: RunDirectory) -> Ledger:
+    """Open the journal of the stage that scores."""
+    axes = {"system": [system.name for system in plan.systems], "pair": list(plan.pairs), "metric": list(plan.metrics)}
+    return Ledger(run.root / "journal" / "score.jsonl", axes)
+
+
+def unscored(plan: Plan, scored: Ledger, conversion: Conversion) -> ScoreTask | None:
+    """What is to be scored of a conversion: the metrics that have no score of its present audio."""
+    names = conversion.system, conversion.pair.id
+    present = stamp(conversion.path)
+    todo = tuple(
+        name
+        for name in plan.metrics
+        if scored.state(*names, name) in ("", "failed") or scored.stamp(*names, name) != present
+    )
+    return ScoreTask(conversion, todo, (present[0], present[1])) if todo else None
+
+
+def _tidy(root: Path) -> None:
+    """Remove what killed processes were writing."""
+    for path in root.rglob(f"{PART}*"):
+        path.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager
@@ -109,22 +171,21 @@ def _locked(root: Path) -> Iterator[None]:
         yield
 
 
-def _convert(plan: Plan, run: RunDirectory, options: Options, journal: Journal) -> None:
-    if plan.given is not None:
-        return
-    work = conversions_to_do(plan, run.root, journal.records())
+def _convert(plan: Plan, run: RunDirectory, options: Options, ledger: Ledger) -> None:
     total = len(plan.systems) * len(plan.pairs)
-    if not work:
+
+    def todo(system: System, pair: ConversionPair) -> bool:
+        return ledger.state(system.name, pair.id) in ("", "failed")
+
+    left = ledger.count("", "failed")
+    if not left:
         say(f"{'convert':<10}{total}/{total} conversions, all done before")
         return
-    check_room(run.root, work)
-    workers = 1 if options.device.startswith("cuda") else options.workers
-    with stage("convert", total, "conversions") as advance:
-        advance(total - len(work))
-        for records in convert(
-            run, work, device=options.device, workers=workers, seed=plan.seed, timeout=options.timeout
-        ):
-            journal.append(records)
+    lengths = Lengths()
+    check_room(run.root, ((s, p) for s in plan.systems for p in plan.pairs.values() if todo(s, p)), lengths)
+    with stage("convert", total, "conversions", total - left) as advance:
+        for records in convert(run, plan.systems, plan.pairs.values(), todo, options, plan.seed, lengths):
+            ledger.append(records)
             advance(len(records), sum(record["status"] == "failed" for record in records))
 
 
@@ -132,10 +193,9 @@ def _calibrate(plan: Plan, run: RunDirectory, workspace: Workspace, options: Opt
     if (run.root / "calibration.json").is_file():
         return run.read_json("calibration.json")
     found: dict[str, dict[str, Any]] = {}
-    learning = any(type(plan.metric(name)).calibrate is not Metric.calibrate for name in plan.metrics)
-    if plan.natural and learning:
+    if plan.natural and learning(plan.metrics, plan.metric_options):
         with stage("calibrate", len(plan.natural), "natural recordings") as advance:
-            found = calibrate(plan.metrics, plan.metric_options, workspace, options.workers)
+            found = calibrate(plan.metrics, plan.metric_options, workspace, options)
             advance(len(plan.natural))
     run.write_json("calibration.json", found)
     return found
@@ -143,29 +203,29 @@ def _calibrate(plan: Plan, run: RunDirectory, workspace: Workspace, options: Opt
 
 def _score(
     plan: Plan,
-    conversions: list[Conversion],
+    conversions: Conversions,
     workspace: Workspace,
     calibrations: Mapping[str, Mapping[str, Any]],
     options: Options,
-    journal: Journal,
+    ledger: Ledger,
 ) -> None:
-    tasks = scores_to_do(plan, conversions, journal.records())
-    if not tasks:
-        say(f"{'score':<10}{len(conversions)}/{len(conversions)} conversions, all done before")
+    left = total = 0
+    for conversion in conversions.slots():
+        total += conversion is not None
+        left += conversion is not None and unscored(plan, ledger, conversion) is not None
+    if not left:
+        say(f"{'score':<10}{total}/{total} conversions, all done before")
         return
-    stamps = {(task.conversion.system, task.conversion.pair.id): stamp(task.conversion.path) for task in tasks}
-    with stage("score", len(conversions), "conversions") as advance:
-        advance(len(conversions) - len(tasks))
-        for records in score(tasks, plan.metric_options, workspace, calibrations, options.workers):
-            stamped = [{**record, "stamp": stamps[record["system"], record["pair"]]} for record in records]
-            journal.append(stamped)
-            advance(1, int(any(record["status"] == "failed" for record in records)))
+    with stage("score", total, "conversions", total - left) as advance:
+        for records in score(
+            conversions.slots(), len(conversions), lambda one: unscored(plan, ledger, one), plan.metrics,
+            plan.metric_options, workspace, calibrations, options,
+        ):  # fmt: skip
+            ledger.append(records)
+            failed = {record["pair"] for record in records if record["status"] == "failed"}
+            advance(len({(record["system"], record["pair"]) for record in records}), len(failed))
 
 
 def _taken(plan: Plan, run: RunDirectory, options: Options) -> dict[str, float]:
     conversions, scores = (read_records(run.root / "journal" / f"{name}.jsonl") for name in ("convert", "score"))
     return measured(plan, options.device, conversions, scores)
-
-
-def _relative(path: Path, root: Path) -> str:
-    return path.relative_to(root).as_posix() if path.is_relative_to(root) else str(path.resolve())

@@ -12,7 +12,8 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from vceval import __version__
-from vceval.runner.plan import Options, Plan
+from vceval.runner.options import Options
+from vceval.runner.plan import Plan
 
 __all__ = ["facts_of"]
 
@@ -38,7 +39,8 @@ def facts_of(plan: Plan, options: Options, asked: Mapping[str, Any]) -> dict[str
         "command": ["vceval", *sys.argv[1:]],
         "versions": versions,
         "platform": platform.platform(),
-        "device": options.device,
+        "device": ", ".join(options.devices),
+        "executor": options.executor,
         "seed": plan.seed,
         "data": plan.data,
         "partial": plan.partial,

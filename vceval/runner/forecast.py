@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from vceval import audio
-from vceval.errors import ItemError, UsageError
-from vceval.records import Conversion, ConversionPair, System
+from vceval.errors import UsageError
+from vceval.records import ConversionPair, System
 from vceval.rundir import RunDirectory
-from vceval.runner.convert import make_converter
+from vceval.runner.batches import Lengths
+from vceval.runner.conversions import audio_file, stamp
 from vceval.runner.journal import read_records
-from vceval.runner.plan import Options, Plan, check_same, fingerprint
+from vceval.runner.making import make_converter, pair_seed
+from vceval.runner.options import Options
+from vceval.runner.plan import Plan, check_same, fingerprint
 from vceval.runner.progress import lasting
 from vceval.runner.rates import Rates, conversion_key
-from vceval.runner.score import conversion_audio
-from vceval.runner.todo import conversions_to_do, scores_to_do
+from vceval.runner.reuse import Reuse
 
 __all__ = ["Forecast", "Part", "check_room", "forecast", "room_needed", "shown"]
 
@@ -29,12 +31,17 @@ _USUAL_RATE = 24_000
 
 @dataclass(frozen=True)
 class Part:
-    """A part of the work. seconds: of one worker, for what is to do; None where that was never measured here."""
+    """A part of the work.
+
+    kept: how many of those to do are taken from the cache. seconds: of one worker, for what is to do; None where that
+    was never measured here.
+    """
 
     stage: str
     name: str
     total: int
     todo: int
+    kept: int
     seconds: float | None
 
 
@@ -71,64 +78,86 @@ def forecast(plan: Plan, run: RunDirectory, options: Options, fresh: bool = Fals
     rates = Rates(options.cache)
     if run.exists and not fresh:
         check_same(run.root, run.read_json("run.json").get("plan", {}), fingerprint(plan))
-    journals = [run.root / "journal" / f"{name}.jsonl" for name in ("convert", "score")]
-    records, scored = ([] if fresh else list(read_records(journal)) for journal in journals)
-    todo = conversions_to_do(plan, run.root, records)
+    records = [] if fresh else read_records(run.root / "journal" / "convert.jsonl")
+    done = _conversions_done(plan, run.root, records)
+    scored = set() if fresh else _scores_done(run.root)
+    reuse = Reuse(options.cache)
     parts = []
+    todo: list[tuple[System, ConversionPair]] = []
+    total = len(plan.given or ())
     if plan.given is None:
         for system in plan.systems:
-            count = sum(one.name == system.name for one, _ in todo)
+            left = [pair for pair in plan.pairs.values() if (system.name, pair.id) not in done]
+            address = reuse.system(system, make_converter(system), options.device)
+            kept = sum(reuse.has(address, pair, pair_seed(plan.seed, pair.id)) for pair in left)
             rate = rates.get(conversion_key(system.converter, options.device))
-            parts.append(Part("convert", system.name, len(plan.pairs), count, None if rate is None else rate * count))
-    there = _there(plan, run.root, records, {(system.name, pair.id) for system, pair in todo})
-    unscored = scores_to_do(plan, there, scored)
-    total = len(there) + len(todo)
+            seconds = None if rate is None and kept < len(left) else (rate or 0.0) * (len(left) - kept)
+            parts.append(Part("convert", system.name, len(plan.pairs), len(left), kept, seconds))
+            todo += [(system, pair) for pair in left]
+            total += len(left) + sum(done.get((system.name, pair)) == "ok" for pair in plan.pairs)
+    given = [(conversion.system, conversion.pair.id) for conversion in plan.given or ()]
+    names = [key for key, state in done.items() if state == "ok"] if plan.given is None else given
     for name in plan.metrics:
-        count = len(todo) + sum(name in task.metrics for task in unscored)
+        count = len(todo) + sum((*key, name) not in scored for key in names)
         rate = rates.get(f"score {name}")
-        parts.append(Part("score", name, total, count, None if rate is None else rate * count))
-    return Forecast(plan.label, parts, room_needed(todo), _free(run.root), _workers(options), run.root)
+        parts.append(Part("score", name, total, count, 0, None if rate is None else rate * count))
+    return Forecast(plan.label, parts, room_needed(todo, Lengths()), _free(run.root), _workers(options), run.root)
 
 
-def _there(plan: Plan, root: Path, records: list[dict[str, Any]], waiting: set[tuple[str, str]]) -> list[Conversion]:
-    """The conversions that need not be made; a control that does not exist for a pair is none."""
-    if plan.given is not None:
-        return list(plan.given)
-    newest = {(record["system"], record["pair"]): record for record in records}
-    return [
-        Conversion(system, plan.pairs[pair], conversion_audio(root, record["path"]))
-        for (system, pair), record in newest.items()
-        if record["status"] == "ok" and pair in plan.pairs and (system, pair) not in waiting
-    ]
+def _conversions_done(plan: Plan, root: Path, records: Iterable[Mapping[str, Any]]) -> dict[tuple[str, str], str]:
+    """The conversions that need not be made, with their states; a control that does not exist for a pair is skipped."""
+    done: dict[tuple[str, str], str] = {}
+    for record in records:
+        key = record["system"], record["pair"]
+        there = record["status"] == "skipped" or (
+            record["status"] == "ok" and audio_file(root, record["path"]).is_file()
+        )
+        if there and record["pair"] in plan.pairs:
+            done[key] = record["status"]
+        else:
+            done.pop(key, None)
+    return done
 
 
-def room_needed(todo: list[tuple[System, ConversionPair]]) -> int:
+def _scores_done(root: Path) -> set[tuple[str, str, str]]:
+    """What was scored of the files as they are now."""
+    stamps: dict[tuple[str, str], Any] = {}
+    done: dict[tuple[str, str, str], Any] = {}
+    for record in read_records(root / "journal" / "score.jsonl"):
+        if record["status"] != "failed":
+            done[record["system"], record["pair"], record["metric"]] = record["stamp"]
+    for record in read_records(root / "journal" / "convert.jsonl"):
+        if record["status"] == "ok":
+            path = audio_file(root, record["path"])
+            stamps[record["system"], record["pair"]] = stamp(path) if path.is_file() else None
+    return {key for key, found in done.items() if stamps.get(key[:2], found) == found}
+
+
+def room_needed(todo: Iterable[tuple[System, ConversionPair]], lengths: Lengths) -> int:
     """Estimate the bytes of converted audio; controls and audio from elsewhere are not copied."""
-    lengths: dict[Path, float] = {}
+    rates: dict[str, int] = {}
     needed = 0.0
-    for system in {system.name: system for system, _ in todo}.values():
-        info = make_converter(system).info
-        if info.control or info.kind in ("precomputed", "unpublished"):
-            continue
-        for source in (pair.source for other, pair in todo if other.name == system.name):
-            if source is not None:
-                if source.path not in lengths:
-                    lengths[source.path] = _length(source.path)
-                needed += lengths[source.path] * (info.sample_rate or _USUAL_RATE) * _BYTES
+    for system, pair in todo:
+        if system.name not in rates:
+            info = make_converter(system).info
+            copied = not info.control and info.kind not in ("precomputed", "unpublished")
+            rates[system.name] = (info.sample_rate or _USUAL_RATE) if copied else 0
+        if rates[system.name]:
+            needed += lengths(pair) * rates[system.name] * _BYTES
     return int(needed)
 
 
-def check_room(root: Path, todo: list[tuple[System, ConversionPair]]) -> None:
+def check_room(root: Path, todo: Iterable[tuple[System, ConversionPair]], lengths: Lengths) -> None:
     """Refuse to begin what the disk can't hold.
 
     Raises:
         UsageError: there is too little room, and how much is needed.
     """
-    needed, free = room_needed(todo), _free(root)
+    needed, free = room_needed(todo, lengths), _free(root)
     if needed > free:
         raise UsageError(
-            f"{root}: {_megabytes(needed)} are needed for {len(todo):,} conversions, {_megabytes(free)} are free; make "
-            "room, or give a folder on another disk with --out"
+            f"{root}: {_megabytes(needed)} are needed for the conversions that are to be made, {_megabytes(free)} are "
+            "free; make room, or give a folder on another disk with --out"
         )
 
 
@@ -137,6 +166,8 @@ def shown(found: Forecast) -> str:
     lines = [f"{found.label}: what would be done in {found.folder}; this is a forecast, nothing was done"]
     for part in found.parts:
         line = f"{part.stage:<10}{part.name:<24}{part.todo:,} to do of {part.total:,}"
+        if part.kept:
+            line += f", {part.kept:,} of them from the cache"
         if part.todo:
             line += ", never measured here" if part.seconds is None else f", {lasting(part.seconds)} of work"
         lines.append(line)
@@ -150,13 +181,6 @@ def shown(found: Forecast) -> str:
 
 def _workers(options: Options) -> int:
     return max(1, options.workers)
-
-
-def _length(path: Path) -> float:
-    try:
-        return audio.duration(path)
-    except ItemError:
-        return 0.0  # it will be a failure, and needs no room
 
 
 def _free(root: Path) -> int:

@@ -1,123 +1,122 @@
-"""From journals to results: what was converted and scored, what failed, and the files that say so."""
+"""From journals to results: what was converted and scored, what failed, and the files that say so.
+
+One pass over systems, pairs and metrics, each in order of name, writes all tables side by side; nothing is collected
+but the sums that the summary needs.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
+from pathlib import Path
 from typing import Any
 
 from vceval.leakage import PairExposure, audit
-from vceval.records import Conversion, Failure, Score, Skip, System
+from vceval.metrics.base import Metric
+from vceval.records import Failure, Score, Skip, System
 from vceval.rundir import RunDirectory
-from vceval.runner.convert import make_converter
-from vceval.runner.journal import Journal
+from vceval.runner.conversions import Conversions
+from vceval.runner.ledger import Ledger
+from vceval.runner.making import make_converter
 from vceval.runner.plan import Plan
-from vceval.runner.score import conversion_audio
-from vceval.summary import Results, shown, static_need, summarise
+from vceval.summary import shown, static_need, summarise
+from vceval.tally import Tally
 
-__all__ = ["Outcome", "gather_conversions", "gather_scores", "write_results"]
-
-
-@dataclass(slots=True)
-class Outcome:
-    """What the newest records of the journals say.
-
-    absent: per system, the pairs for which it does not exist at all (a control without natural speech).
-    """
-
-    conversions: list[Conversion] = field(default_factory=list)
-    scores: list[Score] = field(default_factory=list)
-    failures: list[Failure] = field(default_factory=list)
-    skips: list[Skip] = field(default_factory=list)
-    absent: dict[str, int] = field(default_factory=dict)
-
-
-def gather_conversions(plan: Plan, run: RunDirectory, journal: Journal) -> Outcome:
-    """Find the audio of every system and pair, and the reasons where there is none."""
-    if plan.given is not None:
-        return Outcome(conversions=list(plan.given), failures=list(plan.broken))
-    newest = {(record["system"], record["pair"]): record for record in journal.records()}
-    measures = [(name, measure.name) for name in plan.metrics for measure in plan.metric(name).measures]
-    outcome = Outcome()
-    for system in plan.systems:
-        says = make_converter(system).says
-        for pair in plan.pairs.values():
-            record = newest[system.name, pair.id]
-            if record["status"] == "failed":
-                outcome.failures.append(Failure(system.name, pair.id, "convert", "", record["reason"]))
-            elif record["status"] == "skipped":
-                outcome.absent[system.name] = outcome.absent.get(system.name, 0) + 1
-                outcome.skips += [
-                    Skip(system.name, pair.id, metric, measure, record["need"], record["reason"])
-                    for metric, measure in measures
-                ]
-            else:
-                transcript = pair.transcript
-                if says == "natural" and pair.natural is not None:
-                    transcript = pair.natural.transcript
-                path = conversion_audio(run.root, record["path"])
-                outcome.conversions.append(Conversion(system.name, pair, path, transcript, pair.language))
-    return outcome
-
-
-def gather_scores(plan: Plan, outcome: Outcome, journal: Journal) -> None:
-    """Add the scores of all conversions, and the reasons where there is none."""
-    newest = {(r["system"], r["pair"], r["metric"]): r for r in journal.records()}
-    measures = {name: plan.metric(name).measures for name in plan.metrics}
-    for conversion in outcome.conversions:
-        for name in plan.metrics:
-            key = (conversion.system, conversion.pair.id, name)
-            record = newest[key]
-            if record["status"] == "failed":
-                outcome.failures.append(Failure(key[0], key[1], "score", name, record["reason"]))
-            elif record["status"] == "skipped":
-                outcome.skips += [
-                    Skip(*key, measure.name, record["need"], record["reason"]) for measure in measures[name]
-                ]
-            else:
-                for measure, (numerator, denominator) in record["sums"].items():
-                    value = numerator / denominator
-                    outcome.scores.append(Score(*key, measure, value, numerator, denominator, record["details"]))
-                for measure, (need, reason) in record["unmet"].items():
-                    outcome.skips.append(Skip(*key, measure, need, reason))
+__all__ = ["write_results"]
 
 
 def write_results(
     plan: Plan,
     run: RunDirectory,
-    outcome: Outcome,
+    conversions: Conversions,
+    scored: Ledger,
     calibrations: Mapping[str, Mapping[str, Any]],
 ) -> dict[str, Any]:
     """Write scores, failures, skips and the summary; returns the summary."""
-    metrics = [plan.metric(name) for name in plan.metrics]
-    for failure in [failure for failure in outcome.failures if failure.stage != "score"]:
-        for metric in metrics:
-            need = static_need(metric, plan.pairs[failure.pair])
-            if need:
-                outcome.skips += [
-                    Skip(failure.system, failure.pair, metric.name, m.name, need, "the pair lacks it")
-                    for m in metric.measures
-                ]
-    run.write_scores(outcome.scores, plan.pairs, {metric.name: metric.signature() for metric in metrics})
-    run.write_failures(outcome.failures)
-    run.write_skips(outcome.skips)
+    metrics = {name: plan.metric(name) for name in sorted(plan.metrics)}
+    tally = Tally(plan.pairs)
+    signatures = {name: metric.signature() for name, metric in metrics.items()}
+    with ExitStack() as files:
+        scores = files.enter_context(run.score_writer(plan.pairs, signatures))
+        failures, skips = files.enter_context(run.failure_writer()), files.enter_context(run.skip_writer())
+        audio = files.enter_context(run.audio_writer())
+        for found in _found(plan, conversions, scored, metrics):
+            if isinstance(found, Score):
+                tally.score(found)
+                scores.write(found)
+            elif isinstance(found, Failure):
+                tally.failure(found)
+                failures.write((found.system, found.pair, found.stage, found.metric, found.reason))
+            elif isinstance(found, Skip):
+                tally.skip(found)
+                skips.write((found.system, found.pair, found.metric, found.measure, found.need, found.reason))
+            else:
+                system, pair, path = found
+                audio.write((system, pair, _relative(path, run.root)))
     exposures = _exposures(plan)
     run.write_leakage((entry.system, entry.pair, entry.source, entry.target) for entry in exposures)
-    results = Results(plan.pairs, outcome.scores, outcome.failures, outcome.skips)
+    rows = [_system_row(plan, conversions, system) for system in plan.systems]
     summary: dict[str, Any] = {
         "name": plan.name,
         "suite": plan.label,
         "partial": plan.partial,
         "custom": plan.custom,
-        **summarise(
-            results, [_system_row(plan, outcome, system) for system in plan.systems], metrics, calibrations, exposures
-        ),
+        **summarise(tally, rows, [plan.metric(name) for name in plan.metrics], calibrations, exposures),
         "calibration": shown(calibrations),
         "published": list(plan.published),
     }
-    summary["counts"]["missing"] = len(plan.missing)
     run.write_json("summary.json", summary)
     return summary
+
+
+_Found = Score | Failure | Skip | tuple[str, str, Path]
+
+
+def _found(plan: Plan, conversions: Conversions, scored: Ledger, metrics: Mapping[str, Metric]) -> Iterator[_Found]:
+    """All that became of every system and pair, sorted; audio as (system, pair, file)."""
+    broken: dict[str, dict[str, list[Failure]]] = {}
+    for failure in plan.broken:
+        broken.setdefault(failure.system, {}).setdefault(failure.pair, []).append(failure)
+    for system in sorted({system.name for system in plan.systems} | set(broken)):
+        for pair in sorted(plan.pairs):
+            faults = sorted(broken.get(system, {}).get(pair, ()), key=lambda f: (f.stage, f.metric, f.reason))
+            if fault := conversions.fault(system, pair):
+                faults.insert(0, fault)
+            yield from faults
+            if faults:
+                yield from _skips(
+                    system, pair, metrics, {n: static_need(m, plan.pairs[pair]) for n, m in metrics.items()}
+                )
+            elif absence := conversions.absence(system, pair):
+                yield from _skips(system, pair, metrics, dict.fromkeys(metrics, absence[0]), absence[1])
+            elif conversion := conversions.find(system, pair):
+                yield system, pair, conversion.path
+                yield from _scores(system, pair, metrics, scored)
+
+
+def _skips(
+    system: str, pair: str, metrics: Mapping[str, Metric], needs: Mapping[str, str | None], reason: str = ""
+) -> Iterator[Skip]:
+    for name, metric in metrics.items():
+        if need := needs[name]:
+            for measure in sorted(measure.name for measure in metric.measures):
+                yield Skip(system, pair, name, measure, need, reason or "the pair lacks it")
+
+
+def _scores(system: str, pair: str, metrics: Mapping[str, Metric], scored: Ledger) -> Iterator[Score | Failure | Skip]:
+    for name, metric in metrics.items():
+        record = scored.record(system, pair, name)
+        if record["status"] == "failed":
+            yield Failure(system, pair, "score", name, record["reason"])
+        elif record["status"] == "skipped":
+            for measure in sorted(measure.name for measure in metric.measures):
+                yield Skip(system, pair, name, measure, record["need"], record["reason"])
+        else:
+            for measure, (numerator, denominator) in sorted(record["sums"].items()):
+                value = numerator / denominator
+                yield Score(system, pair, name, measure, value, numerator, denominator, record["details"])
+            for measure, (need, reason) in sorted(record["unmet"].items()):
+                yield Skip(system, pair, name, measure, need, reason)
 
 
 def _exposures(plan: Plan) -> list[PairExposure]:
@@ -129,12 +128,12 @@ def _exposures(plan: Plan) -> list[PairExposure]:
     return audit(systems, [*((c.system, c.pair) for c in plan.given), *broken])
 
 
-def _system_row(plan: Plan, outcome: Outcome, system: System) -> dict[str, Any]:
+def _system_row(plan: Plan, conversions: Conversions, system: System) -> dict[str, Any]:
     if plan.given is not None:
-        mine = [c for c in outcome.conversions if c.system == system.name]
-        broken = [f for f in plan.broken if f.system == system.name]
+        mine = sum(conversion.system == system.name for conversion in plan.given)
+        broken = sum(failure.system == system.name for failure in plan.broken)
         return {"name": system.name, "title": system.name, "converter": "given", "kind": "given", "control": False,
-                "sample_rate": None, "licence": "", "paper": "", "expected": len(mine) + len(broken)}  # fmt: skip
+                "sample_rate": None, "licence": "", "paper": "", "expected": mine + broken}  # fmt: skip
     info = make_converter(system).info
     return {
         "name": system.name,
@@ -145,5 +144,9 @@ def _system_row(plan: Plan, outcome: Outcome, system: System) -> dict[str, Any]:
         "sample_rate": info.sample_rate,
         "licence": info.licence,
         "paper": info.paper,
-        "expected": len(plan.pairs) - outcome.absent.get(system.name, 0),
+        "expected": len(plan.pairs) - conversions.absent(system),
     }
+
+
+def _relative(path: Path, root: Path) -> str:
+    return path.relative_to(root).as_posix() if path.is_relative_to(root) else str(path.resolve())

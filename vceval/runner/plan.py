@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,21 +14,12 @@ from vceval.cache import file_digest
 from vceval.errors import UsageError
 from vceval.metrics.base import Metric
 from vceval.records import Conversion, ConversionPair, Failure, System, Utterance
-from vceval.runner.convert import make_converter
-from vceval.runner.score import make_metric
+from vceval.runner.making import make_converter, make_metric
 
-__all__ = ["Options", "Plan", "check_same", "differences", "fingerprint"]
+__all__ = ["Plan", "check_same", "differences", "fingerprint"]
 
-
-@dataclass(frozen=True, slots=True)
-class Options:
-    """How to run; none of these changes a result."""
-
-    device: str = "cpu"
-    workers: int = 1
-    timeout: float = 600.0
-    cache: Path | None = None
-    allow_download: bool = False
+#: Form of the journals: those of another form can't be gone on with.
+_FORMAT = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,9 +64,10 @@ def fingerprint(plan: Plan) -> dict[str, Any]:
         "seed": plan.seed,
         "systems": [_system(system, plan.given is None) for system in plan.systems],
         "metrics": {name: plan.metric(name).signature() for name in plan.metrics},
-        "pairs": _digest([repr(pair) for pair in plan.pairs.values()]),
-        "natural": _digest([repr(utterance) for utterance in plan.natural]),
-        "given": None if plan.given is None else _digest([repr(conversion) for conversion in plan.given]),
+        "journal": _FORMAT,
+        "pairs": _digest(plan.pairs.values()),
+        "natural": _digest(plan.natural),
+        "given": None if plan.given is None else _digest(plan.given),
     }
 
 
@@ -130,5 +122,26 @@ def check_same(root: Path, old: Mapping[str, Any], new: Mapping[str, Any]) -> No
         )
 
 
-def _digest(items: Sequence[str]) -> str:
-    return hashlib.sha256("\n".join(items).encode()).hexdigest()
+def _digest(records: Iterable[Any]) -> str:
+    """SHA-256 of records; what many of them share (an utterance, a pair) is put into words once."""
+    found = hashlib.sha256()
+    words: dict[int, bytes] = {}
+    for record in records:
+        found.update(_words(record, words))
+    return found.hexdigest()
+
+
+def _words(record: Any, known: dict[int, bytes]) -> bytes:
+    parts = []
+    for name in record.__slots__:
+        value = getattr(record, name)
+        if isinstance(value, Utterance | ConversionPair):
+            # The plan holds them, so that their numbers stay theirs
+            if id(value) not in known:
+                known[id(value)] = hashlib.sha256(_words(value, known)).digest()
+            parts.append(known[id(value)].hex())
+        elif isinstance(value, tuple):
+            parts.append("(" + " ".join(_words(part, known).decode() for part in value) + ")")
+        else:
+            parts.append(repr(str(value) if isinstance(value, Path) else value))
+    return ",".join(parts).encode() + b"\n"

@@ -1,7 +1,7 @@
 """Worker processes with one compute thread each, that may die without taking the run along.
 
 A worker that crashes or hangs costs the task it was doing and is started again. When the main process dies,
-however suddenly, its workers see their pipe close and end.
+however suddenly, its workers are killed with it.
 """
 
 from __future__ import annotations
@@ -10,34 +10,45 @@ import multiprocessing
 import os
 import signal
 import time
-import warnings
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Hashable, Iterable, Iterator
 from dataclasses import dataclass, field
+from itertools import islice
 from multiprocessing.connection import Connection, wait
 from typing import Any, Generic, TypeVar
 
-__all__ = ["Lost", "Pool"]
+from vceval.runner.pool_worker import serve
+
+__all__ = ["THREAD_VARIABLES", "Lost", "Pool"]
 
 Task = TypeVar("Task")
 
-_THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS")
+#: What holds libraries to one compute thread a process: parallelism is over items.
+THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS")
+#: Tasks among which one that suits a worker is looked for.
+_IN_SIGHT = 64
+#: Seconds that idle workers have to close what they have open.
+_FAREWELL = 2.0
 
 
 @dataclass(frozen=True, slots=True)
 class Lost:
-    """Stands for a result that never came, with the reason in words."""
+    """Stands for a result that never came, with the reason in words; ``hung`` where the time was up."""
 
     reason: str
+    hung: bool = False
 
 
 @dataclass(slots=True)
 class _Worker(Generic[Task]):
+    """A process and the tasks given to it, the one it is at first; ``since`` it is at that one."""
+
     process: Any
     pipe: Connection
-    task: Task | None = None
+    slot: int
+    tasks: deque[Task] = field(default_factory=deque)
     since: float = 0.0
-    busy: bool = field(default=False)
+    last: Hashable = None
 
 
 class Pool(Generic[Task]):
@@ -46,20 +57,27 @@ class Pool(Generic[Task]):
     Args:
         count: number of workers.
         handler: a module-level callable; called in the worker with ``arguments``, it returns the function that
-            does a task. Tasks and results must be picklable.
+            does a task (see :mod:`vceval.runner.pool_worker`). Tasks and results must be picklable.
+        arguments: of the handler, or a function that gives those of the worker of a number (a GPU each, say).
         timeout: seconds that a task may take, given the task; None for no limit.
+        alike: what a task has in common with others that the same worker does best; None for no matter.
+        ahead: tasks that a worker is given while it is at another one.
     """
 
     def __init__(
         self,
         count: int,
         handler: Callable[..., Callable[[Any], Any]],
-        arguments: tuple[Any, ...] = (),
+        arguments: tuple[Any, ...] | Callable[[int], tuple[Any, ...]] = (),
         timeout: Callable[[Any], float | None] = lambda _: None,
+        *,
+        alike: Callable[[Any], Hashable] = lambda _: None,
+        ahead: int = 0,
     ) -> None:
         self._context = multiprocessing.get_context("spawn")
-        self._handler, self._arguments, self._timeout = handler, arguments, timeout
-        self._count = max(1, count)
+        self._handler, self._timeout, self._alike = handler, timeout, alike
+        self._arguments: Callable[[int], tuple[Any, ...]] = arguments if callable(arguments) else lambda _: arguments
+        self._count, self._depth = max(1, count), 1 + max(0, ahead)
         self._workers: list[_Worker[Task]] = []
 
     def __enter__(self) -> Pool[Task]:
@@ -69,99 +87,109 @@ class Pool(Generic[Task]):
         self.close()
 
     def run(self, tasks: Iterable[Task]) -> Iterator[tuple[Task, Any]]:
-        """Yield (task, result) as results come in, in no fixed order; a :class:`Lost` for a lost one."""
-        waiting = deque(tasks)
-        while waiting or any(worker.busy for worker in self._workers):
-            while waiting:
-                worker = self._idle()
-                if worker is None:
-                    break
-                self._give(worker, waiting.popleft())
-            yield from self._collect()
+        """Yield (task, result) as results come in, in no fixed order; a :class:`Lost` for a lost one.
+
+        Tasks are taken from their iterable as they are needed.
+        """
+        coming = iter(tasks)
+        waiting: deque[Task] = deque()
+        while True:
+            waiting.extend(islice(coming, max(0, _IN_SIGHT - len(waiting))))
+            while waiting and (worker := self._free()) is not None:
+                self._give(worker, self._choose(waiting, worker))
+            if not any(worker.tasks for worker in self._workers):
+                return
+            yield from self._collect(waiting)
 
     def close(self) -> None:
-        """End all workers."""
+        """End all workers; those that are at work are killed."""
         for worker in self._workers:
             worker.pipe.close()
+            if worker.tasks:
+                worker.process.kill()
+        deadline = time.monotonic() + _FAREWELL
         for worker in self._workers:
-            worker.process.join(timeout=0.0 if worker.busy else 2.0)
+            worker.process.join(timeout=max(0.0, deadline - time.monotonic()))
             if worker.process.is_alive():
                 worker.process.kill()
-            worker.process.join()
+                worker.process.join()
         self._workers.clear()
 
-    def _idle(self) -> _Worker[Task] | None:
+    def _free(self) -> _Worker[Task] | None:
+        """A worker that has nothing to do, a new one, or one that can take a task ahead; None where there is none."""
         for worker in self._workers:
-            if not worker.busy:
+            if not worker.tasks:
                 return worker
-        if len(self._workers) >= self._count:
-            return None
+        if len(self._workers) < self._count:
+            return self._start(next(n for n in range(self._count) if all(n != w.slot for w in self._workers)))
+        return next((worker for worker in self._workers if len(worker.tasks) < self._depth), None)
+
+    def _start(self, slot: int) -> _Worker[Task]:
         ours, theirs = self._context.Pipe()
-        for variable in _THREAD_VARIABLES:
+        for variable in THREAD_VARIABLES:
             os.environ.setdefault(variable, "1")
-        process = self._context.Process(target=_serve, args=(theirs, self._handler, self._arguments), daemon=False)
+        arguments = (theirs, os.getpid(), self._handler, self._arguments(slot))
+        process = self._context.Process(target=serve, args=arguments, daemon=False)
         process.start()
         theirs.close()
-        self._workers.append(_Worker(process, ours))
+        self._workers.append(_Worker(process, ours, slot))
         return self._workers[-1]
 
+    def _choose(self, waiting: deque[Task], worker: _Worker[Task]) -> Task:
+        """Take what is like the worker's last task, else what is like no other worker's, else the first."""
+        kinds = [self._alike(task) for task in waiting]
+        if kinds[0] is not None:
+            others = {other.last for other in self._workers if other is not worker}
+            mine = (place for place, kind in enumerate(kinds) if kind == worker.last)
+            nobodys = (place for place, kind in enumerate(kinds) if kind not in others)
+            place = next(mine, next(nobodys, 0))
+            waiting.rotate(-place)
+            task = waiting.popleft()
+            waiting.rotate(place)
+            return task
+        return waiting.popleft()
+
     def _give(self, worker: _Worker[Task], task: Task) -> None:
-        worker.task, worker.since, worker.busy = task, time.monotonic(), True
+        if not worker.tasks:
+            worker.since = time.monotonic()
+        worker.tasks.append(task)
+        worker.last = self._alike(task)
         try:
             worker.pipe.send(task)
         except OSError:
             return  # it died meanwhile; _collect sees the closed pipe
 
-    def _collect(self) -> Iterator[tuple[Task, Any]]:
-        busy = {worker.pipe: worker for worker in self._workers if worker.busy}
+    def _collect(self, waiting: deque[Task]) -> Iterator[tuple[Task, Any]]:
+        busy = {worker.pipe: worker for worker in self._workers if worker.tasks}
         for pipe in wait(list(busy), timeout=0.2):
             worker = busy[pipe]  # type: ignore[index]
-            task = worker.task
-            assert task is not None
             try:
                 result = worker.pipe.recv()
             except (EOFError, OSError):
                 worker.process.join(timeout=5)
                 code = worker.process.exitcode
-                self._drop(worker)
-                yield task, Lost(f"the worker process died ({_how(code)})")
+                yield self._drop(worker, waiting), Lost(f"the worker process died ({_how(code)})")
                 continue
-            worker.task, worker.busy = None, False
+            task, worker.since = worker.tasks.popleft(), time.monotonic()
             yield task, result
         now = time.monotonic()
-        for worker in [worker for worker in self._workers if worker.busy]:
-            assert worker.task is not None
-            limit = self._timeout(worker.task)
+        for worker in [worker for worker in self._workers if worker.tasks]:
+            limit = self._timeout(worker.tasks[0])
             if limit is not None and now - worker.since > limit:
-                task = worker.task
-                self._drop(worker)
-                yield task, Lost(f"not done within {limit:g} s")
+                yield self._drop(worker, waiting), Lost(f"not done within {limit:g} s", hung=True)
 
-    def _drop(self, worker: _Worker[Task]) -> None:
+    def _drop(self, worker: _Worker[Task], waiting: deque[Task]) -> Task:
+        """End a worker and return the task that it was at; what it was given ahead goes to others."""
         worker.process.kill()
         worker.process.join()
         worker.pipe.close()
         self._workers.remove(worker)
+        task = worker.tasks.popleft()
+        waiting.extendleft(reversed(worker.tasks))
+        return task
 
 
 def _how(code: int | None) -> str:
     if code is not None and code < 0:
         return f"killed by {signal.Signals(-code).name}"
     return f"exit code {code}"
-
-
-def _serve(pipe: Connection, handler: Callable[..., Callable[[Any], Any]], arguments: tuple[Any, ...]) -> None:
-    # Ctrl-C reaches the whole process group; the main process decides what to do with its workers.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    # pyworld and webrtcvad announce at every import that they use pkg_resources; setuptools is held below 81 for it.
-    warnings.filterwarnings("ignore", message="pkg_resources is deprecated", category=UserWarning)
-    work = handler(*arguments)
-    try:
-        while True:
-            pipe.send(work(pipe.recv()))
-    except (EOFError, BrokenPipeError):
-        return  # the main process closed the pipe or is gone
-    finally:
-        close = getattr(work, "close", None)
-        if close is not None:
-            close()

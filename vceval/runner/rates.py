@@ -5,8 +5,9 @@ from __future__ import annotations
 import contextlib
 import json
 import math
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -55,11 +56,12 @@ def measured(
 ) -> dict[str, float]:
     """Find out from journals what a conversion took of every converter, and a conversion of every metric."""
     converters = {system.name: conversion_key(system.converter, device) for system in plan.systems}
-    taken: dict[str, list[float]] = defaultdict(list)
-    for record in conversions:
-        if record["status"] == "ok" and "seconds" in record and record["system"] in converters:
-            taken[converters[record["system"]]].append(record["seconds"])
-    for record in scores:
+    count: Counter[str] = Counter()
+    seconds: dict[str, float] = defaultdict(float)
+    for record in chain(conversions, scores):
         if record["status"] == "ok" and "seconds" in record:
-            taken[f"score {record['metric']}"].append(record["seconds"])
-    return {key: sum(times) / len(times) for key, times in taken.items() if len(times) >= LEAST}
+            key = f"score {record['metric']}" if "metric" in record else converters.get(record["system"])
+            if key is not None:
+                count[key] += 1
+                seconds[key] += record["seconds"]
+    return {key: total / count[key] for key, total in seconds.items() if count[key] >= LEAST}

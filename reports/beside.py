@@ -1,0 +1,171 @@
+"""Measured results beside published ones, and calibrations as papers print them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from vceval.reports.data import Report
+from vceval.reports.tables import ARROWS, PlainTable, suite_label
+
+__all__ = ["calibration_shape", "comparison_tables"]
+
+_BETTER = {"MOS": "higher", "SMOS": "higher", "VSS": "higher", "SECS": "higher", "SIM": "higher"}
+
+
+def comparison_tables(report: Report) -> list[PlainTable]:
+    """Build per paper the table of measured systems and, apart from them, what the paper prints.
+
+    A published figure stands in the column of a measure if it bears the same name; nothing makes the two comparable.
+    """
+    by_paper: dict[str, list[Mapping[str, Any]]] = {}
+    for row in report.published:
+        if not _of_verifier(row):
+            by_paper.setdefault(str(row["paper"]), []).append(row)
+    single = len(by_paper) == 1
+    return [
+        _comparison(report, paper, rows, "comparison" if single else f"comparison-{number}")
+        for number, (paper, rows) in enumerate(by_paper.items(), 1)
+    ]
+
+
+def _comparison(report: Report, paper: str, rows: Sequence[Mapping[str, Any]], identity: str) -> PlainTable:
+    decimals: dict[tuple[str, str], int] = {}
+    for row in rows:
+        key = _column(row)
+        decimals[key] = max(decimals.get(key, 0), _decimals(row.get("value")), _decimals(row.get("plus_minus")))
+    better = {measure.label: measure.better for measure in report.measures}
+    heads = [
+        name + (f" ({unit})" if unit else "") + ARROWS.get(better.get(name) or _BETTER.get(name, ""), "")
+        for name, unit in decimals
+    ]
+    body: list[list[str]] = []
+    shown = [
+        [system.title, "control" if system.control else "", *cells]
+        for system in [*report.converters, *report.controls]
+        if any(cells := _measured(report, system.name, [name for name, _ in decimals]))
+    ]
+    if shown:
+        body += [[f"Measured: suite {suite_label(report)}"], *(_filled(row, 2) for row in shown)]
+    for (table, _), entries in _grouped(rows, "table", "paper").items():
+        body.append([f"Published: {paper}, {table}"])
+        for (task, system), figures in _grouped(entries, "task", "system").items():
+            values = {_column(row): _value(row, decimals[_column(row)]) for row in figures}
+            body.append(_filled([system, task, *(values.get(column, "") for column in decimals)], 2))
+    caption = (
+        f"Measured results and those that {paper} prints. Suite {suite_label(report)}. Published figures (± as "
+        "printed) come from other data, tools and listeners: they are no part of a ranking with measured ones."
+    )
+    if any("[" in cell for row in shown for cell in row[2:]):
+        caption += " Below measured figures: 95 % interval (bootstrap over speakers)."
+    headings = ["System", "Task", *heads]
+    return PlainTable(
+        identity, f"Measured and published results: {paper}", caption, headings, body,
+        frozenset(range(2, len(headings))),
+    )  # fmt: skip
+
+
+def _column(row: Mapping[str, Any]) -> tuple[str, str]:
+    return str(row["metric"]), str(row.get("unit") or "")
+
+
+def _decimals(number: Any) -> int:
+    return len(f"{number:.6g}".partition(".")[2]) if isinstance(number, float) else 0
+
+
+def _of_verifier(row: Mapping[str, Any]) -> bool:
+    """Whether a published figure is about a verifier, and not about a converter."""
+    return "calibration" in str(row["task"]) or row["metric"] == "threshold"
+
+
+def _measured(report: Report, system: str, names: Iterable[str]) -> list[str]:
+    """Print a system's figures on the measures of these names, empty where the run has none."""
+    by_label = {measure.label: measure for measure in report.measures}
+    cells = []
+    for name in names:
+        measure = by_label.get(name)
+        cell = report.cell(system, measure.name) if measure else None
+        if measure is None or cell is None or cell.value is None:
+            cells.append("")
+            continue
+        bounded = cell.low is not None and cell.high is not None
+        interval = f" [{measure.text(cell.low)}, {measure.text(cell.high)}]" if bounded else ""
+        cells.append(measure.text(cell.value) + interval)
+    return cells
+
+
+def _filled(row: Sequence[str], start: int) -> list[str]:
+    return [text or "–" if column >= start else text for column, text in enumerate(row)]
+
+
+def _grouped(
+    rows: Iterable[Mapping[str, Any]], first: str, second: str
+) -> dict[tuple[str, str], list[Mapping[str, Any]]]:
+    found: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
+    for row in rows:
+        found.setdefault((str(row.get(first) or ""), str(row.get(second) or "")), []).append(row)
+    return found
+
+
+def _value(row: Mapping[str, Any], decimals: int) -> str:
+    """Print a published figure with the decimals of its column."""
+    value, spread = row.get("value"), row.get("plus_minus")
+    if not isinstance(value, float):
+        return str(value)
+    return f"{value:.{decimals}f}" + (f" ± {spread:.{decimals}f}" if isinstance(spread, float) else "")
+
+
+def calibration_shape(report: Report) -> PlainTable | None:
+    """Build the table of EER and threshold per corpus, published calibrations below it; None where there is neither."""
+    body: list[list[str]] = []
+    notes: list[str] = []
+    for metric, datasets in sorted(report.calibration.items()):
+        found = [(name, facts) for name, facts in sorted(datasets.items()) if "unavailable" not in facts]
+        lacking = [name for name, facts in sorted(datasets.items()) if "unavailable" in facts]
+        title = report.metrics[metric].title if metric in report.metrics else metric
+        if lacking:
+            notes.append(f"{title}: too little natural speech of {', '.join(lacking)}.")
+        if not found:
+            continue
+        encoders = dict.fromkeys(str(facts.get("encoder") or "") for _, facts in found)
+        body.append([f"{title}, {', '.join(encoders)}".rstrip(", ")])
+        body += [_calibrated(name, facts) for name, facts in found]
+    published = [row for row in report.published if "calibration" in str(row["task"])]
+    for (paper, table), entries in _grouped(published, "paper", "table").items():
+        body.append([f"Published: {paper}, {table}"])
+        for (task, system), rows in _grouped(entries, "task", "system").items():
+            values = {str(row["metric"]): float(row["value"]) for row in rows}
+            body.append([
+                f"{task.partition(' calibration ')[2] or task} ({system})",
+                *(_plain(values.get(name), style) for name, style in (("EER", ".2f"), ("threshold", ".3f"))),
+                _plain(values.get("trials"), ",.0f"), "–",
+            ])  # fmt: skip
+    if not body and not notes:
+        return None
+    caption = (
+        f"Calibration on natural speech: equal error rate with its 95 % interval, and the threshold there. Suite "
+        f"{suite_label(report)}. Trials: same speaker + different speakers."
+    )
+    if published:
+        caption += " Published calibrations are of other trials; their recordings are not known."
+    headings = ("Corpus", "EER (%)", "Threshold", "Trials", "Speakers")
+    return PlainTable(
+        "calibration", "Calibration", " ".join([caption, *notes]), headings, body, frozenset(range(1, len(headings)))
+    )  # fmt: skip
+
+
+def _calibrated(name: str, facts: Mapping[str, Any]) -> list[str]:
+    eer, low, high = (facts.get(key) for key in ("eer", "eer_low", "eer_high"))
+    interval = "" if low is None or high is None else f" [{100 * float(low):.2f}, {100 * float(high):.2f}]"
+    trials = [f"{int(facts[key]):,}" for key in ("target_trials", "nontarget_trials") if key in facts]
+    return [
+        name,
+        "–" if eer is None else f"{100 * float(eer):.2f}{interval}",
+        _plain(facts.get("threshold"), ".4f"),
+        " + ".join(trials) or "–",
+        str(facts.get("speakers", "–")),
+    ]
+
+
+def _plain(value: Any, style: str) -> str:
+    return "–" if value is None else format(float(value), style)

@@ -1,0 +1,108 @@
+"""Made-up runs for the gate: systems, pairs, scores, flags and failures by a few words."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from vceval.records import ConversionPair, Failure, Score, Utterance
+from vceval.rundir import RunDirectory
+
+MEASURES = {
+    "sv_accept": {"metric": "sv", "label": "SV acc.", "unit": "%", "better": "higher", "scale": 100.0, "decimals": 1},
+    "mcd": {"metric": "mcd", "label": "MCD", "unit": "dB", "better": "lower", "scale": 1.0, "decimals": 2},
+    "wer": {"metric": "wer", "label": "WER", "unit": "%", "better": "lower", "scale": 100.0, "decimals": 1},
+    "sanity_flags": {
+        "metric": "sanity", "label": "Flagged", "unit": "%", "better": "lower", "scale": 100.0, "decimals": 1,
+    },
+}  # fmt: skip
+
+
+@dataclass
+class MadeRun:
+    """What a run shall hold; change it, then write it."""
+
+    targets: int = 8
+    sources: int = 8
+    systems: Mapping[str, bool] = field(default_factory=lambda: {"target": True, "A": False})
+    sums: dict[tuple[str, str, str], tuple[float, float]] = field(default_factory=dict)
+    flags: dict[tuple[str, str], Sequence[str]] = field(default_factory=dict)
+    failures: list[Failure] = field(default_factory=list)
+    suite: str = "made@1"
+    signatures: dict[str, str] = field(
+        default_factory=lambda: {"sv": "SV|enc:a|v:1", "mcd": "MCD|order:24|v:1", "wer": "WER|asr:p|v:1", "sanity": "S"}
+    )
+    calibration: dict[str, Any] = field(
+        default_factory=lambda: {"sv": {"d": {"threshold": 0.7, "trials_sha256": "t", "encoder": "a", "eer": 0.1}}}
+    )
+    text: str = "text"
+
+    @property
+    def pairs(self) -> dict[str, ConversionPair]:
+        """Every source to every target, once."""
+        made = {}
+        for t in range(self.targets):
+            for s in range(self.sources):
+                source = Utterance(f"s{s}-{t}", Path(f"/x/s{s}-{t}.wav"), "d")
+                prompt = Utterance(f"t{t}", Path(f"/x/t{t}.wav"), "d")
+                pair = ConversionPair(
+                    f"s{s}-t{t}", "d", source, (prompt,), source_speaker=f"s{s}", target_speaker=f"t{t}",
+                    direction="F2F" if t % 2 else "F2M", transcript=f"{self.text} {s}",
+                )  # fmt: skip
+                made[pair.id] = pair
+        return made
+
+    def fill(self, seed: int = 0) -> MadeRun:
+        """Scores of every system, measure and pair: the same ones for the same seed."""
+        generator = np.random.default_rng(seed)
+        for system in self.systems:
+            for pair in self.pairs:
+                self.sums[system, pair, "sv_accept"] = (float(generator.random() < 0.8), 1.0)
+                self.sums[system, pair, "mcd"] = (float(generator.normal(6, 1)), 1.0)
+                self.sums[system, pair, "wer"] = (float(generator.integers(0, 4)), 10.0)
+                self.sums[system, pair, "sanity_flags"] = (0.0, 1.0)
+        return self
+
+    def worsen(self, measure: str, by: float, noise: float = 0.0, system: str = "A", seed: int = 1) -> MadeRun:
+        """Add to every numerator of a measure."""
+        generator = np.random.default_rng(seed)
+        for key, (numerator, denominator) in self.sums.items():
+            if key[0] == system and key[2] == measure:
+                self.sums[key] = (numerator + by + float(generator.normal(0, noise)), denominator)
+        return self
+
+    def write(self, folder: Path) -> Path:
+        """Write the run's files."""
+        run, pairs = RunDirectory(folder), self.pairs
+        run.write_pairs(pairs.values())
+        scores = []
+        for (system, pair, measure), (numerator, denominator) in self.sums.items():
+            flags = list(self.flags.get((system, pair), ()))
+            details = {"flags": flags} if measure == "sanity_flags" else {}
+            value = float(bool(flags)) if measure == "sanity_flags" else numerator
+            metric = str(MEASURES[measure]["metric"])
+            scores.append(
+                Score(system, pair, metric, measure, value / denominator, value, denominator, details)
+            )  # fmt: skip
+        run.write_scores(scores, pairs, self.signatures)
+        run.write_failures(self.failures)
+        run.write_audio((s, p, f"audio/{s}/{p}.flac") for s in self.systems for p in pairs)
+        run.write_json(
+            "run.json",
+            {"suite": self.suite, "created": "2026-01-01", "versions": {"numpy": "2"}, "pairs_sha256": "h",
+             "state": "finished"},
+        )  # fmt: skip
+        run.write_json(
+            "summary.json",
+            {
+                "systems": [{"name": n, "title": n, "control": control} for n, control in self.systems.items()],
+                "metrics": [{"metric": name, "signature": text} for name, text in self.signatures.items()],
+                "measures": [{"name": name, **facts} for name, facts in MEASURES.items()],
+                "calibration": self.calibration,
+            },
+        )
+        return folder

@@ -1,0 +1,40 @@
+"""Files that appear whole or not at all."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+
+__all__ = ["PART", "replacing"]
+
+#: Names of files that are being written begin like this; a leftover of a killed process is nobody's result.
+PART = ".part-"
+
+
+@contextmanager
+def replacing(path: Path, *, durable: bool = True) -> Iterator[IO[bytes]]:
+    """Open a file for writing under a temporary name in the same folder; it gets its own name at the end.
+
+    Args:
+        path: its name; folders are made.
+        durable: wait until it is on the disk before it gets its name, so that a power failure leaves no husk.
+
+    Raises:
+        OSError: it can't be written; nothing is left of it, and what was there before is still there.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=PART, suffix=path.suffix)
+    try:
+        with os.fdopen(handle, "wb") as stream:
+            yield stream
+            if durable:
+                stream.flush()
+                os.fsync(stream.fileno())
+        os.chmod(temporary, 0o644)  # mkstemp keeps files to their owner
+        os.replace(temporary, path)
+    finally:
+        Path(temporary).unlink(missing_ok=True)

@@ -1,0 +1,169 @@
+"""Whether a run may be held against a baseline at all: what differs is named.
+
+A gate that compares apples with pears guards nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from vceval.errors import UsageError
+from vceval.gate.evidence import Evidence
+from vceval.gate.rules import MeasureRule, Rules
+
+__all__ = ["applying", "listed", "notes", "refuse_unless_comparable", "systems_of"]
+
+#: Thresholds this far apart judge alike: they were computed on two machines.
+SAME_THRESHOLD = 1e-4
+#: Names that a message spells out before it says how many more there are.
+SHOWN = 5
+
+
+def applying(rules: Rules, baseline: Evidence) -> list[MeasureRule]:
+    """The measure rules that the baseline has something for.
+
+    Raises:
+        UsageError: a rule of the user's own names what the baseline does not have, two decide the same, or none
+            applies.
+    """
+    found: list[MeasureRule] = []
+    seen: set[tuple[str, str, str]] = set()
+    for rule in rules.measures:
+        systems = systems_of(rule, baseline)
+        for key in ((rule.measure, system, direction) for system in systems for direction in rule.directions):
+            if key in seen:
+                raise UsageError(
+                    f"{rules.place}: two rules on {key[0]} for {key[1]}, direction {key[2]}; leave one out"
+                )
+            seen.add(key)
+        lacking = [d for d in rule.directions if d != "all" and d not in {p.direction for p in baseline.pairs.values()}]
+        if lacking:
+            raise UsageError(
+                f"{rules.place}: rule on {rule.measure}: the baseline has no pairs of {', '.join(lacking)}"
+            )
+        absent = [name for name in systems if name not in baseline.systems]
+        if absent:
+            raise UsageError(
+                f"{rules.place}: rule on {rule.measure}: the baseline has no system {', '.join(absent)} "
+                f"(it has {', '.join(baseline.systems)})"
+            )
+        if any(rule.measure in baseline.sums.get(name, {}) for name in systems):
+            found.append(rule)
+        elif rules.given:
+            raise UsageError(
+                f"{rules.place}: the baseline {baseline.place} has no values of {rule.measure!r} for "
+                f"{', '.join(systems) or 'any system'}; measured are: {', '.join(baseline.measures)}"
+            )
+    if not found and not rules.counts:
+        raise UsageError(f"{rules.place}: no rule applies to the baseline {baseline.place}")
+    return found
+
+
+def systems_of(rule: MeasureRule, baseline: Evidence) -> list[str]:
+    """The systems that a rule is about: those it names, else all that are no control."""
+    return list(rule.systems or [name for name, system in baseline.systems.items() if not system.control])
+
+
+def refuse_unless_comparable(run: Evidence, baseline: Evidence, rules: Sequence[MeasureRule]) -> None:
+    """Make sure that the two were measured in the same way on the same pairs.
+
+    Pairs that the baseline has and the run has not are no reason to refuse: they are missing, and that is a failure.
+
+    Raises:
+        UsageError: suite, pair list, signature (encoder, recogniser, parameters) or calibration differ; all of it is
+            named.
+    """
+    found = [*_suite(run, baseline), *_pairs(run, baseline)]
+    for metric in dict.fromkeys(baseline.measures[rule.measure].metric for rule in rules):
+        found += _metric(metric, run, baseline)
+    if "sanity" in run.metrics and "sanity" in baseline.metrics:
+        found += _metric("sanity", run, baseline)
+    if found:
+        raise UsageError(
+            f"{run.place} may not be held against {baseline.place}:\n  - "
+            + "\n  - ".join(found)
+            + "\nmeasure again in the same way, or save a new baseline on purpose"
+        )
+
+
+def _suite(run: Evidence, baseline: Evidence) -> Iterator[str]:
+    if run.suite != baseline.suite:
+        yield f"suites differ: {run.suite or 'none'} in the run, {baseline.suite or 'none'} in the baseline"
+
+
+def _pairs(run: Evidence, baseline: Evidence) -> Iterator[str]:
+    other = [pair.name for key, pair in run.pairs.items() if key not in baseline.pairs]
+    if other:
+        yield (
+            f"pair lists differ: {len(other)} of the {len(run.pairs)} pairs of the run are not in the baseline (other "
+            f"recordings or another text): {listed(other)}"
+        )
+    moved = [
+        pair.name
+        for key, pair in run.pairs.items()
+        if key in baseline.pairs and pair.target_speaker != baseline.pairs[key].target_speaker
+    ]
+    if moved:
+        yield f"pair lists differ: {len(moved)} pairs have another target speaker: {listed(moved)}"
+
+
+def _metric(metric: str, run: Evidence, baseline: Evidence) -> Iterator[str]:
+    if metric not in run.metrics:
+        yield f"{metric} was not measured in the run; the baseline has it: add it to --metrics"
+        return
+    ours, theirs = run.metrics[metric].split("|"), baseline.metrics.get(metric, "").split("|")
+    if ours != theirs:
+        mine, other = ("|".join(p for p in one if p not in two) for one, two in ((ours, theirs), (theirs, ours)))
+        yield f"signatures of {metric} differ: {mine or '-'} in the run, {other or '-'} in the baseline"
+    learnt = [evidence.calibration.get(metric, {}) for evidence in (run, baseline)]
+    for dataset in sorted(set(learnt[0]) & set(learnt[1])):
+        facts = [one[dataset] for one in learnt]
+        if facts[0].get("trials_sha256") != facts[1].get("trials_sha256"):
+            yield f"{metric} was calibrated on other trials of {dataset}: its natural speech is not the same"
+        thresholds = [one.get("threshold") for one in facts]
+        if _apart(*thresholds):
+            yield (
+                f"thresholds of {metric} on {dataset} differ: {thresholds[0]} in the run, {thresholds[1]} in the "
+                "baseline"
+            )
+
+
+def _apart(one: object, other: object) -> bool:
+    if isinstance(one, float) and isinstance(other, float):
+        return abs(one - other) > SAME_THRESHOLD
+    return one != other
+
+
+def listed(names: Sequence[str]) -> str:
+    """Some of many names, and how many more there are."""
+    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+    return ", ".join(names[:SHOWN]) + more
+
+
+def notes(run: Evidence, baseline: Evidence, rules: Rules, applied: Sequence[MeasureRule]) -> list[str]:
+    """What a reader should know besides: none of it decides."""
+    found = [
+        f"no rule on {rule.measure}: the baseline has no values of it" for rule in rules.measures if rule not in applied
+    ]
+    new = [name for name in run.systems if name not in baseline.systems]
+    if new:
+        found.append(f"not in the baseline, so not gated: {listed(new)}")
+    used = {baseline.measures[rule.measure].metric for rule in applied} | {"sanity"}
+    for metric in baseline.metrics:
+        if metric in used:
+            continue
+        if metric not in run.metrics:
+            found.append(f"{metric} is in the baseline and was not measured this time; no rule needs it")
+        elif run.metrics[metric] != baseline.metrics[metric]:
+            found.append(f"the signature of {metric} changed; no rule needs it")
+    for place, evidence in (("baseline", baseline), ("run", run)):
+        if evidence.partial:
+            found.append(f"the {place} is partial")
+    changed = [
+        f"{name} {baseline.versions[name]} → {run.versions[name]}"
+        for name in sorted(set(run.versions) & set(baseline.versions))
+        if run.versions[name] != baseline.versions[name]
+    ]
+    if changed:
+        found.append(f"versions changed: {', '.join(changed)}")
+    return found

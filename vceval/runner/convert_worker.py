@@ -1,0 +1,242 @@
+"""What a worker process does with a batch of conversions: read, convert, write, say what came of it."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from vceval import audio
+from vceval.audio import Waveform
+from vceval.converters.base import Converter, Request
+from vceval.errors import ItemError, NoRoomError, UnmetNeed, UsageError, no_room
+from vceval.records import ConversionPair, System
+from vceval.rundir import RunDirectory
+from vceval.runner.fitting import Fitting, out_of_memory
+from vceval.runner.making import make_converter, pair_seed
+from vceval.runner.reuse import Reuse
+
+__all__ = ["ConvertTask", "Converting"]
+
+#: Batches that are read while another is on the GPU, and threads that write what came of one.
+_AHEAD, _WRITERS = 2, 4
+
+
+@dataclass(frozen=True, slots=True)
+class ConvertTask:
+    """Some pairs of one system, given to one worker; ``deaths``: how many workers died of it."""
+
+    system: System
+    pairs: tuple[ConversionPair, ...]
+    seconds: tuple[float, ...]
+    deaths: int = 0
+
+    def parts(self) -> list[ConvertTask]:
+        """One task for every pair."""
+        return [
+            ConvertTask(self.system, (pair,), (length,)) for pair, length in zip(self.pairs, self.seconds, strict=True)
+        ]
+
+    def again(self) -> ConvertTask:
+        """The same once more."""
+        return replace(self, deaths=self.deaths + 1)
+
+
+@dataclass(slots=True)
+class _Batch:
+    """A task on its way. By place in the task: what is to be converted, and what came of it.
+
+    address: of the system's audio in the cache. seconds: spent so far. full: why nothing more can be written.
+    """
+
+    task: ConvertTask
+    address: str | None
+    requests: dict[int, Request] = field(default_factory=dict)
+    outcomes: dict[int, object] = field(default_factory=dict)
+    seconds: float = 0.0
+    full: str = ""
+
+
+class Converting:
+    """Does :class:`ConvertTask`; keeps one converter open at a time. Results are journal records.
+
+    Args:
+        root: of the run.
+        device: ``cpu``, ``cuda`` or ``cuda:N``. On a GPU, recordings are read ahead and audio is written behind it.
+        seed: of the run.
+        cache: folder of earlier results; None for none.
+    """
+
+    def __init__(self, root: Path, device: str, seed: int, cache: Path | None = None) -> None:
+        self._run = RunDirectory(root)
+        self._device, self._seed = device, seed
+        self._reuse, self._fitting = Reuse(cache), Fitting(device, cache)
+        self._open: tuple[str, Converter] | None = None
+        self.ahead = 0 if device == "cpu" else _AHEAD
+        self._writers = ThreadPoolExecutor(_WRITERS if self.ahead else 1)
+
+    def __call__(self, task: ConvertTask) -> list[dict[str, Any]] | NoRoomError:
+        """Do a batch from beginning to end."""
+        return self.store(task, self.compute(task, self.fetch(task)))
+
+    def fetch(self, task: ConvertTask) -> _Batch:
+        """Take what was made before; on a GPU, read the recordings of the rest."""
+        batch = _Batch(task, self._reuse.system(task.system, make_converter(task.system), self._device))
+        scratch = self._run.root / "audio" / ".scratch"
+        read: dict[Any, Any] = {}
+        for place, pair in enumerate(task.pairs):
+            seed = pair_seed(self._seed, pair.id)
+            path = self._run.audio_path(task.system.name, pair.id)
+            try:
+                if self._reuse.take(batch.address, pair, seed, path):
+                    continue
+            except OSError as error:
+                batch.full = _told(error)
+                break
+            request = Request(task.system.name, pair, seed, scratch / f"{task.system.name}-{pair.id}.wav")
+            if self.ahead:
+                _read_early(request, read)
+            batch.requests[place] = request
+        return batch
+
+    def compute(self, task: ConvertTask, batch: _Batch) -> _Batch:
+        """Convert what is to be converted."""
+        began = time.perf_counter()
+        if batch.requests and not batch.full:
+            try:
+                converter = self._converter(task.system)
+            except Exception as error:  # whatever keeps a converter from being opened costs its pairs, not the run
+                reason = str(error) if isinstance(error, UsageError) else self._reason(error)
+                batch.outcomes.update(dict.fromkeys(batch.requests, ItemError(reason)))
+            else:
+                items = [(request, task.seconds[place]) for place, request in batch.requests.items()]
+                outcomes = self._converted(task.system.converter, converter, items)
+                batch.outcomes.update(zip(batch.requests, outcomes, strict=True))
+        batch.seconds = time.perf_counter() - began
+        return batch
+
+    def store(self, task: ConvertTask, batch: _Batch) -> list[dict[str, Any]] | NoRoomError:
+        """Write the audio of a batch; every record says when it was done and what a pair of its batch took in seconds.
+
+        A full disk is no fault of a pair: the error is the result then, and the run stops.
+        """
+        if batch.full:
+            return NoRoomError(batch.full)
+        began = time.perf_counter()
+        try:
+            records = list(self._writers.map(lambda place: self._store(batch, place), range(len(task.pairs))))
+        except OSError as error:
+            return NoRoomError(_told(error))
+        spent = round((batch.seconds + time.perf_counter() - began) / max(1, len(batch.requests)), 4)
+        at = round(time.time(), 3)
+        return [{"at": at, **({} if "reused" in record else {"seconds": spent}), **record} for record in records]
+
+    def _converted(self, name: str, converter: Converter, items: list[tuple[Request, float]]) -> list[object]:
+        """Convert as much at a time as there is room for."""
+        outcomes: list[object] = []
+        for part in self._fitting.parts(name, items, [length for _, length in items]):
+            outcomes += self._together(name, converter, part)
+        return outcomes
+
+    def _together(self, name: str, converter: Converter, items: list[tuple[Request, float]]) -> Sequence[object]:
+        """Convert some pairs; where there is no room, half of them at a time; where one throws, one by one."""
+        seconds = sum(length for _, length in items)
+        try:
+            outcomes: Sequence[object] = converter.convert([request for request, _ in items])
+        except Exception as error:  # whatever a converter throws costs its pairs, not the run
+            full = out_of_memory(error)
+            if full:
+                converter.forget()
+                _free_device_memory()
+            if len(items) == 1:
+                return [ItemError(self._reason(error))]
+            if full:
+                self._fitting.too_much(name, seconds)
+                return self._converted(name, converter, items)
+            return [outcome for item in items for outcome in self._together(name, converter, [item])]
+        if len(outcomes) != len(items):
+            return [ItemError(f"the converter gave {len(outcomes)} results for {len(items)} pairs")] * len(items)
+        self._fitting.went_well(name, seconds)
+        return outcomes
+
+    def _reason(self, error: Exception) -> str:
+        """Put an error in words; only that of a device without room needs more than its own."""
+        if out_of_memory(error):
+            told = str(error).partition("\n")[0]
+            return f"not enough memory on {self._device}, even for one pair: {told}; free some, or use --device cpu"
+        return f"{type(error).__name__}: {error}"
+
+    def _converter(self, system: System) -> Converter:
+        if self._open is None or self._open[0] != system.name:
+            self.close()
+            converter = make_converter(system)
+            converter.encodes_alone = self._device == "cpu"
+            converter.open(self._device)
+            self._open = (system.name, converter)
+        return self._open[1]
+
+    def _store(self, batch: _Batch, place: int) -> dict[str, Any]:
+        system, pair = batch.task.system.name, batch.task.pairs[place]
+        path = self._run.audio_path(system, pair.id)
+        record: dict[str, Any] = {"system": system, "pair": pair.id, "status": "ok"}
+        here = path.relative_to(self._run.root).as_posix()
+        if place not in batch.requests:
+            return {**record, "path": here, "reused": True}
+        outcome = batch.outcomes[place]
+        try:
+            if isinstance(outcome, Waveform):
+                gain = audio.write_flac(path, outcome)
+                record["path"] = here
+                if gain != 1.0:
+                    record["gain"] = gain
+                else:
+                    self._reuse.keep(batch.address, pair, pair_seed(self._seed, pair.id), path)
+            elif isinstance(outcome, Path):
+                audio.duration(outcome)
+                record["path"] = str(outcome.resolve())
+            elif isinstance(outcome, UnmetNeed):
+                return {**record, "status": "skipped", "need": outcome.need, "reason": str(outcome)}
+            elif isinstance(outcome, ItemError):
+                return {**record, "status": "failed", "reason": str(outcome)}
+            else:
+                reason = f"the converter gave a {type(outcome).__name__}, not audio"
+                return {**record, "status": "failed", "reason": reason}
+        except ItemError as error:
+            return {**record, "status": "failed", "reason": str(error)}
+        return record
+
+    def close(self) -> None:
+        """Free the converter."""
+        if self._open is not None:
+            self._open[1].close()
+            self._open = None
+
+
+def _read_early(request: Request, read: dict[Any, Any]) -> None:
+    """Read a request's audio, or take it from one that needs the same; what can't be read is told when it is used."""
+    pair = request.pair
+    source = pair.source.path if pair.source else None
+    for name, key in (("source", source), ("prompts", tuple(prompt.path for prompt in pair.prompts))):
+        with contextlib.suppress(ItemError):
+            if (name, key) not in read:
+                read[name, key] = getattr(request, name)
+            request.__dict__[name] = read[name, key]
+
+
+def _told(error: OSError) -> str:
+    """Say where there is no room; other errors of the system are raised on."""
+    if not no_room(error):
+        raise error
+    return f"{error.filename or 'the folder of the run'}: {error.strerror}"
+
+
+def _free_device_memory() -> None:
+    """Give unused memory of the device back, which pieces of failed attempts may hold."""
+    torch = sys.modules.get("torch")
+    if torch is not None and torch.cuda.is_initialized():
+        torch.cuda.empty_cache()

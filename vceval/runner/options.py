@@ -1,0 +1,36 @@
+"""How a run is carried out; none of it changes a result."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+__all__ = ["Options"]
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """Choices of the command line about machines.
+
+    devices: where converters work: ``("cpu",)``, or a GPU for every worker. workers: processes for whatever runs on
+    processors. timeout: seconds that one pair may take. cache: folder of earlier results, None for none.
+    executor: ``local`` for this machine, ``ray`` for the cluster at ``ray_address`` (None: one of this machine's own).
+    """
+
+    devices: tuple[str, ...] = ("cpu",)
+    workers: int = 1
+    timeout: float = 600.0
+    cache: Path | None = None
+    allow_download: bool = False
+    executor: str = "local"
+    ray_address: str | None = None
+
+    @property
+    def device(self) -> str:
+        """The first device."""
+        return self.devices[0]
+
+    @property
+    def on_gpu(self) -> bool:
+        """Whether converters work on GPUs."""
+        return self.devices[0] != "cpu"

@@ -1,0 +1,144 @@
+"""What a worker process does with conversions that are to be scored, and with natural speech to learn from."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from vceval.cache import Cache
+from vceval.errors import ItemError, UnmetNeed, UsageError
+from vceval.metrics.base import Metric, Workspace
+from vceval.records import Conversion, Utterance
+from vceval.runner.making import MetricOptions, make_metric
+
+__all__ = ["Analyse", "Calibrate", "ScoreBatch", "ScoreTask", "Scoring"]
+
+
+@dataclass(frozen=True, slots=True)
+class ScoreTask:
+    """One conversion, the metrics that have not scored it yet, and the stamp of its file."""
+
+    conversion: Conversion
+    metrics: tuple[str, ...]
+    stamp: tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class ScoreBatch:
+    """What one worker scores at a time; ``deaths``: how many workers died of it."""
+
+    tasks: tuple[ScoreTask, ...]
+    deaths: int = 0
+
+    def parts(self) -> list[ScoreBatch]:
+        """One batch for every conversion, or for every metric of a single one: only what is at fault is lost then."""
+        if len(self.tasks) > 1:
+            return [ScoreBatch((task,)) for task in self.tasks]
+        return [ScoreBatch((replace(task, metrics=(name,)),)) for task in self.tasks for name in task.metrics]
+
+    def again(self) -> ScoreBatch:
+        """The same once more."""
+        return replace(self, deaths=self.deaths + 1)
+
+
+@dataclass(frozen=True, slots=True)
+class Analyse:
+    """Natural speech that a metric shall put into the cache."""
+
+    metric: str
+    natural: tuple[Utterance, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Calibrate:
+    """Natural speech of one dataset that a metric shall learn from."""
+
+    metric: str
+    dataset: str
+    natural: tuple[Utterance, ...]
+
+
+class Scoring:
+    """Does the tasks above; opens each metric when it is first used. Scores are journal records, in one list.
+
+    Args:
+        workspace: what metrics may use; its cache is opened anew in every process.
+        calibrations: metric to dataset to what was learnt.
+        options: of the suite, for all metrics.
+    """
+
+    def __init__(
+        self, workspace: Workspace, calibrations: Mapping[str, Mapping[str, Any]], options: MetricOptions
+    ) -> None:
+        self._workspace, self._calibrations, self._options = workspace, calibrations, options
+        self._cache = Cache(workspace.cache.root, workspace.cache.limit)
+        self._metrics: dict[str, Metric] = {}
+        self._shared: dict[str, float] = {}
+
+    def __call__(self, task: ScoreBatch | Analyse | Calibrate) -> Any:
+        """Do one task."""
+        if isinstance(task, ScoreBatch):
+            self._shared.clear()
+            if len(task.tasks) > 1:
+                self._prepare(task)
+            return [self._timed(one, name) for one in task.tasks for name in one.metrics]
+        try:
+            metric = self._metric(task.metric)
+        except UsageError as error:
+            return {"unavailable": str(error)}
+        if isinstance(task, Calibrate):
+            return metric.calibrate(task.dataset, task.natural)
+        metric.analyse_many(task.natural)
+        return None
+
+    def _prepare(self, batch: ScoreBatch) -> None:
+        for name in sorted({name for task in batch.tasks for name in task.metrics}):
+            began = time.perf_counter()
+            # Whatever goes wrong here goes wrong again below, where it fails one conversion and is recorded.
+            with contextlib.suppress(Exception):
+                self._metric(name).prepare([task.conversion for task in batch.tasks if name in task.metrics])
+            self._shared[name] = (time.perf_counter() - began) / len(batch.tasks)
+
+    def _timed(self, task: ScoreTask, name: str) -> dict[str, Any]:
+        """Score; the record says when it was done and what it took, with its share of what a batch is prepared by."""
+        began = time.perf_counter()
+        found = self._score(task.conversion, name)
+        spent = time.perf_counter() - began + self._shared.get(name, 0.0)
+        return {
+            "system": task.conversion.system, "pair": task.conversion.pair.id, "metric": name, **found,
+            "at": round(time.time(), 3), "seconds": round(spent, 4), "stamp": list(task.stamp),
+        }  # fmt: skip
+
+    def _score(self, conversion: Conversion, name: str) -> dict[str, Any]:
+        try:
+            statistics = self._metric(name).statistics(conversion)
+        except UnmetNeed as missing:
+            return {"status": "skipped", "need": missing.need, "reason": str(missing)}
+        except (ItemError, UsageError) as error:
+            return {"status": "failed", "reason": str(error)}
+        except Exception as error:  # a plug-in's own fault costs one value, not the run
+            return {"status": "failed", "reason": f"{type(error).__name__}: {error}"}
+        return {
+            "status": "ok",
+            "sums": {measure: list(pair) for measure, pair in statistics.sums.items()},
+            "unmet": {measure: list(why) for measure, why in statistics.unmet.items()},
+            "details": dict(statistics.details),
+        }
+
+    def _metric(self, name: str) -> Metric:
+        if name not in self._metrics:
+            metric = make_metric(name, self._options)
+            metric.open(
+                Workspace(
+                    cache=self._cache,
+                    natural=self._workspace.natural,
+                    calibrations=self._calibrations.get(name, {}),
+                    device=self._workspace.device,
+                    allow_download=self._workspace.allow_download,
+                )
+            )
+            self._metrics[name] = metric
+        return self._metrics[name]
