@@ -168,4 +168,4 @@ def _verdict(entry: Mapping[str, Any]) -> str:
     low, high = entry["spearman_low"], entry["spearman_high"]
     if entry["agrees"] is None or low is None or high is None or low <= 0 <= high:
         return ""
-    return "yes" if entry["agrees"] else "no: the other way round"
+    return "yes" if entry["agrees"] else "no"

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from listeners import LIKENESS, QUALITY, listener, make_run, saved
+from test_reports_papers import compiled
 
 from vceval.cli import main
 from vceval.listen.export import Exported, Look, export
@@ -104,6 +106,15 @@ def test_the_report_shows_it_like_any_other_metric(run: RunDirectory, made: Expo
     assert main(["report", str(run.root)]) == 0
     (run.root / "listening.json").write_text("{}")
     assert main(["report", str(run.root)]) == 2
+
+
+def test_its_tables_fit_two_columns_of_a_paper(run: RunDirectory, made: Exported, tmp_path: Path) -> None:
+    answer(made, 6)
+    assert main(["listen", "import", str(run.root)]) == 0
+    log, shown = compiled(run.report / "tables", tmp_path)
+    assert not re.findall(r"Overfull \\[hv]box.*", log)
+    assert "Missing character" not in log
+    assert "SMOS" in shown or not shown
 
 
 def test_who_is_left_out_is_said_and_can_be_counted_all_the_same(
