@@ -131,7 +131,7 @@ def _metric(
     """Say what a test measured in the shape of ``summary.json``'s metrics.
 
     The plan is part of the signature: listeners judge by what else they hear, so scores of two tests can't be
-    compared.
+    compared. It says too what intervals are taken over, which is not what captions say of the other metrics.
     """
     kind = KINDS[test]
     count = sum(rating.test == test for rating in given)
@@ -139,7 +139,8 @@ def _metric(
     screening = "none" if keep_all else rules.signature()
     signature = "|".join([
         f"LISTEN-{test.upper()}", f"scale:{scale}", f"test:{key.plan}", f"sr:{key.audio['sample_rate']}",
-        f"level:{key.audio['loudness_lufs']}LUFS", f"screen:{screening}", f"v:{VERSION}",
+        f"level:{key.audio['loudness_lufs']}LUFS", f"screen:{screening}",
+        f"listeners:{kept}/{all_}", "interval:listeners*pairs", f"v:{VERSION}",
     ])  # fmt: skip
     return {
         "metric": outcome.MEASURES[test].name,
