@@ -42,7 +42,8 @@ def cells(report: Report) -> dict[str, Any]:
     Returns:
         ``rows`` of system, measure, dataset, direction (places in the lists of names, dataset and direction -1 for
         all), part (0 all pairs, 1 without speakers trained on, 2 only with them), printed value, low, high, n,
-        expected, skipped, mark (0 none, 1 best, 2 not told from the best). ``parts`` says whether the last two parts
+        expected, skipped, mark (0 none, 1 best, 2 not told from the best; none where systems have different pairs).
+        ``parts`` says whether the last two parts
         exist.
     """
     places = {name: place for place, name in enumerate(report.datasets)} | {ALL: -1}
@@ -50,7 +51,7 @@ def cells(report: Report) -> dict[str, Any]:
     systems = {system.name: place for place, system in enumerate(report.systems)}
     rows = []
     parts = _parts(report)
-    tested = comparisons_of(report.comparisons)
+    tested, ranked = comparisons_of(report.comparisons), report.same_pairs
     for number, measure in enumerate(report.measures):
         for dataset, direction in product(places, ways):
             for part, known in enumerate([report.cells, *parts]):
@@ -59,9 +60,9 @@ def cells(report: Report) -> dict[str, Any]:
                     for name in systems
                     if (cell := known.get((name, measure.name, dataset, direction))) is not None
                 }
-                # Tests were made on all pairs; what is left of them bears only the mark of the best
-                tests = tested.get((measure.name, dataset, direction), ()) if not part else ()
-                marked = marks(report, measure, found, tests)
+                tests = tested.get((measure.name, dataset, direction), ())
+                # Systems leave out pairs of their own: what is left of them is no ranking
+                marked = marks(report, measure, found, tests) if ranked and not part else {}
                 for name, cell in found.items():
                     mark = {BEST: 1, ALIKE: 2}.get(marked.get(name, ""), 0)
                     rows.append([

@@ -41,7 +41,7 @@ def overview(report: Report, folder: Path) -> Drawing | None:
     ]
     if not shown:
         return None
-    columns = min(3, len(shown))
+    columns, ranked = min(3, len(shown)), report.same_pairs
     rows = -(-len(shown) // columns)
 
     def draw() -> Figure:
@@ -51,14 +51,16 @@ def overview(report: Report, folder: Path) -> Drawing | None:
         grid = figure.subplots(rows, columns, squeeze=False)
         for place, axes in enumerate(grid.flat):
             if place < len(shown):
-                _forest(report, axes, shown[place], systems, labels=place % columns == 0)
+                _forest(report, axes, shown[place], systems, labels=place % columns == 0, ranked=ranked)
             else:
                 axes.set_visible(False)
         return figure
 
     width, height = save(folder, "overview", draw)
     words = " ".join(_describe(report, measure, systems) for measure in shown)
-    note = "Dots are corpus figures, lines 95 % intervals. Filled: best system. Diamonds: controls."
+    note = (
+        f"Dots are corpus figures, lines 95 % intervals.{' Filled: best system.' if ranked else ''} Diamonds: controls."
+    )
     return Drawing("overview", "All measures.", words, note, width, height, wide=True)
 
 
@@ -77,13 +79,15 @@ def _describe(report: Report, measure: MeasureView, systems: Sequence[SystemView
     return f"{measure.label}{unit} with 95 % intervals: {'; '.join(parts)}."
 
 
-def _forest(report: Report, axes: Axes, measure: MeasureView, systems: Sequence[SystemView], *, labels: bool) -> None:
+def _forest(
+    report: Report, axes: Axes, measure: MeasureView, systems: Sequence[SystemView], *, labels: bool, ranked: bool
+) -> None:
     colours = system_colours(report)
     cells = [(place, system, _value(report, system, measure)) for place, system in enumerate(systems)]
-    ranked = [cell.value for _, system, cell in cells if cell and cell.value is not None and not system.control]
+    values = [cell.value for _, system, cell in cells if cell and cell.value is not None and not system.control]
     top = None
-    if len(ranked) > 1 and measure.better in HINTS:
-        top = measure.text(min(ranked) if measure.better == "lower" else max(ranked))
+    if ranked and len(values) > 1 and measure.better in HINTS:
+        top = measure.text(min(values) if measure.better == "lower" else max(values))
     for place, system, cell in cells:
         if cell is None:
             continue

@@ -128,9 +128,11 @@ def _numbers(report: Report) -> dict[Any, int]:
 
 
 def _marks(report: Report) -> dict[str, dict[str, str]]:
-    """Marks of the results over all pairs, by measure and system."""
+    """Marks of the results over all pairs, by measure and system; none where systems have different pairs."""
+    found: dict[str, dict[str, str]] = {measure.name: {} for measure in report.measures}
+    if not report.same_pairs:
+        return found
     tested = comparisons_of(report.comparisons)
-    found = {}
     for measure in report.measures:
         known = {s.name: cell for s in report.systems if (cell := report.cell(s.name, measure.name)) is not None}
         found[measure.name] = cells.marks(report, measure, known, tested.get((measure.name, "all", "all"), ()))

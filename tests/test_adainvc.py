@@ -21,7 +21,7 @@ from vceval.converters.adainvc import AdaInVc
 from vceval.converters.adainvc_cyhuang import AdaInVcCyhuang
 from vceval.errors import ItemError, UsageError
 from vceval.networks import adainvc_cyhuang_features, adainvc_features
-from vceval.networks.griffin_lim import griffin_lim
+from vceval.networks.griffin_lim import fast_griffin_lim, griffin_lim
 from vceval.testing import check_converter
 
 torch = pytest.importorskip("torch")
@@ -203,6 +203,22 @@ def test_griffin_lim_comes_nearer() -> None:
     assert apart[2] < 0.6 * apart[1] < 0.6 * apart[0]
     with pytest.raises(ValueError, match="too few"):
         griffin_lim(wanted[:4], 300, window, 1)
+
+
+def test_momentum_comes_nearer_in_fewer_rounds() -> None:
+    window = frontend.hann(1_200, 2_048)
+    wanted = frontend.magnitude(hum(0.4, 24_000), 2_048, 300, window)
+
+    def apart(samples: np.ndarray) -> float:
+        return float(np.linalg.norm(frontend.magnitude(samples, 2_048, 300, window) - wanted))
+
+    assert np.abs(fast_griffin_lim(wanted, 300, window, 0) - griffin_lim(wanted, 300, window, 0)).max() < 1e-5
+    plain = [griffin_lim(wanted, 300, window, rounds) for rounds in (1, 3, 24)]
+    without = [fast_griffin_lim(wanted, 300, window, rounds, momentum=0.0) for rounds in (1, 3, 24)]
+    assert np.abs(plain[1] - without[1]).max() < 1e-3, "without momentum it is the same algorithm"
+    assert apart(fast_griffin_lim(wanted, 300, window, 24)) < 0.9 * apart(plain[2])
+    with pytest.raises(ValueError, match="too few"):
+        fast_griffin_lim(wanted[:4], 300, window, 1)
 
 
 def test_front_ends_and_back() -> None:

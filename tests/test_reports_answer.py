@@ -158,6 +158,12 @@ def test_rows_of_the_page_are_the_cells_of_the_summary(tmp_path: Path) -> None:
         )
 
 
+def test_nothing_is_marked_where_systems_have_different_pairs(tmp_path: Path) -> None:
+    report = data.load(scattered(tmp_path))
+    assert not report.same_pairs
+    assert {row[-1] for row in cells.cells(report)["rows"]} == {0}
+
+
 def test_figures_without_and_only_with_speakers_trained_on(tmp_path: Path) -> None:
     fake = FakeRun(tmp_path / "run", tmp_path / "corpus")
     for number in range(24):

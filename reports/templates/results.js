@@ -92,7 +92,7 @@ const filterResults = async (form, tables) => {
     .map((one) => one.selectedOptions[0].textContent);
   document.getElementById("result-state").textContent = named.length
     ? `${named.join(", ")}: ${some ? `up to ${counted(some, "pair")} per system` : "no figures"}` +
-      (direction !== ALL || dataset !== ALL || part ? "; marked: best, where nothing was tested" : "")
+      (part ? "; nothing is marked, since every system leaves out pairs of its own" : "")
     : "";
 };
 

@@ -163,13 +163,17 @@ class AdaInVc(AdaInConverter):
         values: NDArray[np.float32] = (frames - self._mean) / self._deviation
         return values
 
+    def waveform(self, frames: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Make audio from frames on the scale of 0 to 1."""
+        return front.waveform(frames)
+
     def _wave(self, item: tuple[Tensor, Tensor]) -> Waveform:
         import numpy as np
 
         frames = self._network.decoder(*item)[0].T.float().cpu().numpy() * self._deviation + self._mean
         if not np.isfinite(frames).all():
             raise ItemError(f"{self.info.title} gave frames that are not finite for this pair")
-        samples = front.waveform(frames)
+        samples = self.waveform(frames)
         if not len(samples) or not np.isfinite(samples).all():
             raise ItemError(f"{self.info.title} gave no audio but {'invalid samples' if len(samples) else 'silence'}")
         return Waveform(samples, front.SAMPLE_RATE)

@@ -21,6 +21,8 @@ __all__ = ["AdaInVcDemo", "demo_network"]
 
 #: The rate of the recordings it was trained on: it has heard nothing over half of this.
 _HEARD = 16_000
+#: Rounds of the fast Griffin-Lim algorithm.
+_ROUNDS = 24
 
 
 class AdaInVcDemo(AdaInVc):
@@ -28,8 +30,9 @@ class AdaInVcDemo(AdaInVc):
 
     It was trained for this package on the six synthetic voices of the demo corpus, reading sentences that are not in
     it: the voices are seen, the sentences are not. It is no result of AdaIN-VC's authors and says nothing of their
-    model; other voices come out as mixtures of the six. Front end, layout and Griffin-Lim are those of ``adainvc``,
-    whose limits hold here too; the network is narrower, and its input has nothing over 8 kHz.
+    model; other voices come out as mixtures of the six. Front end and layout are those of ``adainvc``, whose limits
+    hold here too; the network is narrower, its input has nothing over 8 kHz, and Griffin-Lim takes 24 rounds with
+    momentum instead of 100 without, which come as close.
     """
 
     info: ClassVar[ConverterInfo] = ConverterInfo(
@@ -66,6 +69,14 @@ class AdaInVcDemo(AdaInVc):
             ItemError: too few frames are left of it, or it is too long.
         """
         return super().frames(resample(wave, _HEARD), what, least)
+
+    def waveform(self, frames: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Make audio from frames on the scale of 0 to 1."""
+        from vceval import frontend
+        from vceval.networks.griffin_lim import fast_griffin_lim
+
+        window = frontend.hann(front.WINDOW, front.FFT)
+        return front.finished(fast_griffin_lim(front.linear_magnitude(frames), front.HOP, window, _ROUNDS))
 
 
 def demo_network() -> Network:
