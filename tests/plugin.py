@@ -43,7 +43,7 @@ class Quiet(Converter):
         outcomes = []
         for request in requests:
             time.sleep(self.each)
-            note("QUIET_LOG", request.pair.id)
+            note("QUIET_LOG", f"{request.pair.id} {os.getpid()}")
             if request.__dict__.get("source", 0) is None:
                 outcomes.append(ItemError("refused by design"))
             elif self.faults.get(request.pair.id) == "nan":

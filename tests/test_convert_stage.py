@@ -6,13 +6,18 @@ import errno
 
 import pytest
 import torch
+from plugin import write_plugin
 
+from vceval import registry
 from vceval.audio import Waveform
 from vceval.converters.base import Converter, ConverterInfo
 from vceval.errors import NoRoomError
 from vceval.records import ConversionPair, System, Utterance
+from vceval.rundir import RunDirectory
+from vceval.runner import convert as stage
 from vceval.runner import convert_worker
 from vceval.runner.convert_worker import Converting, ConvertTask
+from vceval.runner.options import Options
 
 
 class Large(Converter):
@@ -127,3 +132,26 @@ def test_on_a_processor_recordings_are_encoded_one_at_a_time(converter, task, tm
     Converting(tmp_path / "a", "cpu", 0)(task)
     Converting(tmp_path / "b", "cuda:0", 0)(task)
     assert seen == [1, 1, 1, 3]
+
+
+def test_two_devices_work_side_by_side_with_reading_ahead_and_writing_behind(tmp_path, make_sound, monkeypatch):
+    """The whole stage as on two GPUs, with a converter that computes nowhere."""
+    monkeypatch.syspath_prepend(write_plugin(tmp_path / "site"))
+    registry._table.cache_clear()
+    monkeypatch.setenv("QUIET_LOG", str(tmp_path / "log"))
+    target = Utterance("t", make_sound("t.wav", seed=9), "toy", "t")
+    sources = [Utterance(f"s{k}", make_sound(f"s{k}.wav", seed=k, seconds=0.3 + k / 20), "toy", "s") for k in range(40)]
+    pairs = [ConversionPair(f"p{k:02d}", "toy", source=s, prompts=(target,)) for k, s in enumerate(sources)]
+    faults = {"p03": "die", "p17": "nan"}
+    system = System("slow", "quiet", {"each": 0.02, "faults": faults})
+    found = {}
+    options = Options(devices=("cuda:0", "cuda:1"))
+    for records in stage.convert(RunDirectory(tmp_path / "run"), [system], pairs, lambda *_: True, options, 0):
+        for record in records:
+            assert record["pair"] not in found
+            found[record["pair"]] = record["status"]
+    registry._table.cache_clear()
+    assert found == {pair.id: "failed" if pair.id in faults else "ok" for pair in pairs}
+    assert len(list((tmp_path / "run" / "audio" / "slow").glob("*.flac"))) == 38
+    workers = {line.split()[1] for line in (tmp_path / "log").read_text().splitlines()}
+    assert len(workers) >= 2

@@ -93,8 +93,13 @@ def test_a_run_leaves_a_complete_directory(cli: Cli, tmp_path: Path) -> None:
     assert again.returncode == 0
     assert "12 conversions, all done and scored before" in again.stderr
     (run / "report" / "index.html").unlink()
+    [gone, *_] = sorted((run / "audio" / "quiet").iterdir())
+    gone.unlink()
+    before = (run / "scores.parquet").read_bytes()
     assert cli(*QUICK, "--limit", 6, "--out", "out").returncode == 0
     assert (run / "report" / "index.html").is_file()
+    assert gone.is_file()
+    assert (run / "scores.parquet").read_bytes() == before
 
 
 def test_every_fault_of_a_converter_costs_its_pair_only(cli: Cli, tmp_path: Path) -> None:

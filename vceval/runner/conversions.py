@@ -11,7 +11,10 @@ from vceval.runner.ledger import Ledger
 from vceval.runner.making import make_converter
 from vceval.runner.plan import Plan
 
-__all__ = ["Conversions", "audio_file", "stamp"]
+__all__ = ["GONE", "Conversions", "audio_file", "stamp"]
+
+#: The stamp of a file that is not there.
+GONE = (0, 0)
 
 
 class Conversions:
@@ -77,7 +80,10 @@ def audio_file(root: Path, path: str) -> Path:
     return Path(path) if Path(path).is_absolute() else root / path
 
 
-def stamp(path: Path) -> list[int]:
-    """Size and time of change of a file: one that was replaced is scored again."""
-    stat = path.stat()
-    return [stat.st_size, stat.st_mtime_ns]
+def stamp(path: Path) -> tuple[int, int]:
+    """Size and time of change of a file: one that was replaced is scored again; :data:`GONE` for none."""
+    try:
+        stat = path.stat()
+    except FileNotFoundError:
+        return GONE
+    return stat.st_size, stat.st_mtime_ns

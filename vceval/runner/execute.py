@@ -18,7 +18,7 @@ from vceval.metrics.base import Workspace
 from vceval.records import Conversion, ConversionPair, System
 from vceval.rundir import RunDirectory
 from vceval.runner.batches import Lengths
-from vceval.runner.conversions import Conversions, audio_file, stamp
+from vceval.runner.conversions import GONE, Conversions, stamp
 from vceval.runner.convert import convert
 from vceval.runner.facts import facts_of
 from vceval.runner.forecast import check_room
@@ -93,8 +93,8 @@ def execute(plan: Plan, run: RunDirectory, options: Options) -> tuple[dict[str, 
             converted = None if plan.given is not None else ledgers.enter_context(convert_ledger(plan, run))
             scored = ledgers.enter_context(score_ledger(plan, run))
             conversions = Conversions(plan, run, converted)
+            unscored_now = _look(plan, conversions, converted, scored)
             unconverted = 0 if converted is None else converted.count("", "failed")
-            unscored_now = sum(unscored(plan, scored, one) is not None for one in conversions.slots() if one)
             if finished and not unconverted and not unscored_now:
                 say(f"{'finished':<10}{len(conversions)} conversions, all done and scored before")
                 return run.read_json("summary.json"), False
@@ -119,22 +119,27 @@ def execute(plan: Plan, run: RunDirectory, options: Options) -> tuple[dict[str, 
 
 
 def convert_ledger(plan: Plan, run: RunDirectory) -> Ledger:
-    """Open the journal of the stage that converts; what has no audio any more is taken for not done."""
-    names = [system.name for system in plan.systems]
-    ledger = Ledger(run.root / "journal" / "convert.jsonl", {"system": names, "pair": list(plan.pairs)})
-    for system in names:
-        for pair in plan.pairs:
-            if ledger.state(system, pair) == "ok":
-                path = audio_file(run.root, ledger.record(system, pair)["path"])
-                if not path.is_file():
-                    ledger.forget(system, pair)
-    return ledger
+    """Open the journal of the stage that converts."""
+    axes = {"system": [system.name for system in plan.systems], "pair": list(plan.pairs)}
+    return Ledger(run.root / "journal" / "convert.jsonl", axes)
 
 
 def score_ledger(plan: Plan, run: RunDirectory) -> Ledger:
     """Open the journal of the stage that scores."""
     axes = {"system": [system.name for system in plan.systems], "pair": list(plan.pairs), "metric": list(plan.metrics)}
     return Ledger(run.root / "journal" / "score.jsonl", axes)
+
+
+def _look(plan: Plan, conversions: Conversions, converted: Ledger | None, scored: Ledger) -> int:
+    """Count what is not scored of what is there; what has no audio any more is taken for not converted."""
+    count = 0
+    for conversion in conversions.slots():
+        task = None if conversion is None else unscored(plan, scored, conversion)
+        if task is not None:
+            count += 1
+            if task.stamp == GONE and converted is not None:
+                converted.forget(task.conversion.system, task.conversion.pair.id)
+    return count
 
 
 def unscored(plan: Plan, scored: Ledger, conversion: Conversion) -> ScoreTask | None:
@@ -144,9 +149,9 @@ def unscored(plan: Plan, scored: Ledger, conversion: Conversion) -> ScoreTask | 
     todo = tuple(
         name
         for name in plan.metrics
-        if scored.state(*names, name) in ("", "failed") or scored.stamp(*names, name) != present
+        if scored.state(*names, name) in ("", "failed") or scored.stamp(*names, name) != list(present)
     )
-    return ScoreTask(conversion, todo, (present[0], present[1])) if todo else None
+    return ScoreTask(conversion, todo, present) if todo else None
 
 
 def _tidy(root: Path) -> None:

@@ -129,7 +129,7 @@ def _scores_done(root: Path) -> set[tuple[str, str, str]]:
     for record in read_records(root / "journal" / "convert.jsonl"):
         if record["status"] == "ok":
             path = audio_file(root, record["path"])
-            stamps[record["system"], record["pair"]] = stamp(path) if path.is_file() else None
+            stamps[record["system"], record["pair"]] = list(stamp(path))
     return {key for key, found in done.items() if stamps.get(key[:2], found) == found}
 
 

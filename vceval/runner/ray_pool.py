@@ -235,7 +235,7 @@ def connect(address: str | None) -> Any:
             environment["PYTHONPATH"] = os.environ["PYTHONPATH"]
         try:
             ray.init(
-                address=address, log_to_driver=False, include_dashboard=False if address is None else None,
+                address=address or "local", log_to_driver=False, include_dashboard=False if address is None else None,
                 runtime_env={"env_vars": environment}, logging_level=logging.ERROR,
             )  # fmt: skip
         except (ConnectionError, ValueError, RuntimeError) as error:
