@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from vceval.errors import UsageError
+from vceval.listen.results import rated, with_listening
 from vceval.records import DIRECTIONS
 from vceval.reports.scores import Scores, read_scores
 from vceval.rundir import RunDirectory
@@ -180,13 +181,15 @@ def number(value: float, decimals: int) -> str:
     return text[1:] if text.startswith("-") and not text.strip("-0.") else text
 
 
-def load(run: RunDirectory) -> Report:
-    """Read the files of a finished run.
+def load(run: RunDirectory, *, listened: bool = True) -> Report:
+    """Read the files of a finished run, and what listeners said of it unless ``listened`` is False.
 
     Raises:
         UsageError: a file is missing or malformed (the message names it).
     """
     about, summary = run.read_json("run.json"), run.read_json("summary.json")
+    if listened:
+        summary = with_listening(run, summary)
     try:
         systems = [_system(entry) for entry in summary["systems"]]
         metrics = {entry["metric"]: _metric(entry) for entry in summary["metrics"]}
@@ -203,6 +206,10 @@ def load(run: RunDirectory) -> Report:
     scores = read_scores(
         run.root / "scores.parquet", [s.name for s in systems], [p["pair"] for p in pairs], [m.name for m in measures]
     )
+    for one in rated(run) if listened else ():
+        if one.system in scores.systems and one.pair in scores.pairs:
+            place = (scores.systems[one.system], scores.pairs[one.pair], scores.measures[one.measure])
+            scores.values[place] = one.value
     return Report(
         root=run.root,
         run=about,

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from vceval.reports import answer, cells, flags, headline, samples, tables, training
+from vceval.reports import answer, cells, flags, headline, listening, samples, tables, training
 from vceval.reports.chunks import compact
 from vceval.reports.comparisons import comparisons_of
 from vceval.reports.data import Report
@@ -90,6 +90,7 @@ def page(
         flag_names=names,
         calibration=tables.calibration_table(report),
         published=tables.published_table(report),
+        listening=listening.listening_tables(report),
         drawings=drawings,
         figure_notes=figure_notes,
         picture=lambda stem: pictures[stem] if pictures is not None else f"figures/{quote(stem, safe='')}.png",

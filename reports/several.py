@@ -63,7 +63,8 @@ def material(runs: Sequence[RunDirectory]) -> Material:
             f"these runs can't stand in one table:\n{listed}\n'vceval compare' shows what of them may be compared"
         )
     back = {identity: pair for pair, identity in known[0].items()}
-    reports = [data.load(run) for run in runs]
+    # Scores of two listening tests are not comparable: people judge by what else they hear
+    reports = [data.load(run, listened=False) for run in runs]
     taken: dict[str, Report] = {}
     parts = []
     for run, report, name, mine in zip(runs, reports, names, known, strict=True):

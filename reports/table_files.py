@@ -17,6 +17,7 @@ from vceval.reports import (
     latex,
     latex_plain,
     latex_signature,
+    listening,
     markdown,
     shapes,
     table_json,
@@ -122,6 +123,7 @@ def _add_plain(texts: dict[str, str], found: Material, style: Style) -> None:
         beside.calibration_shape(report),
         *beside.comparison_tables(report),
         tables.published_table(report),
+        *listening.listening_tables(report),
     )
     for plain in plains:
         if plain is not None:

@@ -32,6 +32,7 @@ assert DEFAULT.is_file()
 assert len(list((data / "demo" / "audio").rglob("*.flac"))) == 144
 assert list((Path(vceval.reports.__file__).parent / "templates").iterdir())
 assert (Path(vceval.__file__).parent / "py.typed").is_file()
+assert len(list((Path(vceval.__file__).parent / "listen" / "templates").iterdir())) == 3
 for stranger in ("metrics", "reports", "benchmarks", "tests"):
     assert importlib.util.find_spec(stranger) is None, stranger
 print(Path(vceval.__file__).parent)

@@ -10,7 +10,7 @@ import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
-from vceval import __version__, checkpoint_commands, environment_commands, gate_commands
+from vceval import __version__, checkpoint_commands, environment_commands, gate_commands, listen_commands
 from vceval.errors import NoRoomError, UsageError, no_room
 
 __all__ = ["main"]
@@ -86,6 +86,7 @@ def _parser() -> argparse.ArgumentParser:
     listing.set_defaults(command=_list)
     checkpoint_commands.add_commands(commands)
     environment_commands.add_commands(commands)
+    listen_commands.add_commands(commands)
     check = commands.add_parser("selfcheck", help="say whether this installation computes the canonical numbers")
     check.add_argument("--kits", type=Path, metavar="DIR", help="run the reference cases in a folder instead")
     check.add_argument("--only", action="append", default=[], metavar="KIT", help="with --kits: only this one")

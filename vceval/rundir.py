@@ -10,6 +10,8 @@ leakage.csv     what each system was trained on: exposure of the speakers of its
 skipped.csv     values that can't exist because the pair lacks what the metric needs (SKIP_COLUMNS)
 calibration.json  metric -> dataset -> what was learnt from natural speech
 summary.json    per system, measure and direction: value, interval, counts (see vceval.summary)
+listening/      a listening test made from the run (vceval.listen.export), and listening.json and listening.csv, what
+                its listeners answered (vceval.listen.bring)
 report/         index.html, tables/, figures/
 """
 

@@ -37,6 +37,8 @@ __all__ = ["convert_ledger", "execute", "prepare", "score_ledger", "unscored"]
 _KNOWN = ("run.json", "pairs.csv", "audio.csv", "scores.parquet", "failures.csv", "skipped.csv", "leakage.csv",
           "calibration.json", "summary.json", "audio", "journal", "report", ".cache", ".lock")  # fmt: skip
 _RESULTS = ("pairs.csv", "audio.csv", "scores.parquet", "failures.csv", "skipped.csv", "leakage.csv", "summary.json")
+#: What listeners said is never thrown away.
+_KEPT = ("listening", "listening.json", "listening.csv")
 
 #: `vceval status` holds the lock for an instant, to see whether it is free.
 _LOCK_ATTEMPTS = 3
@@ -64,7 +66,7 @@ def prepare(root: Path, fresh: bool) -> RunDirectory:
 
 
 def _ours(name: str) -> bool:
-    return name in _KNOWN or name.startswith(PART)
+    return name in (*_KNOWN, *_KEPT) or name.startswith(PART)
 
 
 def execute(plan: Plan, run: RunDirectory, options: Options) -> tuple[dict[str, Any], bool]:

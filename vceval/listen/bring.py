@@ -1,0 +1,163 @@
+"""Brings answers home: screens listeners, computes what follows, writes ``listening.json`` and ``listening.csv``."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from vceval.errors import UsageError
+from vceval.listen import differences, outcome
+from vceval.listen.answers import merged, read_answers
+from vceval.listen.correlation import agreement
+from vceval.listen.export import KEY
+from vceval.listen.key import Key, Rating, ratings, read_key
+from vceval.listen.kinds import KINDS
+from vceval.listen.pages import page_facts
+from vceval.listen.pool import ANCHOR_TITLES, PREFIX
+from vceval.listen.results import FILE, RATINGS, heard
+from vceval.listen.screening import Rules, Screened, screen
+from vceval.rundir import RunDirectory, write_atomically
+
+__all__ = ["VERSION", "Brought", "bring"]
+
+#: Changes with anything that changes a value.
+VERSION = "1.0"
+_SOURCES = {
+    "mos": "ITU-T P.800, Methods for subjective determination of transmission quality, 1996 (absolute category rating)",
+    "smos": "ITU-T P.800, 1996, asked of the similarity to a reference of the target speaker",
+    "abx": "Munson and Gardner, Standardizing auditory tests, J. Acoust. Soc. Am. 22, 1950, with the voices of source "
+    "and target as A and B",
+    "ab": "Paired comparison with ties, as in Figure 4b of ClsVC",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Brought:
+    """What an import found: all of ``listening.json``, the listeners, and how many repeated answers differed."""
+
+    found: dict[str, Any]
+    listeners: Sequence[Screened]
+    differing: int
+
+
+def bring(run: RunDirectory, test: Path, files: Sequence[Path], rules: Rules, keep_all: bool = False) -> Brought:
+    """Analyse the answers to a listening test and write the results into the run.
+
+    Args:
+        run: that the test was made from.
+        test: folder of the test.
+        files: answers: the server's SQLite file, JSON and CSV files that browsers saved.
+        rules: whose answers count.
+        keep_all: count everybody's answers, whatever the rules say; reasons are kept all the same.
+
+    Raises:
+        UsageError: a file is none of this test's, the run is another one, nobody has answered or nobody is left.
+    """
+    key = read_key(test / KEY)
+    facts = page_facts(test / "page" / "index.html")
+    if facts.plan != key.plan:
+        raise UsageError(f"{test}: page and key belong to different tests ({facts.plan}, {key.plan}); export again")
+    pairs = {row["pair"]: row for row in run.read_pairs()}
+    summary = run.read_json("summary.json")
+    rows = {str(row["name"]): bool(row.get("control")) for row in summary.get("systems", ())}
+    _check_run(run, key, pairs, rows)
+    sessions, differing = merged(session for path in files for session in read_answers(path, facts))
+    expected = {number: len(trials) for number, trials in enumerate(facts.forms, 1)}
+    listeners = screen(sessions, expected, key, rules)
+    if not listeners:
+        raise UsageError(f"{', '.join(map(str, files))}: nobody has answered yet")
+    kept = [one.session for one in listeners if one.kept or keep_all]
+    if not kept:
+        raise UsageError(
+            f"none of {len(listeners)} listeners passes the screening, such as: {listeners[0].reasons[0].text}; "
+            "--keep-all counts their answers all the same"
+        )
+    given = ratings(kept, key)
+    groups = {name: outcome.Group(row["dataset"], row["direction"]) for name, row in pairs.items()}
+    cells = outcome.cells(given, groups, key.planned)
+    human = outcome.per_pair(given)
+    converters = [name for name, control in rows.items() if not control]
+    tests = [test_name for test_name in KINDS if any(rating.test == test_name for rating in given)]
+    found = {
+        "schema": 1,
+        "plan": key.plan,
+        "metrics": [_metric(name, key, given, len(kept), len(listeners), rules, keep_all) for name in tests],
+        "measures": outcome.measure_rows(tests),
+        "cells": [cell for cell in cells if cell["system"] in rows],
+        "comparisons": differences.comparisons(given, converters, key.planned),
+        "pairs": [row for row in human if row["system"] in rows],
+        "anchors": [{**cell, "title": ANCHOR_TITLES[cell["system"]]} for cell in outcome.anchors(cells)],
+        "preferences": differences.preferences(given, converters),
+        "first_preferred": differences.share_of_first(given),
+        "agreement": agreement(human, cells, summary, run.read_scores(), rows),
+        "listeners": [one.facts() for one in listeners],
+        "left_out": dict(Counter(rule for one in listeners for rule in {reason.rule for reason in one.reasons})),
+        "kept": len(kept),
+        "keep_all": keep_all,
+        "differing": differing,
+        "heard": heard(run, {(row["system"], row["pair"]) for row in human}),
+        "audio": dict(key.audio),
+        "settings": dict(key.settings),
+    }
+    run.write_json(FILE, found)
+    write_atomically(run.root / RATINGS, _csv(given, {one.session.id: at for at, one in enumerate(listeners, 1)}))
+    return Brought(found, listeners, differing)
+
+
+def _check_run(run: RunDirectory, key: Key, pairs: dict[str, Any], rows: dict[str, bool]) -> None:
+    """Make sure that what was rated is what the run holds."""
+    for trial in key.trials.values():
+        systems = [name for name in trial.conditions if not name.startswith(PREFIX)]
+        if trial.pair not in pairs or any(name not in rows for name in systems):
+            missing = trial.pair if trial.pair not in pairs else next(name for name in systems if name not in rows)
+            raise UsageError(
+                f"{run.root}: has no {missing!r}, which listeners heard; the test was made from another run"
+            )
+    if changed := key.changed():
+        raise UsageError(
+            f"{changed[0]}: not what listeners heard any more ({len(changed)} recordings have changed since the test "
+            "was made); their ratings say nothing of this run"
+        )
+
+
+def _metric(
+    test: str, key: Key, given: Sequence[Rating], kept: int, all_: int, rules: Rules, keep_all: bool
+) -> dict[str, Any]:
+    """Say what a test measured in the shape of ``summary.json``'s metrics.
+
+    The plan is part of the signature: listeners judge by what else they hear, so scores of two tests can't be
+    compared. It says too what intervals are taken over, which is not what captions say of the other metrics.
+    """
+    kind = KINDS[test]
+    count = sum(rating.test == test for rating in given)
+    scale = f"acr{len(kind.options)}" if kind.scale else "/".join(option.value for option in kind.options)
+    screening = "none" if keep_all else rules.signature()
+    signature = "|".join([
+        f"LISTEN-{test.upper()}", f"scale:{scale}", f"test:{key.plan}", f"sr:{key.audio['sample_rate']}",
+        f"level:{key.audio['loudness_lufs']}LUFS", f"screen:{screening}",
+        f"listeners:{kept}/{all_}", "interval:listeners*pairs", f"v:{VERSION}",
+    ])  # fmt: skip
+    return {
+        "metric": outcome.MEASURES[test].name,
+        "title": f"{kind.title}: {count:,} ratings by {kept} of {all_} listeners, intervals over listeners and pairs",
+        "signature": signature,
+        "long_signature": signature,
+        "source": _SOURCES[test],
+        "needs": [],
+    }
+
+
+def _csv(given: Sequence[Rating], numbers: dict[str, int]) -> str:
+    """All ratings that count; listeners are numbered, since the names of their sessions are secret."""
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+    writer.writerow(("listener", "test", "system", "other", "pair", "value"))
+    for one in given:
+        system, other = (*one.conditions, "")[:2]
+        writer.writerow((numbers[one.rater], one.test, system, other, one.pair, f"{one.value:g}"))
+    return buffer.getvalue()

@@ -1,0 +1,156 @@
+"""Which system listeners put above which: tested differences of scores, and preferences with ties."""
+
+from __future__ import annotations
+
+import itertools
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from math import sqrt
+from statistics import fmean
+from typing import Any
+
+from vceval.listen.key import Rating
+from vceval.listen.kinds import KINDS
+from vceval.listen.outcome import MEASURES, Vote, cross, interval_of, votes_of
+from vceval.statistics import Difference, holm, paired_difference
+
+__all__ = ["comparisons", "preferences", "share_of_first"]
+
+#: A listener's level in a test, and by how much what is left without it must be stretched.
+_Levels = Mapping[tuple[str, str], tuple[float, float]]
+
+
+def comparisons(
+    ratings: Sequence[Rating], systems: Sequence[str], planned: Mapping[tuple[str, tuple[str, ...]], set[str]]
+) -> list[dict[str, Any]]:
+    """Test systems against each other, in the shape of ``summary.json``'s comparisons; p-values corrected by Holm.
+
+    Two systems are compared on the pairs that were to be heard of both; systems without any are not compared.
+    A listener heard the two systems on other pairs, so ratings are not paired one by one: the same listeners and
+    pairs are drawn for both. On a scale each listener's own level is taken away before: every listener heard every
+    system equally often, so that it says nothing of their difference. Preferences are tested directly instead
+    (:func:`preferences`).
+    """
+    votes, levels = votes_of(ratings), _levels(ratings)
+    found: list[dict[str, Any]] = []
+    for test in ("mos", "smos", "abx"):
+        entries: list[dict[str, Any]] = []
+        for first, second in itertools.combinations(systems, 2):
+            given = planned.get((test, (first,)), set()) & planned.get((test, (second,)), set())
+            ones, others = (
+                [vote for vote in votes.get((test, system), ()) if vote.rating.pair in given]
+                for system in (first, second)
+            )
+            if not ones or not others:
+                continue
+            mine, theirs = [1.0] * len(ones), [1.0] * len(others)
+            difference = _difference(
+                [*_levelled(ones, levels), *(0.0 for _ in others)], [*mine, *(0.0 for _ in others)],
+                [*(0.0 for _ in ones), *_levelled(others, levels)], [*(0.0 for _ in ones), *theirs],
+                [vote.rating for vote in (*ones, *others)],
+            )  # fmt: skip
+            shared = {vote.rating.pair for vote in ones} & {vote.rating.pair for vote in others}
+            entries.append({
+                "measure": MEASURES[test].name, "first": first, "second": second, "n": len(shared),
+                **_tested(difference),
+            })  # fmt: skip
+        found += _corrected(entries)
+    return found
+
+
+def _levels(ratings: Iterable[Rating]) -> _Levels:
+    """Find each listener's level on each scale: the mean of that listener's means of all conditions.
+
+    The level comes from the same n ratings, which makes what is left smaller by sqrt((n - 1) / n). Where there is no
+    scale, or one rating, no level is taken away.
+    """
+    given: dict[tuple[str, str], dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
+    for one in ratings:
+        given[one.rater, one.test][one.conditions[0]].append(one.value)
+    found = {}
+    for key, mine in given.items():
+        count = sum(map(len, mine.values()))
+        if KINDS[key[1]].scale and count > 1:
+            found[key] = (fmean(fmean(values) for values in mine.values()), sqrt(count / (count - 1)))
+    return found
+
+
+def _levelled(votes: Sequence[Vote], levels: _Levels) -> list[float]:
+    """Values of one system's votes without the levels of those who gave them, stretched around their mean."""
+    known = [levels.get((vote.rating.rater, vote.rating.test), (0.0, 1.0)) for vote in votes]
+    rest = [vote.value - level for vote, (level, _) in zip(votes, known, strict=True)]
+    mean = fmean(rest)
+    return [mean + stretch * (value - mean) for value, (_, stretch) in zip(rest, known, strict=True)]
+
+
+def preferences(ratings: Sequence[Rating], systems: Sequence[str]) -> list[dict[str, Any]]:
+    """Count what listeners preferred in each comparison, ties apart, and test the difference of the two shares.
+
+    Args:
+        ratings: those that count.
+        systems: in the order of the results.
+
+    Returns:
+        Per comparison: how often the first, neither and the second was preferred, the shares with intervals, first
+        minus second with interval and p-value (Holm over all comparisons).
+    """
+    entries = []
+    chosen = [rating for rating in ratings if rating.test == "ab"]
+    for first, second in itertools.combinations(systems, 2):
+        mine = [rating for rating in chosen if set(rating.conditions) == {first, second}]
+        if not mine:
+            continue
+        values = [rating.value * (1 if rating.conditions[0] == first else -1) for rating in mine]
+        raters, pairs, ones = [r.rater for r in mine], [r.pair for r in mine], [1.0] * len(mine)
+        entry: dict[str, Any] = {
+            "first": first, "second": second, "ratings": len(mine), "listeners": len(set(raters)),
+            "n": len(set(pairs)),
+        }  # fmt: skip
+        shares = {}
+        for name, wanted in (("first_preferred", 1.0), ("ties", 0.0), ("second_preferred", -1.0)):
+            hits = [float(value == wanted) for value in values]
+            interval = interval_of(hits, raters, pairs)
+            entry[name] = int(sum(hits))
+            shares[name] = {
+                "share": fmean(hits),
+                "low": interval.low if interval else None,
+                "high": interval.high if interval else None,
+            }
+        wins = [float(value == 1.0) for value in values]
+        losses = [float(value == -1.0) for value in values]
+        entries.append({**entry, "shares": shares, **_tested(_difference(wins, ones, losses, ones, mine))})
+    return _corrected(entries)
+
+
+def share_of_first(ratings: Iterable[Rating]) -> float | None:
+    """How often the recording heard as A was preferred, among preferences that are no ties; 0.5 shows no bias."""
+    heard = [(rating.value == 1.0) == rating.first for rating in ratings if rating.test == "ab" and rating.value]
+    return fmean(heard) if heard else None
+
+
+def _difference(
+    first: Sequence[float], ones: Sequence[float], second: Sequence[float], others: Sequence[float],
+    given: Sequence[Rating],
+) -> Difference:  # fmt: skip
+    raters, pairs = [rating.rater for rating in given], [rating.pair for rating in given]
+    if cross(raters, pairs):
+        return paired_difference(first, ones, second, others, raters, crossed=pairs)
+    found = [paired_difference(first, ones, second, others, by) for by in (raters, pairs)]
+    return max(found, key=lambda one: (one.interval is not None, one.p_value or 0.0))
+
+
+def _tested(difference: Difference) -> dict[str, Any]:
+    interval = difference.interval
+    return {
+        "difference": difference.value,
+        "low": interval.low if interval else None,
+        "high": interval.high if interval else None,
+        "p_value": difference.p_value,
+    }
+
+
+def _corrected(entries: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    tested = [entry for entry in entries if entry["p_value"] is not None]
+    for entry, p_value in zip(tested, holm([entry["p_value"] for entry in tested]), strict=True):
+        entry["p_holm"] = float(p_value)
+    return [{**entry, "p_holm": entry.get("p_holm")} for entry in entries]
