@@ -23,7 +23,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # pyworld and webrtcvad announce at every import that they use pkg_resources; setuptools is held below 81 for it.
     warnings.filterwarnings("ignore", message="pkg_resources is deprecated", category=UserWarning)
     options = _parser().parse_args(arguments)
-    signal.signal(signal.SIGTERM, _interrupt)  # as batch systems end a job: like Ctrl-C
+    before = signal.signal(signal.SIGTERM, _interrupt)  # as batch systems end a job: like Ctrl-C
     try:
         code: int = options.command(options)
         sys.stdout.flush()
@@ -42,6 +42,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("vceval: stopped; finished work is kept, the same command goes on from here", file=sys.stderr)
         return 130
+    finally:
+        signal.signal(signal.SIGTERM, before)
     return code
 
 

@@ -5,7 +5,8 @@
 Both sides use the demo model of AdaIN-VC and write the same FLAC files. The loop is what people write: a process with
 the model loaded once, which reads both recordings, converts and writes, pair by pair (``--loop`` pairs spread over
 the grid; its time per pair is taken for all). The runner's side counts everything: starting its worker processes,
-loading the model in each, and its journal's records. Rounds take turns; printed are medians of wall-clock time a pair,
+loading the model in each, and its journal's records. ``--processes`` also times so many conversions in a process each,
+which is a loop over a script that converts one pair. Rounds take turns; printed are medians of wall-clock time a pair,
 and the median ratio.
 """
 
@@ -14,6 +15,8 @@ from __future__ import annotations
 import argparse
 import os
 import statistics
+import subprocess
+import sys
 import tempfile
 import time
 import warnings
@@ -32,9 +35,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--loop", type=int, default=100, help="pairs that the loop converts (default 100)")
+    parser.add_argument("--processes", type=int, default=0, help="pairs converted in a process each (default none)")
+    parser.add_argument("--single", nargs=2, metavar="FILE", help=argparse.SUPPRESS)
     options = parser.parse_args(arguments)
     os.environ["OMP_NUM_THREADS"] = os.environ["OPENBLAS_NUM_THREADS"] = "1"
     warnings.simplefilter("ignore")
+    if options.single:
+        return _single(*options.single)
     pairs = _pairs(options.sources, options.targets)
     some = pairs[:: max(1, len(pairs) // options.loop)][: options.loop]
     loop, runner = [], []
@@ -46,6 +53,27 @@ def main(arguments: Sequence[str] | None = None) -> None:
     print(f"{options.sources} sources x {options.targets} targets, {options.workers} workers, {options.rounds} rounds")
     print(f"loop {1e3 * statistics.median(loop):.1f} ms a pair, runner {1e3 * statistics.median(runner):.1f} ms a pair")
     print(f"ratio {statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})")
+    if options.processes:
+        began = time.perf_counter()
+        for pair in some[: options.processes]:
+            files = [str(pair.source.path), str(pair.prompts[0].path)]
+            subprocess.run([sys.executable, __file__, "--single", *files], check=True)
+        each = (time.perf_counter() - began) / options.processes
+        print(f"a process for each pair: {1e3 * each:.0f} ms a pair, ratio {each / statistics.median(runner):.0f}")
+
+
+def _single(source: str, prompt: str) -> None:
+    """Convert one pair, and nothing else in this process."""
+    from vceval import audio
+    from vceval.converters.adainvc_demo import AdaInVcDemo
+
+    converter = AdaInVcDemo()
+    converter.open("cpu")
+    content = converter.encode_content([audio.load(source)])[0]
+    speaker = converter.encode_speaker([[audio.load(prompt)]])[0]
+    with tempfile.TemporaryDirectory() as folder:
+        [wave] = converter.decode([(content, speaker)], [0])
+        audio.write_flac(Path(folder) / "x.flac", wave)  # type: ignore[arg-type]
 
 
 def _pairs(sources: int, targets: int) -> list[Any]:
