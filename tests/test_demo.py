@@ -129,7 +129,14 @@ def test_three_recordings_and_one_converted_file_are_enough(tmp_path: Path, run:
     assert done.returncode == 0, done.stderr
     found = tmp_path / "runs" / "c"
     scores = pandas.read_parquet(found / "scores.parquet").set_index("measure").value
-    assert set(scores.index) == {"sv_cosine", "fake_score", "fake_accept", "sanity_flags", "duration_deviation"}
+    assert set(scores.index) == {
+        "sv_cosine",
+        "fake_score",
+        "fake_accept",
+        "sanity_flags",
+        "duration_deviation",
+        "bandwidth",
+    }
     assert 0.3 < scores["sv_cosine"] <= 1
     page = (found / "report" / "index.html").read_text(encoding="utf-8")
     assert "a transcript" in page

@@ -44,7 +44,7 @@ def test_the_same_scores_pass(before: Path) -> None:
     assert {v.rule for v in result.verdicts} == {
         "sv_accept", "mcd", "wer", "missing", "control", "new failures", "new flags",
     }  # fmt: skip
-    assert result.notes == []
+    assert result.notes == ["no rule on bandwidth: the baseline has no values of it"]
 
 
 def test_rounding_noise_of_another_machine_passes(before: Path) -> None:
@@ -257,7 +257,7 @@ def test_wrong_rules_are_refused_by_name(before: Path, tmp_path: Path, text: str
 def test_the_default_rules_are_those_of_the_readme() -> None:
     found = read_rules(DEFAULT)
     assert {(r.measure, r.worsening, r.cap) for r in found.measures} == {
-        ("sv_accept", 0.01, None), ("mcd", 0.1, None), ("wer", 0.01, 1.0),
+        ("sv_accept", 0.01, None), ("mcd", 0.1, None), ("wer", 0.01, 1.0), ("bandwidth", 0.5, None),
     }  # fmt: skip
     assert {(r.what, r.allowed) for r in found.counts} == {("failures", 0), ("flags", 0)}
 

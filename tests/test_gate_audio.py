@@ -29,6 +29,13 @@ def low_pass(samples: Samples, rate: int) -> Samples:
     return np.clip(signal.sosfiltfilt(signal.butter(10, 4000, fs=rate, output="sos"), samples), -1.0, 1.0)
 
 
+def muffled(samples: Samples, rate: int) -> Samples:
+    """Speech without what lies above 8 kHz, where no recogniser and no speaker encoder listens."""
+    if rate <= 16_000:
+        return samples
+    return np.clip(signal.sosfiltfilt(signal.butter(8, 8000, fs=rate, output="sos"), samples), -1.0, 1.0)
+
+
 def noisy(samples: Samples, rate: int) -> Samples:
     """White noise 10 dB below the speech."""
     noise = np.random.default_rng(len(samples)).normal(size=len(samples))
@@ -66,7 +73,7 @@ class Demos:
         table, run = self._write(name, rows), self.folder / f"run-{name}"
         code = main(
             ["score", str(table), "--natural", str(self.folder / "natural.csv"), "--root", "/", "--out", str(run),
-             "--metrics", "sv,wer,sanity", "--workers", "1"]
+             "--metrics", "sv,wer,sanity,bandwidth", "--workers", "1"]
         )  # fmt: skip
         assert code == 0
         return run
@@ -110,6 +117,7 @@ def test_spoiled_speech_is_worse_by_the_right_measure_and_copies_are_not(shared:
     assert copies.outcome == "pass"
     assert all(verdict.figures.worsening == 0.0 for verdict in copies.verdicts if verdict.figures)
 
-    assert worse(demos.changed("low-pass", low_pass)) == {"wer"}
+    assert worse(demos.changed("low-pass", low_pass)) == {"wer", "bandwidth"}
+    assert worse(demos.changed("muffled", muffled)) == {"bandwidth"}
     assert {"sv_accept", "wer"} <= worse(demos.changed("noise", noisy))
     assert "sv_accept" in worse(demos.swapped())

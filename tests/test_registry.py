@@ -33,7 +33,7 @@ def test_an_unknown_name_gets_the_nearest_known_one(kind: str, name: str, hint: 
 
 
 def test_a_name_like_none_gets_the_whole_list() -> None:
-    with pytest.raises(UsageError, match="known: cer, f0, fake, mcd, mos, sanity, sv, wer"):
+    with pytest.raises(UsageError, match="known: bandwidth, cer, f0, fake, mcd, mos, sanity, sv, wer"):
         registry.load("metric", "zzzzzz")
 
 

@@ -60,10 +60,10 @@ def test_every_suite_loads(name: str) -> None:
     parallel = ("mcd",) if name in FROZEN else ()
     if name == "gate":  # what its rules need, and no more
         assert loaded.systems == ("target", "world", *own)
-        assert loaded.metrics == (*parallel, "sv", "wer", "sanity")
+        assert loaded.metrics == (*parallel, "sv", "wer", "sanity", "bandwidth")
     else:
         assert loaded.systems == ("source", "target", "resynthesis", "world", *own)
-        assert loaded.metrics == (*parallel, "sv", "wer", "cer", "fake", "sanity")
+        assert loaded.metrics == (*parallel, "sv", "wer", "cer", "fake", "sanity", "bandwidth")
     assert len(loaded.description) > 50
     assert all({"paper", "citation", "value", "plus_minus"} <= set(row) for row in suite.published_rows(loaded))
 

@@ -31,7 +31,7 @@ __all__ = ["run", "score"]
 
 #: Notes of a corpus reader that are printed.
 SHOWN_NOTES = 5
-SCORE_METRICS = ("mcd", "sv", "wer", "cer", "fake", "sanity")
+SCORE_METRICS = ("mcd", "sv", "wer", "cer", "fake", "sanity", "bandwidth")
 
 
 def run(options: argparse.Namespace) -> int:

@@ -1,0 +1,108 @@
+"""Bandwidth of converted speech: up to which frequency there is anything to hear."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+from vceval import audio
+from vceval.audio import Waveform
+from vceval.errors import ItemError
+from vceval.metrics.base import Measure, Metric, Statistics
+from vceval.records import Conversion
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+__all__ = ["Bandwidth", "bandwidth"]
+
+#: Width of the bands whose levels are compared, in Hz.
+BAND_HZ = 250.0
+#: Frames this many dB below the loudest one hold no speech.
+SPEECH_DB = 40.0
+
+
+@dataclass(frozen=True)
+class Bandwidth(Metric):
+    """Measures how far up the spectrum of a recording reaches, at the recording's own sample rate.
+
+    The other metrics hear what lies below 8 kHz. A model that lost its treble, or audio that once went through a
+    low-pass filter, is as good as before to them; here it shows.
+
+    The power spectra of the frames with speech (32 ms, half overlapping, at most 40 dB below the loudest frame) are
+    averaged and added up in bands of 250 Hz. The bandwidth is the upper edge of the highest band that lies within
+    ``floor_db`` of the strongest one. It says how much treble there is, not how good it is: noise counts, too.
+    """
+
+    floor_db: float = 60.0
+
+    name: ClassVar[str] = "bandwidth"
+    title: ClassVar[str] = "Bandwidth"
+    version: ClassVar[str] = "1.0"
+    needs: ClassVar[frozenset[str]] = frozenset()
+    measures: ClassVar[tuple[Measure, ...]] = (
+        Measure("bandwidth", "Bandw.", "kHz", "higher", decimals=1, secondary=True),
+    )
+    source: ClassVar[str] = "vceval"
+    facts: ClassVar[Mapping[str, str]] = {
+        "frames": "32ms Hann, hop 16ms",
+        "speech": f"{SPEECH_DB:g} dB below the loudest frame",
+        "channels": "mean",
+    }
+    packages: ClassVar[tuple[str, ...]] = ("numpy", "soundfile")
+
+    def signature(self) -> str:
+        """Name every choice that changes the value."""
+        return f"BANDWIDTH|bands:{BAND_HZ:g}Hz|floor:{self.floor_db:g}dB|v:{self.version}"
+
+    def statistics(self, conversion: Conversion) -> Statistics:
+        """Measure one conversion.
+
+        Raises:
+            ItemError: it can't be read, or is silent.
+        """
+        found = self.workspace.cache.get(
+            "bandwidth",
+            conversion.path,
+            {"signature": self.signature()},
+            lambda: {"khz": bandwidth(audio.load(conversion.path), self.floor_db) / 1000.0},
+        )
+        return Statistics({"bandwidth": (float(found["khz"]), 1.0)})
+
+
+def bandwidth(wave: Waveform, floor_db: float = 60.0) -> float:
+    """Find the upper edge, in Hz, of the highest band of 250 Hz within ``floor_db`` of the strongest one.
+
+    Args:
+        wave: of any sample rate.
+        floor_db: how far below the strongest band there still is something.
+
+    Raises:
+        ItemError: it is silent.
+    """
+    import numpy as np
+
+    powers = _spectra(wave)
+    levels = powers.sum(axis=1)
+    if not levels.max() > 0.0:
+        raise ItemError("a silent recording has no bandwidth")
+    spectrum = powers[levels > levels.max() * 10.0 ** (-SPEECH_DB / 10.0)].mean(axis=0)
+    frequencies = np.arange(len(spectrum)) * (wave.sample_rate / 2.0 / (len(spectrum) - 1))
+    count = round(wave.sample_rate / 2.0 / BAND_HZ)
+    bands = np.bincount(np.minimum(frequencies // BAND_HZ, count - 1).astype(int), spectrum, count)
+    heard = np.flatnonzero(bands > bands.max() * 10.0 ** (-floor_db / 10.0))
+    return float((heard[-1] + 1) * BAND_HZ)
+
+
+def _spectra(wave: Waveform) -> NDArray[np.float64]:
+    """Power spectra of all frames: (frames, bins)."""
+    import numpy as np
+
+    size = max(2, round(0.032 * wave.sample_rate) // 2 * 2)
+    samples = np.pad(wave.samples.astype(np.float64), (0, max(0, size - len(wave.samples))))
+    frames = np.lib.stride_tricks.sliding_window_view(samples, size)[:: size // 2]
+    window = np.hanning(size + 1)[:-1]
+    powers: NDArray[np.float64] = np.square(np.abs(np.fft.rfft(frames * window, axis=1)))
+    return powers
