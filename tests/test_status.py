@@ -93,6 +93,7 @@ def test_no_run_is_told(tmp_path):
 
 def test_a_real_run_can_be_looked_at(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("VCEVAL_CACHE", "off")  # audio of an earlier run takes no time
     options = ["--limit", "4", "--converters", "source,world", "--metrics", "sanity,mcd", "--workers", "1"]
     assert main(["run", *options]) == 0
     found = status(Path("runs/demo"))
