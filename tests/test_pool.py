@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import signal
 import subprocess
@@ -9,6 +10,7 @@ import sys
 import textwrap
 import time
 from collections.abc import Callable, Iterator
+from multiprocessing.context import SpawnProcess
 from pathlib import Path
 
 import pytest
@@ -118,6 +120,23 @@ def test_reading_and_writing_beside_the_work(handler: Callable[..., Callable[[ob
         assert lost[20] in (dead, (201, lost[21][1])), "its result was being written when the worker died"
         assert (lost[21][0], lost[22][0]) == (211, 221)
     assert took < 12 * 0.3, "each takes three times 0.1 s; overlapped, about 0.1 s"
+
+
+@pytest.mark.parametrize("begun", [True, False])
+def test_an_interrupt_while_a_worker_starts_leaves_none_behind(
+    handler: Callable[..., Callable[[object], object]], monkeypatch: pytest.MonkeyPatch, begun: bool
+) -> None:
+    real = SpawnProcess.start
+
+    def interrupted(process: SpawnProcess) -> None:
+        if begun:
+            real(process)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(SpawnProcess, "start", interrupted)
+    with pytest.raises(KeyboardInterrupt), Pool(1, handler, (0,)) as pool:
+        list(pool.run([1]))
+    assert multiprocessing.active_children() == []
 
 
 def test_workers_end_when_the_main_process_is_killed(

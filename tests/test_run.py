@@ -200,9 +200,10 @@ def test_ctrl_c_ends_soon_and_says_how_to_go_on(
         [*command, *QUICK, "--systems", "systems.yaml", "--limit", "24", "--out", "out"], cwd=tmp_path,
         env={**environment, "LOUDNESS_PAUSE": "2"}, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
-    while process.poll() is None and not (tmp_path / "out" / "journal" / f"{moment}.jsonl").exists():
+    journal = tmp_path / "out" / "journal" / f"{moment}.jsonl"
+    while process.poll() is None and not (journal.exists() and journal.stat().st_size):
         time.sleep(0.02)
-    time.sleep(1.0 if moment == "score" else 4.0)
+    time.sleep(1.0)
     began = time.monotonic()
     process.send_signal(number)
     _, errors = process.communicate(timeout=30)

@@ -103,12 +103,14 @@ class Pool(Generic[Task]):
 
     def close(self) -> None:
         """End all workers; those that are at work are killed."""
+        started = [worker for worker in self._workers if worker.process.pid is not None]
         for worker in self._workers:
             worker.pipe.close()
+        for worker in started:
             if worker.tasks:
                 worker.process.kill()
         deadline = time.monotonic() + _FAREWELL
-        for worker in self._workers:
+        for worker in started:
             worker.process.join(timeout=max(0.0, deadline - time.monotonic()))
             if worker.process.is_alive():
                 worker.process.kill()
@@ -130,9 +132,10 @@ class Pool(Generic[Task]):
             os.environ.setdefault(variable, "1")
         arguments = (theirs, os.getpid(), self._handler, self._arguments(slot))
         process = self._context.Process(target=serve, args=arguments, daemon=False)
+        # Known before it starts: a Ctrl-C meanwhile must not leave a worker that nobody ends
+        self._workers.append(_Worker(process, ours, slot))
         process.start()
         theirs.close()
-        self._workers.append(_Worker(process, ours, slot))
         return self._workers[-1]
 
     def _choose(self, waiting: deque[Task], worker: _Worker[Task]) -> Task:
