@@ -42,7 +42,8 @@ def shares(outcomes: dict[str, list[str]], what: str) -> dict[str, float]:
 
 def test_the_design_is_that_of_the_promise() -> None:
     assert DESIGN.pairs == 1200
-    assert set(NOISE) == {rule.measure for rule in RULES}
+    # Nights are simulated for what rests on judgement; bandwidth is measured on each recording by itself
+    assert set(NOISE) == {rule.measure for rule in RULES} - {"bandwidth"}
 
 
 @pytest.mark.parametrize(("kind", "most"), [("closest", 0.01), ("variants", 0.05)])

@@ -199,6 +199,8 @@ def test_ctrl_c_ends_soon_and_says_how_to_go_on(
     process = subprocess.Popen(
         [*command, *QUICK, "--systems", "systems.yaml", "--limit", "24", "--out", "out"], cwd=tmp_path,
         env={**environment, "LOUDNESS_PAUSE": "2"}, stderr=subprocess.PIPE, text=True,
+        # Where the tests run in the background, SIGINT is ignored, and children inherit that
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )  # fmt: skip
     journal = tmp_path / "out" / "journal" / f"{moment}.jsonl"
     while process.poll() is None and not (journal.exists() and journal.stat().st_size):
