@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Design", "Night", "decide", "measured_noise", "simulate"]
 
+#: Of the simulated measures, those of which more is better.
+HIGHER_IS_BETTER = frozenset({"sv_accept", "bandwidth"})
 #: Words of an utterance.
 WORDS = 10
 
@@ -74,12 +76,12 @@ def simulate(
     """Draw nights of one measure.
 
     Args:
-        measure: ``sv_accept``, ``mcd`` or ``wer``.
+        measure: ``sv_accept``, ``mcd``, ``wer`` or ``bandwidth``.
         noise: what :func:`measured_noise` says of it.
         design: speakers and pairs.
         nights: how many.
         seed: of the draws.
-        worse: how much worse the new model truly is: acceptance, dB, or word error rate.
+        worse: how much worse the new model truly is: acceptance, dB, word error rate, or kHz.
         kind: which night noise, ``closest`` or ``variants``.
         evenly: acceptance falls by the same chance for every pair that would be accepted (say, some conversions
             break down), instead of similarity by the same amount.
@@ -99,8 +101,9 @@ def simulate(
         if evenly:
             new *= generator.random(new.shape) >= worse / noise["mean"]
         return Night((new, ones), (old, ones))
-    if measure == "mcd":
-        return Night((runs[0] + noise["mean"] + worse, ones), (runs[1] + noise["mean"], ones))
+    if measure in ("mcd", "bandwidth"):
+        shift = worse if measure == "mcd" else -worse
+        return Night((runs[0] + noise["mean"] + shift, ones), (runs[1] + noise["mean"], ones))
     means = (noise["mean"] + worse, noise["mean"])
     errors = [np.round(np.clip(run + mean, 0, None) * WORDS) for run, mean in zip(runs, means, strict=True)]
     return Night((np.minimum(errors[0], WORDS), WORDS * ones), (np.minimum(errors[1], WORDS), WORDS * ones))
@@ -127,7 +130,7 @@ def decide(nights: Mapping[str, Night], rules: Sequence[MeasureRule], design: De
     for rule in rules:
         if rule.measure in nights:
             night = nights[rule.measure]
-            sign = -1.0 if rule.measure == "sv_accept" else 1.0
+            sign = -1.0 if rule.measure in HIGHER_IS_BETTER else 1.0
             found = measure_worsening(night.new, night.old, targets, sources, sign=sign, allowed=rule.worsening)
             judged[rule] = (found.identical, *one_sided(found))
     outcomes: dict[str, list[str]] = {rule.measure: [] for rule in judged}

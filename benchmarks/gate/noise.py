@@ -44,7 +44,7 @@ FAMILIES = (
     ("VQVC+", "VQVC+-37"),
     ("VQVAE", "HLE-VQVAE"),
 )
-MEASURES = {"sv_accept": "sv_cosine", "mcd": "mcd", "wer": "wer_capped"}
+MEASURES = {"sv_accept": "sv_cosine", "mcd": "mcd", "wer": "wer_capped", "bandwidth": "bandwidth"}
 LEAST_COMMON = 20
 
 
