@@ -1,20 +1,21 @@
 """Speed of the native converters: how long a second of converted audio takes alone, and in batches of 16.
 
     python benchmarks/speed/converters.py [NAME ...] [--utterances 16] [--alone 16] [--rounds 3] [--budget 60]
-        [--device cpu] [--weights DIR]
+        [--batches 16,64] [--device cpu] [--weights DIR] [--json FILE]
 
 The sources are the longest sentences of the demo corpus, each with a prompt of another voice. Without --weights, files
 with made-up values of the published sizes are written first: what comes out is noise, but the work is the same. Every
 converter runs in a process of its own with one compute thread. In each round, half of the sources are converted one by
 one, then all in one batch, then the other half one by one; no round is begun once the budget is spent. Reading,
 resampling and front ends are part of the time, loading is not. ``--alone 4`` takes fewer sources one by one, for
-converters that are slow at it. Real-time factors are seconds of computing per second of converted audio, medians of the
+converters that are slow at it. ``--batches`` takes several sizes, each with so many sources. Real-time factors are seconds of computing per second of converted audio, medians of the
 rounds; memory is the largest that the process ever had, weights included (on a GPU: that torch took on it).
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import resource
 import statistics
@@ -22,7 +23,7 @@ import sys
 import tempfile
 import time
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 from multiprocessing import get_context
@@ -48,7 +49,7 @@ class Job:
     converter: str
     weights: str
     device: str
-    utterances: int
+    sizes: tuple[int, ...]
     alone: int
     rounds: int
     budget: float
@@ -59,6 +60,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description="Speed of the native converters.")
     parser.add_argument("names", nargs="*", metavar="NAME", help="converters (default: all native ones with files)")
     parser.add_argument("--utterances", type=int, default=16, help="sources, all in one batch (default 16)")
+    parser.add_argument("--batches", default="", help="sizes of batches, such as 16,64 (default: --utterances)")
+    parser.add_argument("--json", type=Path, help="add a line of JSON for every row to this file")
     parser.add_argument("--alone", type=int, help="sources that are also converted one by one (default: all)")
     parser.add_argument("--rounds", type=int, default=3, help="rounds of both sides (default 3)")
     parser.add_argument("--budget", type=float, default=60.0, help="seconds after which no round is begun (default 60)")
@@ -67,27 +70,47 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     os.environ["OMP_NUM_THREADS"] = os.environ["OPENBLAS_NUM_THREADS"] = "1"  # for the processes started from here on
     os.environ["VCEVAL_CACHE"] = "off"
-    alone = min(options.alone or options.utterances, options.utterances)
-    titles = ("alone", "batch", "ratio", "processor", "MB alone", "MB batch", "rounds")
-    print(f"{options.utterances} sources, {alone} of them alone too, {options.device}, {os.cpu_count()} processors")
+    sizes = [int(size) for size in options.batches.split(",") if size] or [options.utterances]
+    alone = min(options.alone or min(sizes), min(sizes))
+    titles = ("size", "alone", "batch", "ratio", "processor", "MB alone", "MB batch", "rounds")
+    print(f"batches of {sizes}, {alone} of them alone too, {options.device}, {os.cpu_count()} processors")
     print(f"{'converter':16s} " + " ".join(f"{title:>9s}" for title in titles), flush=True)
     with tempfile.TemporaryDirectory() as folder:
         for name in options.names or _native():
             weights = options.weights or _made_up(name, Path(folder))
-            job = Job(name, str(weights), options.device, options.utterances, alone, options.rounds, options.budget)
+            job = Job(name, str(weights), options.device, tuple(sorted(sizes)), alone, options.rounds, options.budget)
             # A process for each, so that its peak of memory is its own
             with ProcessPoolExecutor(1, get_context("spawn")) as pool:
-                _print(name, *pool.submit(_measure, job).result())
+                rows = [_row(name, *sides) for sides in pool.submit(_measure, job).result()]
+            for row in rows:
+                _print(row)
+                if options.json:
+                    with open(options.json, "a", encoding="utf-8") as stream:
+                        stream.write(json.dumps(row) + "\n")
 
 
-def _print(name: str, alone: Side, batch: Side) -> None:
+def _row(name: str, size: int, alone: Side, batch: Side) -> dict[str, Any]:
     wall, processor = (
         statistics.median(a / b for a, b in zip(one, other, strict=True))
         for one, other in ((alone.wall, batch.wall), (alone.processor, batch.processor))
     )
+    return {
+        "converter": name,
+        "batch_size": size,
+        "alone": statistics.median(alone.wall),
+        "batch": statistics.median(batch.wall),
+        "ratio": wall,
+        "processor_ratio": processor,
+        "mb_alone": alone.memory,
+        "mb_batch": batch.memory,
+        "rounds": len(alone.wall),
+    }
+
+
+def _print(row: Mapping[str, Any]) -> None:
     print(
-        f"{name:16s} {statistics.median(alone.wall):9.3f} {statistics.median(batch.wall):9.3f} {wall:9.2f} "
-        f"{processor:9.2f} {alone.memory:9.0f} {batch.memory:9.0f} {len(alone.wall):9d}",
+        f"{row['converter']:16s} {row['batch_size']:9d} {row['alone']:9.4f} {row['batch']:9.4f} {row['ratio']:9.2f} "
+        f"{row['processor_ratio']:9.2f} {row['mb_alone']:9.0f} {row['mb_batch']:9.0f} {row['rounds']:9d}",
         flush=True,
     )
 
@@ -110,20 +133,29 @@ def _made_up(name: str, folder: Path) -> Path:
     return folder
 
 
-def _measure(job: Job) -> tuple[Side, Side]:
-    """Measure one converter, in a process of its own."""
+def _measure(job: Job) -> list[tuple[int, Side, Side]]:
+    """Measure one converter, in a process of its own: size, alone, in a batch."""
     import torch
 
     from vceval import registry
 
     warnings.simplefilter("ignore")
     torch.set_num_threads(1)
-    converter = registry.load("converter", job.converter)(weights=job.weights)
+    kind = registry.load("converter", job.converter)
+    converter = kind(weights=job.weights) if getattr(kind, "files", ()) else kind()
     converter.open(job.device)
-    pairs = _pairs(job.utterances)
-    converter.convert(_requests(pairs[:1]))  # warm up
+    converter.convert(_requests(_pairs(1)))  # warm up
+    return [(size, *_sides(job, converter, _pairs(size))) for size in job.sizes]
+
+
+def _sides(job: Job, converter: Any, pairs: Sequence[Any]) -> tuple[Side, Side]:
+    if job.device != "cpu":  # kernels are chosen, and memory is taken, at the first batch of a size
+        import torch
+
+        _taken(converter, [pairs])
+        torch.cuda.reset_peak_memory_stats()
     # The longest ones stand first; both halves get long ones and short ones
-    chosen = pairs[:: max(1, job.utterances // job.alone)][: job.alone]
+    chosen = pairs[:: max(1, len(pairs) // job.alone)][: job.alone]
     halves = chosen[::2], chosen[1::2]
     alone, batch = Side(), Side()
     start = time.perf_counter()
@@ -153,7 +185,7 @@ def _taken(converter: Any, batches: Sequence[Sequence[Any]]) -> tuple[float, flo
         for outcome in converter.convert(_requests(pairs)):
             if not isinstance(outcome, Waveform):
                 raise SystemExit(f"{converter.info.name}: {outcome}")
-            seconds += outcome.seconds
+            seconds += outcome.seconds  # audio lies in main memory by now, so a GPU has done its work
     return time.perf_counter() - wall, time.process_time() - processor, seconds
 
 
@@ -177,7 +209,7 @@ def _pairs(count: int) -> list[Any]:
     from vceval.records import ConversionPair
 
     found = sorted(Demo().utterances(), key=lambda utterance: (-(utterance.duration or 0.0), utterance.id))
-    if count > len(found):
+    if not 0 < count <= len(found):
         raise SystemExit(f"the demo corpus holds {len(found)} recordings, {count} are wanted; give --utterances")
 
     def others(place: int) -> Iterator[Any]:

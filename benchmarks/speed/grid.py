@@ -1,23 +1,28 @@
 """Speed of the batch runner: a grid of sources and targets against a loop that converts one pair after the other.
 
     python benchmarks/speed/grid.py [--sources 20] [--targets 20] [--rounds 3] [--workers 2] [--loop 100]
+        [--converter adainvc-demo] [--device cpu] [--json FILE]
 
-Both sides use the demo model of AdaIN-VC and write the same FLAC files. The loop is what people write: a process with
+Both sides use the demo model of AdaIN-VC, or a converter whose files are in the store ($VCEVAL_CHECKPOINTS), and write
+the same FLAC files. The loop is what people write: a process with
 the model loaded once, which reads both recordings, converts and writes, pair by pair (``--loop`` pairs spread over
 the grid; its time per pair is taken for all). The runner's side counts everything: starting its worker processes,
 loading the model in each, and its journal's records. ``--processes`` also times so many conversions in a process each,
 which is a loop over a script that converts one pair. Rounds take turns; printed are medians of wall-clock time a pair,
-and the median ratio.
+and the median ratio. On a GPU the share of time is printed in which it did nothing (by NVML, every 0.1 s): of the whole,
+and from the first batch that is done.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import statistics
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import warnings
 from collections.abc import Sequence
@@ -36,6 +41,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--loop", type=int, default=100, help="pairs that the loop converts (default 100)")
     parser.add_argument("--processes", type=int, default=0, help="pairs converted in a process each (default none)")
+    parser.add_argument("--converter", default="adainvc-demo")
+    parser.add_argument("--device", default="cpu", help="cpu, cuda or cuda:N (default cpu)")
+    parser.add_argument("--json", type=Path, help="add a line of JSON with the result to this file")
     parser.add_argument("--single", nargs=2, metavar="FILE", help=argparse.SUPPRESS)
     options = parser.parse_args(arguments)
     os.environ["OMP_NUM_THREADS"] = os.environ["OPENBLAS_NUM_THREADS"] = "1"
@@ -44,15 +52,32 @@ def main(arguments: Sequence[str] | None = None) -> None:
         return _single(*options.single)
     pairs = _pairs(options.sources, options.targets)
     some = pairs[:: max(1, len(pairs) // options.loop)][: options.loop]
-    loop, runner = [], []
+    loop, runner, idle = [], [], []
     with tempfile.TemporaryDirectory() as folder:
         for place in range(options.rounds):
-            loop.append(_loop(some, Path(folder) / f"loop{place}") / len(some))
-            runner.append(_runner(pairs, Path(folder) / f"run{place}", options.workers) / len(pairs))
+            taken = _loop(some, Path(folder) / f"loop{place}", options.converter, options.device)
+            loop.append(taken / len(some))
+            taken, unused = _runner(pairs, Path(folder) / f"run{place}", options)
+            runner.append(taken / len(pairs))
+            idle.append(unused)
     ratios = [one / other for one, other in zip(loop, runner, strict=True)]
     print(f"{options.sources} sources x {options.targets} targets, {options.workers} workers, {options.rounds} rounds")
     print(f"loop {1e3 * statistics.median(loop):.1f} ms a pair, runner {1e3 * statistics.median(runner):.1f} ms a pair")
     print(f"ratio {statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})")
+    row = {
+        "converter": options.converter,
+        "pairs": len(pairs),
+        "loop_ms_a_pair": 1e3 * statistics.median(loop),
+        "runner_ms_a_pair": 1e3 * statistics.median(runner),
+        "ratio": statistics.median(ratios),
+    }
+    if options.device != "cpu":
+        shares = [statistics.median(column) for column in zip(*idle, strict=True)]
+        print(f"the GPU did nothing for {shares[0]:.0%} of the runner's time, {shares[1]:.0%} from the first batch on")
+        row |= {"idle_share": shares[0], "idle_share_from_first_batch": shares[1]}
+    if options.json:
+        with open(options.json, "a", encoding="utf-8") as stream:
+            stream.write(json.dumps(row) + "\n")
     if options.processes:
         began = time.perf_counter()
         for pair in some[: options.processes]:
@@ -91,38 +116,83 @@ def _pairs(sources: int, targets: int) -> list[Any]:
     ]
 
 
-def _loop(pairs: Sequence[Any], folder: Path) -> float:
-    """Convert pair by pair; the model is loaded before the clock starts."""
-    from vceval import audio
-    from vceval.converters.adainvc_demo import AdaInVcDemo
+def _loop(pairs: Sequence[Any], folder: Path, name: str, device: str) -> float:
+    """Convert pair by pair; the model is loaded, and has converted one, before the clock starts."""
+    from vceval import audio, registry
 
-    converter = AdaInVcDemo()
-    converter.open("cpu")
+    converter = registry.load("converter", name)()
+    converter.open(device)
     folder.mkdir()
-    began = time.perf_counter()
-    for pair in pairs:
+
+    def convert(pair: Any) -> None:
         source, prompt = audio.load(pair.source.path), audio.load(pair.prompts[0].path)
         content, speaker = converter.encode_content([source])[0], converter.encode_speaker([[prompt]])[0]
-        audio.write_flac(folder / f"{pair.id}.flac", converter.decode([(content, speaker)], [0])[0])  # type: ignore[arg-type]
-    return time.perf_counter() - began
+        audio.write_flac(folder / f"{pair.id}.flac", converter.decode([(content, speaker)], [0])[0])
+
+    convert(pairs[0])
+    began = time.perf_counter()
+    for pair in pairs:
+        convert(pair)
+    taken = time.perf_counter() - began
+    converter.close()
+    return taken
 
 
-def _runner(pairs: Sequence[Any], folder: Path, workers: int) -> float:
-    """Convert by the stage of ``vceval run``, journal included."""
+def _runner(pairs: Sequence[Any], folder: Path, options: argparse.Namespace) -> tuple[float, tuple[float, float]]:
+    """Convert by the stage of ``vceval run``, journal included: seconds, and shares of idleness on a GPU."""
     from vceval.records import System
     from vceval.rundir import RunDirectory
     from vceval.runner.convert import convert
+    from vceval.runner.devices import devices
     from vceval.runner.journal import Journal
     from vceval.runner.options import Options
 
-    systems = [System("adainvc-demo", "adainvc-demo")]
-    began = time.perf_counter()
-    with Journal(folder / "journal" / "convert.jsonl") as journal:
-        for records in convert(RunDirectory(folder), systems, pairs, lambda *_: True, Options(workers=workers), 0):
-            if any(record["status"] != "ok" for record in records):
-                raise SystemExit(f"failed: {records}")
-            journal.append(records)
-    return time.perf_counter() - began
+    systems = [System(options.converter, options.converter)]
+    how = Options(devices=devices(options.device), workers=options.workers)
+    first = 0.0
+    with _Utilisation(options.device) as used:
+        began = time.perf_counter()
+        with Journal(folder / "journal" / "convert.jsonl") as journal:
+            for records in convert(RunDirectory(folder), systems, pairs, lambda *_: True, how, 0):
+                first = first or time.perf_counter()
+                if any(record["status"] != "ok" for record in records):
+                    raise SystemExit(f"failed: {records}")
+                journal.append(records)
+        taken = time.perf_counter() - began
+    return taken, (used.idle(began), used.idle(first))
+
+
+class _Utilisation:
+    """Asks a GPU's driver every 0.1 s for the share of time in which a kernel ran; on a processor, nothing."""
+
+    def __init__(self, device: str) -> None:
+        self._number = None if device == "cpu" else int(device.partition(":")[2] or 0)
+        self._found: list[tuple[float, float]] = []
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._ask, daemon=True)
+
+    def __enter__(self) -> _Utilisation:
+        if self._number is not None:
+            self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        if self._number is not None:
+            self._thread.join()
+
+    def _ask(self) -> None:
+        import pynvml
+
+        pynvml.nvmlInit()
+        card = pynvml.nvmlDeviceGetHandleByIndex(self._number)
+        while not self._stop.wait(0.1):
+            self._found.append((time.perf_counter(), pynvml.nvmlDeviceGetUtilizationRates(card).gpu / 100))
+
+    def idle(self, since: float) -> float:
+        """Share of time without a kernel; not a number where nothing was found out."""
+        values = [value for at, value in self._found if at >= since]
+        return 1.0 - statistics.mean(values) if values else float("nan")
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """Speed of word and character error rates: Whisper in batches, and recipes that share what was heard.
 
-    python benchmarks/speed/text.py [--files 16] [--rounds 3] [--device cpu]
+    python benchmarks/speed/text.py [--files 16] [--rounds 3] [--device cpu] [--whisper-only] [--json FILE]
 
 Both sides are measured alternately in one process with one compute thread; medians of wall-clock and processor time
 are printed. Without $VCEVAL_WHISPER a checkpoint of the size of Whisper ``base`` with random weights is made, whose
@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import itertools
+import json
 import os
 import statistics
 import tempfile
@@ -33,16 +34,23 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--files", type=int, default=16, help="recordings of the demo corpus (default 16)")
     parser.add_argument("--rounds", type=int, default=3, help="rounds of both sides (default 3)")
     parser.add_argument("--device", default="cpu", help="cpu or cuda (default cpu)")
+    parser.add_argument("--whisper-only", action="store_true", help="leave out the recipes, which need pocketsphinx")
+    parser.add_argument("--json", type=Path, help="add a line of JSON with Whisper's result to this file")
     options = parser.parse_args(arguments)
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     with tempfile.TemporaryDirectory() as folder:
         if "VCEVAL_WHISPER" not in os.environ:
             os.environ["VCEVAL_WHISPER"] = str(_checkpoint(Path(folder) / "random.pt"))
-        _batches(options.files, options.rounds, options.device)
+        row = _batches(options.files, options.rounds, options.device)
+        if options.json:
+            with open(options.json, "a", encoding="utf-8") as stream:
+                stream.write(json.dumps(row) + "\n")
+        if options.whisper_only:
+            return
         _shared(min(options.files, 8), options.rounds)
 
 
-def _batches(files: int, rounds: int, device: str) -> None:
+def _batches(files: int, rounds: int, device: str) -> dict[str, float]:
     from vceval import audio
     from vceval.metrics.recognisers import SAMPLE_RATE, choose
 
@@ -59,9 +67,11 @@ def _batches(files: int, rounds: int, device: str) -> None:
 
     seconds = sum(len(wave.samples) for wave in waves) / SAMPLE_RATE
     print(f"Whisper ({recogniser.identity}) on {device}: {len(waves)} recordings, {seconds:.0f} s of speech")
-    _compare(("one by one", alone), ("batched", together), rounds)
+    one, other, ratio = _compare(("one by one", alone), ("batched", together), rounds)
     same = sum(a == b for a, b in zip(heard["alone"], heard["together"], strict=True))
     print(f"  equal texts: {same} of {len(waves)}")
+    found = {"alone": one / seconds, "batch": other / seconds, "ratio": ratio}
+    return {"recordings": len(waves), "batch_size": recogniser.batch, **found, "equal_texts": same}
 
 
 def _shared(files: int, rounds: int) -> None:
@@ -98,7 +108,10 @@ def _shared(files: int, rounds: int) -> None:
     print(f"  equal statistics: {found['separately'] == found['sharing']}")
 
 
-def _compare(first: tuple[str, Callable[[], None]], second: tuple[str, Callable[[], None]], rounds: int) -> None:
+def _compare(
+    first: tuple[str, Callable[[], None]], second: tuple[str, Callable[[], None]], rounds: int
+) -> tuple[float, float, float]:
+    """Print both sides; give their median wall-clock times and the median ratio."""
     taken: dict[str, list[tuple[float, float]]] = {first[0]: [], second[0]: []}
     for _ in range(rounds):
         for name, work in (first, second):
@@ -111,6 +124,12 @@ def _compare(first: tuple[str, Callable[[], None]], second: tuple[str, Callable[
     for what, column in (("wall", 0), ("processor", 1)):
         ratios = [a[column] / b[column] for a, b in zip(taken[first[0]], taken[second[0]], strict=True)]
         print(f"  ratio, {what:<9} {statistics.median(ratios):.2f}   ({min(ratios):.2f} to {max(ratios):.2f})")
+    one, other = (statistics.median(wall for wall, _ in times) for times in taken.values())
+    return (
+        one,
+        other,
+        statistics.median(a / b for (a, _), (b, _) in zip(taken[first[0]], taken[second[0]], strict=True)),
+    )
 
 
 def _demo(files: int) -> list[Utterance]:
