@@ -38,7 +38,7 @@ def main() -> None:
         seconds = _table(Path(folder), options.recordings)
         began = time.perf_counter()
         code = vceval(
-            ["score", f"{folder}/table.csv", "--metrics", options.metrics, "--workers", str(options.workers),
+            ["score", f"{folder}/table.csv", "--root", "/", "--metrics", options.metrics, "--workers", str(options.workers),
              "--device", options.device, "--out", f"{folder}/run"]
         )  # fmt: skip
         taken = time.perf_counter() - began

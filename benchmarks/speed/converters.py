@@ -8,8 +8,9 @@ with made-up values of the published sizes are written first: what comes out is 
 converter runs in a process of its own with one compute thread. In each round, half of the sources are converted one by
 one, then all in one batch, then the other half one by one; no round is begun once the budget is spent. Reading,
 resampling and front ends are part of the time, loading is not. ``--alone 4`` takes fewer sources one by one, for
-converters that are slow at it. ``--batches`` takes several sizes, each with so many sources. Real-time factors are seconds of computing per second of converted audio, medians of the
-rounds; memory is the largest that the process ever had, weights included (on a GPU: that torch took on it).
+converters that are slow at it. ``--batches`` takes several sizes, each with so many sources. Real-time factors are
+seconds of computing per second of converted audio, medians of the rounds; memory is the largest that the process ever
+had, weights included (on a GPU: that torch took on it).
 """
 
 from __future__ import annotations

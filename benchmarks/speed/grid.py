@@ -9,8 +9,8 @@ the model loaded once, which reads both recordings, converts and writes, pair by
 the grid; its time per pair is taken for all). The runner's side counts everything: starting its worker processes,
 loading the model in each, and its journal's records. ``--processes`` also times so many conversions in a process each,
 which is a loop over a script that converts one pair. Rounds take turns; printed are medians of wall-clock time a pair,
-and the median ratio. On a GPU the share of time is printed in which it did nothing (by NVML, every 0.1 s): of the whole,
-and from the first batch that is done.
+and the median ratio. On a GPU the share of time in which it did nothing is printed (by NVML, every
+0.1 s): of the whole, and from the first batch that is done.
 """
 
 from __future__ import annotations
