@@ -38,8 +38,8 @@ def main() -> None:
         seconds = _table(Path(folder), options.recordings)
         began = time.perf_counter()
         code = vceval(
-            ["score", f"{folder}/table.csv", "--root", "/", "--metrics", options.metrics, "--workers", str(options.workers),
-             "--device", options.device, "--out", f"{folder}/run"]
+            ["score", f"{folder}/table.csv", "--root", "/", "--out", f"{folder}/run", "--device", options.device,
+             "--metrics", options.metrics, "--workers", str(options.workers)]
         )  # fmt: skip
         taken = time.perf_counter() - began
     if code:
