@@ -71,7 +71,8 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], str]:
 def pairs(tmp_path_factory: pytest.TempPathFactory) -> list[tuple[Path, list[Path]]]:
     """Parts of demo sentences, unequal in length, each with a prompt of another voice."""
     folder = tmp_path_factory.mktemp("parts")
-    voices = list({utterance.speaker: utterance for utterance in Demo().utterances()}.values())
+    # The first voice's sentence begins softly: kNN-VC's voice detector would leave nothing of so short a part
+    voices = list({utterance.speaker: utterance for utterance in Demo().utterances()}.values())[1:]
 
     def part(place: int, seconds: float) -> Path:
         samples, rate = soundfile.read(voices[place].path)
@@ -251,11 +252,10 @@ def test_a_run_on_the_device_has_every_pair(
 def test_a_full_memory_halves_the_batch_and_gives_all_pairs(
     weights: Any, pairs: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, record_property: Any
 ) -> None:
-    """On a GPU the allocations really fail: torch may take no more than lies between what one pair and all need."""
-    name = "yourtts" if DEVICE == "cuda" else "adainvc"
+    """On a GPU the allocations really fail: torch may take less and less, until a batch does not fit."""
+    name = "againvc" if DEVICE == "cuda" else "adainvc"
     system = System(name, name, {"weights": weights(name)})
-    count = 8 if DEVICE == "cuda" else 3
-    # Alike in length, so that they are vocoded together (the three longest are of another group)
+    count = 64 if DEVICE == "cuda" else 3
     *sources, prompt = sorted(Demo().utterances(), key=lambda utterance: -(utterance.duration or 0.0))[3 : count + 4]
     several = tuple(ConversionPair(f"p{n}", "demo", source=u, prompts=(prompt,)) for n, u in enumerate(sources))
     seconds = tuple(utterance.duration or 0.0 for utterance in sources)
@@ -270,27 +270,33 @@ def test_a_full_memory_halves_the_batch_and_gives_all_pairs(
         worker.close()
         return found
 
-    needed = {}
-    for number in (1, count):
+    def needed(number: int) -> float:
         if DEVICE == "cuda":
             torch.cuda.empty_cache()
             torch.cuda.reset_peak_memory_stats()
         work(f"plain{number}", several[:number])
-        needed[number] = torch.cuda.max_memory_reserved() if DEVICE == "cuda" else sum(seconds[:number])
-    if DEVICE == "cuda":
-        torch.cuda.empty_cache()
-    cap = (needed[1] + needed[count]) / 2
-    record_property("needed_by_pairs", str(needed))
-    records = work("little", several, cap)
+        return torch.cuda.max_memory_reserved() if DEVICE == "cuda" else sum(seconds[:number])
+
+    one, all_of_them = needed(1), needed(count)
+    for share in (0.5, 0.25, 0.1, 0.05, 0.0):
+        if DEVICE == "cuda":
+            torch.cuda.empty_cache()
+        folder = f"little{share}"
+        records = work(folder, several, one + share * (all_of_them - one))
+        limits = tmp_path / f"{folder}.json"
+        halved = limits.is_file() and float(limits.read_text(encoding="utf-8").rpartition(":")[2].strip(" \n}"))
+        if 0 < halved < 60.0:  # the first batch on a GPU is of a minute
+            break
+    record_property("bytes_for_one_and_for_all", f"{one:.0f} {all_of_them:.0f}")
+    record_property("seconds_that_fitted", halved)
+    assert 0 < halved < 60.0
     assert [record["status"] for record in records] == ["ok"] * count, records
-    limits = (tmp_path / "little.json").read_text(encoding="utf-8")
-    assert float(limits.rpartition(":")[2].strip(" \n}")) < sum(seconds)
     for pair in several:
-        one, two = (
-            soundfile.read(next((tmp_path / folder / "audio" / name).glob(f"{pair.id}.*")))[0]
-            for folder in (f"plain{count}", "little")
+        before, after = (
+            soundfile.read(next((tmp_path / place / "audio" / name).glob(f"{pair.id}.*")))[0]
+            for place in (f"plain{count}", folder)
         )
-        assert np.abs(one - two).max() <= 1e-4
+        assert np.abs(before - after).max() <= 1e-4
 
 
 @contextmanager
