@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import errno
+import weakref
 
+import numpy as np
 import pytest
 import torch
 from plugin import write_plugin
@@ -61,6 +63,24 @@ def test_a_batch_without_room_is_converted_in_parts(converter, task, tmp_path):
     records = Converting(tmp_path, "cpu", 0)(task)
     assert [record["status"] for record in records] == ["ok"] * 3
     assert all((tmp_path / record["path"]).is_file() for record in records)
+
+
+def test_what_a_failed_attempt_had_in_hand_is_free_at_the_next_one(converter, task, tmp_path, monkeypatch):
+    """On a GPU the next attempt needs that memory; an error that is still being handled would keep it."""
+    held, seen = [], []
+    decode = Large.decode
+
+    def with_ballast(self, items, seeds):
+        seen.append([one() is not None for one in held])
+        ballast = np.zeros(10)
+        held.append(weakref.ref(ballast))
+        return decode(self, items, seeds)
+
+    monkeypatch.setattr(Large, "decode", with_ballast)
+    records = Converting(tmp_path, "cpu", 0)(task)
+    assert [record["status"] for record in records] == ["ok"] * 3
+    assert len(seen) >= 4
+    assert not any(map(any, seen))
 
 
 @pytest.mark.parametrize(("attribute", "told"), [("room", "1.00 GiB"), ("opens", "2.00 GiB")])

@@ -146,18 +146,21 @@ class Converting:
     def _together(self, name: str, converter: Converter, items: list[tuple[Request, float]]) -> Sequence[object]:
         """Convert some pairs; where there is no room, half of them at a time; where one throws, one by one."""
         seconds = sum(length for _, length in items)
+        full, reason = False, ""
         try:
             outcomes: Sequence[object] = converter.convert([request for request, _ in items])
         except Exception as error:  # whatever a converter throws costs its pairs, not the run
-            full = out_of_memory(error)
-            if full:
-                converter.forget()
-                _free_device_memory()
-            if len(items) == 1:
-                return [ItemError(self._reason(error))]
-            if full:
-                self._fitting.too_much(name, seconds)
-                return self._converted(name, converter, items)
+            full, reason = out_of_memory(error), self._reason(error)
+        # Only here, as an error that is being handled keeps all that its converter had in hand
+        if full:
+            converter.forget()
+            _free_device_memory()
+        if reason and len(items) == 1:
+            return [ItemError(reason)]
+        if full:
+            self._fitting.too_much(name, seconds)
+            return self._converted(name, converter, items)
+        if reason:
             return [outcome for item in items for outcome in self._together(name, converter, [item])]
         if len(outcomes) != len(items):
             return [ItemError(f"the converter gave {len(outcomes)} results for {len(items)} pairs")] * len(items)
