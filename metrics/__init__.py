@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from vceval.metrics.cer import character_error_rate
-    from vceval.metrics.eer import equal_error_rate
     from vceval.metrics.f0 import f0_statistics
     from vceval.metrics.mcd import mel_cepstral_distortion
     from vceval.metrics.wer import word_error_rate
+    from vceval.statistics.eer import equal_error_rate
 
 __all__ = ["character_error_rate", "equal_error_rate", "f0_statistics", "mel_cepstral_distortion", "word_error_rate"]
 

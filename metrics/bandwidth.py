@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from vceval import audio
-from vceval.audio import Waveform
 from vceval.errors import ItemError
 from vceval.metrics.base import Measure, Metric, Statistics
 from vceval.records import Conversion
+from vceval.signal import audio
+from vceval.signal.audio import Waveform
 
 if TYPE_CHECKING:
     import numpy as np

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field, fields, is_dataclass
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any, ClassVar, Literal
 
-from vceval.cache import Cache
 from vceval.errors import ItemError
 from vceval.records import Conversion, Utterance
+from vceval.storage.cache import Cache
 
 __all__ = ["Calibrations", "Measure", "Metric", "Statistics", "Workspace"]
 
@@ -28,7 +28,7 @@ class Measure:
 
     ``reduction`` names corpus figures that are no such ratio. ``eer`` and ``auc`` say how well a detector tells
     natural from converted speech: pairs store the detector's score (denominator 1), and the metric's calibration
-    holds the scores of natural speech, ``natural_scores``: speaker to list (:mod:`vceval.metrics.separation`).
+    holds the scores of natural speech, ``natural_scores``: speaker to list (:mod:`vceval.statistics.separation`).
 
     ``secondary`` figures stand in a second table: the first one must fit on a page.
     """

@@ -10,11 +10,11 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from vceval import audio, features
-from vceval.audio import Waveform
-from vceval.cache import file_digest
 from vceval.errors import ItemError, UsageError
 from vceval.metrics.sv_encoder import SpeakerEncoder
+from vceval.signal import audio, world
+from vceval.signal.audio import Waveform
+from vceval.storage.cache import file_digest
 
 if TYPE_CHECKING:
     import numpy as np
@@ -130,7 +130,7 @@ def _windows(speech: Waveform) -> NDArray[np.float32]:
     starts = _window_starts(len(speech.samples))
     needed = (starts[-1] + _WINDOW) * _HOP
     padded = np.pad(speech.samples, (0, max(0, needed - len(speech.samples))))
-    mel = features.mel_power_spectrum(Waveform(padded, SAMPLE_RATE), fft_size=400, hop=_HOP, bands=40)
+    mel = world.mel_power_spectrum(Waveform(padded, SAMPLE_RATE), fft_size=400, hop=_HOP, bands=40)
     return np.stack([mel[start : start + _WINDOW] for start in starts])
 
 

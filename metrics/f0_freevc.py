@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from vceval import features
-from vceval.audio import Waveform
 from vceval.errors import ItemError
 from vceval.metrics.base import Measure, Statistics
 from vceval.metrics.f0 import correlation
 from vceval.metrics.parallel import COMMON_FACTS, ParallelMetric, Recording, resample_by_ratio
+from vceval.signal import world
+from vceval.signal.audio import Waveform
 
 if TYPE_CHECKING:
     import numpy as np
@@ -83,10 +83,10 @@ def _track(recording: Recording, extractor: Literal["dio", "harvest"]) -> NDArra
 
         wave = resample_by_ratio(wave, RATE)
         if extractor == "dio":
-            return {"f0": features.world_f0(wave, FRAME_MS)[0]}
+            return {"f0": world.world_f0(wave, FRAME_MS)[0]}
         low, high = FALLBACK_HZ
         samples = np.ascontiguousarray(wave.samples, dtype=np.float64)
-        pyworld = features.pyworld_module()
+        pyworld = world.pyworld_module()
         return {"f0": pyworld.harvest(samples, RATE, f0_floor=low, f0_ceil=high, frame_period=FRAME_MS)[0]}
 
     result: NDArray[np.float64] = recording.analysis("freevc", {"version": 1, "f0": extractor}, analyse)["f0"]

@@ -7,13 +7,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from vceval.cache import file_digest
 from vceval.errors import ItemError, UnmetNeed
 from vceval.metrics.base import Measure, Statistics, Workspace
 from vceval.metrics.speaker_metric import SpeakerMetric
 from vceval.metrics.trials import Speech, Trials, calibration, embed_natural, pair_keys, smallest
+from vceval.protocol.sampling import rank
 from vceval.records import Conversion, Utterance
-from vceval.sampling import rank
+from vceval.storage.cache import file_digest
 
 if TYPE_CHECKING:
     import numpy as np

@@ -7,11 +7,11 @@ from dataclasses import asdict, dataclass
 from math import log, sqrt
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from vceval import audio, features
-from vceval.audio import Waveform
 from vceval.metrics.base import Measure, Statistics
 from vceval.metrics.dtw import dtw
 from vceval.metrics.parallel import COMMON_FACTS, ParallelMetric, Recording, compare_arrays
+from vceval.signal import audio, world
+from vceval.signal.audio import Waveform
 
 if TYPE_CHECKING:
     import numpy as np
@@ -45,8 +45,8 @@ class WorldCepstra:
         peak = float(np.max(np.abs(wave.samples)))
         # Full scale first: WORLD adds noise of a fixed, tiny level, which must not depend on the recording's gain.
         level = Waveform(wave.samples / np.float32(peak), wave.sample_rate)
-        frames = features.world_analysis(audio.resample(level, self.sample_rate), self.frame_ms)
-        cepstra = features.mel_cepstrum(frames.envelope, self.order, self.alpha, self.floor_db)
+        frames = world.world_analysis(audio.resample(level, self.sample_rate), self.frame_ms)
+        cepstra = world.mel_cepstrum(frames.envelope, self.order, self.alpha, self.floor_db)
         return {"f0": frames.f0, "cepstra": np.ascontiguousarray(cepstra[:, 1:])}
 
 

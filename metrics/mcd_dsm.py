@@ -6,13 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from vceval import features
-from vceval.audio import Waveform
 from vceval.errors import ItemError
 from vceval.metrics.base import Measure, Statistics
 from vceval.metrics.fastdtw import fastdtw
 from vceval.metrics.mcd import path_distortion
 from vceval.metrics.parallel import COMMON_FACTS, ParallelMetric, Recording, resample_by_ratio
+from vceval.signal import world
+from vceval.signal.audio import Waveform
 
 if TYPE_CHECKING:
     import numpy as np
@@ -78,7 +78,7 @@ def _cepstra(recording: Recording) -> NDArray[np.float64]:
         frames = np.lib.stride_tricks.sliding_window_view(samples, FFT_SIZE)[::HOP] * window
         spectrum = np.fft.rfft(frames, axis=1)
         power = spectrum.real**2 + spectrum.imag**2 + FLOOR
-        return {"cepstra": features.mel_cepstrum_newton(power, ORDER, ALPHA)}
+        return {"cepstra": world.mel_cepstrum_newton(power, ORDER, ALPHA)}
 
     result: NDArray[np.float64] = recording.analysis("dsm", {"version": 1}, analyse)["cepstra"]
     return result

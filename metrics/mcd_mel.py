@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from vceval.audio import Waveform
 from vceval.errors import ItemError
 from vceval.metrics.base import Measure, Statistics
 from vceval.metrics.fastdtw import fastdtw
 from vceval.metrics.parallel import ParallelMetric, Recording
+from vceval.signal.audio import Waveform
 
 if TYPE_CHECKING:
     import numpy as np

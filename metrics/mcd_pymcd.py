@@ -7,12 +7,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from vceval import features
-from vceval.audio import Waveform
 from vceval.metrics.base import Measure, Statistics
 from vceval.metrics.fastdtw import fastdtw
 from vceval.metrics.mcd import path_distortion
 from vceval.metrics.parallel import COMMON_FACTS, ParallelMetric, Recording, resample_by_ratio
+from vceval.signal import world
+from vceval.signal.audio import Waveform
 
 if TYPE_CHECKING:
     import numpy as np
@@ -121,8 +121,8 @@ def cepstra(recording: Recording, samples: int | None = None) -> NDArray[np.floa
         wave = resample_by_ratio(wave, RATE)
         if samples is not None:
             wave = Waveform(np.pad(wave.samples, (0, samples - len(wave.samples))), RATE)
-        power = features.world_analysis(wave, FRAME_MS, FFT_SIZE).envelope
-        return {"cepstra": features.mel_cepstrum(power * power + FLOOR, ORDER, ALPHA)}
+        power = world.world_analysis(wave, FRAME_MS, FFT_SIZE).envelope
+        return {"cepstra": world.mel_cepstrum(power * power + FLOOR, ORDER, ALPHA)}
 
     result: NDArray[np.float64] = recording.analysis("pymcd", {"version": 1, "samples": samples}, analyse)["cepstra"]
     return result

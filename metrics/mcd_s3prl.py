@@ -6,13 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
-from vceval import features
-from vceval.audio import Waveform
 from vceval.errors import ItemError
 from vceval.metrics.base import Measure, Statistics
 from vceval.metrics.fastdtw import fastdtw
 from vceval.metrics.mcd import path_distortion
 from vceval.metrics.parallel import COMMON_FACTS, ParallelMetric, Recording, resample_by_ratio
+from vceval.signal import world
+from vceval.signal.audio import Waveform
 
 if TYPE_CHECKING:
     import numpy as np
@@ -165,15 +165,15 @@ def s3prl_frames(recording: Recording, sample_rate: int, f0_min: float, f0_max: 
         filtered = np.ascontiguousarray(
             lfilter(firwin(TAPS, CUTOFF / (sample_rate // 2), pass_zero=False), 1.0, scaled), dtype=np.float64
         )
-        pyworld = features.pyworld_module()
+        pyworld = world.pyworld_module()
         f0, times = pyworld.harvest(filtered, sample_rate, f0_floor=f0_min, f0_ceil=f0_max, frame_period=FRAME_MS)
         power = pyworld.cheaptrick(filtered, f0, times, sample_rate, fft_size=FFT_SIZE)
         total = (power[:, 0] + power[:, -1] + 2.0 * power[:, 1:-1].sum(axis=1)) / FFT_SIZE
         return {
             "f0": f0,
-            "cepstra": features.mel_cepstrum(power, ORDER, ALPHA),
+            "cepstra": world.mel_cepstrum(power, ORDER, ALPHA),
             "power_db": 10.0 * np.log10(total / total.mean()),
-            "trimmed": features.trimmed_length(samples),
+            "trimmed": world.trimmed_length(samples),
         }
 
     key = {"version": 1, "rate": sample_rate, "f0": [f0_min, f0_max]}

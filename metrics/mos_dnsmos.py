@@ -10,12 +10,12 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from vceval import audio
-from vceval.audio import Waveform
-from vceval.cache import file_digest
 from vceval.errors import UsageError
 from vceval.metrics.base import Measure, Metric, Statistics, Workspace
 from vceval.records import Conversion
+from vceval.signal import audio
+from vceval.signal.audio import Waveform
+from vceval.storage.cache import file_digest
 
 if TYPE_CHECKING:
     import numpy as np

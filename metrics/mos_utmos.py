@@ -12,12 +12,12 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, ClassVar
 
-from vceval import audio
-from vceval.audio import Waveform
-from vceval.cache import file_digest
 from vceval.errors import UsageError
 from vceval.metrics.base import Measure, Metric, Statistics, Workspace
 from vceval.records import Conversion
+from vceval.signal import audio
+from vceval.signal.audio import Waveform
+from vceval.storage.cache import file_digest
 
 __all__ = ["UtMos", "checkpoint"]
 

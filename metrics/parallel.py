@@ -9,12 +9,13 @@ from math import ceil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from vceval import audio, registry
-from vceval.audio import Waveform
-from vceval.cache import Cache, file_digest
+from vceval import registry
 from vceval.errors import ItemError, UnmetNeed, UsageError
 from vceval.metrics.base import Metric, Statistics
 from vceval.records import Conversion
+from vceval.signal import audio
+from vceval.signal.audio import Waveform
+from vceval.storage.cache import Cache, file_digest
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -47,7 +48,7 @@ class Recording:
         """The audio at its own sample rate.
 
         Raises:
-            ItemError: the file can't be used, see :func:`vceval.audio.load`.
+            ItemError: the file can't be used, see :func:`vceval.signal.audio.load`.
         """
         if self._wave is None:
             assert not isinstance(self._source, Waveform)
@@ -141,7 +142,7 @@ def compare_arrays(
 
 
 def resample_by_ratio(wave: Waveform, sample_rate: int) -> Waveform:
-    """Resample as :func:`vceval.audio.resample` does, to exactly the length that librosa gives.
+    """Resample as :func:`vceval.signal.audio.resample` does, to exactly the length that librosa gives.
 
     librosa multiplies by the rounded ratio of the rates before it rounds up, which now and then adds one zero
     sample (22.05 to 24 kHz, 1,176 samples); recipes that reproduce tools built on it follow.

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from vceval.audio import Waveform
-from vceval.cache import file_digest
 from vceval.errors import UsageError
 from vceval.metrics.recognisers import WINDOW, Recogniser
+from vceval.signal.audio import Waveform
+from vceval.storage.cache import file_digest
 
 __all__ = ["FasterWhisper"]
 

@@ -13,10 +13,10 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, ClassVar
 
-from vceval import audio
-from vceval.audio import Waveform
-from vceval.cache import Cache, file_digest
 from vceval.errors import ItemError, UsageError
+from vceval.signal import audio
+from vceval.signal.audio import Waveform
+from vceval.storage.cache import Cache, file_digest
 
 __all__ = ["PocketSphinx", "Recogniser", "Whisper", "choose", "transcribe", "transcribe_all"]
 

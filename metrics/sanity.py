@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
-from vceval import audio
-from vceval.audio import Waveform
-from vceval.cache import file_digest
 from vceval.errors import ItemError
 from vceval.metrics.base import Measure, Metric, Statistics
 from vceval.records import Conversion
+from vceval.signal import audio
+from vceval.signal.audio import Waveform
+from vceval.storage.cache import file_digest
 
 if TYPE_CHECKING:
     import numpy as np

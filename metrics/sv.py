@@ -6,13 +6,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from vceval.cache import file_digest
 from vceval.errors import ItemError, UnmetNeed
 from vceval.metrics.base import Measure, Statistics, Workspace
 from vceval.metrics.speaker_metric import SpeakerMetric
 from vceval.metrics.sv_thresholds import CALIBRATED, check_threshold, published_threshold
 from vceval.metrics.trials import Trials, calibration, draw_pairs, embed_natural
 from vceval.records import Conversion, ConversionPair, Utterance
+from vceval.storage.cache import file_digest
 
 if TYPE_CHECKING:
     import numpy as np

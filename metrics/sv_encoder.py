@@ -8,9 +8,9 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from vceval.cache import Cache
-from vceval.embeddings import parameters
 from vceval.errors import ItemError
+from vceval.storage.cache import Cache
+from vceval.storage.embeddings import parameters
 
 if TYPE_CHECKING:
     import numpy as np

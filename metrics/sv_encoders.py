@@ -8,12 +8,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from vceval import audio
-from vceval.cache import Cache, file_digest
-from vceval.converters import checkpoints
-from vceval.converters.shared_files import DVECTOR
+from vceval.checkpoints import store
+from vceval.checkpoints.shared_files import DVECTOR
 from vceval.errors import ItemError, UsageError
 from vceval.metrics.sv_encoder import SpeakerEncoder
+from vceval.signal import audio
+from vceval.storage.cache import Cache, file_digest
 
 if TYPE_CHECKING:
     import numpy as np
@@ -44,7 +44,7 @@ class DvectorEncoder(SpeakerEncoder):
         given = os.environ.get("VCEVAL_DVECTOR")
         if given:
             return _existing(Path(given), "VCEVAL_DVECTOR", "the d-vector network")
-        return checkpoints.find(DVECTOR)
+        return store.find(DVECTOR)
 
     @classmethod
     def identity(cls) -> str:
@@ -92,7 +92,7 @@ class EcapaEncoder(SpeakerEncoder):
             UsageError: they are not there.
         """
         given = os.environ.get("VCEVAL_ECAPA")
-        folder = Path(given) if given else checkpoints.store() / "ecapa"
+        folder = Path(given) if given else store.store() / "ecapa"
         return _existing(folder / "embedding_model.ckpt", "VCEVAL_ECAPA", f"ECAPA-TDNN, published at {_ECAPA}")
 
     @classmethod

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
-from vceval.cache import file_digest
 from vceval.errors import ItemError, UnmetNeed
 from vceval.metrics.base import Metric, Statistics, Workspace
 from vceval.metrics.recognisers import PocketSphinx, Recogniser, choose, transcribe, transcribe_all
 from vceval.metrics.text import Unit, base_language
 from vceval.metrics.text_rules import TextRule, rule_of
 from vceval.records import Conversion
+from vceval.storage.cache import file_digest
 
 __all__ = ["HeardReference", "TextErrorMetric"]
 

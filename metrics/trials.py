@@ -6,12 +6,12 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from vceval.cache import file_digest
 from vceval.errors import ItemError
-from vceval.metrics.eer import equal_error_rate, error_curve, error_rate_intervals
 from vceval.metrics.sv_encoder import SpeakerEncoder
+from vceval.protocol.sampling import rank
 from vceval.records import Utterance
-from vceval.sampling import rank
+from vceval.statistics.eer import equal_error_rate, error_curve, error_rate_intervals
+from vceval.storage.cache import file_digest
 
 if TYPE_CHECKING:
     import numpy as np

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from vceval.reports.comparisons import LEVEL, Comparison, between, comparisons_of
-from vceval.reports.data import Cell, MeasureView, Report, SystemView
+from vceval.results.views import Cell, MeasureView, Report, SystemView
 
 __all__ = ["Lead", "Win", "leads", "wins"]
 

@@ -9,8 +9,8 @@ import tempfile
 from pathlib import Path
 from urllib.parse import quote
 
-from vceval.cache import file_digest
 from vceval.reports import spectrogram
+from vceval.storage.cache import file_digest
 
 __all__ = ["SUFFIXES", "AudioLinks", "url"]
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from vceval.reports.data import Report
 from vceval.reports.tables import ARROWS, PlainTable, suite_label
+from vceval.results.views import Report
 
 __all__ = ["calibration_shape", "comparison_tables"]
 

@@ -8,9 +8,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from vceval.leakage import known_corpus
-from vceval.reports.data import Report
 from vceval.reports.latex_text import escape
+from vceval.results.leakage import known_corpus
+from vceval.results.views import Report
 
 __all__ = ["bibtex", "references"]
 

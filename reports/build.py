@@ -9,12 +9,12 @@ from pathlib import Path
 from vceval.reports import cells, figures, flags, html, samples
 from vceval.reports.audio_links import AudioLinks
 from vceval.reports.chunks import Chunks
-from vceval.reports.data import Report
 from vceval.reports.figure_style import Drawing
-from vceval.reports.several import material
-from vceval.reports.significance import with_split_tests
 from vceval.reports.table_files import DEFAULTS, Options, clear, write_tables
-from vceval.rundir import RunDirectory, write_atomically
+from vceval.results.marks import with_split_tests
+from vceval.results.merge_runs import material
+from vceval.results.rundir import RunDirectory, write_atomically
+from vceval.results.views import Report
 
 __all__ = ["SPECTROGRAMS", "Made", "Options", "build", "make"]
 

@@ -11,16 +11,16 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-from vceval import audio
-from vceval.audio import Waveform
 from vceval.errors import ItemError, UsageError
 from vceval.reports import cells, flags, html, samples
 from vceval.reports.audio_links import AudioLinks
 from vceval.reports.build import Made
 from vceval.reports.chunks import Chunks, compact, embedded
-from vceval.reports.data import Report
 from vceval.reports.figure_style import Drawing
-from vceval.rundir import write_atomically
+from vceval.results.rundir import write_atomically
+from vceval.results.views import Report
+from vceval.signal import audio
+from vceval.signal.audio import Waveform
 
 __all__ = ["CODECS", "bundle"]
 

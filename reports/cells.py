@@ -7,8 +7,8 @@ from itertools import product
 from typing import TYPE_CHECKING, Any
 
 from vceval.reports.comparisons import Comparison, comparisons_of, not_worse
-from vceval.reports.data import ALL, Cell, MeasureView, Report, SystemView, cells_of
-from vceval.reports.paired import PairedScores
+from vceval.results.pairwise import PairedScores
+from vceval.results.views import ALL, Cell, MeasureView, Report, SystemView, cells_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

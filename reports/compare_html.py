@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from vceval.compare import Comparison, Line
 from vceval.reports.audio_links import AudioLinks
 from vceval.reports.compare_samples import changes
-from vceval.reports.data import MeasureView
-from vceval.reports.several import run_names
-from vceval.reports.significance import ALPHA
-from vceval.rundir import RunDirectory, write_atomically
+from vceval.results.compare import Comparison, Line
+from vceval.results.marks import ALPHA
+from vceval.results.merge_runs import run_names
+from vceval.results.rundir import RunDirectory, write_atomically
+from vceval.results.views import MeasureView
 
 __all__ = ["write"]
 

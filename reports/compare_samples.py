@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vceval.comparable import Identity, identities
 from vceval.reports.audio_links import AudioLinks
-from vceval.rundir import RunDirectory
+from vceval.results.comparable import Identity, identities
+from vceval.results.rundir import RunDirectory
 
 if TYPE_CHECKING:
     import pandas

@@ -6,11 +6,11 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from vceval.reports.data import ALL, Cell, MeasureView, Report
-from vceval.reports.paired import PairedScores
 from vceval.reports.shapes import group_heading, without_empty
 from vceval.reports.tables import Block, Column, Row, Table, results
 from vceval.reports.training import unranked
+from vceval.results.pairwise import PairedScores
+from vceval.results.views import ALL, Cell, MeasureView, Report
 
 __all__ = ["exposure_table"]
 

@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vceval.reports.data import Report, SystemView
 from vceval.reports.figure_scores import measure_named
 from vceval.reports.figure_style import (
     INK,
@@ -21,7 +20,8 @@ from vceval.reports.figure_style import (
     system_axis,
     system_colours,
 )
-from vceval.statistics import cluster_bootstrap
+from vceval.results.views import Report, SystemView
+from vceval.statistics.intervals import cluster_bootstrap
 
 if TYPE_CHECKING:
     import numpy as np

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vceval.reports.data import Cell, MeasureView, Report, SystemView
 from vceval.reports.figure_style import GROUND, Drawing, named, plain, save, system_axis, system_colours
+from vceval.results.views import Cell, MeasureView, Report, SystemView
 
 if TYPE_CHECKING:
     import numpy as np

@@ -13,10 +13,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from vceval.cache import Cache, default_root, file_digest
-from vceval.embeddings import known
-from vceval.reports.data import Report, SystemView
 from vceval.reports.figure_style import LINE, SERIES, Drawing, named, plain, save
+from vceval.results.views import Report, SystemView
+from vceval.storage.cache import Cache, default_root, file_digest
+from vceval.storage.embeddings import known
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

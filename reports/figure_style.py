@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vceval.reports.data import Report, SystemView
+from vceval.results.views import Report, SystemView
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

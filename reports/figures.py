@@ -6,8 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from vceval.reports import figure_detection, figure_scores, figure_speakers
-from vceval.reports.data import Report
 from vceval.reports.figure_style import Drawing
+from vceval.results.views import Report
 
 __all__ = ["draw"]
 

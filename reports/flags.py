@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from vceval.reports.data import WRONG_RATE, Report, SystemView
 from vceval.reports.tables import PlainTable, suite_label
+from vceval.results.views import WRONG_RATE, Report, SystemView
 
 __all__ = ["flag_names", "flag_sentence", "flags_table"]
 

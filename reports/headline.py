@@ -8,9 +8,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from vceval.records import NEEDS
-from vceval.reports.data import Report
 from vceval.reports.flags import flag_sentence
 from vceval.reports.tables import heard_sentence
+from vceval.results.views import Report
 
 __all__ = ["Group", "counts", "failure_groups", "skip_groups"]
 

@@ -14,8 +14,8 @@ from urllib.parse import quote
 from vceval.reports import answer, cells, flags, headline, listening, samples, tables, training
 from vceval.reports.chunks import compact
 from vceval.reports.comparisons import comparisons_of
-from vceval.reports.data import Report
 from vceval.reports.figure_style import Drawing
+from vceval.results.views import Report
 
 __all__ = ["SCRIPTS", "page"]
 

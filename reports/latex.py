@@ -7,10 +7,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from math import ceil
 
-from vceval.reports.data import number
 from vceval.reports.latex_style import DEFAULT, Grid, Style, environment, preamble
 from vceval.reports.latex_text import breakable, escape, width
 from vceval.reports.tables import ARROWS, Column, Entry, Row, Table
+from vceval.results.views import number
 
 __all__ = ["preamble", "stack", "table"]
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from vceval.reports.data import Report
 from vceval.reports.latex_text import breakable, escape
 from vceval.reports.tables import suite_label
+from vceval.results.views import Report
 
 __all__ = ["macros"]
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from vceval.listen.results import changed, listening
-from vceval.reports.data import Report, number
 from vceval.reports.tables import ARROWS, PlainTable, suite_label
-from vceval.rundir import RunDirectory
+from vceval.results.listening import changed, listening
+from vceval.results.rundir import RunDirectory
+from vceval.results.views import Report, number
 
 __all__ = ["agreement_table", "listeners_table", "listening_tables", "preference_table"]
 

@@ -7,8 +7,8 @@ import io
 import re
 from collections.abc import Iterable, Sequence
 
-from vceval.reports.data import Cell, Report
 from vceval.reports.tables import ARROWS, Column, Entry, PlainTable, Table
+from vceval.results.views import Cell, Report
 
 __all__ = ["CELL_COLUMNS", "calibration_csv", "cells_csv", "escape", "plain_csv", "plain_table", "table", "table_csv"]
 

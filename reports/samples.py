@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from vceval.reports.cells import exposed
 from vceval.reports.chunks import Chunks
-from vceval.reports.data import MeasureView, Report, SystemView
+from vceval.results.views import MeasureView, Report, SystemView
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

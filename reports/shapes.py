@@ -7,10 +7,10 @@ from dataclasses import replace
 from typing import Any
 
 from vceval.errors import UsageError
-from vceval.reports.data import ALL, Cell, MeasureView, Report, SystemView
-from vceval.reports.significance import ALPHA
 from vceval.reports.tables import ARROWS, Block, Column, Entry, Row, Table, results
 from vceval.reports.training import unranked
+from vceval.results.marks import ALPHA
+from vceval.results.views import ALL, Cell, MeasureView, Report, SystemView
 
 __all__ = ["ablation_table", "group_heading", "grouped_table", "without_empty"]
 

@@ -10,8 +10,8 @@ import functools
 import os
 from pathlib import Path
 
-from vceval import audio, features
 from vceval.errors import ItemError
+from vceval.signal import audio, world
 
 __all__ = ["draw"]
 
@@ -33,7 +33,7 @@ def draw(recording: Path, picture: Path) -> bool:
 
     try:
         wave = audio.load(recording, SAMPLE_RATE)
-        power = features.mel_power_spectrum(wave, fft_size=FFT, hop=HOP, bands=BANDS)[:WIDEST]
+        power = world.mel_power_spectrum(wave, fft_size=FFT, hop=HOP, bands=BANDS)[:WIDEST]
     except (ItemError, ValueError):
         return False
     levels = 10.0 * np.log10(np.maximum(power, 1e-10))

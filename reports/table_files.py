@@ -11,7 +11,6 @@ from vceval.errors import UsageError
 from vceval.reports import (
     beside,
     bibliography,
-    data,
     exposure,
     flags,
     latex,
@@ -25,9 +24,10 @@ from vceval.reports import (
     training,
 )
 from vceval.reports.latex_style import STYLES, Style
-from vceval.reports.several import Material
 from vceval.reports.tables import PlainTable, Table
-from vceval.rundir import write_atomically
+from vceval.results import views
+from vceval.results.merge_runs import Material
+from vceval.results.rundir import write_atomically
 
 __all__ = ["DEFAULTS", "Options", "clear", "write_tables"]
 
@@ -98,7 +98,7 @@ def _add_results(texts: dict[str, str], found: Material, style: Style) -> None:
         _add(texts, "main_seen", [seen], [seen], style)
     if unseen := training.unseen_tables(report):
         _add(texts, "main_unseen", unseen, unseen, style)
-        left = replace(report, cells=data.cells_of((report.training or {})["cells"]))
+        left = replace(report, cells=views.cells_of((report.training or {})["cells"]))
         texts["main_unseen.csv"] = markdown.cells_csv(left, _columns(unseen))
 
 

@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from vceval.reports.data import ALL, Cell, MeasureView, MetricView, Report, SystemView
-from vceval.reports.significance import NOBODY, Marks, mark_sentence, marks
+from vceval.results.marks import NOBODY, Marks, mark_sentence, marks
+from vceval.results.views import ALL, Cell, MeasureView, MetricView, Report, SystemView
 
 __all__ = [
     "ARROWS", "Block", "Column", "Entry", "PlainTable", "Row", "Table",

@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from vceval.leakage import EXPOSURES
-from vceval.reports.data import Report, cells_of
 from vceval.reports.tables import Block, PlainTable, Row, Table, main_tables, suite_label
+from vceval.results.leakage import EXPOSURES
+from vceval.results.views import Report, cells_of
 
 __all__ = ["trained_marks", "training_table", "unranked", "unseen_tables"]
 

@@ -9,14 +9,14 @@ from pathlib import Path
 import numpy as np
 from sounds import hum
 
-from vceval.audio import Waveform, write_flac
 from vceval.listen.answers import Answer, Session
 from vceval.listen.key import Key
 from vceval.listen.pages import PageFacts
 from vceval.listen.plan import Trial
 from vceval.listen.pool import Pool, Recording
 from vceval.records import ConversionPair, Gender, Score, Utterance
-from vceval.rundir import RunDirectory
+from vceval.results.rundir import RunDirectory
+from vceval.signal.audio import Waveform, write_flac
 
 SPEAKERS: Mapping[str, Gender] = {"ann": "F", "eva": "F", "bob": "M", "tom": "M"}
 #: What listeners think of each row, on a scale from 1 to 5.

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from vceval.records import ConversionPair, Failure, Score, Utterance
-from vceval.rundir import RunDirectory
+from vceval.results.rundir import RunDirectory
 
 MEASURES = {
     "sv_accept": {"metric": "sv", "label": "SV acc.", "unit": "%", "better": "higher", "scale": 100.0, "decimals": 1},

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 import numpy as np
 from vceval import audio
-from vceval.audio import Waveform
+from vceval.signal.audio import Waveform
 from vceval.converters.base import Converter, ConverterInfo
 from vceval.errors import ItemError, UnmetNeed
 from vceval.metrics.base import Measure, Metric, Statistics

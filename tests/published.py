@@ -13,8 +13,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
+from vceval.checkpoints.weightfile import WeightFile
 from vceval.converters.coqui import SETTINGS_V2
-from vceval.converters.weightfile import WeightFile
 
 Tensors = dict[str, torch.Tensor]
 

@@ -2,6 +2,6 @@
 
 import sys
 
-from vceval.cli import main
+from vceval.cli.main import main
 
 sys.exit(main())

@@ -15,12 +15,12 @@ from dataclasses import dataclass, field
 from os import PathLike
 from pathlib import Path
 
-from vceval.audio import Waveform, load
 from vceval.conformance.base import Case, Port, captured
 from vceval.conformance.kits import Kit, KitReport, StageReport, made_up_weights, run_kit
 from vceval.converters.base import Converter, Outcome, Request
 from vceval.errors import ItemError, UnmetNeed
 from vceval.records import ConversionPair, Utterance
+from vceval.signal.audio import Waveform, load
 
 __all__ = [
     "TOLERANCE",

@@ -63,10 +63,10 @@ def _facts(device: str) -> dict[str, Any]:
 
 
 def _write_all(names: list[str], folder: Path) -> None:
-    from vceval.converters import checkpoints
+    from vceval.checkpoints import store
 
     folder.mkdir(parents=True, exist_ok=True)
-    files = {file.name: name for name in names for file in checkpoints.files_of(name)}
+    files = {file.name: name for name in names for file in store.files_of(name)}
     # The largest take longest, so they are begun first
     order = sorted(files, key=lambda file: "WavLM" not in file and "wav2vec" not in file)
     with ProcessPoolExecutor(os.cpu_count(), get_context("spawn")) as pool:
@@ -77,11 +77,11 @@ def _write_all(names: list[str], folder: Path) -> None:
 def _write(name: str, wanted: str, folder: Path) -> str:
     import torch
 
+    from vceval.checkpoints import store
     from vceval.conformance import made_up_files
-    from vceval.converters import checkpoints
 
     torch.set_num_threads(1)
-    [file] = [file for file in checkpoints.files_of(name) if file.name == wanted]
+    [file] = [file for file in store.files_of(name) if file.name == wanted]
     return str(made_up_files.write(file, folder))
 
 

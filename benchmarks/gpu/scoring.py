@@ -31,7 +31,7 @@ def main() -> None:
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--json", type=Path, help="add a line of JSON with the result to this file")
     options = parser.parse_args()
-    from vceval.cli import main as vceval
+    from vceval.cli.main import main as vceval
 
     os.environ["VCEVAL_CACHE"] = "off"
     with tempfile.TemporaryDirectory() as folder:

@@ -125,10 +125,10 @@ def _native() -> list[str]:
 
 def _made_up(name: str, folder: Path) -> Path:
     """Write the files of a converter that are not there yet."""
+    from vceval.checkpoints import store
     from vceval.conformance import made_up_files
-    from vceval.converters import checkpoints
 
-    for file in checkpoints.files_of(name):
+    for file in store.files_of(name):
         if not (folder / file.name).is_file():
             made_up_files.write(file, folder)
     return folder
@@ -178,7 +178,7 @@ def _sides(job: Job, converter: Any, pairs: Sequence[Any]) -> tuple[Side, Side]:
 
 def _taken(converter: Any, batches: Sequence[Sequence[Any]]) -> tuple[float, float, float]:
     """Convert, and give wall-clock time, processor time, and the length of what came out."""
-    from vceval.audio import Waveform
+    from vceval.signal.audio import Waveform
 
     wall, processor, seconds = time.perf_counter(), time.process_time(), 0.0
     for pairs in batches:

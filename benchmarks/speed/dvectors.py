@@ -123,8 +123,8 @@ def _embed(paths: list[Path]) -> tuple[Any, float]:
     """Embed some recordings in a process of the pool: vectors and processor time."""
     import numpy as np
 
-    from vceval.cache import Cache
     from vceval.metrics.dvectors import Encoder
+    from vceval.storage.cache import Cache
 
     processor = time.process_time()
     found = Encoder(Cache(None)).embed_many(paths)

@@ -52,7 +52,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _vceval(target: Any, nontarget: Any) -> float:
-    from vceval.metrics.eer import equal_error_rate
+    from vceval.statistics.eer import equal_error_rate
 
     return equal_error_rate(target, nontarget)[0]
 

@@ -89,8 +89,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def _single(source: str, prompt: str) -> None:
     """Convert one pair, and nothing else in this process."""
-    from vceval import audio
     from vceval.converters.adainvc_demo import AdaInVcDemo
+    from vceval.signal import audio
 
     converter = AdaInVcDemo()
     converter.open("cpu")
@@ -118,7 +118,8 @@ def _pairs(sources: int, targets: int) -> list[Any]:
 
 def _loop(pairs: Sequence[Any], folder: Path, name: str, device: str) -> float:
     """Convert pair by pair; the model is loaded, and has converted one, before the clock starts."""
-    from vceval import audio, registry
+    from vceval import registry
+    from vceval.signal import audio
 
     converter = registry.load("converter", name)()
     converter.open(device)
@@ -141,7 +142,7 @@ def _loop(pairs: Sequence[Any], folder: Path, name: str, device: str) -> float:
 def _runner(pairs: Sequence[Any], folder: Path, options: argparse.Namespace) -> tuple[float, tuple[float, float]]:
     """Convert by the stage of ``vceval run``, journal included: seconds, and shares of idleness on a GPU."""
     from vceval.records import System
-    from vceval.rundir import RunDirectory
+    from vceval.results.rundir import RunDirectory
     from vceval.runner.convert import convert
     from vceval.runner.devices import devices
     from vceval.runner.journal import Journal

@@ -94,8 +94,8 @@ def _pymcd(pairs: Sequence[Pair]) -> list[float]:
 
 
 def _vceval(metric: ParallelMetric, pairs: Sequence[Pair], threads: int) -> list[float]:
-    from vceval.cache import Cache
     from vceval.metrics.parallel import Recording
+    from vceval.storage.cache import Cache
 
     cache = Cache(None)  # empty in every round: nothing is carried over
 

@@ -54,9 +54,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def _pairs(folder: Path, count: int) -> list[Any]:
     """Pair short pieces of recordings of the demo corpus."""
-    from vceval import audio
     from vceval.corpora.demo import Demo
     from vceval.records import ConversionPair, Utterance
+    from vceval.signal import audio
 
     pieces = []
     for utterance in sorted(Demo().utterances(), key=lambda utterance: utterance.id):
@@ -74,7 +74,7 @@ def _pairs(folder: Path, count: int) -> list[Any]:
 
 def _run(pairs: Sequence[Any], folder: Path, executor: str, workers: int) -> float:
     from vceval.records import System
-    from vceval.rundir import RunDirectory
+    from vceval.results.rundir import RunDirectory
     from vceval.runner.convert import convert
     from vceval.runner.journal import Journal
     from vceval.runner.options import Options

@@ -25,7 +25,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vceval.records import DIRECTIONS
-from vceval.rundir import AUDIO_COLUMNS, FAILURE_COLUMNS, LEAKAGE_COLUMNS, PAIR_COLUMNS, SKIP_COLUMNS, RunDirectory
+from vceval.results.rundir import (
+    AUDIO_COLUMNS,
+    FAILURE_COLUMNS,
+    LEAKAGE_COLUMNS,
+    PAIR_COLUMNS,
+    SKIP_COLUMNS,
+    RunDirectory,
+)
 
 if TYPE_CHECKING:
     import numpy as np

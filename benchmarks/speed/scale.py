@@ -131,8 +131,8 @@ def _pairs(folder: Path, count: int) -> dict[str, Any]:
     """Make pairs of as many sources as targets, all of them short files, with forty speakers."""
     import numpy as np
 
-    from vceval.audio import Waveform, write_flac
     from vceval.records import ConversionPair, Utterance
+    from vceval.signal.audio import Waveform, write_flac
 
     sources = max(1, round(count**0.5))
     speech = []

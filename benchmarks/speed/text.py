@@ -51,8 +51,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _batches(files: int, rounds: int, device: str) -> dict[str, float]:
-    from vceval import audio
     from vceval.metrics.recognisers import SAMPLE_RATE, choose
+    from vceval.signal import audio
 
     recogniser = choose("base")
     waves = [audio.load(utterance.path, SAMPLE_RATE) for utterance in _demo(files)]
@@ -77,10 +77,10 @@ def _batches(files: int, rounds: int, device: str) -> dict[str, float]:
 def _shared(files: int, rounds: int) -> None:
     """What several text metrics cost when each hears the recordings itself, and when they share a cache."""
     from vceval import registry
-    from vceval.cache import Cache
     from vceval.metrics.base import Workspace
     from vceval.metrics.recognisers import PocketSphinx
     from vceval.records import Conversion, ConversionPair
+    from vceval.storage.cache import Cache
 
     conversions = [
         Conversion("demo", ConversionPair(u.id, u.dataset), u.path, u.transcript, u.language) for u in _demo(files)

@@ -119,8 +119,8 @@ def _warm(paths: list[Path]) -> None:
 def _embed(paths: list[Path]) -> float:
     """Embed some recordings in a process of the pool, without a cache: processor time."""
     warnings.simplefilter("ignore")
-    from vceval.cache import Cache
     from vceval.metrics.dvectors import Encoder
+    from vceval.storage.cache import Cache
 
     processor = time.process_time()
     found: dict[Path, Any] = Encoder(Cache(None)).embed_many(paths)

@@ -40,13 +40,13 @@ class AdaInVcPort(Port):
         return conversion_stages(network, case, stages)
 
     def _features(self, case: Case) -> Mapping[str, Any]:
-        from vceval import frontend
         from vceval.networks import adainvc_features as features
+        from vceval.signal import spectral
 
         samples = case.inputs["in_wav"]
         first, last = features.trim_points(samples)
         return {
-            "out_trim_index": frontend.trim(samples, features.TRIM_DB, padding="zeros"),
+            "out_trim_index": spectral.trim(samples, features.TRIM_DB, padding="zeros"),
             "out_trim_index_reflect_rms": (first, last),
             "out_mel": features.mel(samples[first:last]),
         }
@@ -54,13 +54,13 @@ class AdaInVcPort(Port):
     def _waveform(self, case: Case) -> Mapping[str, Any]:
         import re
 
-        from vceval import frontend
         from vceval.networks import adainvc_features as features
-        from vceval.networks.griffin_lim import griffin_lim
+        from vceval.signal import spectral
+        from vceval.signal.griffin_lim import griffin_lim
 
         magnitude = features.linear_magnitude(case.inputs["in_mel"])
         stages: dict[str, Any] = {"out_lin_mag": magnitude.T}
-        window = frontend.hann(features.WINDOW, features.FFT)
+        window = spectral.hann(features.WINDOW, features.FFT)
         for rounds in sorted({int(n) for name in case.wanted for n in re.findall(r"_iter(\d+)", name)}):
             raw = griffin_lim(magnitude, features.HOP, window, rounds)
             stages[f"out_gl_iter{rounds}_raw"] = raw

@@ -36,8 +36,8 @@ class AdaInVcCyhuangPort(Port):
         return conversion_stages(network, case, stages)
 
     def _features(self, case: Case) -> Mapping[str, Any]:
-        from vceval.audio import Waveform
         from vceval.networks import adainvc_cyhuang_features as features
+        from vceval.signal.audio import Waveform
 
         kept = {
             name.removeprefix("in_"): features.speech(Waveform(samples, features.SAMPLE_RATE))

@@ -183,7 +183,7 @@ def run_kit(folder: Path, port: Port) -> KitReport:
     """
     import torch
 
-    from vceval.networks.weights import differences, shapes_of
+    from vceval.checkpoints.weights import differences, shapes_of
 
     kit = Kit(folder)
     torch.set_num_threads(1)

@@ -38,8 +38,8 @@ class KnnVcPort(Port):
     def run(self, network: nn.Module, case: Case) -> Mapping[str, Any]:
         """Compute the stages of one case."""
         from vceval.networks.knnvc import match, stretched
-        from vceval.networks.loudness import levelled
-        from vceval.networks.vad import Detector, trim_ends
+        from vceval.signal.loudness_torchaudio import levelled
+        from vceval.signal.vad import Detector, trim_ends
 
         settings, rate = self._settings["matching"], self._settings["sampling_rate"]
         if case.kind == "features":

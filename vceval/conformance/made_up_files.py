@@ -14,8 +14,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from vceval.checkpoints.weightfile import WeightFile
 from vceval.conformance.kits import filled, made_up_weights
-from vceval.converters.weightfile import WeightFile
 from vceval.errors import UsageError
 
 if TYPE_CHECKING:

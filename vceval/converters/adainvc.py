@@ -6,12 +6,12 @@ from abc import abstractmethod
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from vceval.audio import Waveform
+from vceval.checkpoints.weightfile import WeightFile
 from vceval.converters.base import ConverterInfo
 from vceval.converters.native import NativeConverter, attempt, check_length
-from vceval.converters.weightfile import WeightFile
 from vceval.errors import ItemError, UsageError
 from vceval.networks import adainvc_features as front
+from vceval.signal.audio import Waveform
 
 if TYPE_CHECKING:
     import numpy as np

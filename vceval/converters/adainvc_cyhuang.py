@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from vceval.audio import Waveform
+from vceval.checkpoints.weightfile import WeightFile
 from vceval.converters.adainvc import PAPER, AdaInConverter
 from vceval.converters.base import ConverterInfo
 from vceval.converters.native import attempt, check_length
-from vceval.converters.weightfile import WeightFile
 from vceval.errors import ItemError, UsageError
 from vceval.networks import adainvc_cyhuang_features as front
+from vceval.signal.audio import Waveform
 
 if TYPE_CHECKING:
     import numpy as np

@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
-from vceval.audio import Waveform, resample
+from vceval.checkpoints.weightfile import WeightFile
 from vceval.converters.adainvc import PAPER, AdaInVc
 from vceval.converters.base import ConverterInfo
-from vceval.converters.weightfile import WeightFile
 from vceval.networks import adainvc_features as front
+from vceval.signal.audio import Waveform, resample
 
 if TYPE_CHECKING:
     import numpy as np
@@ -56,7 +56,7 @@ class AdaInVcDemo(AdaInVc):
         Raises:
             UsageError: the package was installed without them, or they are damaged.
         """
-        from vceval.networks import arrays
+        from vceval.checkpoints import arrays
 
         self._network = demo_network().to(self.device)
         place = _folder() / "attr.npz"
@@ -72,10 +72,10 @@ class AdaInVcDemo(AdaInVc):
 
     def waveform(self, frames: NDArray[np.float32]) -> NDArray[np.float32]:
         """Make audio from frames on the scale of 0 to 1."""
-        from vceval import frontend
-        from vceval.networks.griffin_lim import fast_griffin_lim
+        from vceval.signal import spectral
+        from vceval.signal.griffin_lim import fast_griffin_lim
 
-        window = frontend.hann(front.WINDOW, front.FFT)
+        window = spectral.hann(front.WINDOW, front.FFT)
         return front.finished(fast_griffin_lim(front.linear_magnitude(frames), front.HOP, window, _ROUNDS))
 
 
@@ -85,7 +85,8 @@ def demo_network() -> Network:
     Raises:
         UsageError: the package was installed without its files, or they are damaged.
     """
-    from vceval.networks import adainvc, arrays, weights
+    from vceval.checkpoints import arrays, weights
+    from vceval.networks import adainvc
 
     network = adainvc.from_config(arrays.read_json(_folder() / "config.json"))
     place = _folder() / "demo_adainvc.ckpt"

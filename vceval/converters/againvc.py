@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
-from vceval.audio import Waveform, resample
+from vceval.checkpoints.weightfile import WeightFile
 from vceval.converters.base import ConverterInfo
 from vceval.converters.native import NativeConverter, attempt, check_length, grouped
-from vceval.converters.weightfile import WeightFile
 from vceval.errors import ItemError
 from vceval.networks import againvc_features
 from vceval.networks.againvc_features import SAMPLE_RATE
+from vceval.signal.audio import Waveform, resample
 
 if TYPE_CHECKING:
     from torch import Tensor

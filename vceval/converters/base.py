@@ -9,10 +9,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar, Literal, TypeVar
 
-from vceval import audio
-from vceval.audio import Waveform
 from vceval.errors import ItemError, UnmetNeed
 from vceval.records import ConversionPair
+from vceval.signal import audio
+from vceval.signal.audio import Waveform
 
 __all__ = ["Converter", "ConverterInfo", "Outcome", "Request"]
 

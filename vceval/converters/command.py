@@ -22,10 +22,10 @@ import threading
 from collections.abc import Sequence
 from typing import IO, Any, ClassVar
 
-from vceval import audio
 from vceval.converters.base import Converter, ConverterInfo, Outcome, Request
 from vceval.errors import ItemError, UsageError
-from vceval.processes import die_with_parent
+from vceval.signal import audio
+from vceval.storage.processes import die_with_parent
 
 __all__ = ["Command"]
 

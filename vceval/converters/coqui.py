@@ -15,14 +15,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
-from vceval import environments
-from vceval.converters import checkpoints
+from vceval.checkpoints import store
+from vceval.checkpoints.shared_files import GE2E, WAVLM_LARGE
+from vceval.checkpoints.weightfile import WeightFile
+from vceval.converters import environments
 from vceval.converters.base import Converter, ConverterInfo, Outcome, Request
 from vceval.converters.command import Command
 from vceval.converters.freevc import FREEVC_24, FreeVc24
 from vceval.converters.native import check_length
-from vceval.converters.shared_files import GE2E, WAVLM_LARGE
-from vceval.converters.weightfile import WeightFile
 from vceval.converters.yourtts import YourTts
 from vceval.converters.yourtts_files import ENCODER, ENCODER_SETTINGS, MODEL, SETTINGS
 from vceval.errors import ItemError, UsageError
@@ -203,7 +203,7 @@ class OpenVoice(Converter):
         """
         asked: dict[str, Any] = {
             "model": self.model,
-            "files": {use: str(checkpoints.find(f, self._folder).resolve()) for use, f in self._files.items()},
+            "files": {use: str(store.find(f, self._folder).resolve()) for use, f in self._files.items()},
         }
         if self.model == "openvoice_v2":
             check_settings(asked["files"]["config"], CONFIG.name, CONFIG.plain(Path(asked["files"]["config"])))
@@ -221,7 +221,7 @@ class OpenVoice(Converter):
 
     def assets(self) -> dict[str, Path]:
         """Give the files that are there, by name, and what says which versions the environment has."""
-        found = {file.name: checkpoints.locate(file, self._folder) for file in self._files.values()}
+        found = {file.name: store.locate(file, self._folder) for file in self._files.values()}
         if not self.python and environments.interpreter(ENVIRONMENT) is not None:
             found[f"environment {ENVIRONMENT}"] = environments.record_of(ENVIRONMENT)
         return {name: place for name, place in found.items() if place is not None}
@@ -235,7 +235,7 @@ class OpenVoice(Converter):
             said.append(str(error))
         for file in self._files.values():
             try:
-                checkpoints.find(file, self._folder)
+                store.find(file, self._folder)
             except UsageError as error:
                 said.append(str(error))
         return said

@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from vceval.audio import Waveform, resample
+from vceval.checkpoints.shared_files import GE2E, WAVLM_LARGE
+from vceval.checkpoints.weightfile import WeightFile
 from vceval.converters.base import ConverterInfo
 from vceval.converters.native import NativeConverter, attempt, check_length, grouped, noise
-from vceval.converters.shared_files import GE2E, WAVLM_LARGE
-from vceval.converters.weightfile import WeightFile
 from vceval.errors import ItemError, UsageError
 from vceval.networks.freevc_features import MIN_SAMPLES, SAMPLE_RATE, log_mel, trimmed
+from vceval.signal.audio import Waveform, resample
 
 if TYPE_CHECKING:
     import numpy as np
@@ -248,7 +248,7 @@ def _check_origin(path: Path) -> None:
     Raises:
         UsageError: it is that, or can't be read.
     """
-    from vceval.networks import weights
+    from vceval.checkpoints import weights
 
     content = weights.read(path)
     if isinstance(content, dict) and content.get("step") == _RESEMBLYZER_STEP:

@@ -6,10 +6,10 @@ from abc import abstractmethod
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from vceval.audio import Waveform, resample
 from vceval.converters.native import NativeConverter, attempt, check_length
 from vceval.errors import ItemError
 from vceval.networks.hifigan_features import HOP, SAMPLE_RATE, from_unit, levelled, log_mel, to_unit
+from vceval.signal.audio import Waveform, resample
 
 if TYPE_CHECKING:
     import numpy as np

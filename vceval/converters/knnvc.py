@@ -6,14 +6,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from vceval.audio import Waveform, resample
+from vceval.checkpoints.shared_files import WAVLM_LARGE
+from vceval.checkpoints.weightfile import WeightFile
 from vceval.converters.base import ConverterInfo
 from vceval.converters.native import MAX_SECONDS, NativeConverter, attempt, check_length
-from vceval.converters.shared_files import WAVLM_LARGE
-from vceval.converters.weightfile import WeightFile
 from vceval.errors import ItemError, UsageError
-from vceval.networks.loudness import BLOCK_SECONDS, levelled
-from vceval.networks.vad import Detector, trim_ends
+from vceval.signal.audio import Waveform, resample
+from vceval.signal.loudness_torchaudio import BLOCK_SECONDS, levelled
+from vceval.signal.vad import Detector, trim_ends
 
 if TYPE_CHECKING:
     import numpy as np

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from vceval.audio import Waveform, resample
+from vceval.checkpoints.shared_files import HIFIGAN_UNIVERSAL
+from vceval.checkpoints.weightfile import WeightFile
 from vceval.converters.base import ConverterInfo
 from vceval.converters.hifigan_mels import HOP, SAMPLE_RATE, HifiGanConverter, unit_mel
 from vceval.converters.native import check_length
-from vceval.converters.shared_files import HIFIGAN_UNIVERSAL
-from vceval.converters.weightfile import WeightFile
 from vceval.errors import ItemError
+from vceval.signal.audio import Waveform, resample
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -7,13 +7,13 @@ from collections.abc import Callable, Hashable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
-from vceval.audio import Waveform
-from vceval.cache import code_digest, file_digest
-from vceval.converters import checkpoints
+from vceval.checkpoints import store
+from vceval.checkpoints.recognise import refusal
+from vceval.checkpoints.weightfile import WeightFile
 from vceval.converters.base import Converter, Outcome, Request
-from vceval.converters.recognise import refusal
-from vceval.converters.weightfile import WeightFile
 from vceval.errors import ItemError, UsageError
+from vceval.signal.audio import Waveform
+from vceval.storage.cache import code_digest, file_digest
 
 if TYPE_CHECKING:
     import torch
@@ -96,7 +96,7 @@ class NativeConverter(Converter):
 
     def assets(self) -> dict[str, Path]:
         """Give the files that are there, by name."""
-        places = {file.name: checkpoints.locate(file, self._folder) for file in self.files}
+        places = {file.name: store.locate(file, self._folder) for file in self.files}
         return {name: place for name, place in places.items() if place is not None}
 
     def lacks(self) -> list[str]:
@@ -105,7 +105,7 @@ class NativeConverter(Converter):
         for file in self.files:
             if not file.optional:
                 try:
-                    checkpoints.find(file, self._folder)
+                    store.find(file, self._folder)
                 except UsageError as error:
                     said.append(str(error))
         return said
@@ -133,7 +133,7 @@ class NativeConverter(Converter):
             return load(path)
         except UsageError as error:
             # What the file is instead is worth more to a user than a list of names
-            raise UsageError(refusal(path, file, checkpoints.catalogue()) or str(error)) from error
+            raise UsageError(refusal(path, file, store.catalogue()) or str(error)) from error
 
     def plain(self, name: str) -> Any:
         """Read a file of arrays or a JSON configuration.
@@ -153,11 +153,11 @@ class NativeConverter(Converter):
         Raises:
             UsageError: it is not there.
         """
-        return checkpoints.find(self.file(name), self._folder)
+        return store.find(self.file(name), self._folder)
 
     def has(self, name: str) -> bool:
         """Whether an (optional) file is there."""
-        return checkpoints.locate(self.file(name), self._folder) is not None
+        return store.locate(self.file(name), self._folder) is not None
 
 
 def attempt(step: Callable[[T], R], item: T) -> R | ItemError:

@@ -8,7 +8,7 @@ from typing import ClassVar
 
 from vceval.converters.base import Converter, ConverterInfo, Outcome, Request
 from vceval.errors import ItemError, UsageError
-from vceval.patterns import Pattern
+from vceval.protocol.patterns import Pattern
 
 __all__ = ["Precomputed"]
 
@@ -21,7 +21,7 @@ class Precomputed(Converter):
 
     Args:
         folder: where the files lie, at any depth.
-        pattern: as in :mod:`vceval.patterns`, or a name known there.
+        pattern: as in :mod:`vceval.protocol.patterns`, or a name known there.
         system: what ``{system}`` stands for in the file names; by default the name of the row.
 
     Raises:

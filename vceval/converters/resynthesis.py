@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import ClassVar, Literal
 
-from vceval import audio
 from vceval.converters.base import Converter, ConverterInfo, Outcome, Request
 from vceval.converters.target import NO_NATURAL
 from vceval.converters.world import SAMPLE_RATE, analyse, synthesise
 from vceval.errors import ItemError, UnmetNeed
+from vceval.signal import audio
 
 __all__ = ["Resynthesis"]
 

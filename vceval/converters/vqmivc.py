@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
-from vceval.audio import Waveform, resample
+from vceval.checkpoints.weightfile import WeightFile
 from vceval.converters.base import ConverterInfo
 from vceval.converters.native import NativeConverter, attempt, check_length, grouped, noise
-from vceval.converters.weightfile import WeightFile
 from vceval.errors import ItemError
 from vceval.networks import vqmivc_features
 from vceval.networks.vqmivc_features import HOP, SAMPLE_RATE
+from vceval.signal.audio import Waveform, resample
 
 if TYPE_CHECKING:
     import numpy as np

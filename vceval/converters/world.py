@@ -13,11 +13,11 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from vceval import features
-from vceval.audio import Waveform, resample
-from vceval.cache import code_digest
 from vceval.converters.base import Converter, ConverterInfo
 from vceval.errors import ItemError
+from vceval.signal import world
+from vceval.signal.audio import Waveform, resample
+from vceval.storage.cache import code_digest
 
 if TYPE_CHECKING:
     import numpy as np
@@ -100,9 +100,9 @@ def analyse(wave: Waveform) -> Analysis:
     import numpy as np
 
     resampled = resample(wave, SAMPLE_RATE)
-    f0, times, envelope = features.world_analysis(resampled, FRAME_MS)
+    f0, times, envelope = world.world_analysis(resampled, FRAME_MS)
     samples = resampled.samples.astype(np.float64)
-    aperiodicity = features.pyworld_module().d4c(samples, f0, times, SAMPLE_RATE)
+    aperiodicity = world.pyworld_module().d4c(samples, f0, times, SAMPLE_RATE)
     return Analysis(f0, np.maximum(envelope, 1e-16), aperiodicity, len(samples))
 
 
@@ -111,7 +111,7 @@ def synthesise(analysis: Analysis) -> Waveform:
     import numpy as np
 
     parts = (np.ascontiguousarray(part) for part in (analysis.f0, analysis.envelope, analysis.aperiodicity))
-    samples = features.pyworld_module().synthesize(*parts, SAMPLE_RATE, FRAME_MS)
+    samples = world.pyworld_module().synthesize(*parts, SAMPLE_RATE, FRAME_MS)
     samples = samples[: analysis.samples]
     samples = np.pad(samples, (0, analysis.samples - len(samples)))
     return Waveform(samples.astype(np.float32), SAMPLE_RATE)

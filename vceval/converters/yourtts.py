@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from vceval.audio import Waveform, resample
+from vceval.checkpoints.containers import Refused
+from vceval.checkpoints.weightfile import WeightFile
 from vceval.converters.base import ConverterInfo
 from vceval.converters.native import NativeConverter, attempt, check_length, grouped, noise
-from vceval.converters.weightfile import WeightFile
 from vceval.converters.yourtts_files import ENCODER, ENCODER_SETTINGS, FILES, LICENCE, MODEL, SETTINGS, check_settings
 from vceval.errors import ItemError, UsageError
-from vceval.networks.containers import Refused
+from vceval.signal.audio import Waveform, resample
 
 if TYPE_CHECKING:
     import numpy as np

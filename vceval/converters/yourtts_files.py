@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from vceval.converters.weightfile import WeightFile
+from vceval.checkpoints.weightfile import WeightFile
 from vceval.errors import UsageError
 
 __all__ = ["ENCODER", "ENCODER_SETTINGS", "FILES", "LICENCE", "MODEL", "SETTINGS", "check_settings"]

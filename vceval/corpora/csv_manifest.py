@@ -11,8 +11,8 @@ from pathlib import Path
 from vceval.corpora.base import Corpus, CorpusInfo, Problem
 from vceval.corpora.folders import gender_of
 from vceval.errors import UsageError
-from vceval.paths import resolve_inside
 from vceval.records import Utterance
+from vceval.storage.paths import resolve_inside
 
 __all__ = ["COLUMNS", "CsvManifest", "read_manifest"]
 

@@ -15,7 +15,7 @@ from typing import Any
 
 from vceval.errors import UsageError
 from vceval.gate.evidence import Evidence, MeasureInfo, PairInfo, SystemInfo, of_run, rounded
-from vceval.rundir import write_atomically
+from vceval.results.rundir import write_atomically
 
 __all__ = ["FORMAT", "SCHEMA", "read", "render", "resolve", "save"]
 

@@ -22,8 +22,8 @@ from vceval.gate.evidence import Evidence, MeasureInfo, of_run
 from vceval.gate.markdown import plain
 from vceval.gate.rules import CountRule, MeasureRule, Rules
 from vceval.gate.wording import amount
-from vceval.rundir import write_atomically
-from vceval.statistics import t_quantile
+from vceval.results.rundir import write_atomically
+from vceval.statistics.intervals import t_quantile
 
 __all__ = ["Calibration", "Line", "calibrate", "save_rules", "text"]
 

@@ -13,7 +13,7 @@ from vceval.gate.evidence import Evidence, MeasureInfo, PairInfo
 from vceval.gate.rules import MeasureRule, Rules
 from vceval.gate.verdict import Figures, Offender, Result, Verdict
 from vceval.gate.wording import said_of
-from vceval.statistics import t_quantile
+from vceval.statistics.intervals import t_quantile
 
 __all__ = ["check"]
 

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 
 from vceval.gate.rules import MeasureRule
 from vceval.gate.verdict import Outcome
-from vceval.statistics import holm, paired_effects, t_quantile
+from vceval.statistics.intervals import holm, paired_effects, t_quantile
 
 if TYPE_CHECKING:
     import numpy as np

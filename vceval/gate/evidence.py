@@ -13,9 +13,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from vceval.comparable import identities
 from vceval.errors import UsageError
-from vceval.rundir import RunDirectory
+from vceval.results.comparable import identities
+from vceval.results.rundir import RunDirectory
 
 __all__ = ["DIGITS", "Evidence", "MeasureInfo", "PairInfo", "Sums", "SystemInfo", "of_run", "rounded"]
 

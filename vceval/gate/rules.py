@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from vceval.document import Section, read_document
 from vceval.errors import UsageError
+from vceval.protocol.schema import Section, read_document
 from vceval.records import DIRECTIONS
 
 __all__ = ["DEFAULT", "CountRule", "MeasureRule", "Rules", "read_rules"]

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from vceval.gate import junit, markdown
 from vceval.gate.verdict import Outcome, Result
-from vceval.rundir import write_atomically
+from vceval.results.rundir import write_atomically
 
 __all__ = ["Places", "everything", "red", "refusal", "text"]
 

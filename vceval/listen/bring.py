@@ -19,9 +19,9 @@ from vceval.listen.key import Key, Rating, ratings, read_key
 from vceval.listen.kinds import KINDS
 from vceval.listen.pages import page_facts
 from vceval.listen.pool import ANCHOR_TITLES, PREFIX
-from vceval.listen.results import FILE, RATINGS, heard
 from vceval.listen.screening import Rules, Screened, screen
-from vceval.rundir import RunDirectory, write_atomically
+from vceval.results.listening import FILE, RATINGS, heard
+from vceval.results.rundir import RunDirectory, write_atomically
 
 __all__ = ["VERSION", "Brought", "bring"]
 

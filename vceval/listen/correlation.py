@@ -12,8 +12,8 @@ from math import atanh, sqrt, tanh
 from statistics import NormalDist
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from vceval.resampling import resample
-from vceval.statistics import SEED, percentile_levels
+from vceval.statistics.bootstrap import resample
+from vceval.statistics.intervals import SEED, percentile_levels
 
 if TYPE_CHECKING:
     import pandas

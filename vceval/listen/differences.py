@@ -12,7 +12,7 @@ from typing import Any
 from vceval.listen.key import Rating
 from vceval.listen.kinds import KINDS
 from vceval.listen.outcome import MEASURES, Vote, cross, interval_of, votes_of
-from vceval.statistics import Difference, holm, paired_difference
+from vceval.statistics.intervals import Difference, holm, paired_difference
 
 __all__ = ["comparisons", "preferences", "share_of_first"]
 

@@ -18,13 +18,13 @@ from pathlib import Path
 from typing import Any
 
 from vceval import __version__
-from vceval.cache import file_digest
 from vceval.errors import UsageError
 from vceval.listen.pages import page, page_facts
 from vceval.listen.plan import Plan, Settings, Trial, make_plan, queues
 from vceval.listen.pool import Condition, Pool, Recording, read_pool
 from vceval.listen.stimuli import Measured, measure, recordings_of, write
-from vceval.rundir import RunDirectory, write_atomically
+from vceval.results.rundir import RunDirectory, write_atomically
+from vceval.storage.cache import file_digest
 
 __all__ = ["KEY", "LEVEL", "Exported", "Look", "export"]
 

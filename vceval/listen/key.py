@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from vceval.cache import file_digest
 from vceval.errors import UsageError
 from vceval.listen.answers import Session
 from vceval.listen.kinds import KINDS
 from vceval.listen.plan import Trial
+from vceval.storage.cache import file_digest
 
 __all__ = ["Key", "Rating", "ratings", "read_key"]
 

@@ -1,7 +1,7 @@
 """From ratings to figures: means with intervals, per system, dataset and direction, and per recording.
 
 Two ratings by one listener are not independent, nor are two of one recording's pair. So intervals resample listeners
-and pairs, each on its own (:func:`vceval.statistics.cluster_bootstrap`, crossed): they say what other listeners would
+and pairs, each on its own (:func:`vceval.statistics.intervals.cluster_bootstrap`, crossed): they say what other listeners would
 give to other sentences.
 """
 
@@ -17,7 +17,7 @@ from typing import Any
 from vceval.listen.key import Rating
 from vceval.listen.pool import PREFIX
 from vceval.metrics.base import Measure
-from vceval.statistics import Interval, cluster_bootstrap
+from vceval.statistics.intervals import Interval, cluster_bootstrap
 
 __all__ = [
     "MEASURES", "Group", "Vote", "anchors", "cells", "cross", "interval_of", "measure_rows", "per_pair", "votes_of",

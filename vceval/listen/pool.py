@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from vceval.errors import UsageError
-from vceval.rundir import RunDirectory
+from vceval.results.rundir import RunDirectory
 
 __all__ = ["ANCHOR_TITLES", "HIGH", "LOW", "MNRU_Q", "PREFIX", "Condition", "Pool", "Recording", "read_pool"]
 

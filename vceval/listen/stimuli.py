@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING
 
 from vceval.errors import ItemError
 from vceval.listen.kinds import KINDS
-from vceval.listen.loudness import common_level, loudness
 from vceval.listen.plan import Trial
 from vceval.listen.pool import Pool, Recording
+from vceval.signal.loudness_bs1770 import common_level, loudness
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from vceval.audio import Waveform
+    from vceval.signal.audio import Waveform
 
 __all__ = ["Measured", "measure", "recordings_of", "render", "write"]
 
@@ -60,7 +60,7 @@ def render(recording: Recording, sample_rate: int | None = None) -> Waveform:
     """
     import numpy as np
 
-    from vceval.audio import Waveform, load
+    from vceval.signal.audio import Waveform, load
 
     wave = load(recording.path, sample_rate)
     samples, rate = wave.samples, wave.sample_rate

@@ -8,14 +8,14 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from vceval import frontend
 from vceval.networks.dvector_features import cut_silence, levelled, resampled
+from vceval.signal import spectral
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from vceval.audio import Waveform
+    from vceval.signal.audio import Waveform
 
 __all__ = ["BANDS", "FFT", "HOP", "SAMPLE_RATE", "WINDOW", "filters", "mel", "speech", "waveform"]
 
@@ -53,8 +53,8 @@ def mel(samples: NDArray[np.floating]) -> NDArray[np.float32]:
     """
     import numpy as np
 
-    bright = frontend.preemphasis(samples, _PREEMPHASIS)
-    power = frontend.magnitude(bright, FFT, HOP, frontend.hann(WINDOW, FFT), "reflect") ** 2
+    bright = spectral.preemphasis(samples, _PREEMPHASIS)
+    power = spectral.magnitude(bright, FFT, HOP, spectral.hann(WINDOW, FFT), "reflect") ** 2
     level = 20.0 * np.log10(np.maximum(_FLOOR, power @ filters().T))
     frames: NDArray[np.float32] = ((level - _REFERENCE_DB + _RANGE_DB) / _RANGE_DB).astype(np.float32)
     return frames
@@ -68,19 +68,19 @@ def waveform(frames: NDArray[np.floating], rounds: int = ROUNDS) -> NDArray[np.f
     """
     import numpy as np
 
-    from vceval.networks.griffin_lim import griffin_lim
+    from vceval.signal.griffin_lim import griffin_lim
 
     level = np.minimum(np.asarray(frames, dtype=np.float64), 2.0) * _RANGE_DB - _RANGE_DB + _REFERENCE_DB
     power = np.maximum(10.0 ** (0.05 * level) @ _inverse(), 0.0)
-    raw = griffin_lim(np.sqrt(power), HOP, frontend.hann(WINDOW, FFT), rounds)
-    samples: NDArray[np.float32] = frontend.deemphasis(raw, _PREEMPHASIS).astype(np.float32)
+    raw = griffin_lim(np.sqrt(power), HOP, spectral.hann(WINDOW, FFT), rounds)
+    samples: NDArray[np.float32] = spectral.deemphasis(raw, _PREEMPHASIS).astype(np.float32)
     return samples
 
 
 @lru_cache(maxsize=1)
 def filters() -> NDArray[np.float32]:
     """Mel filters (80, 1025)."""
-    return frontend.mel_filters(SAMPLE_RATE, FFT, BANDS, _LOWEST, SAMPLE_RATE / 2, "htk", area=False)
+    return spectral.mel_filters(SAMPLE_RATE, FFT, BANDS, _LOWEST, SAMPLE_RATE / 2, "htk", area=False)
 
 
 @lru_cache(maxsize=1)

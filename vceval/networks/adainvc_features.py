@@ -1,6 +1,6 @@
 """The front end of AdaIN-VC as published: speech without quiet ends, brightened, as 512 mel bands on a scale of 0 to 1.
 
-Frames are (time, 512) at 24 kHz, 80 a second. The way back is in :mod:`vceval.networks.griffin_lim`.
+Frames are (time, 512) at 24 kHz, 80 a second. The way back is in :mod:`vceval.signal.griffin_lim`.
 """
 
 from __future__ import annotations
@@ -8,8 +8,8 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from vceval import frontend
-from vceval.audio import Waveform, resample
+from vceval.signal import spectral
+from vceval.signal.audio import Waveform, resample
 
 if TYPE_CHECKING:
     import numpy as np
@@ -54,7 +54,7 @@ def speech(wave: Waveform) -> NDArray[np.float64]:
 
 def trim_points(samples: NDArray[np.floating]) -> tuple[int, int]:
     """First sample that is kept and one past the last: frames of 2048, 512 apart, the ends mirrored."""
-    return frontend.trim(samples, TRIM_DB)
+    return spectral.trim(samples, TRIM_DB)
 
 
 def mel(samples: NDArray[np.floating]) -> NDArray[np.float32]:
@@ -72,8 +72,8 @@ def mel(samples: NDArray[np.floating]) -> NDArray[np.float32]:
     """
     import numpy as np
 
-    bright = frontend.preemphasis(samples, PREEMPHASIS)
-    magnitude = frontend.magnitude(bright, FFT, HOP, frontend.hann(WINDOW, FFT), "reflect")
+    bright = spectral.preemphasis(samples, PREEMPHASIS)
+    magnitude = spectral.magnitude(bright, FFT, HOP, spectral.hann(WINDOW, FFT), "reflect")
     level = 20.0 * np.log10(np.maximum(_FLOOR, magnitude @ _filters().T))
     frames: NDArray[np.float32] = np.clip((level - REFERENCE_DB + RANGE_DB) / RANGE_DB, _LOWEST, 1.0).astype(np.float32)
     return frames
@@ -103,21 +103,21 @@ def waveform(frames: NDArray[np.floating], rounds: int = ROUNDS) -> NDArray[np.f
 
     Griffin-Lim, de-emphasis, ends cut that are 60 dB below the loudest frame. Peaks may be over full scale.
     """
-    from vceval.networks.griffin_lim import griffin_lim
+    from vceval.signal.griffin_lim import griffin_lim
 
-    return finished(griffin_lim(linear_magnitude(frames), HOP, frontend.hann(WINDOW, FFT), rounds))
+    return finished(griffin_lim(linear_magnitude(frames), HOP, spectral.hann(WINDOW, FFT), rounds))
 
 
 def finished(samples: NDArray[np.floating]) -> NDArray[np.float32]:
     """Undo the pre-emphasis and cut the ends where they are 60 dB below the loudest frame."""
-    dark = frontend.deemphasis(samples, PREEMPHASIS)
-    first, last = frontend.trim(dark, OUTPUT_TRIM_DB)
+    dark = spectral.deemphasis(samples, PREEMPHASIS)
+    first, last = spectral.trim(dark, OUTPUT_TRIM_DB)
     kept: NDArray[np.float32] = dark[first:last].astype("float32")
     return kept
 
 
 def _filters() -> NDArray[np.float32]:
-    return frontend.mel_filters(SAMPLE_RATE, FFT, BANDS)
+    return spectral.mel_filters(SAMPLE_RATE, FFT, BANDS)
 
 
 @lru_cache(maxsize=1)

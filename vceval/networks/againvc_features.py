@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
-from vceval import frontend
+from vceval.signal import spectral
 
 if TYPE_CHECKING:
     import numpy as np
@@ -32,7 +32,7 @@ def trimmed(
     Returns:
         What is left, and where it starts and ends; nothing is left of silence.
     """
-    start, end = frontend.trim(samples, TRIM_DB, padding=padding)
+    start, end = spectral.trim(samples, TRIM_DB, padding=padding)
     return samples[start:end], (start, end)
 
 
@@ -55,7 +55,7 @@ def againvc_mel(samples: NDArray[np.floating]) -> NDArray[np.float32]:
     import numpy as np
 
     clipped = np.clip(np.asarray(samples, dtype=np.float64), -1.0, 1.0)
-    return _log_mel(frontend.magnitude(clipped, FFT_SIZE, HOP), _FLOOR)
+    return _log_mel(spectral.magnitude(clipped, FFT_SIZE, HOP), _FLOOR)
 
 
 def melgan_mel(samples: NDArray[np.floating]) -> NDArray[np.float32]:
@@ -74,12 +74,12 @@ def melgan_mel(samples: NDArray[np.floating]) -> NDArray[np.float32]:
         ValueError: the audio is too short to be mirrored.
     """
     pad = (FFT_SIZE - HOP) // 2
-    return _log_mel(frontend.magnitude(samples, FFT_SIZE, HOP, pad=pad), _MELGAN_FLOOR)
+    return _log_mel(spectral.magnitude(samples, FFT_SIZE, HOP, pad=pad), _MELGAN_FLOOR)
 
 
 def _log_mel(magnitudes: NDArray[np.float64], floor: float) -> NDArray[np.float32]:
     import numpy as np
 
-    bands = frontend.mel_filters(SAMPLE_RATE, FFT_SIZE, BANDS) @ magnitudes.T
+    bands = spectral.mel_filters(SAMPLE_RATE, FFT_SIZE, BANDS) @ magnitudes.T
     logarithm: NDArray[np.float32] = np.log10(np.maximum(floor, bands)).astype(np.float32)
     return logarithm

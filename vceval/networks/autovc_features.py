@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from vceval.frontend import hann, magnitude, mel_filters
+from vceval.signal.spectral import hann, magnitude, mel_filters
 
 if TYPE_CHECKING:
     import numpy as np
@@ -80,7 +80,7 @@ def waveform(mel: NDArray[np.floating], rounds: int) -> NDArray[np.float32]:
     """
     import numpy as np
 
-    from vceval.networks.griffin_lim import griffin_lim
+    from vceval.signal.griffin_lim import griffin_lim
 
     decibels = np.asarray(mel, dtype=np.float64) * _RANGE - _RANGE + _REFERENCE
     filters = mel_filters(SAMPLE_RATE, FFT, _BANDS, _LOWEST, _HIGHEST).astype(np.float64)

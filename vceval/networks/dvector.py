@@ -126,12 +126,12 @@ def cut(frames: NDArray[np.float32]) -> NDArray[np.float32]:
 def read_weights(path: Path) -> Mapping[str, Any]:
     """Read a state dict: the official TorchScript archive, or tensors saved by ``torch.save``.
 
-    Nothing in the file is run; see :mod:`vceval.networks.weights`.
+    Nothing in the file is run; see :mod:`vceval.checkpoints.weights`.
 
     Raises:
         UsageError: the file holds neither.
     """
-    from vceval.networks import weights
+    from vceval.checkpoints import weights
 
     content = weights.read(path)
     if not isinstance(content, Mapping):

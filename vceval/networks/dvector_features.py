@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from vceval import frontend
-from vceval.audio import Waveform
-from vceval.networks.sox_rate import sox_rate
+from vceval.signal import spectral
+from vceval.signal.audio import Waveform
+from vceval.signal.sox_rate import sox_rate
 
 if TYPE_CHECKING:
     import numpy as np
@@ -134,4 +134,4 @@ def mel_filters() -> NDArray[np.float32]:
 
     Source: O'Shaughnessy, "Speech Communication: Human and Machine", 1987 (the scale that HTK uses).
     """
-    return frontend.mel_filters(SAMPLE_RATE, _FFT, _BANDS, _LOWEST, SAMPLE_RATE / 2.0, "htk", area=False).T
+    return spectral.mel_filters(SAMPLE_RATE, _FFT, _BANDS, _LOWEST, SAMPLE_RATE / 2.0, "htk", area=False).T

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from vceval.frontend import hann, magnitude, mel_filters, preemphasis, trim
-from vceval.networks import vad
+from vceval.signal import vad
+from vceval.signal.spectral import hann, magnitude, mel_filters, preemphasis, trim
 
 if TYPE_CHECKING:
     import numpy as np

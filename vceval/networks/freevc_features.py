@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from vceval.frontend import mel_filters, stft, trim
+from vceval.signal.spectral import mel_filters, stft, trim
 
 if TYPE_CHECKING:
     import numpy as np

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from vceval.frontend import Padding, mel_filters, stft
+from vceval.signal.spectral import Padding, mel_filters, stft
 
 if TYPE_CHECKING:
     import numpy as np

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from vceval.frontend import mel_filters, stft
+from vceval.signal.spectral import mel_filters, stft
 
 if TYPE_CHECKING:
     import numpy as np

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from vceval import frontend
+from vceval.signal import spectral
 
 if TYPE_CHECKING:
     import numpy as np
@@ -44,9 +44,9 @@ def log_mel(samples: NDArray[np.floating]) -> NDArray[np.float32]:
     """
     import numpy as np
 
-    spectrum = frontend.stft(samples, FFT_SIZE, HOP, pad=MARGIN)
+    spectrum = spectral.stft(samples, FFT_SIZE, HOP, pad=MARGIN)
     magnitude = np.sqrt(spectrum.real**2 + spectrum.imag**2 + 1e-9)
-    filters = frontend.mel_filters(SAMPLE_RATE, FFT_SIZE, BANDS, 0.0, TOP)
+    filters = spectral.mel_filters(SAMPLE_RATE, FFT_SIZE, BANDS, 0.0, TOP)
     result: NDArray[np.float32] = np.log(np.maximum(magnitude @ filters.T, FLOOR)).astype(np.float32)
     return result
 

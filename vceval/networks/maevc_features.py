@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from vceval import frontend
+from vceval.signal import spectral
 
 if TYPE_CHECKING:
     import numpy as np
@@ -21,4 +21,4 @@ def target_range(samples: NDArray[np.floating]) -> tuple[int, int]:
     Returns:
         First sample and one past the last; (0, 0) for silence.
     """
-    return frontend.trim(samples, 20.0, frame=2_048, hop=512, padding="reflect")
+    return spectral.trim(samples, 20.0, frame=2_048, hop=512, padding="reflect")

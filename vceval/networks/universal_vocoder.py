@@ -16,8 +16,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from vceval.checkpoints import weights
 from vceval.errors import UsageError
-from vceval.networks import weights
 from vceval.networks.universal_vocoder_sampling import Pick, draw_by_uniform, sample, uniforms
 
 __all__ = ["SAMPLE_RATE", "UniversalVocoder", "cyhuang", "expand", "fragmentvc", "mu_law_codes", "open_archive"]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from vceval import features, frontend
-from vceval.audio import Waveform
+from vceval.signal import spectral, world
+from vceval.signal.audio import Waveform
 
 if TYPE_CHECKING:
     import numpy as np
@@ -49,8 +49,8 @@ def log_mel(samples: NDArray[np.floating]) -> NDArray[np.float32]:
     """
     import numpy as np
 
-    filters = frontend.mel_filters(SAMPLE_RATE, FFT_SIZE, BANDS, _LOWEST, _HIGHEST)
-    bands = frontend.magnitude(samples, FFT_SIZE, HOP) @ filters.T
+    filters = spectral.mel_filters(SAMPLE_RATE, FFT_SIZE, BANDS, _LOWEST, _HIGHEST)
+    bands = spectral.magnitude(samples, FFT_SIZE, HOP) @ filters.T
     logarithm: NDArray[np.float32] = np.log10(np.maximum(_FLOOR, bands)).astype(np.float32)
     return logarithm
 
@@ -84,7 +84,7 @@ def pitch(samples: NDArray[np.floating], frames: int) -> Pitch:
     import numpy as np
 
     wave = Waveform(np.asarray(samples, dtype=np.float32), SAMPLE_RATE)
-    f0 = features.world_f0(wave, 1000.0 * HOP / SAMPLE_RATE)[0][:frames].astype(np.float32)
+    f0 = world.world_f0(wave, 1000.0 * HOP / SAMPLE_RATE)[0][:frames].astype(np.float32)
     f0 = np.pad(f0, (0, frames - len(f0)))
     voiced = f0 > 0
     log_f0 = np.zeros_like(f0)

@@ -18,8 +18,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from vceval.checkpoints import weights
 from vceval.errors import UsageError
-from vceval.networks import weights
 from vceval.networks.blocks import PositionConv
 
 __all__ = ["HOP", "RECEPTIVE", "Wav2Vec2", "authors_name", "base", "frames_of", "hugging_face", "load"]

@@ -16,8 +16,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from vceval.checkpoints import weights
 from vceval.errors import UsageError
-from vceval.networks import weights
 from vceval.networks.blocks import PositionConv, frame_mask
 from vceval.networks.wavlm_sizes import LARGE, Sizes
 

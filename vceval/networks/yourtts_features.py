@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from vceval.frontend import stft, trim
 from vceval.networks.hasp_features import to_level
+from vceval.signal.spectral import stft, trim
 
 if TYPE_CHECKING:
     import numpy as np

@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from vceval import audio
 from vceval.errors import ItemError
 from vceval.records import ConversionPair
+from vceval.signal import audio
 
 __all__ = ["Lengths", "batches"]
 

@@ -8,14 +8,14 @@ from typing import Any
 
 from vceval.errors import NoRoomError
 from vceval.records import ConversionPair, System
-from vceval.rundir import RunDirectory
+from vceval.results.rundir import RunDirectory
 from vceval.runner.batches import Lengths, batches
 from vceval.runner.convert_worker import Converting, ConvertTask
 from vceval.runner.executors import open_pool
-from vceval.runner.making import make_converter
+from vceval.runner.factory import make_converter
 from vceval.runner.options import Options
-from vceval.runner.persist import persistent
 from vceval.runner.pool import Lost
+from vceval.runner.retry import persistent
 
 __all__ = ["convert"]
 

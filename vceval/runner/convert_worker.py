@@ -11,15 +11,15 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from vceval import audio
-from vceval.audio import Waveform
 from vceval.converters.base import Converter, Request
 from vceval.errors import ItemError, NoRoomError, UnmetNeed, UsageError, no_room
 from vceval.records import ConversionPair, System
-from vceval.rundir import RunDirectory
-from vceval.runner.fitting import Fitting, out_of_memory
-from vceval.runner.making import make_converter, pair_seed
-from vceval.runner.reuse import Reuse
+from vceval.results.rundir import RunDirectory
+from vceval.runner.audio_cache import Reuse
+from vceval.runner.batch_size import Fitting, out_of_memory
+from vceval.runner.factory import make_converter, pair_seed
+from vceval.signal import audio
+from vceval.signal.audio import Waveform
 
 __all__ = ["ConvertTask", "Converting"]
 

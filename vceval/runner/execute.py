@@ -10,27 +10,27 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from vceval import cache
-from vceval.cache import Cache
 from vceval.errors import UsageError
-from vceval.files import PART
 from vceval.metrics.base import Workspace
 from vceval.records import Conversion, ConversionPair, System
-from vceval.rundir import RunDirectory
+from vceval.results.rundir import RunDirectory
+from vceval.runner.audio_files import GONE, Conversions, stamp
 from vceval.runner.batches import Lengths
-from vceval.runner.conversions import GONE, Conversions, stamp
 from vceval.runner.convert import convert
-from vceval.runner.facts import facts_of
 from vceval.runner.forecast import check_room
 from vceval.runner.journal import read_records
 from vceval.runner.ledger import Ledger
 from vceval.runner.options import Options
-from vceval.runner.outcome import write_results
 from vceval.runner.plan import Plan, check_same, fingerprint
 from vceval.runner.progress import say, stage
-from vceval.runner.rates import Rates, measured
+from vceval.runner.provenance import facts_of
 from vceval.runner.score import calibrate, learning, score
 from vceval.runner.score_worker import ScoreTask
+from vceval.runner.tables import write_results
+from vceval.runner.timings import Rates, measured
+from vceval.storage import cache
+from vceval.storage.cache import Cache
+from vceval.storage.files import PART
 
 __all__ = ["convert_ledger", "execute", "prepare", "score_ledger", "unscored"]
 

@@ -10,16 +10,16 @@ from typing import Any
 
 from vceval.errors import UsageError
 from vceval.records import ConversionPair, System
-from vceval.rundir import RunDirectory
+from vceval.results.rundir import RunDirectory
+from vceval.runner.audio_cache import Reuse
+from vceval.runner.audio_files import audio_file, stamp
 from vceval.runner.batches import Lengths
-from vceval.runner.conversions import audio_file, stamp
+from vceval.runner.factory import make_converter, pair_seed
 from vceval.runner.journal import read_records
-from vceval.runner.making import make_converter, pair_seed
 from vceval.runner.options import Options
 from vceval.runner.plan import Plan, check_same, fingerprint
 from vceval.runner.progress import lasting
-from vceval.runner.rates import Rates, conversion_key
-from vceval.runner.reuse import Reuse
+from vceval.runner.timings import Rates, conversion_key
 
 __all__ = ["Forecast", "Part", "check_room", "forecast", "room_needed", "shown"]
 

@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from vceval import __version__
-from vceval.cache import file_digest
 from vceval.errors import UsageError
 from vceval.metrics.base import Metric
 from vceval.records import Conversion, ConversionPair, Failure, System, Utterance
-from vceval.runner.making import make_converter, make_metric
+from vceval.runner.factory import make_converter, make_metric
+from vceval.storage.cache import file_digest
 
 __all__ = ["Plan", "check_same", "differences", "fingerprint"]
 

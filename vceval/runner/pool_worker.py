@@ -17,7 +17,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from multiprocessing.connection import Connection
 from typing import Any
 
-from vceval.processes import die_with_parent
+from vceval.storage.processes import die_with_parent
 
 __all__ = ["serve"]
 

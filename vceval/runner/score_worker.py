@@ -8,11 +8,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from vceval.cache import Cache
 from vceval.errors import ItemError, UnmetNeed, UsageError
 from vceval.metrics.base import Metric, Workspace
 from vceval.records import Conversion, Utterance
-from vceval.runner.making import MetricOptions, make_metric
+from vceval.runner.factory import MetricOptions, make_metric
+from vceval.storage.cache import Cache
 
 __all__ = ["Analyse", "Calibrate", "ScoreBatch", "ScoreTask", "Scoring"]
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from vceval.errors import UsageError
-from vceval.rundir import RunDirectory
+from vceval.results.rundir import RunDirectory
 from vceval.runner.journal import read_records
 from vceval.runner.progress import lasting
 

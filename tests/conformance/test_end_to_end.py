@@ -1,0 +1,265 @@
+"""Every native converter from weight files to audio on disk: the commands a user gives, on real speech.
+
+The weights are made up by the kits' rule, so the audio is noise; the path is the real one. Every converter of the
+registry that has weight files is run, a new one too.
+"""
+
+from __future__ import annotations
+
+import csv
+import os
+import shutil
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import small_wavlm
+import soundfile
+
+from vceval import registry
+from vceval.checkpoints import store
+from vceval.checkpoints.shared_files import WAVLM_LARGE
+from vceval.checkpoints.weightfile import WeightFile
+from vceval.cli.main import main
+from vceval.conformance import made_up_files
+from vceval.converters.base import Converter, Request
+from vceval.converters.native import NativeConverter
+from vceval.errors import UsageError
+from vceval.networks.wavlm_sizes import LARGE, Sizes
+from vceval.records import ConversionPair, Utterance
+from vceval.signal.audio import Waveform, load, resample
+
+torch = pytest.importorskip("torch")
+
+PAIR = "published_demos/FragmentVC-demo/VCTK/F2M/p225_002__p227_002"
+
+
+def native() -> list[str]:
+    """Registered converters of this kind that read weight files; test_registry tells what can't be imported."""
+    found = []
+    for name in registry.names("converter"):
+        try:
+            kind = registry.load("converter", name)
+        except UsageError:
+            continue
+        if kind.info.kind == "native" and getattr(kind, "files", ()):
+            found.append(name)
+    return found
+
+
+def files() -> list[WeightFile]:
+    return list({file.name: file for name in native() for file in store.files_of(name)}.values())
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A folder for all; it is large and not kept. No cache, and a store of weight files of its own."""
+    folder = tmp_path_factory.mktemp("end_to_end")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("VCEVAL_CHECKPOINTS", str(folder / "store"))
+        patch.setenv("VCEVAL_CACHE", "off")
+        yield folder
+    shutil.rmtree(folder)
+
+
+@pytest.fixture(scope="module")
+def recordings(place: Path) -> dict[str, Path]:
+    """The middle of two real recordings of different speakers, as a small corpus."""
+    shared = os.environ.get("VCEVAL_SHARED")
+    if not shared:
+        pytest.skip("VCEVAL_SHARED is not set: reference material is not available")
+    rows, made = [], {}
+    for name, speaker, gender, start, end in (("source", "p225", "F", 0.6, 1.6), ("target", "p227", "M", 0.6, 2.0)):
+        samples, rate = soundfile.read(Path(shared).resolve() / PAIR / f"{name}.flac")
+        made[name] = place / f"{name}.flac"
+        soundfile.write(made[name], samples[int(start * rate) : int(end * rate)], rate)
+        rows.append((made[name].name, speaker, gender, "en", f"part of the {name}"))
+    with open(place / "corpus.csv", "w", encoding="utf-8", newline="") as handle:
+        csv.writer(handle).writerows([("file", "speaker", "gender", "language", "transcript"), *rows])
+    return made
+
+
+@pytest.fixture(scope="module")
+def filed(place: Path) -> dict[str, tuple[int | str, bool]]:
+    """Every weight file, downloaded under the last part of its name, added by the command.
+
+    Gives its exit code (or why none could be made up), and whether the store holds its bytes. Of WavLM-Large, which is
+    1.3 GB, one is added whose tensors are zeros that take no room; a small one takes its place then.
+    """
+    results: dict[str, tuple[int | str, bool]] = {}
+    for file in files():
+        folder = place / "downloads" / file.name.replace("/", "_")
+        if file.name == WAVLM_LARGE.name:
+            path = folder / file.name
+            folder.mkdir(parents=True)
+            zeros = {name: torch.zeros(()).expand(shape) for name, shape in file.layout().items()}
+            torch.save({**made_up_files.beside(file), "model": zeros}, path)
+        else:
+            try:
+                path = made_up_files.write(file, folder)
+            except UsageError as error:
+                results[file.name] = str(error), False
+                continue
+            path = path.rename(folder / path.name)
+        code = main(["checkpoints", "add", str(path)])
+        stored = store.store() / file.name
+        results[file.name] = code, stored.is_file() and stored.read_bytes() == path.read_bytes()
+        shutil.rmtree(folder)
+    small_wavlm.write(store.store() / WAVLM_LARGE.name, small_wavlm.settings(6))
+    return results
+
+
+@pytest.fixture(scope="module")
+def runs(place: Path, recordings: dict[str, Path], filed: dict[str, Any]) -> tuple[Path, Path]:
+    """The same run of all converters twice, from scratch, in one process each."""
+    corpus = ["--corpus", "csv", "--data", str(place / "corpus.csv"), "--draw-pairs", "1"]
+    rest = ["--metrics", "sanity", "--workers", "1", "--device", "cpu", "--converters", ",".join(native())]
+    for out in ("first", "second"):
+        main(["run", *corpus, *rest, "--out", str(place / out)])
+    return place / "first", place / "second"
+
+
+def frames_of_wavlm(wave: Waveform) -> int:
+    return (len(resample(wave, 16_000).samples) - 400) // 320 + 1
+
+
+def of_adainvc(wave: Waveform) -> int:
+    from vceval.networks.adainvc_features import speech
+
+    return 300 * (-(-(1 + len(speech(wave)) // 300) // 8) * 8 - 1)
+
+
+def of_adainvc_cyhuang(wave: Waveform) -> int:
+    from vceval.networks.adainvc_cyhuang_features import speech
+
+    return 200 * (-(-(1 + len(speech(wave)) // 200) // 8) * 8)
+
+
+def of_againvc(wave: Waveform) -> int:
+    from vceval.networks.againvc_features import trimmed
+
+    return 256 * (1 + len(trimmed(resample(wave, 22_050).samples)[0]) // 256)
+
+
+def of_fragmentvc(wave: Waveform) -> int:
+    from vceval.networks.fragmentvc_features import scaled, trimmed
+
+    return 326 * ((len(trimmed(scaled(resample(wave, 16_000).samples))) - 400) // 320 + 1)
+
+
+def of_freevc(wave: Waveform) -> int:
+    return 320 * frames_of_wavlm(wave)
+
+
+def of_hifigan(wave: Waveform) -> int:
+    return len(resample(wave, 22_050).samples) // 256 * 256
+
+
+#: Samples of the output for a source, as each converter's documentation has it, and how far it may be from that.
+LENGTHS: dict[str, tuple[Callable[[Waveform], int], int]] = {
+    "adainvc": (of_adainvc, 512),  # quiet ends are cut once more, in frames of 512 samples
+    "adainvc-cyhuang": (of_adainvc_cyhuang, 0),
+    "againvc": (of_againvc, 0),
+    "autovc": (lambda wave: 256 * (1 + len(resample(wave, 16_000).samples) // 256), 0),
+    "fragmentvc": (of_fragmentvc, 0),
+    "freevc": (of_freevc, 0),
+    "freevc-24": (lambda wave: 480 * frames_of_wavlm(wave), 0),
+    "freevc-s": (of_freevc, 0),
+    "knnvc": (of_freevc, 0),
+    "maevc": (of_hifigan, 0),
+    "mediumvc": (of_hifigan, 0),
+    "vqmivc": (lambda wave: 320 * ((1 + len(resample(wave, 16_000).samples) // 160) // 2), 0),
+    "yourtts": (lambda wave: 256 * (len(resample(wave, 16_000).samples) // 256), 0),
+}
+
+
+@pytest.mark.parametrize("name", [file.name for file in files()])
+def test_every_file_is_recognised_and_filed(filed: dict[str, tuple[int | str, bool]], name: str) -> None:
+    assert filed[name] == (0, True)
+
+
+def test_made_up_wavlm_has_the_published_sizes() -> None:
+    assert Sizes.read(made_up_files.beside(WAVLM_LARGE)["cfg"]) == LARGE
+
+
+@pytest.mark.parametrize("name", native())
+def test_every_converter_writes_audio(recordings: dict[str, Path], runs: tuple[Path, Path], name: str) -> None:
+    assert name in LENGTHS, f"{name} is new: say in LENGTHS how long its output is"
+    with open(runs[0] / "failures.csv", encoding="utf-8", newline="") as handle:
+        assert [row["reason"] for row in csv.DictReader(handle) if row["system"] == name] == []
+    [written] = (runs[0] / "audio" / name).iterdir()
+    samples, rate = soundfile.read(written)
+    assert rate == registry.load("converter", name).info.sample_rate
+    assert samples.ndim == 1
+    assert np.isfinite(samples).all()
+    assert np.std(samples) > 1e-3
+    expected, apart = LENGTHS[name]
+    assert abs(len(samples) - expected(load(recordings["source"]))) <= apart
+
+
+@pytest.mark.parametrize("name", native())
+def test_another_run_writes_the_same_bytes(runs: tuple[Path, Path], name: str) -> None:
+    first, second = ([path.read_bytes() for path in (run / "audio" / name).iterdir()] for run in runs)
+    assert len(first) == 1
+    assert first == second
+
+
+@pytest.mark.parametrize("name", native())
+def test_every_converter_works_in_half_precision(
+    recordings: dict[str, Path], runs: tuple[Path, Path], name: str
+) -> None:
+    half = runs[0].parent / "half"
+    if not half.exists():
+        main(
+            ["run", "--corpus", "csv", "--data", str(half.parent / "corpus.csv"), "--draw-pairs", "1", "--workers", "1",
+             "--metrics", "sanity", "--device", "cpu", "--precision", "bf16", "--converters", ",".join(native()),
+             "--out", str(half)]
+        )  # fmt: skip
+    failures = (half / "failures.csv").read_text(encoding="utf-8")
+    assert f"{name}+bf16," not in failures, failures
+    [made], [full] = (list((run / "audio" / system).iterdir())
+                      for run, system in ((half, f"{name}+bf16"), (runs[0], name)))  # fmt: skip
+    samples, rate = soundfile.read(made)
+    other, _ = soundfile.read(full)
+    assert np.isfinite(samples).all()
+    assert abs(len(samples) - len(other)) < 0.05 * rate
+    assert made.read_bytes() != full.read_bytes()
+
+
+def utterance(path: Path, name: str) -> Utterance:
+    return Utterance(name, path, "checked")
+
+
+@pytest.mark.parametrize("name", ["againvc", "maevc"])
+def test_a_grid_costs_a_step_for_each_source_and_target(
+    name: str, filed: dict[str, Any], make_sound: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counts: Counter[str] = Counter()
+    converter: Converter = registry.load("converter", name)()
+    converter.open("cpu")
+    for step in ("encode_content", "encode_speaker", "decode"):
+        taken = getattr(converter, step)
+
+        def counted(items: Any, *rest: Any, step: str = step, taken: Any = taken) -> Any:
+            counts[step] += len(items)
+            return taken(items, *rest)
+
+        monkeypatch.setattr(converter, step, counted)
+    sources = [utterance(make_sound(f"s{k}.wav", 0.3 + 0.1 * k, seed=k), f"s{k}") for k in range(2)]
+    targets = [utterance(make_sound(f"t{k}.wav", 0.5, pitch=200.0, seed=9 + k), f"t{k}") for k in range(3)]
+    pairs = [ConversionPair(f"{s.id}-{t.id}", "checked", source=s, prompts=(t,)) for s in sources for t in targets]
+    outcomes = converter.convert([Request(name, pair, 0, Path("unused.wav")) for pair in pairs])
+    assert all(isinstance(outcome, Waveform) for outcome in outcomes)
+    assert counts == {"encode_content": 2, "encode_speaker": 3, "decode": 6}
+
+
+@pytest.mark.parametrize("name", native())
+def test_every_converter_takes_the_steps_of_a_grid(name: str) -> None:
+    """None of them goes around the method that shares encodings, so S sources and T targets cost S + T of them."""
+    kind = registry.load("converter", name)
+    assert kind.convert is NativeConverter.convert, "which adds the precision to Converter.convert"
+    for step in ("encode_content", "encode_speaker", "decode"):
+        assert getattr(kind, step) is not getattr(Converter, step)

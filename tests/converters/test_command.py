@@ -1,0 +1,158 @@
+"""External programs as converters: every way in which a worker can misbehave costs one pair and no more."""
+
+from __future__ import annotations
+
+import os
+import sys
+import textwrap
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from vceval.converters.base import Request
+from vceval.converters.command import Command
+from vceval.errors import ItemError, UsageError
+from vceval.records import ConversionPair, Utterance
+from vceval.signal import audio
+from vceval.signal.audio import Waveform
+
+WORKER = textwrap.dedent('''
+    """Halves the source; its pair's name says how to misbehave."""
+    import json, os, sys, time
+    import soundfile
+    for line in sys.stdin:
+        task = json.loads(line)
+        name = task["id"]
+        if name == "crash":
+            print("out of cheese", file=sys.stderr)
+            sys.exit(7)
+        if name == "hang":
+            time.sleep(60)
+        if name == "rubbish":
+            print("Loading model ... done", flush=True)
+            continue
+        if name == "list":
+            print("[1, 2]", flush=True)
+            continue
+        if name == "refuse":
+            print(json.dumps({"id": name, "error": "too short for me"}), flush=True)
+            continue
+        samples, rate = soundfile.read(task["source"])
+        if name == "nan":
+            samples = samples * float("nan")
+        if name != "nofile":
+            soundfile.write(task["output"], samples / 2, rate, subtype="FLOAT")
+        answer = {"id": "other" if name == "wrong" else name, "pid": os.getpid()}
+        print(json.dumps(answer), flush=True)
+''')
+
+
+@pytest.fixture
+def worker(tmp_path: Path) -> list[str]:
+    path = tmp_path / "worker.py"
+    path.write_text(WORKER)
+    return [sys.executable, str(path)]
+
+
+@pytest.fixture
+def ask(tmp_path: Path, make_sound: Callable[..., Path]) -> Callable[[str], Request]:
+    recording = Utterance("u", make_sound(), "made up")
+
+    def request(name: str) -> Request:
+        pair = ConversionPair(name, "made up", source=recording, prompts=(recording,))
+        return Request("mine", pair, 1, tmp_path / "scratch" / f"{name}.wav")
+
+    return request
+
+
+def test_a_worker_converts_and_is_kept(worker: list[str], ask: Callable[[str], Request]) -> None:
+    converter = Command(command=worker, timeout=20)
+    converter.open("cpu")
+    first, second = converter.convert([ask("one"), ask("two")])
+    assert isinstance(first, Waveform)
+    assert isinstance(second, Waveform)
+    np.testing.assert_allclose(first.samples, ask("one").source.samples / 2, atol=1e-6)
+    assert not ask("one").output.exists()
+    process = converter._worker
+    converter.convert([ask("three")])
+    assert converter._worker is process
+    converter.close()
+
+
+@pytest.mark.parametrize(
+    ("fault", "words"),
+    [
+        ("crash", "exit code 7.*out of cheese"),
+        ("hang", r"did not answer within 1\.5 s"),
+        ("rubbish", "Loading model.*no JSON"),
+        ("list", "no JSON object"),
+        ("refuse", "too short for me"),
+        ("nofile", "reported success, but .*no such file"),
+        ("nan", "reported success, but .*NaN"),
+        ("wrong", "answered for 'other'"),
+    ],
+)
+def test_a_fault_costs_its_pair_only(worker: list[str], ask: Callable[[str], Request], fault: str, words: str) -> None:
+    converter = Command(command=worker, timeout=20)
+    converter.open("cpu")
+    assert isinstance(converter.convert([ask("before")])[0], Waveform)
+    converter.timeout = 1.5
+    [outcome] = converter.convert([ask(fault)])
+    converter.timeout = 20
+    assert isinstance(outcome, ItemError)
+    with pytest.raises(ItemError, match=words):
+        raise outcome
+    assert isinstance(converter.convert([ask("after")])[0], Waveform)
+    converter.close()
+
+
+def test_children_of_a_hung_worker_are_stopped_too(tmp_path: Path, ask: Callable[[str], Request]) -> None:
+    note = tmp_path / "child"
+    script = tmp_path / "parent.py"
+    script.write_text(
+        "import subprocess, sys, time\n"
+        "child = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(60)'])\n"
+        f"open({str(note)!r}, 'w').write(str(child.pid))\n"
+        "time.sleep(60)\n"
+    )
+    converter = Command(command=[sys.executable, str(script)], timeout=2)
+    assert isinstance(converter.convert([ask("x")])[0], ItemError)
+    child = int(note.read_text())
+    deadline = time.monotonic() + 5
+    while time.monotonic() < deadline and Path(f"/proc/{child}").exists():
+        if " Z " in Path(f"/proc/{child}/stat").read_text():
+            break
+        time.sleep(0.05)
+    else:
+        with pytest.raises(ProcessLookupError):
+            os.kill(child, 0)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"command": "python worker.py"}, "not a list of words"),
+        ({"command": []}, "not a list of words"),
+        ({"command": ["no-such-program-anywhere"]}, "no program 'no-such-program-anywhere'"),
+        ({"command": [sys.executable], "timeout": 0}, "not positive"),
+    ],
+)
+def test_wrong_options_are_refused(options: dict[str, object], words: str) -> None:
+    with pytest.raises(UsageError, match=words):
+        Command(**options)  # type: ignore[arg-type]
+
+
+def test_the_example_worker_of_the_readme_works(tmp_path: Path, ask: Callable[[str], Request]) -> None:
+    readme = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
+    example = readme.split("```python\n# worker.py")[1].split("```")[0]
+    assert len(example.strip().splitlines()) <= 20
+    path = tmp_path / "worker.py"
+    path.write_text("# worker.py" + example)
+    converter = Command(command=[sys.executable, str(path)], timeout=30)
+    [outcome] = converter.convert([ask("p1")])
+    converter.close()
+    assert isinstance(outcome, Waveform), outcome
+    assert outcome.sample_rate >= audio.MIN_RATE

@@ -1,0 +1,108 @@
+"""Systems without public weights: listed, refused in plain words, evaluated through either door as these words say."""
+
+from __future__ import annotations
+
+import shlex
+import shutil
+import sys
+from pathlib import Path
+
+import pandas
+import pytest
+
+from vceval import registry
+from vceval.cli import main as cli
+from vceval.converters.base import Converter
+from vceval.converters.unpublished import SeedVc, Unpublished
+from vceval.errors import UsageError
+from vceval.protocol.patterns import Pattern
+
+NAMES = {
+    "clsvc": "unpublished",
+    "seedvc": "external",
+    "skqvc": "unpublished",
+    "starganvc2": "unpublished",
+    "vae": "unpublished",
+    "vqvcplus": "unpublished",
+}
+
+
+@pytest.mark.parametrize(("name", "kind"), NAMES.items())
+def test_known_but_not_run(name: str, kind: str) -> None:
+    found: type[Unpublished] = registry.load("converter", name)
+    converter: Converter = found()
+    assert (found.info.name, found.info.kind) == (name, kind)
+    assert found.info.licence
+    assert found.info.paper
+    assert not found.info.control
+    with pytest.raises(UsageError) as refusal:
+        converter.open("cpu")
+    [lack] = converter.lacks()
+    assert lack == str(refusal.value)
+    for part in (found.missing, found.code, found.bring, f"'{name}=precomputed:", f"'{name}=command:"):
+        assert part in lack
+    assert {"source", "target"} <= Pattern(found.pattern).fields
+
+
+def test_listed_with_their_kind(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["list", "converters"]) == 0
+    rows = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert NAMES.items() <= {row[0]: row[1] for row in rows}.items()
+
+
+def run(*arguments: str) -> int:
+    return cli.main(
+        ["run", "--limit", "2", "--converters", "source", "--metrics", "sanity", "--workers", "1", *arguments]
+    )
+
+
+def advice(converter: type[Unpublished], door: str) -> list[str]:
+    """The arguments that the refusal tells a user to type, without those that name the program and what it does."""
+    [line] = [line.strip() for line in converter.way().splitlines() if f"={door}:" in line]
+    words = shlex.split(line)
+    assert words[:2] == ["vceval", "run"]
+    return words[2:]
+
+
+def test_a_run_says_why_its_pairs_failed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert run("--system", "vqvcplus") == 1
+    assert (
+        "vqvcplus will fail: VQVC+ can't be run by vceval itself: no weights are published" in capsys.readouterr().err
+    )
+    failures = pandas.read_csv(tmp_path / "runs" / "demo" / "failures.csv")
+    assert set(failures.system) == {"vqvcplus"}
+    assert failures.reason.str.contains("https://github.com/ericwudayi/SkipVQVC").all()
+
+
+def test_through_precomputed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Files named as Seed-VC's own script names them are found by the pattern of the advice."""
+    monkeypatch.chdir(tmp_path)
+    assert run() == 0
+    pairs = pandas.read_csv(tmp_path / "runs" / "demo" / "pairs.csv")
+    out = tmp_path / "out"
+    out.mkdir()
+    for pair in pairs.itertuples():
+        source, target = (Path(str(path)) for path in (pair.source_path, pair.prompt_paths))
+        shutil.copy(source, out / f"vc_{source.stem}_{target.stem}_1.0_25_0.7.flac")
+    flag, system = advice(SeedVc, "precomputed")
+    assert run(flag, system.replace("FOLDER", str(out)).replace(".wav", ".flac"), "--out", "second") == 0
+    check(tmp_path / "second", "seedvc", len(pairs))
+
+
+def test_through_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The README's worker stands for a user's own."""
+    monkeypatch.chdir(tmp_path)
+    readme = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
+    (tmp_path / "worker.py").write_text("#" + readme.split("```python\n# worker.py")[1].split("```")[0])
+    flag, system = advice(registry.load("converter", "skqvc"), "command")
+    assert run(flag, system.replace("/path/of/its/environment/bin/python", sys.executable)) == 0
+    check(tmp_path / "runs" / "demo", "skqvc", 2)
+
+
+def check(folder: Path, system: str, pairs: int) -> None:
+    scores = pandas.read_parquet(folder / "scores.parquet")
+    assert set(scores.system) == {"source", system}
+    assert scores[scores.system == system]["pair"].nunique() == pairs

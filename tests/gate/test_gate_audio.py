@@ -1,0 +1,123 @@
+"""The gate on real converted speech: each way of spoiling it is worse by the right measure, copies are not.
+
+AdaIN-VC of the published demos on VCTK, scored again after its recordings were changed.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import soundfile
+from numpy.typing import NDArray
+from scipy import signal
+
+from vceval.cli.main import main
+from vceval.gate.check import check
+from vceval.gate.evidence import of_run
+from vceval.gate.rules import read_rules
+from vceval.gate.verdict import Result
+
+Samples = NDArray[np.float64]
+Change = Callable[[Samples, int], Samples]
+
+
+def low_pass(samples: Samples, rate: int) -> Samples:
+    """What is left of speech at a sampling rate of 8 kHz."""
+    return np.clip(signal.sosfiltfilt(signal.butter(10, 4000, fs=rate, output="sos"), samples), -1.0, 1.0)
+
+
+def muffled(samples: Samples, rate: int) -> Samples:
+    """Speech without what lies above 8 kHz, where no recogniser and no speaker encoder listens."""
+    if rate <= 16_000:
+        return samples
+    return np.clip(signal.sosfiltfilt(signal.butter(8, 8000, fs=rate, output="sos"), samples), -1.0, 1.0)
+
+
+def noisy(samples: Samples, rate: int) -> Samples:
+    """White noise 10 dB below the speech."""
+    noise = np.random.default_rng(len(samples)).normal(size=len(samples))
+    noise *= np.sqrt(np.mean(samples**2) / np.mean(noise**2) / 10.0)
+    mixed: Samples = samples + noise
+    return mixed / max(1.0, float(np.abs(mixed).max()))
+
+
+class Demos:
+    """Tables of one published system, as it is or changed."""
+
+    def __init__(self, shared: Path, folder: Path) -> None:
+        self.demos, self.folder = shared / "published_demos", folder
+        with open(self.demos / "conversions.csv", encoding="utf-8", newline="") as stream:
+            rows = [row for row in csv.DictReader(stream) if row["system"] == "AdaIN-VC"]
+        self.rows = [self._absolute(row) for row in rows if row["dataset"] == "VCTK"]
+        with open(self.demos / "natural_speech.csv", encoding="utf-8", newline="") as stream:
+            natural = [row for row in csv.DictReader(stream) if row["dataset"] == "VCTK"]
+        self._write("natural", [{**row, "file": str(self.demos / row["file"])} for row in natural])
+
+    def _absolute(self, row: dict[str, str]) -> dict[str, str]:
+        paths = ("converted", "source", "target", "reference")
+        return {name: str(self.demos / value) if name in paths and value else value for name, value in row.items()}
+
+    def _write(self, name: str, rows: list[dict[str, str]]) -> Path:
+        path = self.folder / f"{name}.csv"
+        with open(path, "w", encoding="utf-8", newline="") as stream:
+            writer = csv.DictWriter(stream, list(rows[0]))
+            writer.writeheader()
+            writer.writerows(rows)
+        return path
+
+    def scored(self, name: str, rows: list[dict[str, str]]) -> Path:
+        """Score a table; returns the run."""
+        table, run = self._write(name, rows), self.folder / f"run-{name}"
+        code = main(
+            ["score", str(table), "--natural", str(self.folder / "natural.csv"), "--root", "/", "--out", str(run),
+             "--metrics", "sv,wer,sanity,bandwidth", "--workers", "1"]
+        )  # fmt: skip
+        assert code == 0
+        return run
+
+    def changed(self, name: str, change: Change, every: int = 1) -> Path:
+        """Score the recordings after a change of all, or of every so many."""
+        rows = [dict(row) for row in self.rows]
+        for number, row in list(enumerate(rows))[::every]:
+            samples, rate = soundfile.read(row["converted"])
+            path = self.folder / name / f"{number}.wav"
+            path.parent.mkdir(exist_ok=True)
+            soundfile.write(path, change(samples, rate), rate, subtype="DOUBLE")
+            row["converted"] = str(path)
+        return self.scored(name, rows)
+
+    def swapped(self) -> Path:
+        """Every second recording is one of another target."""
+        rows = [dict(row) for row in self.rows]
+        for number in range(0, len(rows), 2):
+            others = (self.rows[(number + step) % len(rows)] for step in range(1, len(rows)))
+            rows[number]["converted"] = next(
+                other["converted"] for other in others if other["target_speaker"] != rows[number]["target_speaker"]
+            )
+        return self.scored("swapped", rows)
+
+
+def test_spoiled_speech_is_worse_by_the_right_measure_and_copies_are_not(shared: Path, tmp_path: Path) -> None:
+    demos = Demos(shared, tmp_path)
+    before = of_run(demos.scored("before", demos.rows))
+
+    def gate(run: Path) -> Result:
+        return check(of_run(run), before, read_rules())
+
+    def worse(run: Path) -> set[str]:
+        result = gate(run)
+        assert result.outcome == "regress"
+        return {verdict.rule for verdict in result.verdicts if verdict.outcome == "regress"}
+
+    assert gate(demos.scored("again", demos.rows)).outcome == "pass"
+    copies = gate(demos.changed("lossless", lambda samples, rate: samples, every=4))
+    assert copies.outcome == "pass"
+    assert all(verdict.figures.worsening == 0.0 for verdict in copies.verdicts if verdict.figures)
+
+    assert worse(demos.changed("low-pass", low_pass)) == {"wer", "bandwidth"}
+    assert worse(demos.changed("muffled", muffled)) == {"bandwidth"}
+    assert {"sv_accept", "wer"} <= worse(demos.changed("noise", noisy))
+    assert "sv_accept" in worse(demos.swapped())

@@ -1,0 +1,128 @@
+"""Calibration of the gate: repeated runs show a model's noise, and the tolerances that follow keep their promise."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from made_runs import MadeRun
+
+from vceval.cli.main import main
+from vceval.errors import UsageError
+from vceval.gate.calibrate import Line, calibrate, save_rules, text
+from vceval.gate.check import check
+from vceval.gate.evidence import of_run
+from vceval.gate.rules import Rules, read_rules
+
+ONLY_MCD = "schema: 1\nconfidence: 0.99\nrules:\n  - {measure: mcd, worsening: 0.1}\n"
+
+
+@pytest.fixture
+def rules(tmp_path: Path) -> Rules:
+    (tmp_path / "mcd.yaml").write_text(ONLY_MCD, encoding="utf-8")
+    return read_rules(tmp_path / "mcd.yaml")
+
+
+def repeated(folder: Path, count: int, noise: float, shift: float = 0.0, targets: int = 12) -> list[Path]:
+    """Runs of one model: every pair and every whole run varies by chance."""
+    shifts = np.random.default_rng(3).normal(0, shift, count)
+    return [
+        MadeRun(targets=targets).fill().worsen("mcd", float(shifts[n]), noise, seed=n + 10).write(folder / f"run{n}")
+        for n in range(count)
+    ]
+
+
+def mcd(folder: Path, rules: Rules, *args: float, false_alarm: float = 0.01, power: float = 0.95) -> Line:
+    found = calibrate(repeated(folder, int(args[0]), *args[1:]), rules, false_alarm=false_alarm, power=power)
+    [line] = found.lines
+    return line
+
+
+def test_noise_is_found_again(tmp_path: Path, rules: Rules) -> None:
+    line = mcd(tmp_path, rules, 8, 0.4)
+    assert line.error == pytest.approx(0.4 * np.sqrt(2 / 96), rel=0.25)
+    assert line.between_runs == pytest.approx(0.4 / np.sqrt(96), rel=0.6)
+    assert line.pairs == 96
+
+
+def test_whole_runs_that_differ_are_told_from_noisy_pairs(tmp_path: Path, rules: Rules) -> None:
+    still, moving = mcd(tmp_path / "a", rules, 8, 0.4), mcd(tmp_path / "b", rules, 8, 0.4, 0.5)
+    assert moving.shift == pytest.approx(0.5, rel=0.5)
+    assert moving.error == pytest.approx(still.error)
+    assert moving.tolerance > still.tolerance + 0.5
+    assert moving.needed is None  # no number of pairs helps against whole runs
+    assert still.needed is not None
+
+
+def test_tolerances_keep_what_they_promise(tmp_path: Path, rules: Rules) -> None:
+    """Other runs of the model are hardly ever red and mostly pass; the worsening called caught is red."""
+    line = mcd(tmp_path / "seen", rules, 6, 0.6, 0.05)
+    file = tmp_path / "found.yaml"
+    file.write_text(ONLY_MCD.replace("0.1", f"{line.tolerance}"), encoding="utf-8")
+    found = read_rules(file)
+    base, *others = [of_run(run) for run in repeated(tmp_path / "fresh", 25, 0.6, 0.05)]
+    outcomes = [check(run, base, found).outcome for run in others]
+    assert outcomes.count("regress") == 0
+    assert outcomes.count("pass") >= 18
+    worse = MadeRun(targets=12).fill().worsen("mcd", line.caught + 0.1, 0.6, seed=99).write(tmp_path / "worse")
+    assert check(of_run(worse), base, found).outcome == "regress"
+
+
+def test_more_power_and_fewer_alarms_cost_tolerance(tmp_path: Path, rules: Rules) -> None:
+    runs = repeated(tmp_path, 4, 0.5, 0.1)
+    lines = [
+        calibrate(runs, rules, false_alarm=alarm, power=power).lines[0]
+        for alarm, power in ((0.05, 0.8), (0.01, 0.8), (0.01, 0.95))
+    ]
+    assert lines[0].tolerance <= lines[1].tolerance <= lines[2].tolerance
+    assert lines[0].caught < lines[2].caught
+
+
+def test_identical_runs_say_so(tmp_path: Path, rules: Rules) -> None:
+    found = calibrate(repeated(tmp_path, 2, 0.0), rules, false_alarm=0.01, power=0.95)
+    assert (found.lines[0].tolerance, found.lines[0].error) == (0.0, 0.0)
+    assert "All runs are identical" in text(found)
+
+
+def test_the_rules_it_writes_are_read_again(tmp_path: Path) -> None:
+    runs = repeated(tmp_path, 3, 0.5)
+    found = calibrate(runs, read_rules(), false_alarm=0.01, power=0.95)
+    save_rules(found, tmp_path / "gate.yaml")
+    again = read_rules(tmp_path / "gate.yaml")
+    by_name = {rule.measure: rule for rule in again.measures}
+    for line in found.lines:
+        rule = by_name[line.measure.name]
+        assert rule.worsening >= max(line.tolerance, line.rule.worsening)
+        assert rule.worsening <= 1.1 * max(line.tolerance, line.rule.worsening)
+        assert (rule.cap, rule.confidence, rule.systems) == (line.rule.cap, line.rule.confidence, ("A",))
+    assert {rule.what for rule in again.counts} == {"failures", "flags"}
+
+
+def test_flags_that_come_and_go_are_allowed(tmp_path: Path, rules: Rules) -> None:
+    flags = [{}, {("A", "s1-t1"): ["clipped"], ("A", "s2-t1"): ["clipped"]}, {("A", "s3-t1"): ["clipped"]}]
+    runs = [MadeRun(flags=dict(some)).fill().write(tmp_path / f"{n}") for n, some in enumerate(flags)]
+    found = calibrate(runs, rules, false_alarm=0.01, power=0.95)
+    assert (found.failures, found.flags) == (0, 2)
+    assert "new sanity flags: up to 2" in text(found)
+    save_rules(found, tmp_path / "gate.yaml")
+    assert {(r.what, r.allowed) for r in read_rules(tmp_path / "gate.yaml").counts} == {("failures", 0), ("flags", 2)}
+
+
+def test_on_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    runs = [str(run) for run in repeated(tmp_path, 3, 0.5)]
+    assert main(["gate", "calibrate", *runs, "--save-rules", str(tmp_path / "r.yaml")]) == 0
+    printed = capsys.readouterr().out
+    assert "3 runs of one model" in printed
+    assert "3 runs say little" in printed
+    assert "| A | mcd (dB) |" in printed
+    assert main(["gate", runs[1], "--baseline", runs[0], "--rules", str(tmp_path / "r.yaml")]) == 0
+    assert main(["gate", "calibrate", runs[0]]) == 2
+    assert "at least two runs" in capsys.readouterr().err
+    assert main(["gate", "calibrate", *runs, "--power", "95"]) == 2
+
+
+def test_runs_that_may_not_be_compared_are_refused(tmp_path: Path, rules: Rules) -> None:
+    runs = [MadeRun(suite=name).fill().write(tmp_path / name) for name in ("one@1", "two@1")]
+    with pytest.raises(UsageError, match="suites differ"):
+        calibrate(runs, rules, false_alarm=0.01, power=0.95)

@@ -1,0 +1,352 @@
+"""A listening test in the browser: from its first page to imported scores, with and without a server."""
+
+from __future__ import annotations
+
+import csv
+import json
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from browser import Browser, Page
+from listeners import make_run
+
+from vceval.cli.main import main
+from vceval.listen.export import Exported, Look, export
+from vceval.listen.key import Key, read_key
+from vceval.listen.plan import Settings, Trial
+from vceval.listen.serve import TestServer, make_server
+from vceval.results.rundir import RunDirectory
+
+#: This listener lives faster than others: recordings play so many times as fast, and the clock runs as fast.
+PACE = 12
+FASTER = f"""(() => {{
+  const play = HTMLMediaElement.prototype.play, now = performance.now.bind(performance);
+  HTMLMediaElement.prototype.play = function () {{ this.playbackRate = {PACE}; return play.call(this); }};
+  performance.now = () => {PACE} * now();
+}})()"""
+
+
+class Listener:
+    """Goes through the pages with keyboard or mouse and answers what ``answer`` says of a trial's files."""
+
+    def __init__(self, page: Page, key: Key, folder: Path, answer: Callable[[Trial], str], mouse: bool = False) -> None:
+        self.page, self.key, self.answer, self.mouse = page, key, answer, mouse
+        text = (folder / "page" / "index.html").read_text(encoding="utf-8")
+        plan = json.loads(text.partition('id="plan">')[2].partition("</script>")[0])
+        self.by_files = {tuple(trial["files"]): name for name, trial in plan["trials"].items()}
+        self.options = {name: test["options"] for name, test in plan["tests"].items()}
+        self.played: list[str] = []
+        page.evaluate(FASTER)
+
+    @property
+    def heading(self) -> str:
+        return self.page.text("h1")
+
+    def begin(self, rater: str = "") -> None:
+        self.page.wait_for("!!document.querySelector('#next')")
+        if rater:
+            self.page.type("#rater", rater)
+        self.page.click("#next")
+        self.page.wait_for("!!document.querySelector('.player')")
+
+    def set_up(self) -> None:
+        for name in ("device", "hearing", "language"):
+            self.page.click(f'input[name="{name}"]')
+        self.page.click(".player button")
+        self.page.wait_for("!document.querySelector('fieldset:disabled')")
+        self.page.click('input[name="beeps"]', 1)
+        self.page.click("#next")
+        self.page.wait_for("!document.querySelector('input[name=beeps]')")
+
+    def where(self) -> str:
+        return str(
+            self.page.evaluate("document.querySelector('h1').innerText + document.querySelector('#where').innerText")
+        )
+
+    def step(self) -> bool:
+        """Do what the page asks for; False at the page before the last."""
+        here = self.where()
+        if self.page.evaluate("!!document.querySelector('textarea')"):
+            return False
+        count = int(self.page.evaluate("document.querySelectorAll('.player').length"))
+        if count:
+            self.hear(count)
+        if self.mouse:
+            self.page.click("#next")
+        else:
+            self.page.press("Enter")
+        end = time.monotonic() + 5
+        while self.where() == here:
+            assert time.monotonic() < end, f"the page stays at {here}"
+            time.sleep(0.01)
+        return True
+
+    def hear(self, count: int) -> None:
+        for at in range(count):
+            if self.mouse:
+                self.page.click(".player button", at)
+            else:
+                self.page.press(" ")
+            self.page.wait_for(f"document.querySelectorAll('.player.heard').length === {at + 1}")
+        name = self.trial()
+        trial = self.key.trials[name]
+        options = self.options[trial.test]
+        wanted = self.answer(trial)
+        place = next(at for at, option in enumerate(options) if option["value"] == wanted)
+        if self.mouse:
+            self.page.click(".option input", place)
+        else:
+            self.page.press(options[place]["key"])
+
+    def trial(self) -> str:
+        """Which trial is on the screen, by what its players have loaded."""
+        files = self.page.evaluate("[...document.querySelectorAll('.player')].map((one) => one.dataset.file)")
+        return self.by_files[tuple(files)]
+
+    def all(self) -> None:
+        while self.step():
+            pass
+
+    def finish(self) -> None:
+        self.page.type("#comment", "Nice <b>voices</b>.")
+        self.page.click("#next")
+        self.page.wait_for("document.querySelector('h1').innerText === 'Thank you!'")
+
+
+def sensible(trial: Trial) -> str:
+    """Answers from which every figure follows."""
+    if trial.answer:
+        return trial.answer
+    if trial.test in ("mos", "smos"):
+        return {"alpha": "4", "beta": "2", "target": "5", "source": "5" if trial.test == "mos" else "1"}.get(
+            trial.conditions[0], "5" if trial.conditions[0] == "anchor:natural" else "1"
+        )
+    if trial.test == "abx":
+        heard_target = trial.conditions[0] in ("target", "anchor:target", "beta")
+        return "a" if heard_target == trial.swapped else "b"
+    return "ab"[trial.conditions.index("alpha")] if "alpha" in trial.conditions else "a"
+
+
+@contextmanager
+def serving(folder: Path, answers: Path, port: int = 0) -> Iterator[TestServer]:
+    server = make_server(folder, answers, port=port, say=lambda text: None)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    try:
+        yield server
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+        server.store.close()
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> RunDirectory:
+    return make_run(tmp_path_factory.mktemp("page"))
+
+
+@pytest.fixture(scope="module")
+def made(run: RunDirectory) -> Exported:
+    wanted = Settings(("mos", "smos", "abx", "ab"), forms=2, pairs=4, each=1, checks=1)
+    return export(run, run.root / "listening", wanted, Look(title="Voices <i>", intro="Who asks: the lab & co."))
+
+
+@pytest.fixture(scope="module")
+def short(run: RunDirectory) -> Exported:
+    return export(run, run.root / "short", Settings(("mos",), forms=2, pairs=4, each=1, checks=1), Look())
+
+
+def values(run: RunDirectory) -> dict[tuple[str, str], float]:
+    found = run.read_json("listening.json")
+    return {
+        (cell["system"], cell["measure"].removeprefix("listening_")): cell["value"]
+        for cell in found["cells"]
+        if (cell["dataset"], cell["direction"]) == ("all", "all")
+    }
+
+
+TRUTH = {
+    ("alpha", "mos"): 4, ("beta", "mos"): 2, ("source", "mos"): 5, ("target", "mos"): 5,
+    ("alpha", "smos"): 4, ("beta", "smos"): 2, ("source", "smos"): 1, ("target", "smos"): 5,
+    ("alpha", "abx"): 0, ("beta", "abx"): 1, ("source", "abx"): 0, ("target", "abx"): 1,
+    ("alpha", "ab"): 1, ("beta", "ab"): 0,
+}  # fmt: skip
+
+
+def test_from_the_first_page_to_imported_scores_by_keyboard(
+    browser: Browser, run: RunDirectory, made: Exported, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with serving(made.folder, made.folder / "answers.sqlite") as server:
+        page = browser.open(server.url)
+        listener = Listener(page, read_key(made.folder / "key.json"), made.folder, sensible)
+        listener.page.wait_for("!!document.querySelector('#next')")
+        assert listener.heading == "Voices <i>"
+        assert "the lab & co." in page.text("main")
+        listener.begin("P07")
+        listener.set_up()
+        listener.all()
+        listener.finish()
+        page.wait_for("document.querySelector('#saved').innerText.includes('have been saved')")
+        assert server.store.counts()[:2] == (1, 1)
+        assert page.errors == page.outside == []
+        page.close()
+    assert main(["listen", "import", str(run.root)]) == 0
+    said = capsys.readouterr().out
+    assert "1 of 1 listeners count" in said
+    found = run.read_json("listening.json")
+    assert values(run) == {(s, "preference" if m == "ab" else m): v for (s, m), v in TRUTH.items()}
+    [preference] = found["preferences"]
+    assert (preference["first_preferred"], preference["ties"], preference["second_preferred"]) == (1, 0, 0)
+    [one] = found["listeners"]
+    assert (one["finished"], one["right"], one["checks"], one["fast"]) == (True, 4, 4, 0)
+    assert "listener 1 says: Nice <b>voices</b>." in said
+    assert (one["device"], one["language"]) == ("headphones", "native")
+    # It stands in the report as any other metric does
+    report = (run.root / "report" / "index.html").read_text(encoding="utf-8")
+    assert "Listening test" in report
+    assert "<b>voices" not in report
+    table = (run.root / "report" / "tables" / "main.md").read_text(encoding="utf-8")
+    assert "MOS" in table
+    assert "SMOS" in table
+    assert "LISTEN-MOS|scale:acr5" in table
+    shown = browser.open(run.root / "report" / "index.html")
+    assert "Preference" in shown.text("#listening")
+    assert "Listeners" in shown.text("#listening")
+    assert shown.errors == shown.outside == []
+
+
+def test_from_disk_by_mouse_and_a_saved_file(
+    browser: Browser, run: RunDirectory, short: Exported, tmp_path: Path
+) -> None:
+    page = browser.open(short.folder / "page" / "index.html")
+    page.send("Page.setDownloadBehavior", {"behavior": "allow", "downloadPath": str(tmp_path)})
+    listener = Listener(page, read_key(short.folder / "key.json"), short.folder, sensible, mouse=True)
+    page.wait_for("!!document.querySelector('#number')")
+    page.type("#number", "7")
+    page.click("#next")
+    assert "between 1 and 2" in page.text(".warn")
+    page.type("#number", "2")
+    listener.begin("P08")
+    listener.set_up()
+    listener.all()
+    listener.finish()
+    for kind in ("json", "csv"):
+        page.click(f"#save-{kind}")
+        end = time.monotonic() + 10
+        while not list(tmp_path.glob(f"answers-*.{kind}")):
+            assert time.monotonic() < end
+            time.sleep(0.05)
+    assert page.errors == page.outside == []
+    assert not [url for url in page.requests if url.startswith("http")]
+    [document] = [json.loads(path.read_text()) for path in tmp_path.glob("*.json")]
+    assert (document["form"], document["rater"], document["comment"]) == (2, "P08", "Nice <b>voices</b>.")
+    rows = list(csv.DictReader(next(tmp_path.glob("*.csv")).open(newline="")))
+    assert [row["answer"] for row in rows] == [one["answer"] for one in document["answers"]]
+    assert [row["device"] for row in rows] == ["headphones"] * len(rows)
+    for kind in ("json", "csv"):
+        [path] = tmp_path.glob(f"*.{kind}")
+        assert main(["listen", "import", str(run.root), str(path), "--test", str(short.folder)]) == 0
+        assert values(run) == {key: value for key, value in TRUTH.items() if key[1] == "mos"}
+    # Both files are the same listener, who counts once
+    assert main(["listen", "import", str(run.root), str(tmp_path), "--test", str(short.folder)]) == 0
+    assert len(run.read_json("listening.json")["listeners"]) == 1
+    page.evaluate("localStorage.clear()")
+    page.close()
+
+
+def test_nobody_answers_before_all_has_been_heard_and_the_practice_check_must_be_right(
+    browser: Browser, short: Exported
+) -> None:
+    page = browser.open(short.folder / "page" / "index.html")
+    listener = Listener(page, read_key(short.folder / "key.json"), short.folder, sensible)
+    listener.begin()
+    assert page.evaluate("document.querySelector('#next').disabled")
+    for name in ("device", "hearing", "language"):
+        page.click(f'input[name="{name}"]')
+    page.click('input[name="beeps"]')
+    assert page.evaluate("document.querySelector('#next').disabled")  # nothing heard yet
+    page.click(".player button")
+    page.wait_for("!document.querySelector('fieldset:disabled')")
+    page.click('input[name="beeps"]', 3)
+    page.click("#next")
+    assert "not the number of beeps" in page.text(".warn")
+    listener.set_up()
+    listener.step()
+    assert "Practice 1 of 3" in page.text("#where")
+    page.press("3")
+    page.press("Enter")
+    page.click(".option input")
+    assert page.evaluate("!document.querySelector('.option input:checked') && document.querySelector('#next').disabled")
+    page.press(" ")
+    page.wait_for("document.querySelector('.state').innerText === 'playing'")
+    page.press(" ")
+    assert page.text(".state") == "not heard to its end yet"
+    assert page.evaluate("document.querySelector('fieldset').disabled")
+    listener.step()
+    listener.step()
+    assert "Practice 3 of 3" in page.text("#where")
+    page.press(" ")
+    page.wait_for("!!document.querySelector('.player.heard')")
+    page.press("1")
+    page.press("Enter")
+    assert "There were 3 beeps" in page.text(".warn")
+    page.press("3")
+    page.press("Enter")
+    page.wait_for("document.querySelector('h1').innerText.includes('practice')")
+    page.evaluate("localStorage.clear()")
+    page.close()
+
+
+def test_a_reload_goes_on_where_it_was(browser: Browser, short: Exported, tmp_path: Path) -> None:
+    with serving(short.folder, tmp_path / "answers.sqlite") as server:
+        page = browser.open(server.url)
+        listener = Listener(page, read_key(short.folder / "key.json"), short.folder, sensible)
+        listener.begin()
+        listener.set_up()
+        while " of 6" not in page.text("#where") or "Practice" in page.text("#where"):
+            listener.step()
+        listener.step()
+        listener.step()
+        before = page.text("#where")
+        page.go(server.url)
+        page.wait_for("!!document.querySelector('.player')")
+        assert page.text("#where") == before
+        page.evaluate(FASTER)
+        listener.all()
+        listener.finish()
+        page.wait_for("document.querySelector('#saved').innerText.includes('have been saved')")
+        assert server.store.counts() == (1, 1, 6)
+        # The next listener on this computer starts anew
+        page.click("#again")
+        page.wait_for("!!document.querySelector('#rater')")
+        assert page.errors == []
+        page.close()
+
+
+def test_answers_survive_a_server_that_goes_away(browser: Browser, short: Exported, tmp_path: Path) -> None:
+    answers = tmp_path / "answers.sqlite"
+    with serving(short.folder, answers) as server:
+        port = server.server_address[1]
+        page = browser.open(server.url)
+        listener = Listener(page, read_key(short.folder / "key.json"), short.folder, sensible)
+        listener.begin()
+        listener.set_up()
+        while "1 of 6" not in page.text("#where") or "Practice" in page.text("#where"):
+            listener.step()
+        page.wait_for(
+            "[...performance.getEntriesByType('resource')].filter((one) => one.name.includes('/audio/')).length > 4"
+        )
+    listener.hear(1)  # the recording is there already
+    page.press("Enter")
+    page.wait_for("document.querySelector('#status').innerText.includes('Not saved')")
+    with serving(short.folder, answers, port) as server:
+        listener.all()
+        listener.finish()
+        page.wait_for("document.querySelector('#saved').innerText.includes('have been saved')")
+        assert server.store.counts() == (1, 1, 6)
+    page.close()

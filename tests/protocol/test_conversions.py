@@ -1,0 +1,145 @@
+"""Tables and folders of speech that somebody already converted."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from vceval.corpora.csv_manifest import read_manifest
+from vceval.errors import UsageError
+from vceval.protocol.manifest import COLUMNS, read_folder, read_table
+
+
+def table(path: Path, *rows: str, header: str = ",".join(COLUMNS)) -> Path:
+    path.write_text("\n".join([header, *rows]) + "\n", encoding="utf-8")
+    return path
+
+
+@pytest.fixture
+def files(make_sound: Callable[..., Path], tmp_path: Path) -> Path:
+    for name in ("s.wav", "t.wav", "r.wav", "x/A.wav", "x/B.wav"):
+        make_sound(name)
+    return tmp_path
+
+
+def test_systems_on_the_same_recordings_share_a_pair(files: Path) -> None:
+    rows = (
+        "A,x/A.wav,s.wav,t.wav,r.wav,Hello there.,en,VCTK,,p1,F,p2,male",
+        "B,x/B.wav,s.wav,t.wav,r.wav,Hello there.,en,VCTK,,p1,F,p2,male",
+        "A,x/A.wav,s.wav,t.wav,r.wav,Hello there.,en,VCTK,,p1,F,p2,male",
+    )
+    found = read_table(table(files / "c.csv", *rows))
+    assert found.systems == ["A", "B"]
+    assert len(found.pairs) == 2  # the second take of A is a pair of its own
+    first, second = found.conversions[:2]
+    assert first.pair is second.pair or first.pair == second.pair
+    pair = first.pair
+    assert (pair.direction, pair.source_speaker, pair.target_gender) == ("F2M", "p1", "M")
+    assert pair.reference is not None
+    assert pair.reference.path == files / "r.wav"
+    assert [prompt.path for prompt in pair.prompts] == [files / "t.wav"]
+    assert first.transcript == "Hello there."
+
+
+def test_two_columns_are_enough(files: Path) -> None:
+    found = read_table(table(files / "c.csv", "mine,x/A.wav", header="system,converted"))
+    [conversion] = found.conversions
+    pair = conversion.pair
+    assert (pair.source, pair.prompts, pair.reference, pair.direction, pair.transcript) == (None, (), None, None, None)
+
+
+def test_absent_audio_is_a_failure_of_its_row(files: Path) -> None:
+    rows = ("A,x/none.wav,s.wav,,,,,,,,,,", "A,x/A.wav,s.wav,none.wav,,,,,,,,,", "B,x/B.wav,s.wav,,,,,,,,,,")
+    found = read_table(table(files / "c.csv", *rows))
+    assert [c.system for c in found.conversions] == ["B"]
+    assert [(f.system, f.stage) for f in found.failures] == [("A", "input"), ("A", "input")]
+    assert "c.csv:2: no such file: converted" in found.failures[0].reason
+    assert "target" in found.failures[1].reason
+
+
+@pytest.mark.parametrize(
+    ("rows", "header", "words"),
+    [
+        (["A,x/A.wav"], "model,file", "no column system and converted; found: model, file"),
+        ([], ",".join(COLUMNS), "holds no rows"),
+        ([",x/A.wav"], "system,converted", "c.csv:2: system is empty"),
+        (["A,"], "system,converted", "c.csv:2: converted is empty"),
+        (["A,../../etc/passwd"], "system,converted", "outside"),
+        (["A,/etc/passwd"], "system,converted", "/etc/passwd"),
+        (["A,x/A.wav,extra"], "system,converted", "more or fewer fields"),
+        (["A,x/A.wav,,,,,,,,,girl,,"], ",".join(COLUMNS), "source_gender is 'girl'"),
+        (["A,x/A.wav,,,,,,,F2X,,,,"], ",".join(COLUMNS), "direction is 'F2X'"),
+    ],
+)
+def test_a_wrong_table_is_refused_with_its_line(files: Path, rows: list[str], header: str, words: str) -> None:
+    with pytest.raises(UsageError, match=words):
+        read_table(table(files / "c.csv", *rows, header=header))
+
+
+def test_a_table_that_is_no_table_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="no such file"):
+        read_table(tmp_path / "none.csv")
+    (tmp_path / "bytes.csv").write_bytes(b"\xff\xfe\x00system")
+    with pytest.raises(UsageError, match="UTF-8"):
+        read_table(tmp_path / "bytes.csv")
+
+
+def test_a_link_that_leaves_the_root_is_refused(files: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    outside = tmp_path_factory.mktemp("outside") / "secret.wav"
+    outside.touch()
+    (files / "link.wav").symlink_to(outside)
+    with pytest.raises(UsageError, match="outside"):
+        read_table(table(files / "c.csv", "A,link.wav", header="system,converted"))
+
+
+def test_a_folder_in_the_naming_of_mae_vc(make_sound: Callable[..., Path], tmp_path: Path) -> None:
+    base = "pages/VCTK/F2M/1/"
+    for name in ("p1_001.wav", "p2_002.wav", "A_ADAINVC_p1_001TOp2_002.wav", "E_MAEVC_p1_001TOp2_002.wav"):
+        make_sound(base + name)
+    natural = table(
+        tmp_path / "natural.csv",
+        f"{base}p1_001.wav,VCTK,p1,F,en,Hello.",
+        header="file,dataset,speaker,gender,language,transcript",
+    )
+    found = read_folder(tmp_path / "pages", "mae-vc", read_manifest(natural)[0])
+    assert sorted(found.systems) == ["ADAINVC", "MAEVC"]
+    [pair] = found.pairs.values()
+    assert (pair.dataset, pair.direction, pair.transcript, pair.source_speaker) == ("VCTK", "F2M", "Hello.", "p1")
+    assert pair.source is not None
+    assert (pair.source.id, pair.source.path.name) == ("p1_001", "p1_001.wav")
+    assert pair.prompts[0].path.name == "p2_002.wav"
+    assert pair.target_speaker is None
+
+
+def test_a_folder_in_the_naming_of_skqvc(make_sound: Callable[..., Path], tmp_path: Path) -> None:
+    for name in ("src", "tgt", "Ours", "FreeVC"):
+        make_sound(f"VCTK/src;p1_001&tgt;p2_002/{name}.wav")
+    found = read_folder(tmp_path, "skqvc")
+    assert sorted(found.systems) == ["FreeVC", "Ours"]
+    [pair] = found.pairs.values()
+    assert pair.source is not None
+    assert pair.source.path.name == "src.wav"
+    assert pair.prompts[0].path.name == "tgt.wav"
+    assert (pair.dataset, pair.source.id, pair.prompts[0].id) == ("VCTK", "p1_001", "p2_002")
+
+
+def test_a_folder_that_fits_no_pattern_is_refused(make_sound: Callable[..., Path], tmp_path: Path) -> None:
+    make_sound("x.wav")
+    with pytest.raises(UsageError, match="none of 1 audio files fits"):
+        read_folder(tmp_path, "mae-vc")
+    with pytest.raises(UsageError, match="where the system's name stands"):
+        read_folder(tmp_path, "{source}.wav")
+    with pytest.raises(UsageError, match="no such folder"):
+        read_folder(tmp_path / "none", "mae-vc")
+
+
+def test_recordings_decide_how_a_name_is_divided(make_sound: Callable[..., Path], tmp_path: Path) -> None:
+    for name in ("p1_001", "p2_002", "A_VQVC_plus_p1_001TOp2_002", "B_Ours_p1_001TOp2_002"):
+        make_sound(f"out/{name}.wav")
+    found = read_folder(tmp_path / "out", "{system}_{source}TO{target}.wav")
+    assert sorted(found.systems) == ["A_VQVC_plus", "B_Ours"]
+    [pair] = found.pairs.values()
+    assert pair.source is not None
+    assert (pair.source.id, pair.prompts[0].id) == ("p1_001", "p2_002")

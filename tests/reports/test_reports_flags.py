@@ -1,0 +1,130 @@
+"""Sanity flags in reports: the headline, the table, the marks of samples."""
+
+from __future__ import annotations
+
+import csv
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+import test_reports_runs
+from test_reports import Page, chunk, sample_data
+from test_reports_runs import GENDERS, HOSTILE, FakeRun
+
+from vceval.metrics.sanity import FLAGS
+from vceval.records import Score
+from vceval.reports import latex, latex_plain
+from vceval.reports.build import build
+from vceval.reports.tables import PlainTable
+from vceval.results.rundir import RunDirectory
+
+MEASURE = {"name": "sanity_flags", "metric": "sanity", "label": "Flagged", "unit": "%", "better": "lower",
+           "scale": 100.0, "decimals": 1}  # fmt: skip
+METRIC = {"metric": "sanity", "title": "Sanity checks", "signature": "SANITY|v:1.0", "source": "", "needs": []}
+
+
+def flagged_run(folder: Path) -> RunDirectory:
+    """20 pairs: a system with flags, one without, one whose files have another rate, and the source control."""
+    fake = FakeRun(folder / "run", folder / "corpus")
+    speakers = list(GENDERS)
+    for number in range(20):
+        fake.pair(f"pair{number:02d}", speakers[number % 4], speakers[(number + 1) % 4])
+    names = [pair.id for pair in fake.pairs]
+
+    def system(name: str, flags: dict[int, list[str]], rate: int = 16_000, control: bool = False) -> None:
+        fake.system(name, names, control=control)
+        fake.scores = [score for score in fake.scores if (score.system, score.metric) != (name, "sanity")]
+        for number, pair in enumerate(names):
+            found = flags.get(number, [])
+            details = {"flags": found, "sample_rate": rate}
+            value = float(bool(found))
+            fake.scores.append(Score(name, pair, "sanity", "sanity_flags", value, value, 1.0, details))
+
+    system("good", {})
+    system(HOSTILE, {0: ["cut off"], 3: ["cut off", HOSTILE], 19: ["odd length"]})
+    system("other", {}, rate=24_000)
+    system("source", {number: ["same as source"] for number in range(20)}, control=True)
+    fake.systems[-1]["converter"] = "source"
+    return fake.finish()
+
+
+@pytest.fixture
+def flagged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RunDirectory:
+    monkeypatch.setattr(test_reports_runs, "MEASURES", [*test_reports_runs.MEASURES[:2], MEASURE])
+    monkeypatch.setattr(test_reports_runs, "METRICS", [*test_reports_runs.METRICS, METRIC])
+    run = flagged_run(tmp_path)
+    build(run)
+    return run
+
+
+def test_headline_counts_converters_only(flagged: RunDirectory) -> None:
+    texts = " | ".join(Page(flagged.report / "index.html").texts)
+    assert "23 of 60 converted recordings bear a sanity flag: 20 wrong rate, 2 cut off" in texts
+    assert "43 of 80" not in texts
+
+
+def test_table_of_flags(flagged: RunDirectory) -> None:
+    with open(flagged.report / "tables" / "flags.csv", encoding="utf-8", newline="") as stream:
+        rows = {row["System"]: row for row in csv.DictReader(stream)}
+    assert list(rows) == ["good", HOSTILE, "other", "Control: source"]
+    flags = [name for name in rows["good"] if name not in ("System", "n", "Any (%)")]
+    assert set(flags) == {"Same as source", "Wrong rate", "Cut off", "Odd length", HOSTILE[:1].upper() + HOSTILE[1:]}
+    assert {name: row["Any (%)"] for name, row in rows.items()} == {
+        "good": "0.0", HOSTILE: "15.0", "other": "100.0", "Control: source": "100.0",
+    }  # fmt: skip
+    assert rows[HOSTILE]["Cut off"] == "2"
+    assert rows["good"]["Cut off"] == "–"
+    page = Page(flagged.report / "index.html")
+    assert ("section", "flags") in [(tag, attributes.get("id")) for tag, attributes in page.tags]
+    assert "the source: being the same is its purpose" in " ".join(page.texts)
+    assert "flags.tex" in page.texts
+
+
+def test_samples_are_marked_and_can_be_filtered(flagged: RunDirectory) -> None:
+    html = (flagged.report / "index.html").read_text(encoding="utf-8")
+    choice = re.search(r'<select name="flag">(.*?)</select>', html)
+    assert choice is not None
+    names = re.findall("<option[^>]*>([^<]*)", choice[1])
+    assert names[:3] == ["all", "wrong rate", "cut off"]
+    marks = [flag for pair in sample_data(flagged) for entry in pair["made"] for flag in entry.get("flags", [])]
+    assert marks.count("cut off") == 2
+    assert marks.count("wrong rate") == 20
+    assert "same as source" not in marks  # none on the control
+    index = chunk(flagged, "pairs")
+    cut_off = names.index("cut off") - 1
+    assert [place for place, found in index["flags"].items() if [1, cut_off] in found] == ["0", "3"]
+
+
+def test_latex_of_all_flags_fits_the_line(tmp_path: Path) -> None:
+    program = shutil.which("pdflatex")
+    if program is None:
+        pytest.skip("pdflatex is not installed")
+    names = [flag[:1].upper() + flag[1:] for flag in (*FLAGS, "wrong rate")]
+    rows = [
+        [name, "1200", "100.0", *["1200"] * len(names)] for name in ("A system with a long name", "Control: Target")
+    ]
+    heads = ["System", "n", "Any (%)", *names]
+    model = PlainTable("flags", "Sanity flags", "All of them.", heads, rows, frozenset(range(1, len(heads))))
+    text = latex.preamble() + latex_plain.plain_table(model)
+    text = "\\documentclass{article}\\usepackage{booktabs}\\begin{document}\n" + text + "\\end{document}\n"
+    (tmp_path / "all.tex").write_text(text)
+    done = subprocess.run(
+        [program, "-interaction=nonstopmode", "-halt-on-error", "all.tex"],
+        cwd=tmp_path,
+        capture_output=True,
+        timeout=120,
+    )
+    log = (tmp_path / "all.log").read_text(encoding="latin-1")
+    assert done.returncode == 0, log[-2000:]
+    assert not re.findall(r"Overfull \\[hv]box.*", log)
+
+
+def test_no_section_where_nothing_was_checked(tmp_path: Path) -> None:
+    run = test_reports_runs.single(tmp_path)
+    build(run)
+    html = (run.report / "index.html").read_text(encoding="utf-8")
+    assert "Sanity" not in html
+    assert 'name="flag"' not in html
+    assert not (run.report / "tables" / "flags.csv").exists()

@@ -1,0 +1,144 @@
+"""What is known of a weight file before anybody has it: name, page, licence, layout."""
+
+from __future__ import annotations
+
+import pkgutil
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+__all__ = ["WeightFile"]
+
+
+@dataclass(frozen=True, slots=True)
+class WeightFile:
+    """One file as its authors publish it.
+
+    name: the authors' file name; unique among the files of all converters, so ``vocoder.pt`` of two projects are told
+        apart by a folder: ``fragmentvc/vocoder.pt``.
+    holds: what is in it, for people: "AdaIN-VC for VCTK, the whole autoencoder".
+    page: where the authors publish it. url: a direct link, where there is one.
+    licence: of the weights, or what is known of it. size: bytes, where known.
+    network: ``module:function`` that builds the network without weights; names and shapes of its state dict are
+        the file's layout. Empty for files that hold no network.
+    entry, groups, prefix, ignored: where the weights stand in the file; see ``networks.weights.select``.
+    form: ``weights`` (torch.save or TorchScript), ``arrays`` (a pickle, .npy or .npz of NumPy arrays),
+        ``json`` (a configuration).
+    arrays: name and shape of each array, for ``arrays``.
+    also_called: other names that the same file goes by.
+    optional: the converter works without it; ``note`` says what then differs.
+    attributes: plain attributes of a TorchScript archive that tell it from another one of the same layout.
+    blob: git's hash of the file where authors have committed it, checked when known.
+    edition: ``module:function`` that takes what a file of somebody else's with the same weights holds (that at Hugging
+        Face, say), and gives the tensors by the authors' names, or None for anything else. Only where the network's
+        own loader reads both.
+    spare: starts of names that may be missing from such an edition.
+    strangers: parts of the places of tensors (``entry/name``) that tell a file people take for this one, and what
+        that file is.
+    settings: for ``json``, ``module:function`` that is given a place for errors, ``name``, and the settings, and raises
+        a UsageError where they are not those of this file.
+    unneeded: why no converter needs it, for a file that is known only to be told from others.
+    """
+
+    name: str
+    holds: str
+    page: str
+    licence: str
+    network: str = ""
+    url: str | None = None
+    size: int | None = None
+    entry: tuple[str, ...] = ()
+    groups: tuple[str, ...] = ()
+    prefix: str = ""
+    ignored: tuple[str, ...] = ()
+    form: Literal["weights", "arrays", "json"] = "weights"
+    arrays: tuple[tuple[str, tuple[int, ...]], ...] = ()
+    also_called: tuple[str, ...] = ()
+    optional: bool = False
+    note: str = ""
+    attributes: tuple[tuple[str, Any], ...] = ()
+    blob: str | None = None
+    edition: str = ""
+    spare: tuple[str, ...] = ()
+    strangers: tuple[tuple[str, str], ...] = ()
+    settings: str = ""
+    unneeded: str = ""
+
+    def build(self) -> nn.Module:
+        """Build the network that the file belongs to, without its weights."""
+        network: nn.Module = pkgutil.resolve_name(self.network)()
+        return network
+
+    def layout(self) -> dict[str, tuple[int, ...]]:
+        """Give name and shape of every tensor that the file must hold; nothing is allocated."""
+        return dict(_layout(self))
+
+    def tensors(self, content: Any) -> dict[str, Tensor]:
+        """Take the network's tensors out of what a file holds, by the authors' names; nothing is checked yet.
+
+        Raises:
+            UsageError: it is laid out otherwise, and no known edition.
+        """
+        from vceval.checkpoints import weights
+
+        found = pkgutil.resolve_name(self.edition)(content) if self.edition else None
+        if found is None:
+            return weights.select(content, self.entry, self.groups, self.prefix, self.ignored)
+        blank = {name: shape for name, shape in self.layout().items() if name.startswith(self.spare)}
+        import torch
+
+        with torch.device("meta"):
+            return {**{name: torch.empty(shape) for name, shape in blank.items()}, **found}
+
+    def read(self, path: Path) -> dict[str, Tensor]:
+        """Read the tensors of a file that is laid out like this one; nothing is checked yet.
+
+        Raises:
+            UsageError: it can't be read, or is laid out otherwise.
+        """
+        from vceval.checkpoints import weights
+        from vceval.errors import UsageError
+
+        try:
+            return weights.select(weights.read(path), self.entry, self.groups, self.prefix, self.ignored)
+        except UsageError as error:
+            text = str(error)
+            raise UsageError(text if text.startswith(str(path)) else f"{path}: {text}") from error
+
+    def load(self, path: Path) -> nn.Module:
+        """Build the network and load the file into it, strictly.
+
+        Raises:
+            UsageError: the file can't be read, or a name or shape differs.
+        """
+        from vceval.checkpoints.weights import load_strict
+
+        return load_strict(self.build(), self.read(path), str(path))
+
+    def plain(self, path: Path) -> Any:
+        """Read a file of arrays (name to array) or a JSON configuration.
+
+        Raises:
+            UsageError: it can't be read, or an array is missing or of another shape.
+        """
+        from vceval.checkpoints import arrays
+
+        return arrays.read_json(path) if self.form == "json" else arrays.read_arrays(path, dict(self.arrays))
+
+
+@cache
+def _layout(file: WeightFile) -> dict[str, tuple[int, ...]]:
+    if file.form == "arrays":
+        return dict(file.arrays)
+    if not file.network:
+        return {}
+    import torch
+
+    from vceval.checkpoints.weights import shapes_of
+
+    with torch.device("meta"):
+        return shapes_of(file.build().state_dict())

@@ -1,0 +1,263 @@
+"""``vceval listen``: listening tests on the command line."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from vceval.errors import UsageError
+
+if TYPE_CHECKING:
+    from vceval.listen.bring import Brought
+
+__all__ = ["add_commands"]
+
+#: Minutes of a listening test after which its listeners are asked too much.
+LONG = 30
+TESTS = ("mos", "smos", "abx", "ab")
+
+
+def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add the command to the parser."""
+    top = commands.add_parser("listen", help="listening tests: make one from a run, serve it, read the answers")
+    actions = top.add_subparsers(title="actions", metavar="ACTION", required=True)
+    _add_export(actions)
+    _add_serve(actions)
+    _add_import(actions)
+
+
+def _add_export(actions: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    export = actions.add_parser(
+        "export",
+        help="make the page, its recordings and the plan from a finished run",
+        description="Writes page/ (all that listeners are given; it works from disk, from any web server and with "
+        "vceval listen serve), plan.csv, and key.json, which says which recording is which system's.",
+        epilog="tests: mos (naturalness, 1 to 5), smos (similarity to the target's voice, 1 to 5), abx (is X the "
+        "source's or the target's voice), ab (which of two systems, or neither)",
+    )
+    export.add_argument("run", type=Path, metavar="RUN", help="folder of the run")
+    export.add_argument("--out", type=Path, metavar="DIR", help="folder of the test (default: RUN/listening)")
+    export.add_argument("--tests", default="mos,smos", metavar="NAME[,NAME]", help="what is asked (mos,smos)")
+    export.add_argument(
+        "--systems", action="append", default=[], metavar="NAME[,NAME]", help="systems and controls to compare (all)"
+    )
+    export.add_argument(
+        "--compare", action="append", default=[], metavar="A,B", help="for ab: only these systems (all against all)"
+    )
+    export.add_argument("--listeners", type=int, default=24, metavar="N", help="how many to balance it for (24)")
+    export.add_argument("--pairs", type=int, default=24, metavar="N", help="conversion pairs to be heard (24)")
+    export.add_argument("--each", type=int, default=4, metavar="N", help="ratings of each system by a listener (4)")
+    export.add_argument("--checks", type=int, metavar="N", help="attention checks in each part (one in ten questions)")
+    export.add_argument("--seed", type=int, default=0, help="of everything that is drawn")
+    export.add_argument("--title", default="Listening test", help="heading of the first page")
+    export.add_argument(
+        "--intro", type=Path, metavar="FILE", help="plain text for the first page: who asks, consent, whom to write to"
+    )
+    export.add_argument("--level", type=float, metavar="LUFS", help="loudness of all recordings (-26, ITU-R BS.1770)")
+    export.add_argument("--rate", type=int, metavar="HZ", help="sample rate of all recordings (the highest there is)")
+    export.set_defaults(command=_export)
+
+
+def _add_serve(actions: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    serve = actions.add_parser("serve", help="run a test on this machine; answers go into answers.sqlite")
+    serve.add_argument("test", type=Path, metavar="DIR", help="folder of the run or of the test")
+    serve.add_argument("--host", default="127.0.0.1", help="address to listen at (127.0.0.1: this machine alone)")
+    serve.add_argument("--port", type=int, default=8123, help="0 for any that is free (8123)")
+    serve.add_argument(
+        "--name", action="append", default=[], metavar="HOST", help="name that a proxy on this machine passes on"
+    )
+    serve.add_argument("--answers", type=Path, metavar="FILE", help="where answers go (DIR/answers.sqlite)")
+    serve.set_defaults(command=_serve)
+
+
+def _add_import(actions: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    bring = actions.add_parser(
+        "import",
+        help="read answers: scores with intervals, preferences, agreement of metrics with listeners",
+        description="Writes listening.json and listening.csv into the run and makes its report again.",
+    )
+    bring.add_argument("run", type=Path, metavar="RUN", help="folder of the run")
+    bring.add_argument(
+        "answers", type=Path, nargs="*", metavar="FILE",
+        help="answers: .sqlite of the server, .json or .csv that listeners saved, or a folder of them (those in the "
+        "folder of the test)",
+    )  # fmt: skip
+    bring.add_argument("--test", type=Path, metavar="DIR", help="folder of the test (default: RUN/listening)")
+    bring.add_argument("--keep-all", action="store_true", help="count everybody's answers, whatever screening says")
+    bring.add_argument("--headphones", action="store_true", help="leave out who listened with loudspeakers")
+    bring.set_defaults(command=_import)
+
+
+def _export(options: argparse.Namespace) -> int:
+    from vceval.listen.export import LEVEL, Look, export
+    from vceval.listen.plan import Settings
+    from vceval.results.rundir import RunDirectory
+
+    tests = tuple(dict.fromkeys(options.tests.split(",")))
+    if unknown := [name for name in tests if name not in TESTS]:
+        raise UsageError(f"--tests: {unknown[0]!r} is no test; known: {', '.join(TESTS)}")
+    for name, least in (("listeners", 1), ("pairs", 2), ("each", 1), ("checks", 0), ("seed", 0)):
+        if (value := getattr(options, name)) is not None and value < least:
+            raise UsageError(f"--{name} must be at least {least}, not {value}")
+    if options.rate is not None and not 8_000 <= options.rate <= 48_000:
+        raise UsageError(f"--rate must lie between 8000 and 48000, not {options.rate}")
+    if options.level is not None and not -50 <= options.level <= -10:
+        raise UsageError(f"--level must lie between -50 and -10 LUFS, not {options.level:g}")
+    systems = tuple(name for given in options.systems for name in given.split(",") if name)
+    compare = tuple(tuple(given.split(",")) for given in options.compare)
+    if wrong := [given for given, names in zip(options.compare, compare, strict=True) if len(set(names)) != 2]:
+        raise UsageError(f"--compare: {wrong[0]!r} does not name two systems, as in --compare A,B")
+    if compare and "ab" not in tests:
+        raise UsageError("--compare goes with the test ab: --tests mos,smos,ab")
+    settings = Settings(tests, options.listeners, options.pairs, options.each, options.checks, options.seed, compare)
+    level = LEVEL if options.level is None else options.level
+    look = Look(options.title, _text(options.intro), level, options.rate)
+    made = export(RunDirectory(options.run), options.out or options.run / "listening", settings, look, systems)
+    form = made.plan.forms[0]
+    counts = ", ".join(f"{part.test} {len(part.trials)}" for part in form.parts)
+    print(f"{made.folder / 'page' / 'index.html'}: plan {made.plan.id}")
+    print(
+        f"  {len(made.plan.forms)} forms of about {made.minutes} minutes; questions in each: {counts}, checks included"
+    )
+    if made.minutes > LONG:
+        print(
+            f"  that is long: attention fades after {LONG} minutes; take fewer --systems, --compare, --tests, or --each"
+        )
+    lowered = f", lower than the {level:g} asked for since one would clip" if made.level < level - 0.01 else ""
+    print(f"  {made.recordings} recordings at {made.sample_rate:,} Hz, {made.level:.1f} LUFS{lowered}")
+    for system, pair, reason in made.left_out:
+        print(f"  left out: {system} of {pair}: {reason}")
+    print(f"  keep {made.folder / 'key.json'} to yourself; listeners need page/ alone")
+    print(f"Try it: vceval listen serve {made.folder}")
+    return 0
+
+
+def _text(path: Path | None) -> str:
+    if path is None:
+        return ""
+    try:
+        return path.read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path}: can't be read as text ({error})") from error
+
+
+def _folder(given: Path) -> Path:
+    """The folder of a test, or of the run that it lies in."""
+    return given if (given / "page").is_dir() else given / "listening"
+
+
+def _serve(options: argparse.Namespace) -> int:
+    from vceval.listen.serve import make_server
+
+    folder = _folder(options.test)
+    answers = options.answers or folder / "answers.sqlite"
+    server = make_server(
+        folder, answers, options.host, options.port, tuple(options.name), lambda text: print(text, flush=True)
+    )
+    begun, done, count = server.store.counts()
+    print(f"{server.url}  answers go into {answers} (so far {done} of {begun} listeners finished, {count:,} answers)")
+    if server.hosts is None:
+        print(
+            "Everybody who reaches this machine can answer; there is no encryption: put a proxy with HTTPS before it."
+        )
+    print("Stop it with Ctrl-C; it goes on later with the same command.", flush=True)
+    try:
+        server.serve_forever()
+    except KeyboardInterrupt:
+        print()
+    finally:
+        server.server_close()
+        server.store.close()
+    print(f"When all have answered: vceval listen import {'RUN' if folder == options.test else options.test}")
+    return 0
+
+
+def _import(options: argparse.Namespace) -> int:
+    from vceval.listen.bring import bring
+    from vceval.listen.screening import Rules
+    from vceval.reports.build import build
+    from vceval.results.rundir import RunDirectory
+
+    run = RunDirectory(options.run)
+    folder = options.test or options.run / "listening"
+    files = [file for path in options.answers or [folder] for file in _files(path)]
+    if not files:
+        raise UsageError(f"{folder}: no answers there; name the files, or serve the test first")
+    brought = bring(run, folder, files, Rules(headphones=options.headphones), options.keep_all)
+    _print(brought, len(files))
+    print(build(run))
+    return 0
+
+
+def _files(path: Path) -> list[Path]:
+    """The files of answers in a folder; a file is taken as it is."""
+    if not path.is_dir():
+        return [path]
+    found = (entry for kind in ("sqlite", "json", "csv") for entry in path.glob(f"answers*.{kind}"))
+    return sorted(entry for entry in found if entry.is_file())
+
+
+def _print(brought: Brought, files: int) -> None:
+    found = brought.found
+    print(f"{found['kept']} of {len(brought.listeners)} listeners count, from {files} file{'s' if files > 1 else ''}")
+    for at, one in enumerate(brought.listeners, 1):
+        if one.reasons:
+            named = f" ({one.session.rater})" if one.session.rater else ""
+            print(f"  listener {at}{named}: {'; '.join(reason.text for reason in one.reasons)}")
+    for at, one in enumerate(brought.listeners, 1):
+        if one.session.comment:
+            print(f"  listener {at} says: {one.session.comment}")
+    if brought.differing:
+        print(f"  {brought.differing} questions were answered twice and differently; the first answer counts")
+    for measure in found["measures"]:
+        rows = [c for c in found["cells"] if c["measure"] == measure["name"] and _whole(c)]
+        rows += [c for c in found["anchors"] if c["measure"] == measure["name"]]
+        print(f"\n{measure['label']}" + (f" ({measure['unit']})" if measure["unit"] else ""))
+        for cell in sorted(rows, key=lambda cell: -(cell["value"] or 0)):
+            print(f"  {cell.get('title', cell['system']):<42}{_figure(cell, measure):<24}{cell['ratings']:>5} ratings")
+    if found["preferences"]:
+        print("\nPreference")
+    for entry in found["preferences"]:
+        p_value = "" if entry["p_holm"] is None else f"   p = {entry['p_holm']:.2g}"
+        print(
+            f"  {entry['first']} {entry['first_preferred']}, neither {entry['ties']}, {entry['second']} "
+            f"{entry['second_preferred']}{p_value}"
+        )
+    _print_agreement(found["agreement"], found["measures"])
+
+
+def _print_agreement(entries: Sequence[Mapping[str, Any]], measures: Sequence[Mapping[str, Any]]) -> None:
+    """Print a line per metric: Spearman's coefficient over single recordings with each score on a scale."""
+    scales = {measure["name"]: measure["label"] for measure in measures if not measure["secondary"]}
+    rows: dict[str, dict[str, Mapping[str, Any]]] = {}
+    for entry in entries:
+        if entry["level"] == "recordings" and entry["human"] in scales and entry["spearman"] is not None:
+            rows.setdefault(entry["measure"], {})[entry["human"]] = entry
+    if not rows:
+        return
+    print("\nAgreement over recordings (Spearman's ρ; !: against the direction of the metric; more in the report)")
+    print(f"  {'':<26}" + "".join(f"{label:<26}" for label in scales.values()).rstrip())
+    for name, found in rows.items():
+        cells = [_coefficient(found[scale]) if scale in found else "–" for scale in scales]
+        print(f"  {name:<26}" + "".join(f"{cell:<26}" for cell in cells).rstrip())
+
+
+def _coefficient(entry: Mapping[str, Any]) -> str:
+    low, high = entry["spearman_low"], entry["spearman_high"]
+    ends = "" if low is None else f" [{low:.2f}, {high:.2f}]"
+    return f"{entry['spearman']:.2f}{ends}{'' if entry['agrees'] else ' !'}"
+
+
+def _whole(cell: Mapping[str, Any]) -> bool:
+    return (cell["dataset"], cell["direction"]) == ("all", "all")
+
+
+def _figure(cell: Mapping[str, Any], measure: Mapping[str, Any]) -> str:
+    def text(value: float) -> str:
+        return f"{value * measure['scale']:.{measure['decimals']}f}"
+
+    if cell["value"] is None:
+        return "–"
+    return text(cell["value"]) + ("" if cell["low"] is None else f" [{text(cell['low'])}, {text(cell['high'])}]")

@@ -1,0 +1,254 @@
+"""The commands ``run`` and ``score``: from options to a plan, from a plan to a report."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from vceval import registry
+from vceval.converters.native import NativeConverter
+from vceval.corpora.base import Corpus
+from vceval.corpora.csv_manifest import read_manifest
+from vceval.errors import UsageError
+from vceval.metrics.base import Workspace
+from vceval.protocol import grid, suite
+from vceval.protocol.manifest import UNNAMED, read_folder, read_table
+from vceval.protocol.systems import read_systems, system_of
+from vceval.records import ConversionPair, System, Utterance
+from vceval.reports.build import build
+from vceval.results.rundir import RunDirectory
+from vceval.runner.devices import devices
+from vceval.runner.execute import execute, prepare
+from vceval.runner.factory import make_converter, make_metric
+from vceval.runner.forecast import forecast, shown
+from vceval.runner.options import Options
+from vceval.runner.plan import Plan
+from vceval.runner.progress import say
+from vceval.storage import cache
+
+__all__ = ["run", "score"]
+
+#: Notes of a corpus reader that are printed.
+SHOWN_NOTES = 5
+SCORE_METRICS = ("mcd", "sv", "wer", "cer", "fake", "sanity", "bandwidth")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Carry out ``vceval run``; returns the exit code."""
+    protocol = suite.load(options.suite)
+    if options.corpus is not None:  # what the suite says of its own corpus does not hold for another one
+        protocol = dataclasses.replace(protocol, language=None)
+    systems = _systems(options, protocol.systems)
+    metrics = _metrics(options, protocol.metrics)
+    settings = _settings(options)
+    corpus = _corpus(protocol, options)
+    drawn = grid.build(
+        protocol,
+        corpus,
+        allow_missing=options.allow_missing,
+        draw_pairs=options.draw_pairs,
+        seed=options.seed,
+    )
+    notes = [str(problem) for problem in corpus.problems]
+    _tell(notes, f"about {corpus.info.title}")
+    pairs = _limited(drawn.pairs, options.limit)
+    partial = drawn.partial or len(pairs) < len(drawn.pairs)
+    if drawn.missing:
+        result = "; the result is partial" if drawn.partial else ""
+        say(f"vceval: {len(drawn.missing)} utterances of {drawn.label} are not on disk{result}")
+    plan = Plan(
+        name=protocol.name if not drawn.custom else "custom",
+        label=drawn.label,
+        pairs={pair.id: pair for pair in pairs},
+        systems=systems,
+        metrics=metrics,
+        natural=drawn.natural,
+        metric_options={"trials": protocol.natural.trials, "seed": protocol.natural.seed},
+        seed=options.seed,
+        data=str(options.data.resolve()) if options.data else "",
+        missing=drawn.missing,
+        notes=notes,
+        partial=partial,
+        custom=drawn.custom,
+        pairs_sha256=drawn.pairs_sha256,
+        published=[] if drawn.custom else suite.published_rows(protocol),
+    )
+    return _carry_out(plan, options, settings)
+
+
+def score(options: argparse.Namespace) -> int:
+    """Carry out ``vceval score``; returns the exit code."""
+    metrics = _metrics(options, SCORE_METRICS)
+    settings = _settings(options)
+    natural: list[Utterance] = []
+    notes: list[str] = []
+    if options.natural:
+        natural, problems = read_manifest(options.natural, options.root, dataset=UNNAMED)
+        notes = [str(problem) for problem in problems]
+        _tell(notes, f"about {options.natural}")
+    if options.pattern:
+        found = read_folder(options.conversions, options.pattern, natural)
+    elif options.conversions.is_dir():
+        raise UsageError(f"{options.conversions}: is a folder; say with --pattern how its files are named")
+    else:
+        found = read_table(options.conversions, options.root)
+    pairs, conversions = found.pairs, found.conversions
+    if options.language:
+        pairs = {name: _in_language(pair, options.language) for name, pair in pairs.items()}
+        conversions = [
+            dataclasses.replace(c, pair=pairs[c.pair.id], language=pairs[c.pair.id].language) for c in conversions
+        ]
+    plan = Plan(
+        name=options.conversions.stem or "score",
+        label="score",
+        pairs=pairs,
+        systems=[System(name, "given") for name in found.systems],
+        metrics=metrics,
+        natural=natural,
+        data=str(options.conversions.resolve()),
+        given=conversions,
+        broken=found.failures,
+        notes=notes,
+    )
+    return _carry_out(plan, options, settings)
+
+
+def _carry_out(plan: Plan, options: argparse.Namespace, settings: Options) -> int:
+    folder = options.out or Path("runs") / plan.name
+    if options.dry_run:
+        print(shown(forecast(plan, RunDirectory(folder), settings, options.fresh)))
+        return 0
+    run = prepare(folder, options.fresh)
+    summary, changed = execute(plan, run, settings)
+    page = run.report / "index.html"
+    if changed or not page.is_file():
+        page = build(RunDirectory(run.root))
+    print((run.report / "tables" / "main.md").read_text(encoding="utf-8"))
+    failures = summary["counts"]["failures"]
+    say(f"report    {page}")
+    if failures:
+        first = run.read_failures()[0]
+        say(f"vceval: {failures} failures, listed in {run.root / 'failures.csv'}; the first: {_short(first)}")
+    return 1 if failures else 0
+
+
+def _tell(notes: Sequence[str], what: str) -> None:
+    """Show the first notes; ``run.json`` holds all."""
+    if notes:
+        say(f"vceval: {len(notes)} notes {what}, all in run.json:")
+    for note in notes[:SHOWN_NOTES]:
+        say(f"  {note}")
+
+
+def _short(failure: dict[str, str]) -> str:
+    what = f"{failure['stage']} {failure['metric']}".strip()
+    return f"{failure['system']}, pair {failure['pair']}, {what}: {failure['reason']}"
+
+
+def _corpus(protocol: suite.Suite, options: argparse.Namespace) -> Corpus:
+    name, settings = protocol.corpus, protocol.corpus_options
+    if options.corpus is not None:
+        if options.draw_pairs is None:
+            raise UsageError(
+                f"--corpus {options.corpus}: the pairs of {protocol.label} are those of {name}; "
+                "say with --draw-pairs N how many to draw over another corpus"
+            )
+        name, settings = options.corpus, {}
+    kind = registry.load("corpus", name)
+    if options.data is None and name != "demo":
+        raise UsageError(
+            f"{kind.info.title} must be on disk: say with --data where (to be had from: {kind.info.url or 'its owner'})"
+        )
+    corpus = kind(*([] if options.data is None else [options.data]), **settings)
+    if not isinstance(corpus, Corpus):
+        raise UsageError(f"corpus {name!r} ({registry.origin('corpus', name)}) is no Corpus")
+    return corpus
+
+
+def _systems(options: argparse.Namespace, usual: Sequence[str]) -> list[System]:
+    chosen = list(_split(options.converters)) if options.converters else list(usual)
+    systems = [system_of(name) for name in chosen]
+    if options.systems:
+        systems += read_systems(options.systems)
+    systems += [system_of(text, timeout=options.timeout) for text in options.system]
+    systems = [_in_precision(system, options.precision) for system in systems]
+    names = [system.name for system in systems]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise UsageError(f"two systems are called {', '.join(twice)}; every row of a table needs a name of its own")
+    if not systems:
+        raise UsageError("no system to run; name one with --converters or --system")
+    for system in systems:
+        for lack in make_converter(system).lacks():
+            say(f"vceval: {system.name} will fail: {lack}")
+    return [dataclasses.replace(system, control=make_converter(system).info.control) for system in systems]
+
+
+def _in_precision(system: System, asked: str | None) -> System:
+    """Set the precision of a system whose networks are ours; any but the full one is part of its name."""
+    own = issubclass(registry.load("converter", system.converter), NativeConverter)
+    if asked is not None and own and "precision" not in system.options:
+        system = dataclasses.replace(system, options={**system.options, "precision": asked})
+    precision = system.options.get("precision", "float32") if own else "float32"
+    if precision == "float32" or precision in system.name:
+        return system
+    return dataclasses.replace(system, name=f"{system.name}+{precision}")
+
+
+def _metrics(options: argparse.Namespace, usual: Sequence[str]) -> list[str]:
+    chosen = list(dict.fromkeys(_split(options.metrics) if options.metrics else usual))
+    for name in chosen:
+        metric = make_metric(name, {})
+        if options.allow_download:
+            metric.open(Workspace(allow_download=True))  # here and now, so that signatures and workers agree
+    return chosen
+
+
+def _split(values: Sequence[str]) -> list[str]:
+    return [name.strip() for value in values for name in value.split(",") if name.strip()]
+
+
+def _settings(options: argparse.Namespace) -> Options:
+    workers = options.workers if options.workers is not None else len(os.sched_getaffinity(0))
+    if workers < 1:
+        raise UsageError(f"--workers {workers}: at least one is needed")
+    if getattr(options, "limit", None) is not None and options.limit < 1:
+        raise UsageError(f"--limit {options.limit}: at least one pair is needed")
+    if getattr(options, "timeout", 1.0) <= 0:
+        raise UsageError(f"--timeout {options.timeout}: must be positive")
+    if options.executor == "ray":
+        from vceval.runner.ray_pool import cluster_devices
+
+        found = cluster_devices(options.device, options.ray_address)
+    elif options.ray_address is not None:
+        raise UsageError(f"--ray-address {options.ray_address}: goes with --executor ray only")
+    else:
+        found = devices(options.device)
+    return Options(
+        devices=found,
+        workers=workers,
+        timeout=getattr(options, "timeout", 600.0),
+        cache=cache.default_root(),
+        allow_download=options.allow_download,
+        executor=options.executor,
+        ray_address=options.ray_address,
+    )
+
+
+def _limited(pairs: Sequence[ConversionPair], limit: int | None) -> list[ConversionPair]:
+    """Take the first pairs of every direction in turn."""
+    if limit is None or limit >= len(pairs):
+        return list(pairs)
+    ranks: dict[str | None, int] = {}
+    ranked: list[tuple[int, int]] = []
+    for position, pair in enumerate(pairs):
+        ranks[pair.direction] = rank = ranks.get(pair.direction, 0) + 1
+        ranked.append((rank, position))
+    return [pairs[position] for position in sorted(position for _, position in sorted(ranked)[:limit])]
+
+
+def _in_language(pair: ConversionPair, language: str) -> ConversionPair:
+    return pair if pair.language else dataclasses.replace(pair, language=language)

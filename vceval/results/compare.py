@@ -1,0 +1,258 @@
+"""``vceval compare``: the values of several runs side by side, where they may stand side by side.
+
+Two values may be compared where the signatures of their metric agree, where the metric was calibrated on the same
+trials, and on the pairs that both runs have. Everything else is refused, with what differs.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from vceval.errors import UsageError
+from vceval.results.comparable import Identity, Side, differences, identities
+from vceval.results.rundir import RunDirectory
+from vceval.statistics.intervals import Difference, Interval, cluster_bootstrap, holm, paired_difference
+
+if TYPE_CHECKING:
+    import pandas
+
+__all__ = ["Comparison", "Line", "compare", "to_markdown"]
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One system on one measure: its value in every run on the common pairs, and how each run differs from the first.
+
+    ``corrected`` holds the p-values of the differences, corrected by Holm over the systems of the measure. A run that
+    does not have the system has None in ``values``, ``differences`` and ``corrected``.
+    """
+
+    measure: str
+    system: str
+    pairs: int
+    values: list[tuple[float, Interval | None] | None]
+    differences: list[Difference | None]
+    corrected: list[float | None] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Comparison:
+    """What could be compared, and what was refused: metric to the reasons.
+
+    ``pairs`` counts the conversion pairs of every run, ``common`` those that all have. ``alone`` holds per run the
+    systems that no other run has, ``whole`` the labels of measures that have no value per pair (an EER, an AUC).
+    """
+
+    runs: list[str]
+    pairs: list[int] = field(default_factory=list)
+    common: int = 0
+    alone: list[list[str]] = field(default_factory=list)
+    whole: list[str] = field(default_factory=list)
+    measures: dict[str, Mapping[str, Any]] = field(default_factory=dict)
+    signatures: dict[str, str] = field(default_factory=dict)
+    lines: list[Line] = field(default_factory=list)
+    refused: dict[str, list[str]] = field(default_factory=dict)
+
+
+#: Target and source speaker of a pair, where known.
+_Speakers = tuple[str | None, str | None]
+
+
+@dataclass(slots=True)
+class _Run:
+    name: str
+    summary: Mapping[str, Any]
+    scores: pandas.DataFrame
+    pairs: dict[str, Identity]
+    speakers: dict[str, _Speakers]
+
+    @property
+    def side(self) -> Side:
+        return Side(self.name, self.summary)
+
+    @property
+    def metrics(self) -> dict[str, str]:
+        return self.side.metrics
+
+
+def compare(folders: Sequence[Path]) -> Comparison:
+    """Compare finished runs with the first one.
+
+    Raises:
+        UsageError: fewer than two runs, one is not finished, no metric is common to two of them, or no pair.
+    """
+    if len(folders) < 2:
+        raise UsageError("at least two runs are needed to compare")
+    runs = [_open(folder) for folder in folders]
+    first = runs[0]
+    comparison = Comparison([run.name for run in runs])
+    shared = [name for name in first.metrics if all(name in run.metrics for run in runs[1:])]
+    if not shared:
+        raise UsageError(
+            "the runs have no metric in common: "
+            + "; ".join(f"{run.name} has {', '.join(run.metrics) or 'none'}" for run in runs)
+        )
+    common = set.intersection(*(set(run.pairs.values()) for run in runs))
+    if not common:
+        raise UsageError("the runs have no conversion pair in common: were they made from the same suite?")
+    comparison.pairs, comparison.common = [len(run.pairs) for run in runs], len(common)
+    systems = [list(dict.fromkeys(run.scores["system"].tolist())) for run in runs]
+    everywhere = Counter(name for mine in systems for name in mine)
+    comparison.alone = [sorted(name for name in mine if everywhere[name] == 1) for mine in systems]
+    for metric in shared:
+        reasons = [reason for run in runs[1:] for reason in differences(metric, first.side, run.side)]
+        if reasons:
+            comparison.refused[metric] = reasons
+            continue
+        comparison.signatures[metric] = first.metrics[metric]
+        for measure in first.summary["measures"]:
+            if measure["metric"] != metric:
+                continue
+            if measure.get("reduction", "ratio") != "ratio":
+                comparison.whole.append(str(measure["label"]))
+            else:
+                comparison.measures[measure["name"]] = measure
+                comparison.lines += _corrected(list(_lines(measure["name"], runs, common)), runs)
+    return comparison
+
+
+def _open(folder: Path) -> _Run:
+    directory = RunDirectory(folder)
+    summary = directory.read_json("summary.json")
+    rows = directory.read_pairs()
+    speakers = {row["pair"]: (row["target_speaker"] or None, row["source_speaker"] or None) for row in rows}
+    return _Run(str(folder), summary, directory.read_scores(), identities(rows), speakers)
+
+
+def _lines(measure: str, runs: Sequence[_Run], common: set[Identity]) -> Iterator[Line]:
+    tables = [_sums(run, measure, common) for run in runs]
+    systems = list(dict.fromkeys(system for table in tables for system in table))
+    for system in systems:
+        have = [table[system] for table in tables if system in table]
+        keys = sorted(set.intersection(*(set(one) for one in have)))
+        if len(have) < 2 or not keys:
+            continue
+        targets = [have[0][key][2][0] for key in keys]
+        sources = [have[0][key][2][1] for key in keys]
+        values: list[tuple[float, Interval | None] | None] = []
+        differences: list[Difference | None] = []
+        base = tables[0].get(system)
+        for table in tables:
+            mine = table.get(system)
+            if mine is None:
+                values.append(None)
+                differences.append(None)
+                continue
+            numerators, denominators = [mine[key][0] for key in keys], [mine[key][1] for key in keys]
+            value = sum(numerators) / sum(denominators)
+            values.append((value, cluster_bootstrap(numerators, denominators, targets, crossed=sources)))
+            if base is None or mine is base:
+                differences.append(None)
+            else:
+                differences.append(
+                    paired_difference(
+                        numerators,
+                        denominators,
+                        [base[key][0] for key in keys],
+                        [base[key][1] for key in keys],
+                        targets,
+                        crossed=sources,
+                    )
+                )
+        yield Line(measure, system, len(keys), values, differences)
+
+
+def _corrected(lines: Sequence[Line], runs: Sequence[_Run]) -> list[Line]:
+    """Correct the p-values of one measure, run by run; converters and controls answer different questions."""
+    controls = {str(s["name"]) for run in runs for s in run.summary.get("systems", ()) if s.get("control")}
+    corrected: list[list[float | None]] = [[None] * len(runs) for _ in lines]
+    for number in range(len(runs)):
+        for wanted in (False, True):
+            tested = {
+                place: found.p_value
+                for place, line in enumerate(lines)
+                if (line.system in controls) is wanted
+                and (found := line.differences[number]) is not None
+                and found.p_value is not None
+            }
+            for place, p_value in zip(tested, holm(list(tested.values())), strict=True):
+                corrected[place][number] = p_value
+    return [replace(line, corrected=found) for line, found in zip(lines, corrected, strict=True)]
+
+
+def _sums(run: _Run, measure: str, common: set[Identity]) -> dict[str, dict[Identity, tuple[float, float, _Speakers]]]:
+    """Per system and pair: numerator, denominator, speakers."""
+    found: dict[str, dict[Identity, tuple[float, float, _Speakers]]] = {}
+    chosen = run.scores[run.scores["measure"] == measure]
+    columns = (chosen[name] for name in ("system", "pair", "numerator", "denominator"))
+    for system, pair, numerator, denominator in zip(*columns, strict=True):
+        key = run.pairs[pair]
+        if key in common:
+            found.setdefault(system, {})[key] = (float(numerator), float(denominator), run.speakers[pair])
+    return found
+
+
+def to_markdown(comparison: Comparison) -> str:
+    """Write a comparison as Markdown: a table per measure, then what was refused."""
+    runs = zip(comparison.runs, comparison.pairs, strict=True)
+    runs_text = ", ".join(f"({n}) {name} with {count:,} pairs" for n, (name, count) in enumerate(runs, 1))
+    parts = [f"Runs: {runs_text}; {comparison.common:,} in common"]
+    parts += [f"Only in ({n}): {', '.join(names)}" for n, names in enumerate(comparison.alone, 1) if names]
+    if comparison.whole:
+        parts.append(f"Without a value per pair, so not compared: {', '.join(comparison.whole)}")
+    if comparison.lines:
+        parts.append("Values and differences with 95 % intervals (bootstrap over speakers), on the pairs that all of a "
+                     "line have; p-values corrected by Holm over the systems of a measure.")  # fmt: skip
+    for name, measure in comparison.measures.items():
+        lines = [line for line in comparison.lines if line.measure == name]
+        if not lines:
+            continue
+        unit = f" ({measure['unit']})" if measure["unit"] else ""
+        arrow = {"lower": "↓", "higher": "↑"}.get(measure["better"], "")
+        heads = [f"({n})" for n in range(1, len(comparison.runs) + 1)]
+        heads += [f"({n}) − (1)" for n in range(2, len(comparison.runs) + 1)]
+        table = [
+            f"**{measure['label']}{unit} {arrow}** `{comparison.signatures[measure['metric']]}`",
+            "",
+            f"| System | pairs | {' | '.join(heads)} |",
+            f"| :-- | --: |{' --: |' * len(heads)}",
+        ]
+        for line in lines:
+            cells = [_value(value, measure) for value in line.values]
+            cells += [
+                _difference(difference, p_value, measure)
+                for difference, p_value in zip(line.differences[1:], line.corrected[1:], strict=True)
+            ]
+            table.append(f"| {line.system} | {line.pairs} | {' | '.join(cells)} |")
+        parts.append("\n".join(table))
+    for metric, reasons in comparison.refused.items():
+        parts.append(f"Not compared: {metric}\n" + "\n".join(f"- {reason}" for reason in reasons))
+    return "\n\n".join(parts)
+
+
+def _number(value: float, measure: Mapping[str, Any], sign: str = "") -> str:
+    text = f"{value * measure['scale']:{sign}.{measure['decimals']}f}"
+    return text.replace("-", "−")
+
+
+def _value(value: tuple[float, Interval | None] | None, measure: Mapping[str, Any]) -> str:
+    if value is None:
+        return "–"
+    figure, interval = value
+    if interval is None:
+        return _number(figure, measure)
+    return f"{_number(figure, measure)} [{_number(interval.low, measure)}, {_number(interval.high, measure)}]"
+
+
+def _difference(difference: Difference | None, p_value: float | None, measure: Mapping[str, Any]) -> str:
+    if difference is None:
+        return "–"
+    text = _number(difference.value, measure, "+")
+    if difference.interval is not None:
+        low, high = (_number(end, measure, "+") for end in difference.interval[:2])
+        text += f" [{low}, {high}]"
+    return text if p_value is None else f"{text} p={p_value:.2g}"

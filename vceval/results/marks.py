@@ -1,0 +1,106 @@
+"""Which systems of a column are best and which come next, by paired tests and not by digits."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from vceval.results.pairwise import PairedScores
+from vceval.results.views import ALL, Report
+
+__all__ = ["ALPHA", "NOBODY", "Marks", "mark_sentence", "marks", "with_split_tests"]
+
+#: Corrected p-values below it are significant.
+ALPHA = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class Marks:
+    """The systems to be marked as best and as second; ``tested`` is False where only the figures decided."""
+
+    best: frozenset[str]
+    second: frozenset[str]
+    tested: bool
+
+
+#: A column without marks.
+NOBODY = Marks(frozenset(), frozenset(), False)
+
+
+def marks(values: Mapping[str, tuple[float, str]], better: str, tests: Iterable[Mapping[str, Any]]) -> Marks:
+    """Find the best and the second systems of one column.
+
+    Best are the system with the best figure and all that are not significantly worse. Second are the best of the rest
+    and, of the rest, all that are not significantly worse than it. Where nothing is significantly worse than the best,
+    nobody is marked. Where no test could be made, the best printed figure and the next one are marked.
+
+    Args:
+        values: per system its figure, and the figure as printed.
+        better: ``lower`` or ``higher``; anything else has no best.
+        tests: comparisons of this column: first, second, p_holm (None where there was no test).
+    """
+    if better not in ("lower", "higher"):
+        return NOBODY
+    corrected = {
+        frozenset((str(test["first"]), str(test["second"]))): float(test["p_holm"])
+        for test in tests
+        if test.get("p_holm") is not None and test["first"] in values and test["second"] in values
+    }
+    sign = 1.0 if better == "lower" else -1.0
+    ranked = sorted(values, key=lambda name: sign * values[name][0])
+    if len(ranked) < 2:
+        return NOBODY
+    if not corrected:
+        return _by_figures(ranked, values)
+    ranked = [name for name in ranked if any(name in pair for pair in corrected)]
+    best = _tied(ranked, corrected)
+    rest = [name for name in ranked if name not in best]
+    if not rest:
+        return Marks(frozenset(), frozenset(), True)
+    return Marks(frozenset(best), frozenset(_tied(rest, corrected)), True)
+
+
+def _tied(ranked: list[str], corrected: Mapping[frozenset[str], float]) -> list[str]:
+    """The first of a ranking and all that a test could not tell from it."""
+    top = ranked[0]
+    return [top, *(name for name in ranked[1:] if corrected.get(frozenset((top, name)), 1.0) >= ALPHA)]
+
+
+def _by_figures(ranked: list[str], values: Mapping[str, tuple[float, str]]) -> Marks:
+    """What prints alike is marked alike."""
+    texts = list(dict.fromkeys(values[name][1] for name in ranked))
+    if len(texts) < 2:
+        return NOBODY
+    best, second = (frozenset(name for name in ranked if values[name][1] == text) for text in texts[:2])
+    return Marks(best, second if len(ranked) > 2 else frozenset(), False)
+
+
+def mark_sentence(marked: Sequence[Marks]) -> str:
+    """Say what bold and underlined mean in this table; controls have neither."""
+    seen = [found for found in marked if found.best]
+    if not seen:
+        return "No two systems differ significantly." if any(found.tested for found in marked) else ""
+    second = any(found.second for found in seen)
+    if not any(found.tested for found in seen):
+        return f"Bold: best figure{'; underlined: second' if second else ''}; differences were not tested."
+    words = "Bold: best, with all that are not significantly worse"
+    if second:
+        words += "; underlined: next best, likewise"
+    words += f" (paired tests over speakers, Holm-corrected, p < {ALPHA:g})."
+    if any(found.tested and not found.best for found in marked):
+        words += " Unmarked columns: no significant difference."
+    if not all(found.tested for found in seen):
+        words += " Where no test can be made, the figures decide."
+    return words
+
+
+def with_split_tests(report: Report, scores: PairedScores) -> Report:
+    """Add tests within each direction and each dataset on the primary measures, for the tables that are split so."""
+    if not report.same_pairs or not report.comparisons:
+        return report
+    names = [system.name for system in report.converters]
+    parts = [(ALL, name) for name in report.directions if len(report.directions) > 1]
+    parts += [(name, ALL) for name in report.datasets if len(report.datasets) > 1]
+    added = [entry for part in parts for entry in scores.compare(names, report.primary_measures, *part)]
+    return replace(report, comparisons=[*report.comparisons, *added])

@@ -1,0 +1,234 @@
+"""What a report is made of, from one run or from several whose systems may stand side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from vceval.errors import UsageError
+from vceval.results import views
+from vceval.results.comparable import Identity, Side, differences, identities
+from vceval.results.pairwise import PairedScores
+from vceval.results.rundir import RunDirectory
+from vceval.results.scores import joined
+from vceval.results.views import Report, SystemView
+
+__all__ = ["Material", "material", "run_names"]
+
+
+@dataclass(frozen=True, slots=True)
+class Material:
+    """A report, the sums behind its figures, and the rows of ``leakage.csv``."""
+
+    report: Report
+    scores: PairedScores
+    exposures: Sequence[Mapping[str, str]]
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """One of several runs; ``pairs`` translates its pair ids into those of the first, ``systems`` its names."""
+
+    run: RunDirectory
+    report: Report
+    pairs: Mapping[str, str]
+    systems: Mapping[str, str]
+
+
+def material(runs: Sequence[RunDirectory]) -> Material:
+    """Read one finished run, or put several together.
+
+    Several go together if and only if they are of the same suite, with the same conversion pairs, metrics, signatures
+    and calibrations. Systems of the same name are told apart by the name of their run, unless all their figures agree.
+
+    Raises:
+        UsageError: a run is not finished or malformed; or several differ, and the message says in what.
+    """
+    first = runs[0]
+    if len(runs) == 1:
+        report = views.load(first)
+        return Material(report, PairedScores.of(report), _exposures(first))
+    summaries = [run.read_json("summary.json") for run in runs]
+    if len({run.root.resolve() for run in runs}) < len(runs):
+        raise UsageError("the same run is given twice")
+    names = run_names([run.root for run in runs])
+    known = [identities(run.read_pairs()) for run in runs]
+    sides = [Side(name, summary) for name, summary in zip(names, summaries, strict=True)]
+    reasons = [r for place in range(1, len(runs)) for r in _reasons(sides[0], sides[place], known[0], known[place])]
+    if reasons:
+        listed = "\n".join(f"  {reason}" for reason in reasons)
+        raise UsageError(
+            f"these runs can't stand in one table:\n{listed}\n'vceval compare' shows what of them may be compared"
+        )
+    back = {identity: pair for pair, identity in known[0].items()}
+    # Scores of two listening tests are not comparable: people judge by what else they hear
+    reports = [views.load(run, listened=False) for run in runs]
+    taken: dict[str, Report] = {}
+    parts = []
+    for run, report, name, mine in zip(runs, reports, names, known, strict=True):
+        systems = _system_names(report, name, taken)
+        taken |= {new: report for old, new in systems.items()}
+        parts.append(_Part(run, report, {pair: back[identity] for pair, identity in mine.items()}, systems))
+    return _merged(parts, names)
+
+
+def run_names(folders: Sequence[Path]) -> list[str]:
+    """Call runs by their folders, by as much of the paths as tells them apart."""
+    paths = [folder.resolve() for folder in folders]
+    for depth in range(1, max(len(path.parts) for path in paths)):
+        names = ["/".join(path.parts[-depth:]) for path in paths]
+        if len(set(names)) == len(names):
+            return names
+    return [str(path) for path in paths]
+
+
+def _reasons(first: Side, other: Side, ours: Mapping[str, Identity], theirs: Mapping[str, Identity]) -> list[str]:
+    """Say why two runs may not be put together; empty where they may."""
+    found = []
+    suites = [str(side.summary.get("suite")) for side in (first, other)]
+    if suites[0] != suites[1]:
+        found.append(f"suites differ: {suites[0]} in {first.name}, {suites[1]} in {other.name}")
+    if set(ours.values()) != set(theirs.values()):
+        common = len(set(ours.values()) & set(theirs.values()))
+        found.append(
+            f"conversion pairs differ: {len(ours)} in {first.name}, {len(theirs)} in {other.name}, {common} in both"
+        )
+    for one, another in ((first, other), (other, first)):
+        found += [f"metric {name}: only in {one.name}" for name in one.metrics if name not in another.metrics]
+    for metric in first.metrics:
+        if metric in other.metrics:
+            found += [f"{metric}: {reason}" for reason in differences(metric, first, other)]
+    return found
+
+
+def _system_names(report: Report, run: str, taken: Mapping[str, Report]) -> dict[str, str]:
+    """Name the systems of a further run; those that agree with an earlier one in every figure are left out."""
+    names = {}
+    for system in report.systems:
+        earlier = taken.get(system.name)
+        if earlier is None:
+            names[system.name] = system.name
+        elif _figures(earlier, system.name) != _figures(report, system.name):
+            names[system.name] = f"{system.name} ({run})"
+    return names
+
+
+def _figures(report: Report, system: str) -> dict[Any, Any]:
+    return {key[1:]: cell for key, cell in report.cells.items() if key[0] == system}
+
+
+def _merged(parts: Sequence[_Part], names: Sequence[str]) -> Material:
+    first = parts[0].report
+    systems: list[SystemView] = []
+    for part in parts:
+        for system in part.report.systems:
+            if (new := part.systems.get(system.name)) is not None:
+                suffix = new.removeprefix(system.name)
+                systems.append(replace(system, name=new, title=system.title + suffix))
+    systems.sort(key=lambda system: not system.control)  # controls first, as in a single run
+    report = replace(
+        first,
+        run={
+            "name": " + ".join(names),
+            "suite": first.suite,
+            "runs": [{**part.report.run, "name": name} for part, name in zip(parts, names, strict=True)],
+        },
+        name=" + ".join(names),
+        partial=any(part.report.partial for part in parts),
+        custom=any(part.report.custom for part in parts),
+        systems=systems,
+        cells={(new, *key[1:]): cell for part in parts for new, key, cell in _renamed(part, part.report.cells)},
+        missing=max(part.report.missing for part in parts),
+        pairs=[_absolute(row, parts[0].run.root) for row in first.pairs],
+        audio={
+            key: str((part.run.root / path).resolve()) if (part.run.root / path).exists() else path
+            for part in parts
+            for key, path in _by_pair(part, part.report.audio)
+        },
+        scores=joined(
+            [(part.report.scores, part.systems, part.pairs) for part in parts], [row["pair"] for row in first.pairs]
+        ),
+        exposures={key: found for part in parts for key, found in _by_pair(part, part.report.exposures)},
+        flags={key: found for part in parts for key, found in _by_pair(part, part.report.flags)},
+        failures=[row for part in parts for row in _rows(part, part.report.failures)],
+        skips=[row for part in parts for row in _rows(part, part.report.skips)],
+        training=_training(parts),
+        published=[dict(row) for row in first.published],
+    )
+    scores = PairedScores.of(report)
+    tests = scores.compare([system.name for system in report.converters], report.measures)
+    exposures = [row for part in parts for row in _rows(part, _exposures(part.run))]
+    return Material(replace(report, comparisons=list(tests)), scores, exposures)
+
+
+def _renamed(part: _Part, found: Mapping[Any, Any]) -> list[tuple[str, Any, Any]]:
+    return [(part.systems[key[0]], key, value) for key, value in found.items() if key[0] in part.systems]
+
+
+def _by_pair(part: _Part, found: Mapping[tuple[str, str], Any]) -> list[tuple[tuple[str, str], Any]]:
+    return [((new, part.pairs[key[1]]), value) for new, key, value in _renamed(part, found) if key[1] in part.pairs]
+
+
+def _rows(part: _Part, rows: Sequence[Mapping[str, str]]) -> list[dict[str, str]]:
+    """Rename systems and pairs; rows of systems that were left out go, those of no system stay."""
+    dropped = {system.name for system in part.report.systems} - set(part.systems)
+    return [
+        {
+            **row,
+            "system": part.systems.get(row["system"], row["system"]),
+            "pair": part.pairs.get(row["pair"], row["pair"]),
+        }
+        for row in rows
+        if row["system"] not in dropped
+    ]
+
+
+def _absolute(row: Mapping[str, str], root: Path) -> dict[str, str]:
+    """Write the paths of a pair so that they are found from anywhere."""
+
+    def found(path: str) -> str:
+        return str((root / path).resolve()) if path and (root / path).exists() else path
+
+    single = {key: found(row[key]) for key in ("source_path", "reference_path", "natural_path")}
+    return {**row, **single, "prompt_paths": "|".join(found(path) for path in row["prompt_paths"].split("|"))}
+
+
+def _training(parts: Sequence[_Part]) -> dict[str, Any] | None:
+    """Put the audits together; a run in which no pair is left out has its ordinary figures as those that are left."""
+    audited = [part for part in parts if part.report.training]
+    if not audited:
+        return None
+    entries: list[dict[str, Any]] = []
+    cells: list[dict[str, Any]] = []
+    touched = any((part.report.training or {}).get("cells") for part in audited)
+    for part in audited:
+        audit = part.report.training or {}
+        entries += [
+            {**entry, "system": part.systems[entry["system"]]}
+            for entry in audit["systems"]
+            if entry["system"] in part.systems
+        ]
+        left = audit.get("cells") or (_overall(part.report) if touched else [])
+        cells += [{**cell, "system": part.systems[cell["system"]]} for cell in left if cell["system"] in part.systems]
+    return {
+        "systems": entries,
+        "same_pairs": all(entry["left"] == entry["pairs"] for entry in entries),
+        "cells": cells,
+    }
+
+
+def _overall(report: Report) -> list[dict[str, Any]]:
+    return [
+        {
+            "system": key[0], "measure": key[1], "value": cell.value, "low": cell.low, "high": cell.high, "n": cell.n,
+            "expected": cell.expected, "failed": cell.failed, "skipped": cell.skipped,
+        }
+        for key, cell in report.cells.items()
+        if key[2:] == (views.ALL, views.ALL)
+    ]  # fmt: skip
+
+
+def _exposures(run: RunDirectory) -> list[dict[str, str]]:
+    return run.read_leakage() if (run.root / "leakage.csv").is_file() else []

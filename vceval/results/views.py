@@ -1,0 +1,322 @@
+"""What a report shows, read from the files of a finished run: systems, measures, cells, counts, scores.
+
+Nothing is computed here beyond counting and grouping; every figure comes from ``summary.json`` and
+``scores.parquet``.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from vceval.errors import UsageError
+from vceval.records import DIRECTIONS
+from vceval.results.listening import rated, with_listening
+from vceval.results.rundir import RunDirectory
+from vceval.results.scores import Scores, read_scores
+
+__all__ = [
+    "ALL", "WRONG_RATE", "Cell", "MeasureView", "MetricView", "Report", "SystemView", "cells_of",
+    "load", "number",
+]  # fmt: skip
+
+#: The dataset or direction of a figure that is taken over all of them.
+ALL = "all"
+
+#: The flag of a recording whose sample rate is not the one that its system declares.
+WRONG_RATE = "wrong rate"
+
+#: The measure that says whether a recording bears a sanity flag.
+FLAG_MEASURE = "sanity_flags"
+
+
+@dataclass(frozen=True, slots=True)
+class SystemView:
+    """One row of the results: a converter's system or a control."""
+
+    name: str
+    title: str
+    control: bool
+    kind: str
+    converter: str
+    sample_rate: int | None
+    licence: str
+    paper: str
+    expected: int
+    converted: int
+    failed: int
+
+
+@dataclass(frozen=True, slots=True)
+class MetricView:
+    """One metric with the signature that every caption repeats."""
+
+    name: str
+    title: str
+    signature: str
+    source: str
+    long_signature: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class MeasureView:
+    """One figure of a metric, and how it is printed: ``value * scale`` with ``decimals`` digits in ``unit``."""
+
+    name: str
+    metric: str
+    label: str
+    unit: str
+    better: str
+    scale: float
+    decimals: int
+    reduction: str = "ratio"
+    secondary: bool = False
+
+    def text(self, value: float | None) -> str:
+        """Print a stored value as tables show it, without the unit; empty where there is none."""
+        return "" if value is None else number(value * self.scale, self.decimals)
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One corpus figure with its 95 % interval and its counts; values are as stored, not scaled."""
+
+    value: float | None
+    low: float | None
+    high: float | None
+    n: int
+    expected: int
+    failed: int
+    skipped: int
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """Everything that the renderers need, in the order in which it is shown.
+
+    ``flags`` holds what sanity checks found, by system and pair: an entry, if an empty one, per recording checked.
+    ``comparisons`` are those of the summary (:mod:`vceval.reports.comparisons`). ``exposures`` say of system and pair
+    what is known of the source and the target speaker: ``trained``, ``unseen`` or ``unknown``. ``learnt`` is all of
+    calibration.json: what ``calibration`` says, with scores of natural speech and error curves.
+    """
+
+    root: Path
+    run: Mapping[str, Any]
+    name: str
+    suite: str
+    partial: bool
+    custom: bool
+    pair_count: int
+    systems: Sequence[SystemView]
+    metrics: Mapping[str, MetricView]
+    measures: Sequence[MeasureView]
+    datasets: Sequence[str]
+    directions: Sequence[str]
+    cells: Mapping[tuple[str, str, str, str], Cell]
+    missing: int
+    calibration: Mapping[str, Mapping[str, Mapping[str, Any]]]
+    published: Sequence[Mapping[str, Any]]
+    pairs: Sequence[Mapping[str, str]]
+    audio: Mapping[tuple[str, str], str]
+    scores: Scores
+    flags: Mapping[tuple[str, str], Sequence[str]]
+    failures: Sequence[Mapping[str, str]]
+    skips: Sequence[Mapping[str, str]]
+    training: Mapping[str, Any] | None = None
+    comparisons: Sequence[Mapping[str, Any]] = ()
+    exposures: Mapping[tuple[str, str], tuple[str, str]] = field(default_factory=dict)
+    learnt: Mapping[str, Mapping[str, Mapping[str, Any]]] = field(default_factory=dict)
+
+    def cell(self, system: str, measure: str, dataset: str = ALL, direction: str = ALL) -> Cell | None:
+        """Return one corpus figure, or None where the summary has none."""
+        return self.cells.get((system, measure, dataset, direction))
+
+    @property
+    def converters(self) -> list[SystemView]:
+        """The systems that are no controls."""
+        return [system for system in self.systems if not system.control]
+
+    @property
+    def controls(self) -> list[SystemView]:
+        """The rows that convert nothing."""
+        return [system for system in self.systems if system.control]
+
+    @property
+    def sample_measures(self) -> list[MeasureView]:
+        """The measures that samples show as figures.
+
+        Left out: the share of flagged recordings, which marks show, secondary figures, and those that a single pair
+        does not have (an EER, an AUC).
+        """
+        return [m for m in self.primary_measures if m.name != FLAG_MEASURE and m.reduction == "ratio"]
+
+    @property
+    def primary_measures(self) -> list[MeasureView]:
+        """The measures of the first table; all of them where none is primary."""
+        return [measure for measure in self.measures if not measure.secondary] or list(self.measures)
+
+    @property
+    def same_pairs(self) -> bool:
+        """Whether all converters were given the same pairs, so that their figures stand side by side."""
+        import numpy as np
+
+        given: dict[str, set[str]] = {system.name: set() for system in self.converters}
+        tried = {(row["system"], row["pair"]) for row in self.failures if row["stage"] != "score"}
+        for system, pair in [*self.audio, *tried]:
+            if system in given:
+                given[system].add(pair)
+        for system, pairs in given.items():
+            if system in self.scores.systems:
+                scored = ~np.isnan(self.scores.values[self.scores.systems[system]]).all(axis=1)
+                pairs.update(pair for pair, is_scored in zip(self.scores.pairs, scored, strict=True) if is_scored)
+        return len({frozenset(pairs) for pairs in given.values()}) <= 1
+
+
+def number(value: float, decimals: int) -> str:
+    """Print a number with a fixed count of decimals; never ``-0.00``."""
+    text = f"{value:.{decimals}f}"
+    return text[1:] if text.startswith("-") and not text.strip("-0.") else text
+
+
+def load(run: RunDirectory, *, listened: bool = True) -> Report:
+    """Read the files of a finished run, and what listeners said of it unless ``listened`` is False.
+
+    Raises:
+        UsageError: a file is missing or malformed (the message names it).
+    """
+    about, summary = run.read_json("run.json"), run.read_json("summary.json")
+    if listened:
+        summary = with_listening(run, summary)
+    try:
+        systems = [_system(entry) for entry in summary["systems"]]
+        metrics = {entry["metric"]: _metric(entry) for entry in summary["metrics"]}
+        measures = [_measure(entry) for entry in summary["measures"]]
+        cells = cells_of(summary["cells"])
+        pair_count = int(summary["pairs"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise UsageError(
+            f"{run.root / 'summary.json'}: not the summary of a run ({type(error).__name__}: {error}); "
+            f"score the run again"
+        ) from error
+    present = set(summary.get("directions", ()))
+    pairs = run.read_pairs()
+    scores = read_scores(
+        run.root / "scores.parquet", [s.name for s in systems], [p["pair"] for p in pairs], [m.name for m in measures]
+    )
+    for one in rated(run) if listened else ():
+        if one.system in scores.systems and one.pair in scores.pairs:
+            place = (scores.systems[one.system], scores.pairs[one.pair], scores.measures[one.measure])
+            scores.values[place] = one.value
+    return Report(
+        root=run.root,
+        run=about,
+        name=str(summary.get("name") or about.get("name") or run.root.resolve().name),
+        suite=str(summary.get("suite") or "custom"),
+        partial=bool(summary.get("partial")),
+        custom=bool(summary.get("custom")),
+        pair_count=pair_count,
+        systems=systems,
+        metrics=metrics,
+        measures=measures,
+        datasets=[str(name) for name in summary.get("datasets", ())],
+        directions=[name for name in DIRECTIONS if name in present] + sorted(present - set(DIRECTIONS)),
+        cells=cells,
+        missing=int(summary.get("counts", {}).get("missing", 0)),
+        calibration=summary.get("calibration") or {},
+        published=summary.get("published") or [],
+        pairs=pairs,
+        audio={(row["system"], row["pair"]): row["path"] for row in run.read_audio()},
+        scores=scores,
+        flags=_flags_of(scores, {system.name: system.sample_rate for system in systems}),
+        failures=run.read_failures(),
+        skips=run.read_skips(),
+        training=summary.get("training"),
+        comparisons=summary.get("comparisons") or [],
+        exposures=_exposures(run),
+        learnt=run.read_json("calibration.json") if (run.root / "calibration.json").is_file() else {},
+    )
+
+
+def cells_of(entries: Iterable[Mapping[str, Any]]) -> dict[tuple[str, str, str, str], Cell]:
+    """Arrange the cells of a summary by system, measure, dataset and direction."""
+    return {(e["system"], e["measure"], e.get("dataset", ALL), e.get("direction", ALL)): _cell(e) for e in entries}
+
+
+def _exposures(run: RunDirectory) -> dict[tuple[str, str], tuple[str, str]]:
+    if not (run.root / "leakage.csv").is_file():
+        return {}  # a run of a version without the audit
+    return {
+        (row["system"], row["pair"]): (row["source_exposure"], row["target_exposure"]) for row in run.read_leakage()
+    }
+
+
+def _system(entry: Mapping[str, Any]) -> SystemView:
+    name, rate = str(entry["name"]), entry.get("sample_rate")
+    return SystemView(
+        name=name,
+        title=str(entry.get("title") or name),
+        control=bool(entry.get("control")),
+        kind=str(entry.get("kind") or ""),
+        converter=str(entry.get("converter") or ""),
+        sample_rate=int(rate) if rate else None,
+        licence=str(entry.get("licence") or ""),
+        paper=str(entry.get("paper") or ""),
+        expected=int(entry["expected"]),
+        converted=int(entry["converted"]),
+        failed=int(entry["failed"]),
+    )
+
+
+def _metric(entry: Mapping[str, Any]) -> MetricView:
+    name = str(entry["metric"])
+    signature = str(entry["signature"])
+    return MetricView(
+        name,
+        str(entry.get("title") or name),
+        signature,
+        str(entry.get("source") or ""),
+        str(entry.get("long_signature") or signature),
+    )
+
+
+def _measure(entry: Mapping[str, Any]) -> MeasureView:
+    name = str(entry["name"])
+    return MeasureView(
+        name=name,
+        metric=str(entry["metric"]),
+        label=str(entry.get("label") or name),
+        unit=str(entry.get("unit") or ""),
+        better=str(entry.get("better") or ""),
+        scale=float(entry.get("scale", 1.0)),
+        decimals=int(entry.get("decimals", 2)),
+        reduction=str(entry.get("reduction", "ratio")),
+        secondary=bool(entry.get("secondary", False)),
+    )
+
+
+def _cell(entry: Mapping[str, Any]) -> Cell:
+    value, low, high = (_finite(entry.get(key)) for key in ("value", "low", "high"))
+    n, failed = int(entry["n"]), int(entry.get("failed", 0))
+    return Cell(value, low, high, n, int(entry.get("expected", n + failed)), failed, int(entry.get("skipped", 0)))
+
+
+def _finite(value: Any) -> float | None:
+    return None if value is None or not math.isfinite(float(value)) else float(value)
+
+
+def _flags_of(scores: Scores, rates: Mapping[str, int | None]) -> dict[tuple[str, str], Sequence[str]]:
+    systems, pairs = list(scores.systems), list(scores.pairs)
+    return {
+        (systems[system], pairs[pair]): _flags(details, rates.get(systems[system]))
+        for (system, pair), details in scores.sanity.items()
+    }
+
+
+def _flags(details: Mapping[str, Any], declared: int | None) -> Sequence[str]:
+    found = [str(flag) for flag in details["flags"]]
+    if declared is not None and details.get("sample_rate", declared) != declared:
+        found.append(WRONG_RATE)
+    return tuple(found)

@@ -1,0 +1,88 @@
+"""Audio that an earlier run made of the same recordings with the same system, taken instead of made again."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+from vceval.converters.base import Converter
+from vceval.errors import no_room
+from vceval.records import ConversionPair, System
+from vceval.storage.cache import file_digest
+from vceval.storage.files import replacing
+
+__all__ = ["Reuse"]
+
+
+class Reuse:
+    """Converted audio in the cache, addressed by all that determines it.
+
+    That is the system's converter and options, its code and weight files, the kind of device, the bytes of source and
+    prompts, and the pair's seed. Converters that can't name all of it (:meth:`Converter.identity`) are left out.
+
+    Args:
+        folder: of the cache; None switches it off.
+    """
+
+    def __init__(self, folder: Path | None) -> None:
+        self._folder = None if folder is None else folder / "converted"
+
+    def system(self, system: System, converter: Converter, device: str) -> str | None:
+        """What a system's audio is addressed by, besides pair and seed; None for one that is not kept."""
+        identity = None if self._folder is None else converter.identity(device)
+        if identity is None:
+            return None
+        options = {key: value for key, value in system.options.items() if key != "weights"}
+        return _digest([system.converter, options, identity])
+
+    def has(self, system: str | None, pair: ConversionPair, seed: int) -> bool:
+        """Whether a pair's audio is there already."""
+        place = self._place(system, pair, seed)
+        return place is not None and place.is_file()
+
+    def take(self, system: str | None, pair: ConversionPair, seed: int, path: Path) -> bool:
+        """Copy a pair's audio to its place in a run, where it is there already.
+
+        Raises:
+            OSError: there is no room in the run's folder.
+        """
+        found = self._place(system, pair, seed)
+        if found is None:
+            return False
+        try:
+            with open(found, "rb") as stream, replacing(path) as copy:
+                shutil.copyfileobj(stream, copy)
+            os.utime(found)  # what is used is kept longest
+        except FileNotFoundError:
+            return False
+        return True
+
+    def keep(self, system: str | None, pair: ConversionPair, seed: int, path: Path) -> None:
+        """Keep a copy of audio that was just made; where there is no room, it is not kept."""
+        place = self._place(system, pair, seed)
+        if place is None:
+            return
+        try:
+            with open(path, "rb") as stream, replacing(place, durable=False) as copy:
+                shutil.copyfileobj(stream, copy)
+        except OSError as error:
+            if not no_room(error) and not isinstance(error, PermissionError):
+                raise
+
+    def _place(self, system: str | None, pair: ConversionPair, seed: int) -> Path | None:
+        if system is None or self._folder is None or pair.source is None:
+            return None
+        with contextlib.suppress(OSError):  # a recording that is not there is found out elsewhere
+            recordings = [file_digest(pair.source.path), *(file_digest(prompt.path) for prompt in pair.prompts)]
+            key = _digest([system, recordings, seed])
+            return self._folder / key[:2] / f"{key}.flac"
+        return None
+
+
+def _digest(value: Any) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True, default=str).encode()).hexdigest()

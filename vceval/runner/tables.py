@@ -1,0 +1,152 @@
+"""From journals to results: what was converted and scored, what failed, and the files that say so.
+
+One pass over systems, pairs and metrics, each in order of name, writes all tables side by side; nothing is collected
+but the sums that the summary needs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+from vceval.metrics.base import Metric
+from vceval.records import Failure, Score, Skip, System
+from vceval.results.leakage import PairExposure, audit
+from vceval.results.rundir import RunDirectory
+from vceval.results.summary import shown, static_need, summarise
+from vceval.results.table import Tally
+from vceval.runner.audio_files import Conversions
+from vceval.runner.factory import make_converter
+from vceval.runner.ledger import Ledger
+from vceval.runner.plan import Plan
+
+__all__ = ["write_results"]
+
+
+def write_results(
+    plan: Plan,
+    run: RunDirectory,
+    conversions: Conversions,
+    scored: Ledger,
+    calibrations: Mapping[str, Mapping[str, Any]],
+) -> dict[str, Any]:
+    """Write scores, failures, skips and the summary; returns the summary."""
+    metrics = {name: plan.metric(name) for name in sorted(plan.metrics)}
+    tally = Tally(plan.pairs)
+    signatures = {name: metric.signature() for name, metric in metrics.items()}
+    with ExitStack() as files:
+        scores = files.enter_context(run.score_writer(plan.pairs, signatures))
+        failures, skips = files.enter_context(run.failure_writer()), files.enter_context(run.skip_writer())
+        audio = files.enter_context(run.audio_writer())
+        for found in _found(plan, conversions, scored, metrics):
+            if isinstance(found, Score):
+                tally.score(found)
+                scores.write(found)
+            elif isinstance(found, Failure):
+                tally.failure(found)
+                failures.write((found.system, found.pair, found.stage, found.metric, found.reason))
+            elif isinstance(found, Skip):
+                tally.skip(found)
+                skips.write((found.system, found.pair, found.metric, found.measure, found.need, found.reason))
+            else:
+                system, pair, path = found
+                audio.write((system, pair, _relative(path, run.root)))
+    exposures = _exposures(plan)
+    run.write_leakage((entry.system, entry.pair, entry.source, entry.target) for entry in exposures)
+    rows = [_system_row(plan, conversions, system) for system in plan.systems]
+    summary: dict[str, Any] = {
+        "name": plan.name,
+        "suite": plan.label,
+        "partial": plan.partial,
+        "custom": plan.custom,
+        **summarise(tally, rows, [plan.metric(name) for name in plan.metrics], calibrations, exposures),
+        "calibration": shown(calibrations),
+        "published": list(plan.published),
+    }
+    run.write_json("summary.json", summary)
+    return summary
+
+
+_Found = Score | Failure | Skip | tuple[str, str, Path]
+
+
+def _found(plan: Plan, conversions: Conversions, scored: Ledger, metrics: Mapping[str, Metric]) -> Iterator[_Found]:
+    """All that became of every system and pair, sorted; audio as (system, pair, file)."""
+    broken: dict[str, dict[str, list[Failure]]] = {}
+    for failure in plan.broken:
+        broken.setdefault(failure.system, {}).setdefault(failure.pair, []).append(failure)
+    for system in sorted({system.name for system in plan.systems} | set(broken)):
+        for pair in sorted(plan.pairs):
+            faults = sorted(broken.get(system, {}).get(pair, ()), key=lambda f: (f.stage, f.metric, f.reason))
+            if fault := conversions.fault(system, pair):
+                faults.insert(0, fault)
+            yield from faults
+            if faults:
+                yield from _skips(
+                    system, pair, metrics, {n: static_need(m, plan.pairs[pair]) for n, m in metrics.items()}
+                )
+            elif absence := conversions.absence(system, pair):
+                yield from _skips(system, pair, metrics, dict.fromkeys(metrics, absence[0]), absence[1])
+            elif conversion := conversions.find(system, pair):
+                yield system, pair, conversion.path
+                yield from _scores(system, pair, metrics, scored)
+
+
+def _skips(
+    system: str, pair: str, metrics: Mapping[str, Metric], needs: Mapping[str, str | None], reason: str = ""
+) -> Iterator[Skip]:
+    for name, metric in metrics.items():
+        if need := needs[name]:
+            for measure in sorted(measure.name for measure in metric.measures):
+                yield Skip(system, pair, name, measure, need, reason or "the pair lacks it")
+
+
+def _scores(system: str, pair: str, metrics: Mapping[str, Metric], scored: Ledger) -> Iterator[Score | Failure | Skip]:
+    for name, metric in metrics.items():
+        record = scored.record(system, pair, name)
+        if record["status"] == "failed":
+            yield Failure(system, pair, "score", name, record["reason"])
+        elif record["status"] == "skipped":
+            for measure in sorted(measure.name for measure in metric.measures):
+                yield Skip(system, pair, name, measure, record["need"], record["reason"])
+        else:
+            for measure, (numerator, denominator) in sorted(record["sums"].items()):
+                value = numerator / denominator
+                yield Score(system, pair, name, measure, value, numerator, denominator, record["details"])
+            for measure, (need, reason) in sorted(record["unmet"].items()):
+                yield Skip(system, pair, name, measure, need, reason)
+
+
+def _exposures(plan: Plan) -> list[PairExposure]:
+    """Look up what the systems (not the controls) have heard of their pairs' speakers."""
+    systems = {system.name: system.converter for system in plan.systems if not system.control}
+    if plan.given is None:
+        return audit(systems, ((name, pair) for name in systems for pair in plan.pairs.values()))
+    broken = [(f.system, plan.pairs[f.pair]) for f in plan.broken if f.pair in plan.pairs]
+    return audit(systems, [*((c.system, c.pair) for c in plan.given), *broken])
+
+
+def _system_row(plan: Plan, conversions: Conversions, system: System) -> dict[str, Any]:
+    if plan.given is not None:
+        mine = sum(conversion.system == system.name for conversion in plan.given)
+        broken = sum(failure.system == system.name for failure in plan.broken)
+        return {"name": system.name, "title": system.name, "converter": "given", "kind": "given", "control": False,
+                "sample_rate": None, "licence": "", "paper": "", "expected": mine + broken}  # fmt: skip
+    info = make_converter(system).info
+    return {
+        "name": system.name,
+        "title": info.title if system.name == system.converter else system.name,
+        "converter": system.converter,
+        "kind": info.kind,
+        "control": info.control,
+        "sample_rate": info.sample_rate,
+        "licence": info.licence,
+        "paper": info.paper,
+        "expected": len(plan.pairs) - conversions.absent(system),
+    }
+
+
+def _relative(path: Path, root: Path) -> str:
+    return path.relative_to(root).as_posix() if path.is_relative_to(root) else str(path.resolve())

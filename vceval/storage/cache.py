@@ -1,0 +1,192 @@
+"""Expensive results, addressed by what determines them: audio bytes, parameters, version of the method.
+
+An entry is one ``.npz`` file (or converted audio as FLAC), written under a temporary name and renamed, so several
+processes may share a cache. A damaged entry is computed again. What was used longest ago makes room for the rest.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import json
+import os
+import re
+import zipfile
+from collections.abc import Callable, Mapping
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from vceval.errors import UsageError, no_room
+from vceval.storage.files import replacing
+
+__all__ = ["Cache", "code_digest", "default_limit", "default_root", "file_digest", "trim"]
+
+_ENTRY = re.compile(r"[0-9a-f]{64}\.(npz|flac)")
+#: A full cache is trimmed to this part of its limit, so that the next entry does not start over.
+_TRIMMED = 0.9
+#: A process that wrote this part of the limit looks whether the cache is too large.
+_UNSEEN = 0.02
+
+
+def default_root() -> Path | None:
+    """Where results are kept: $VCEVAL_CACHE, else ~/.cache/vceval; None when the variable says ``off``."""
+    place = os.environ.get("VCEVAL_CACHE", "")
+    if place.lower() == "off":
+        return None
+    return Path(place) if place else Path.home() / ".cache" / "vceval"
+
+
+def default_limit() -> int:
+    """How many bytes the cache may hold: $VCEVAL_CACHE_SIZE, such as ``500MB`` or ``2TB``, else 20 GB.
+
+    Raises:
+        UsageError: the variable holds something else.
+    """
+    text = os.environ.get("VCEVAL_CACHE_SIZE", "").strip() or "20GB"
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([kMGT]?)B?", text)
+    if found is None:
+        raise UsageError(f"VCEVAL_CACHE_SIZE is {text!r}; give a size such as 500MB or 20GB")
+    return int(float(found[1]) * 1000 ** " kMGT".index(found[2] or " "))
+
+
+def trim(root: Path, limit: int) -> int:
+    """Remove what was used longest ago until the cache is below its limit; returns the bytes that are left.
+
+    Other files in the folder are left alone. Where another process is at it already, nothing is done.
+    """
+    root.mkdir(parents=True, exist_ok=True)
+    with open(root / ".lock", "w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return 0
+        entries = []
+        for path in root.glob("*/[0-9a-f][0-9a-f]/*"):
+            if _ENTRY.fullmatch(path.name):
+                with contextlib.suppress(FileNotFoundError):
+                    stat = path.stat()
+                    entries.append((stat.st_mtime_ns, stat.st_size, path))
+        held = sum(size for _, size, _ in entries)
+        if held > limit:
+            for _, size, path in sorted(entries):
+                path.unlink(missing_ok=True)
+                held -= size
+                if held <= _TRIMMED * limit:
+                    break
+        return held
+
+
+def file_digest(path: str | os.PathLike[str]) -> str:
+    """SHA-256 of a file's bytes; remembered per (path, size, time of change)."""
+    path = Path(path)
+    stat = path.stat()
+    return _digest(str(path.resolve()), stat.st_size, stat.st_mtime_ns)
+
+
+@lru_cache(maxsize=65536)
+def _digest(path: str, _size: int, _mtime: int) -> str:
+    with open(path, "rb") as handle:
+        return hashlib.file_digest(handle, "sha256").hexdigest()
+
+
+@lru_cache(maxsize=1)
+def code_digest() -> str:
+    """SHA-256 of the code that converters and their networks are made of: results of other code are not used again."""
+    root = Path(__file__).parent
+    files = [*root.glob("*.py"), *root.glob("converters/*.py"), *root.glob("networks/*.py")]
+    found = hashlib.sha256()
+    for path in sorted(files):
+        found.update(path.read_bytes())
+    return found.hexdigest()
+
+
+class Cache:
+    """A content-addressed store of arrays and JSON values.
+
+    ``root`` None keeps results in memory only. Beside a folder, up to 256 MB of recent results stay in memory.
+    ``limit`` is that of the folder in bytes, by default :func:`default_limit`. Where the folder has no room or can't be
+    written to, results are computed and not kept.
+    """
+
+    _MEMORY_BYTES = 256 * 2**20
+
+    def __init__(self, root: Path | None, limit: int | None = None) -> None:
+        self.root = root
+        self.limit = default_limit() if limit is None else limit
+        self._written = 0
+        self._memory: dict[str, Mapping[str, Any]] = {}
+        self._held = 0
+
+    def get(
+        self,
+        kind: str,
+        path: str | os.PathLike[str],
+        parameters: Mapping[str, Any],
+        compute: Callable[[], Mapping[str, Any]],
+    ) -> Mapping[str, Any]:
+        """Return the result for one audio file, computing it when it is not there.
+
+        ``compute`` returns a mapping of names to arrays or JSON values. ``parameters`` must hold all that
+        changes the result besides the file's bytes: model, version, rates.
+        """
+        key = hashlib.sha256(
+            json.dumps([kind, file_digest(path), parameters], sort_keys=True, default=str).encode()
+        ).hexdigest()
+        if key in self._memory:
+            return self._memory[key]
+        entry = self._file(kind, key)
+        found = _read(entry) if entry is not None else None
+        if found is None:
+            found = dict(compute())
+            if entry is not None:
+                self._store(entry, found)
+        self._remember(key, found, forget=entry is not None)
+        return found
+
+    def _store(self, entry: Path, found: Mapping[str, Any]) -> None:
+        try:
+            self._written += _write(entry, found)
+        except OSError as error:
+            if not no_room(error) and not isinstance(error, PermissionError):
+                raise
+        if self.root is not None and self._written > self.limit * _UNSEEN:
+            self._written = 0
+            trim(self.root, self.limit)
+
+    def _remember(self, key: str, found: Mapping[str, Any], forget: bool) -> None:
+        self._held += 1024 + sum(getattr(value, "nbytes", 0) for value in found.values())
+        if forget and self._held > self._MEMORY_BYTES:
+            self._memory.clear()
+            self._held = 0
+        self._memory[key] = found
+
+    def _file(self, kind: str, key: str) -> Path | None:
+        return None if self.root is None else self.root / kind / key[:2] / f"{key}.npz"
+
+
+def _read(entry: Path) -> dict[str, Any] | None:
+    import numpy as np
+
+    try:
+        with np.load(entry, allow_pickle=False) as stored:
+            values: dict[str, Any] = json.loads(str(stored["__json__"]))
+            values.update({name: stored[name] for name in stored.files if name != "__json__"})
+        with contextlib.suppress(OSError):
+            os.utime(entry)  # what is used is kept longest
+        return values
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+        return None  # damaged: computed again and overwritten
+
+
+def _write(entry: Path, values: Mapping[str, Any]) -> int:
+    import numpy as np
+
+    arrays = {name: value for name, value in values.items() if isinstance(value, np.ndarray)}
+    plain = {name: value for name, value in values.items() if name not in arrays}
+    with replacing(entry, durable=False) as stream:
+        np.savez(stream, allow_pickle=False, __json__=np.array(json.dumps(plain)), **arrays)
+        return stream.tell()
