@@ -3,8 +3,8 @@
     python benchmarks/drawing/build_demo.py UTTERANCES OUT
 
 UTTERANCES is ``benchmarks/demo/utterances.csv`` (columns file,id,speaker,gender,language,transcript,duration). Drawn by
-rank (``vceval.protocol.sampling``): 12 pairs (48 in the gate's list) in each of F2F, F2M, M2F, M2M, balanced over the target
-speakers. Sources and
+rank (``vceval.protocol.sampling``): 12 pairs (48 in the gate's list) in each of F2F, F2M, M2F, M2M, balanced over the
+target speakers. Sources and
 references are the sentences that everybody reads; prompts are each target's own sentences, another one for every pair.
 """
 

@@ -13,11 +13,11 @@ that VQMIVC, YourTTS and FreeVC all trained on. Which system has heard which tar
 
 Left out altogether: p280 (no second microphone), p315 (no texts), p362 (some recordings lack) and s5 (in no list).
 
-The draw (``vceval.protocol.sampling``): 300 pairs in each of F2F, F2M, M2F, M2M, 30 for each target speaker, each with a
-parallel reference: the target reading the same text (matched by text, never by number: above 24 a number means another
-text for nearly every speaker). Sources have 4 to 25 words. Ten prompts of 9 to 20 words per target (3 to 8 seconds at
-the 2.7 words a second measured on 42 recordings of the corpus) serve in turn; what serves as a prompt of a speaker is
-never a reference of that speaker.
+The draw (``vceval.protocol.sampling``): 300 pairs in each of F2F, F2M, M2F, M2M, 30 for each target speaker, each with
+a parallel reference: the target reading the same text (matched by text, never by number: above 24 a number means
+another text for nearly every speaker). Sources have 4 to 25 words. Ten prompts of 9 to 20 words per target (3 to 8
+seconds at the 2.7 words a second measured on 42 recordings of the corpus) serve in turn; what serves as a prompt of
+a speaker is never a reference of that speaker.
 """
 
 from __future__ import annotations

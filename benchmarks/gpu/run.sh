@@ -22,7 +22,7 @@ if [ -n "$wheels" ]; then
     "${install[@]}" "$wheels"/*.whl
     export PYTHONPATH="$work/site"
     mkdir "$work/source"
-    (cd "$root" && cp -r LICENSE README.md pyproject.toml setup.cfg vceval metrics benchmarks reports "$work/source")
+    (cd "$root" && cp -r LICENSE README.md pyproject.toml setup.cfg setup.py vceval metrics benchmarks reports "$work/source")
     "${install[@]}" --no-build-isolation --upgrade "$work/source"
 fi
 "$python" "$here/steps.py" --root "$root" --work "$work" --began "$began" "${rest[@]}"

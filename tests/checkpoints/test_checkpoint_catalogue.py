@@ -18,9 +18,9 @@ torch = pytest.importorskip("torch")
 import published  # noqa: E402 - needs torch
 
 from vceval import registry  # noqa: E402
-from vceval.checkpoints import (
+from vceval.checkpoints import (  # noqa: E402
     companions,
-    weights,  # noqa: E402
+    weights,
 )
 from vceval.checkpoints import store as checkpoints  # noqa: E402
 from vceval.checkpoints.containers import NotNeeded  # noqa: E402

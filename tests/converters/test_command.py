@@ -146,7 +146,7 @@ def test_wrong_options_are_refused(options: dict[str, object], words: str) -> No
 
 
 def test_the_example_worker_of_the_readme_works(tmp_path: Path, ask: Callable[[str], Request]) -> None:
-    readme = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
+    readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
     example = readme.split("```python\n# worker.py")[1].split("```")[0]
     assert len(example.strip().splitlines()) <= 20
     path = tmp_path / "worker.py"

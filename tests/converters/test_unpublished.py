@@ -95,7 +95,7 @@ def test_through_precomputed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 def test_through_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The README's worker stands for a user's own."""
     monkeypatch.chdir(tmp_path)
-    readme = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
+    readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
     (tmp_path / "worker.py").write_text("#" + readme.split("```python\n# worker.py")[1].split("```")[0])
     flag, system = advice(registry.load("converter", "skqvc"), "command")
     assert run(flag, system.replace("/path/of/its/environment/bin/python", sys.executable)) == 0

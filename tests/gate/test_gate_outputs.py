@@ -24,7 +24,7 @@ from vceval.gate.evidence import of_run
 from vceval.gate.rules import read_rules
 from vceval.gate.verdict import Offender, Result, Verdict
 
-SCHEMA = xmlschema.XMLSchema(Path(__file__).parent / "junit.xsd")
+SCHEMA = xmlschema.XMLSchema(Path(__file__).parents[1] / "junit.xsd")
 HOSTILE = "</failure><!--]]>&\"'`|*_[x](javascript:1)<img src=x onerror=alert(1)> @everyone #1 \x1b[2J\x00\ud800\n## h"
 
 

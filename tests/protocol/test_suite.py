@@ -21,7 +21,7 @@ from vceval.protocol.pairlist import FrozenPair
 from vceval.protocol.sampling import normalise
 from vceval.records import DIRECTIONS
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 LISTS = ROOT / "benchmarks" / "pairs"
 SHARED = os.environ.get("VCEVAL_SHARED", "")
 needs_shared = pytest.mark.skipif(not SHARED, reason="VCEVAL_SHARED is not set: no VCTK inventory here")

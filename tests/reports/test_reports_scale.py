@@ -20,7 +20,7 @@ PAIRS = 600
 
 @pytest.fixture(scope="module")
 def generator() -> ModuleType:
-    path = Path(__file__).parents[1] / "benchmarks" / "speed" / "report.py"
+    path = Path(__file__).parents[2] / "benchmarks" / "speed" / "report.py"
     spec = importlib.util.spec_from_file_location("large_report", path)
     assert spec is not None
     assert spec.loader is not None

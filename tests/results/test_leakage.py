@@ -21,7 +21,7 @@ from vceval.results.rundir import RunDirectory
 from vceval.results.summary import summarise
 from vceval.results.table import Tally
 
-TABLE = Path(leakage.__file__).parent / "converters" / "training_speakers.csv"
+TABLE = Path(leakage.__file__).parents[1] / "converters" / "training_speakers.csv"
 
 
 @pytest.mark.parametrize(

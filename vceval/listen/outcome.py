@@ -1,8 +1,8 @@
 """From ratings to figures: means with intervals, per system, dataset and direction, and per recording.
 
 Two ratings by one listener are not independent, nor are two of one recording's pair. So intervals resample listeners
-and pairs, each on its own (:func:`vceval.statistics.intervals.cluster_bootstrap`, crossed): they say what other listeners would
-give to other sentences.
+and pairs, each on its own (:func:`vceval.statistics.intervals.cluster_bootstrap`, crossed): they say what other
+listeners would give to other sentences.
 """
 
 from __future__ import annotations

@@ -84,7 +84,7 @@ def read_table(path: Path, root: Path | None = None) -> Conversions:
 
 
 def read_folder(folder: Path, pattern: str, natural: Sequence[Utterance] = ()) -> Conversions:
-    """Read a folder by a file-name pattern (see :mod:`vceval.protocol.patterns`; fields ``system`` and ``source`` needed).
+    """Read a folder by a file-name pattern (:mod:`vceval.protocol.patterns`; fields ``system`` and ``source`` needed).
 
     The recordings of source and target are looked for beside each converted file: named like the utterance, or
     ``src``/``source`` and ``tgt``/``target``. Speaker, gender and transcript come from ``natural`` where it

@@ -94,7 +94,7 @@ def _digest(path: str, _size: int, _mtime: int) -> str:
 @lru_cache(maxsize=1)
 def code_digest() -> str:
     """SHA-256 of the code that converters and their networks are made of: results of other code are not used again."""
-    root = Path(__file__).parent
+    root = Path(__file__).parents[1]
     files = [*root.glob("*.py"), *root.glob("converters/*.py"), *root.glob("networks/*.py")]
     found = hashlib.sha256()
     for path in sorted(files):
