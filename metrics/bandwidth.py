@@ -1,20 +1,19 @@
-"""Bandwidth of converted speech: up to which frequency there is anything to hear."""
+"""Bandwidth of converted speech: up to which frequency there is sound."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
 
 from vceval.errors import ItemError
 from vceval.metrics.base import Measure, Metric, Statistics
 from vceval.records import Conversion
 from vceval.signal import audio
 from vceval.signal.audio import Waveform
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
 
 __all__ = ["Bandwidth", "bandwidth"]
 
@@ -28,8 +27,8 @@ SPEECH_DB = 40.0
 class Bandwidth(Metric):
     """Measures how far up the spectrum of a recording reaches, at the recording's own sample rate.
 
-    The other metrics hear what lies below 8 kHz. A model that lost its treble, or audio that once went through a
-    low-pass filter, is as good as before to them; here it shows.
+    The other metrics analyse what lies below 8 kHz. A model that lost its treble, or audio that once went through a
+    low-pass filter, scores as before with them; here it shows.
 
     The power spectra of the frames with speech (32 ms, half overlapping, at most 40 dB below the loudest frame) are
     averaged and added up in bands of 250 Hz. The bandwidth is the upper edge of the highest band that lies within
@@ -46,16 +45,13 @@ class Bandwidth(Metric):
         Measure("bandwidth", "Bandw.", "kHz", "higher", decimals=1, secondary=True),
     )
     source: ClassVar[str] = "vceval"
+    choices: ClassVar[str] = f"BANDWIDTH|bands:{BAND_HZ:g}Hz|floor:{{0.floor_db:g}}dB"
     facts: ClassVar[Mapping[str, str]] = {
         "frames": "32ms Hann, hop 16ms",
         "speech": f"{SPEECH_DB:g} dB below the loudest frame",
         "channels": "mean",
     }
     packages: ClassVar[tuple[str, ...]] = ("numpy", "soundfile")
-
-    def signature(self) -> str:
-        """Name every choice that changes the value."""
-        return f"BANDWIDTH|bands:{BAND_HZ:g}Hz|floor:{self.floor_db:g}dB|v:{self.version}"
 
     def statistics(self, conversion: Conversion) -> Statistics:
         """Measure one conversion.
@@ -82,8 +78,6 @@ def bandwidth(wave: Waveform, floor_db: float = 60.0) -> float:
     Raises:
         ItemError: it is silent.
     """
-    import numpy as np
-
     powers = _spectra(wave)
     levels = powers.sum(axis=1)
     if not levels.max() > 0.0:
@@ -92,14 +86,12 @@ def bandwidth(wave: Waveform, floor_db: float = 60.0) -> float:
     frequencies = np.arange(len(spectrum)) * (wave.sample_rate / 2.0 / (len(spectrum) - 1))
     count = round(wave.sample_rate / 2.0 / BAND_HZ)
     bands = np.bincount(np.minimum(frequencies // BAND_HZ, count - 1).astype(int), spectrum, count)
-    heard = np.flatnonzero(bands > bands.max() * 10.0 ** (-floor_db / 10.0))
-    return float((heard[-1] + 1) * BAND_HZ)
+    reached = np.flatnonzero(bands > bands.max() * 10.0 ** (-floor_db / 10.0))
+    return float((reached[-1] + 1) * BAND_HZ)
 
 
 def _spectra(wave: Waveform) -> NDArray[np.float64]:
     """Power spectra of all frames: (frames, bins)."""
-    import numpy as np
-
     size = max(2, round(0.032 * wave.sample_rate) // 2 * 2)
     samples = np.pad(wave.samples.astype(np.float64), (0, max(0, size - len(wave.samples))))
     frames = np.lib.stride_tricks.sliding_window_view(samples, size)[:: size // 2]

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
-from vceval.metrics.base import Measure, Statistics
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from vceval.metrics.base import Measure, Recipe, Statistics
 from vceval.metrics.dtw import dtw_path
 from vceval.metrics.mcd import WorldCepstra
 from vceval.metrics.parallel import COMMON_FACTS, ParallelMetric, Recording, compare_arrays
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import ArrayLike, NDArray
 
 __all__ = ["FundamentalFrequency", "correlation", "f0_statistics"]
 
@@ -47,8 +46,6 @@ class FundamentalFrequency(ParallelMetric):
 
     name: ClassVar[str] = "f0"
     title: ClassVar[str] = "Fundamental frequency"
-    version: ClassVar[str] = "1.0"
-    needs: ClassVar[frozenset[str]] = frozenset({"reference"})
     measures: ClassVar[tuple[Measure, ...]] = (
         Measure("f0_rmse", "F0 RMSE", "cent", "lower", decimals=0),
         Measure("f0_corr", "F0 corr.", "", "higher", decimals=3),
@@ -58,11 +55,20 @@ class FundamentalFrequency(ParallelMetric):
         "Morise et al., Fast and reliable F0 estimation method based on the period extraction of vocal fold "
         "vibration of singing voice and speech, AES 35th Conference 2009"
     )
-    recipes: ClassVar[Mapping[str, str]] = {
+    recipes: ClassVar[Mapping[str, Recipe | str]] = {
         "freevc": "vceval.metrics.f0_freevc:FreevcF0",
-        "s3prl": "vceval.metrics.f0_s3prl:S3prlF0",
-        "s3prl-24k": "vceval.metrics.f0_s3prl:S3prlF024k",
+        "s3prl": "vceval.metrics.s3prl:S3prlF0",
+        "s3prl-24k": Recipe(
+            "``f0:s3prl`` at 24 kHz, the rate of VCC2020.",
+            "s3prl 24k",
+            of="vceval.metrics.s3prl:S3prlF0",
+            changes={"title": "Fundamental frequency as s3prl-vc computes it, 24 kHz", "sample_rate": 24_000},
+        ),
     }
+    choices: ClassVar[str] = (
+        "F0|f0:dio+stonemask:71-800Hz|unit:cent|frames:voiced-in-both|corr:log|sr:{0.sample_rate}|frame:{0.frame_ms:g}ms"
+        "|align:world-mcep:order{0.order}:alpha{0.alpha:g}:exact"
+    )
     facts: ClassVar[Mapping[str, str]] = {
         **COMMON_FACTS,
         "aggregate": "rmse-and-corr:mean-over-pairs,vuv:all-frames",
@@ -71,19 +77,9 @@ class FundamentalFrequency(ParallelMetric):
         "alignment": "exact-dtw:mel-cepstra-without-c0",
         "reference": "target-speaker-same-text",
     }
-    packages: ClassVar[tuple[str, ...]] = ("numpy", "pyworld", "soxr")
-
-    def signature(self) -> str:
-        """Name every choice that changes the value."""
-        return (
-            f"F0|f0:dio+stonemask:71-800Hz|unit:cent|frames:voiced-in-both|corr:log|sr:{self.sample_rate}"
-            f"|frame:{self.frame_ms:g}ms|align:world-mcep:order{self.order}:alpha{self.alpha:g}:exact|v:{self.version}"
-        )
 
     def compare(self, reference: Recording, test: Recording) -> Statistics:
         """Pitch error, correlation and voicing errors of two recordings of the same words."""
-        import numpy as np
-
         front = WorldCepstra(self.sample_rate, self.order, self.alpha, self.frame_ms, None)
         (f0_expected, expected), (f0_found, found) = front.of(reference), front.of(test)
         _, path = dtw_path(expected, found)
@@ -107,8 +103,6 @@ class FundamentalFrequency(ParallelMetric):
 
 def correlation(first: NDArray[np.float64], second: NDArray[np.float64]) -> float | None:
     """Pearson correlation; None for fewer than three values or where one side is constant."""
-    import numpy as np
-
     if len(first) < 3 or np.ptp(first) == 0.0 or np.ptp(second) == 0.0:
         return None
     return float(np.corrcoef(first, second)[0, 1])

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+from numpy.typing import NDArray
 
 from vceval.errors import ItemError
 from vceval.metrics.base import Measure, Statistics
@@ -12,10 +15,6 @@ from vceval.metrics.f0 import correlation
 from vceval.metrics.parallel import COMMON_FACTS, ParallelMetric, Recording, resample_by_ratio
 from vceval.signal import world
 from vceval.signal.audio import Waveform
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
 
 __all__ = ["FreevcF0"]
 
@@ -35,12 +34,15 @@ class FreevcF0(ParallelMetric):
     against: ClassVar[Literal["reference", "source"]] = "source"
     name: ClassVar[str] = "f0:freevc"
     title: ClassVar[str] = "F0 correlation of source and conversion as FreeVC's author computes it"
-    version: ClassVar[str] = "1.0"
     needs: ClassVar[frozenset[str]] = frozenset({"source"})
     measures: ClassVar[tuple[Measure, ...]] = (Measure("f0_pcc:freevc", "F0-PCC (FreeVC)", "", "higher", decimals=3),)
     source: ClassVar[str] = (
         "Li, Tu, Xiao, FreeVC: towards high-quality text-free one-shot voice conversion, ICASSP 2023; "
         "https://github.com/OlaWod/FreeVC/issues/4"
+    )
+    choices: ClassVar[str] = (
+        "F0|tool:freevc|against:source|f0:dio+stonemask:71-800Hz|frames:all-unvoiced-as-0|corr:linear|sr:16000|frame:10ms"
+        "|align:cut-to-shorter"
     )
     facts: ClassVar[Mapping[str, str]] = {
         **COMMON_FACTS,
@@ -48,14 +50,6 @@ class FreevcF0(ParallelMetric):
         "fallback": "harvest:20-600Hz:both-if-source-unvoiced",
         "reference": "source-recording",
     }
-    packages: ClassVar[tuple[str, ...]] = ("numpy", "pyworld", "soxr")
-
-    def signature(self) -> str:
-        """Name every choice that changes the value."""
-        return (
-            "F0|tool:freevc|against:source|f0:dio+stonemask:71-800Hz|frames:all-unvoiced-as-0|corr:linear|sr:16000"
-            f"|frame:10ms|align:cut-to-shorter|v:{self.version}"
-        )
 
     def compare(self, reference: Recording, test: Recording) -> Statistics:
         """Correlate the two tracks; ``reference`` is the source.
@@ -79,8 +73,6 @@ class FreevcF0(ParallelMetric):
 
 def _track(recording: Recording, extractor: Literal["dio", "harvest"]) -> NDArray[np.float64]:
     def analyse(wave: Waveform) -> Mapping[str, Any]:
-        import numpy as np
-
         wave = resample_by_ratio(wave, RATE)
         if extractor == "dio":
             return {"f0": world.world_f0(wave, FRAME_MS)[0]}

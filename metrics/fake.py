@@ -5,19 +5,17 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
 
 from vceval.errors import ItemError, UnmetNeed
 from vceval.metrics.base import Measure, Statistics, Workspace
-from vceval.metrics.speaker_metric import SpeakerMetric
-from vceval.metrics.trials import Speech, Trials, calibration, embed_natural, pair_keys, smallest
+from vceval.metrics.trials import SpeakerMetric, Speech, Trials, calibration, embed_natural, pair_keys, smallest
 from vceval.protocol.sampling import rank
 from vceval.records import Conversion, Utterance
 from vceval.storage.cache import file_digest
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
 
 __all__ = ["FakeDetection"]
 
@@ -62,6 +60,10 @@ class FakeDetection(SpeakerMetric):
         Measure("fake_target", "Target side", "%", "higher", scale=100.0, decimals=1, secondary=True),
     )
     source: ClassVar[str] = "Resemble AI, Resemblyzer, fake speech detection demo"
+    choices: ClassVar[str] = (
+        "FAKE|enc:{0.encoder_identity}|{0.encoder_type.front_end}|refs:{0.references}"
+        "|thr:{0.threshold:g},eer-interpolated|trials:{0.trials}|seed:{0.seed}"
+    )
     facts: ClassVar[Mapping[str, str]] = {
         **SpeakerMetric.facts,
         "score": "mean cosine",
@@ -71,13 +73,6 @@ class FakeDetection(SpeakerMetric):
         "side": "target against source speaker, the converted utterance itself left out",
         "missing": "counted, no value",
     }
-
-    def signature(self) -> str:
-        """Name every choice that changes the values."""
-        return (
-            f"FAKE|enc:{self.encoder_type.identity()}|{self.encoder_type.front_end}|refs:{self.references}"
-            f"|thr:{self.threshold:g},eer-interpolated|trials:{self.trials}|seed:{self.seed}|v:{self.version}"
-        )
 
     def open(self, workspace: Workspace) -> None:
         """Take the workspace and sort its natural speech by dataset and speaker."""
@@ -97,8 +92,6 @@ class FakeDetection(SpeakerMetric):
         return calibration(speech, trials, self.encoder.name, self.seed, keep_scores=True)
 
     def _trials(self, speech: Speech) -> Trials:
-        import numpy as np
-
         order = np.lexsort((np.arange(len(speech.ids)), speech.rank))
         claims = np.array([rank(self.seed, "claim", speaker) for speaker in speech.speakers], dtype=np.uint64)
         scores = np.zeros((len(speech.ids), len(speech.speakers)))

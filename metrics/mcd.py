@@ -5,17 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from math import log, sqrt
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
-from vceval.metrics.base import Measure, Statistics
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from vceval.metrics.base import Measure, Recipe, Statistics
 from vceval.metrics.dtw import dtw
 from vceval.metrics.parallel import COMMON_FACTS, ParallelMetric, Recording, compare_arrays
 from vceval.signal import audio, world
 from vceval.signal.audio import Waveform
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import ArrayLike, NDArray
 
 __all__ = ["DECIBEL", "MelCepstralDistortion", "WorldCepstra", "mel_cepstral_distortion", "path_distortion"]
 
@@ -40,8 +39,6 @@ class WorldCepstra:
         return found["f0"], found["cepstra"]
 
     def _analyse(self, wave: Waveform) -> Mapping[str, Any]:
-        import numpy as np
-
         peak = float(np.max(np.abs(wave.samples)))
         # Full scale first: WORLD adds noise of a fixed, tiny level, which must not depend on the recording's gain.
         level = Waveform(wave.samples / np.float32(peak), wave.sample_rate)
@@ -75,22 +72,42 @@ class MelCepstralDistortion(ParallelMetric):
 
     name: ClassVar[str] = "mcd"
     title: ClassVar[str] = "Mel-cepstral distortion"
-    version: ClassVar[str] = "1.0"
-    needs: ClassVar[frozenset[str]] = frozenset({"reference"})
     measures: ClassVar[tuple[Measure, ...]] = (Measure("mcd", "MCD", "dB", "lower"),)
     source: ClassVar[str] = (
         "Kubichek, Mel-cepstral distance measure for objective speech quality assessment, PACRIM 1993"
     )
-    recipes: ClassVar[Mapping[str, str]] = {
+    recipes: ClassVar[Mapping[str, Recipe | str]] = {
         "dsm": "vceval.metrics.mcd_dsm:DiscreteSpeechMetricsMCD",
         "mel-cepstral-distance": "vceval.metrics.mcd_mel:MelCepstralDistance",
-        "pymcd": "vceval.metrics.mcd_pymcd:PymcdAligned",
-        "pymcd-plain": "vceval.metrics.mcd_pymcd:PymcdPlain",
-        "pymcd-sl": "vceval.metrics.mcd_pymcd:PymcdScaled",
-        "s3prl": "vceval.metrics.mcd_s3prl:S3prlMCD",
-        "s3prl-24k": "vceval.metrics.mcd_s3prl:S3prlMCD24k",
-        "versa": "vceval.metrics.mcd_s3prl:VersaMCD",
+        "pymcd": "vceval.metrics.mcd_pymcd:PymcdMCD",
+        "pymcd-plain": Recipe(
+            """``MCD_mode="plain"``: no alignment; zeros are put after the shorter recording.""",
+            "pymcd plain",
+            of="vceval.metrics.mcd_pymcd:PymcdMCD",
+            changes={"title": "Mel-cepstral distortion as pymcd computes it (plain)", "mode": "plain"},
+        ),
+        "pymcd-sl": Recipe(
+            """``MCD_mode="dtw_sl"``: that of "dtw" times the longer over the shorter length in frames.""",
+            "pymcd sl",
+            of="vceval.metrics.mcd_pymcd:PymcdMCD",
+            changes={"title": "Mel-cepstral distortion as pymcd computes it (dtw_sl)", "mode": "dtw_sl"},
+        ),
+        "s3prl": "vceval.metrics.s3prl:S3prlMCD",
+        "s3prl-24k": Recipe(
+            "``mcd:s3prl`` at 24 kHz, the rate of VCC2020. Files without anything above 8 kHz get very large values.",
+            "s3prl 24k",
+            of="vceval.metrics.s3prl:S3prlMCD",
+            changes={
+                "title": "Mel-cepstral distortion as s3prl-vc and VERSA (dtw) compute it, 24 kHz",
+                "sample_rate": 24_000,
+            },
+        ),
+        "versa": "vceval.metrics.s3prl:VersaMCD",
     }
+    choices: ClassVar[str] = (
+        "MCD|sp:world-power|order:{0.order}|alpha:{0.alpha:g}|sr:{0.sample_rate}|frame:{0.frame_ms:g}ms{0.signed_floor}"
+        "|c0:no|dtw:exact"
+    )
     facts: ClassVar[Mapping[str, str]] = {
         **COMMON_FACTS,
         "f0": "dio+stonemask:71-800Hz",
@@ -100,15 +117,11 @@ class MelCepstralDistortion(ParallelMetric):
         "silence": "kept",
         "reference": "target-speaker-same-text",
     }
-    packages: ClassVar[tuple[str, ...]] = ("numpy", "pyworld", "soxr")
 
-    def signature(self) -> str:
-        """Name every choice that changes the value."""
-        floor = "" if self.floor_db is None else f"|floor:{self.floor_db:g}dB"
-        return (
-            f"MCD|sp:world-power|order:{self.order}|alpha:{self.alpha:g}|sr:{self.sample_rate}"
-            f"|frame:{self.frame_ms:g}ms{floor}|c0:no|dtw:exact|v:{self.version}"
-        )
+    @property
+    def signed_floor(self) -> str:
+        """What the signature says of the floor: nothing where there is none."""
+        return "" if self.floor_db is None else f"|floor:{self.floor_db:g}dB"
 
     def compare(self, reference: Recording, test: Recording) -> Statistics:
         """MCD of two recordings of the same words."""
@@ -123,8 +136,6 @@ def path_distortion(
     first: NDArray[np.float64], second: NDArray[np.float64], path: NDArray[np.int64] | None = None
 ) -> float:
     """Mean distance in dB of cepstra along a path (frame by frame where it is None), all coefficients counted."""
-    import numpy as np
-
     gaps = first - second if path is None else first[path[:, 0]] - second[path[:, 1]]
     return float(DECIBEL * np.sqrt((gaps * gaps).sum(axis=1)).mean())
 

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
 
 from vceval.errors import ItemError
 from vceval.metrics.base import Measure, Statistics
-from vceval.metrics.fastdtw import fastdtw
+from vceval.metrics.dtw import fastdtw
 from vceval.metrics.mcd import path_distortion
 from vceval.metrics.parallel import COMMON_FACTS, ParallelMetric, Recording, resample_by_ratio
 from vceval.signal import world
 from vceval.signal.audio import Waveform
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
 
 __all__ = ["DiscreteSpeechMetricsMCD"]
 
@@ -33,12 +32,14 @@ class DiscreteSpeechMetricsMCD(ParallelMetric):
 
     name: ClassVar[str] = "mcd:dsm"
     title: ClassVar[str] = "Mel-cepstral distortion as DiscreteSpeechMetrics computes it"
-    version: ClassVar[str] = "1.0"
-    needs: ClassVar[frozenset[str]] = frozenset({"reference"})
     measures: ClassVar[tuple[Measure, ...]] = (Measure("mcd:dsm", "MCD (DSM)", "dB", "lower"),)
     source: ClassVar[str] = (
         "Saeki et al., SpeechBERTScore: reference-aware automatic evaluation of speech generation leveraging NLP "
         "evaluation metrics, Interspeech 2024"
+    )
+    choices: ClassVar[str] = (
+        "MCD|tool:discrete-speech-metrics|sp:stft-mcep+1e-6|order:23|alpha:0.42|sr:16000|fft:1024|hop:256|c0:yes"
+        "|dtw:fastdtw-r1"
     )
     facts: ClassVar[Mapping[str, str]] = {
         **COMMON_FACTS,
@@ -51,13 +52,6 @@ class DiscreteSpeechMetricsMCD(ParallelMetric):
     }
     packages: ClassVar[tuple[str, ...]] = ("numpy", "soxr")
 
-    def signature(self) -> str:
-        """Name every choice that changes the value."""
-        return (
-            f"MCD|tool:discrete-speech-metrics|sp:stft-mcep+1e-6|order:23|alpha:0.42|sr:16000|fft:1024|hop:256"
-            f"|c0:yes|dtw:fastdtw-r1|v:{self.version}"
-        )
-
     def compare(self, reference: Recording, test: Recording) -> Statistics:
         """MCD of all frames; fastdtw is given the test recording first, as the tool does."""
         expected, found = _cepstra(reference), _cepstra(test)
@@ -68,8 +62,6 @@ class DiscreteSpeechMetricsMCD(ParallelMetric):
 
 def _cepstra(recording: Recording) -> NDArray[np.float64]:
     def analyse(wave: Waveform) -> Mapping[str, Any]:
-        import numpy as np
-
         samples = resample_by_ratio(wave, RATE).samples.astype(np.float64)
         if len(samples) < FFT_SIZE:
             raise ItemError(f"{recording.name}: {len(samples)} samples at {RATE} Hz; one frame takes {FFT_SIZE}")

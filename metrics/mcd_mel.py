@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
 
 from vceval.errors import ItemError
 from vceval.metrics.base import Measure, Statistics
-from vceval.metrics.fastdtw import fastdtw
+from vceval.metrics.dtw import fastdtw
 from vceval.metrics.parallel import ParallelMetric, Recording
 from vceval.signal.audio import Waveform
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
 
 __all__ = ["MelCepstralDistance"]
 
@@ -35,13 +34,15 @@ class MelCepstralDistance(ParallelMetric):
 
     name: ClassVar[str] = "mcd:mel-cepstral-distance"
     title: ClassVar[str] = "Mel-cepstral distance as the package of that name computes it"
-    version: ClassVar[str] = "1.0"
-    needs: ClassVar[frozenset[str]] = frozenset({"reference"})
     measures: ClassVar[tuple[Measure, ...]] = (
         Measure("mcd:mel-cepstral-distance", "MCD (mel-cepstral-distance)", "", "lower"),
         Measure("penalty:mel-cepstral-distance", "Penalty (mel-cepstral-distance)", "", "lower", decimals=3),
     )
     source: ClassVar[str] = "mel-cepstral-distance 0.0.4, https://github.com/jasminsternkopf/mel_cepstral_distance"
+    choices: ClassVar[str] = (
+        "MCD|tool:mel-cepstral-distance-0.0.4|sp:stft-mel20-log10|coefficients:2-16|sr:lower-of-both|frame:32ms|hop:8ms"
+        "|dtw:fastdtw-r10-on-mel"
+    )
     facts: ClassVar[Mapping[str, str]] = {
         "channels": "mean",
         "resampler": "fft",
@@ -54,17 +55,8 @@ class MelCepstralDistance(ParallelMetric):
     }
     packages: ClassVar[tuple[str, ...]] = ("numpy", "scipy")
 
-    def signature(self) -> str:
-        """Name every choice that changes the value."""
-        return (
-            "MCD|tool:mel-cepstral-distance-0.0.4|sp:stft-mel20-log10|coefficients:2-16|sr:lower-of-both|frame:32ms"
-            f"|hop:8ms|dtw:fastdtw-r10-on-mel|v:{self.version}"
-        )
-
     def compare(self, reference: Recording, test: Recording) -> Statistics:
         """Distance and penalty of two recordings."""
-        import numpy as np
-
         rate = min(reference.wave.sample_rate, test.wave.sample_rate)
         expected, found = _mel(reference, rate), _mel(test, rate)
         _, path = fastdtw(expected, found, RADIUS)
@@ -80,7 +72,6 @@ def _mel(recording: Recording, rate: int) -> NDArray[np.float64]:
     """log10 mel energies (T, 20) of the recording at ``rate``."""
 
     def analyse(wave: Waveform) -> Mapping[str, Any]:
-        import numpy as np
         from scipy.signal import resample
 
         samples: NDArray[Any] = wave.samples
@@ -111,8 +102,6 @@ def _mel(recording: Recording, rate: int) -> NDArray[np.float64]:
 
 def _filters(rate: int, size: int) -> NDArray[np.float64]:
     """Triangles of height 1 (20, size // 2 + 1) between whole FFT bins, evenly spaced on the O'Shaughnessy scale."""
-    import numpy as np
-
     top = 2595 * np.log10(1 + (rate // 2) / 700.0)
     edges = [700 * (10 ** (mel / 2595) - 1) for mel in np.linspace(0.0, top, BANDS + 2)]
     bins = np.floor((size + 1) * np.array(edges) / rate).astype(int)

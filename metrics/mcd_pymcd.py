@@ -2,30 +2,35 @@
 
 from __future__ import annotations
 
-from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
 
 from vceval.metrics.base import Measure, Statistics
-from vceval.metrics.fastdtw import fastdtw
+from vceval.metrics.dtw import fastdtw
 from vceval.metrics.mcd import path_distortion
 from vceval.metrics.parallel import COMMON_FACTS, ParallelMetric, Recording, resample_by_ratio
 from vceval.signal import world
 from vceval.signal.audio import Waveform
 
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
-__all__ = ["PymcdAligned", "PymcdPlain", "PymcdScaled"]
+__all__ = ["PymcdMCD"]
 
 #: pymcd's constants; it offers no way to change them.
 RATE, FFT_SIZE, ORDER, ALPHA, FLOOR, FRAME_MS = 22_050, 512, 13, 0.65, 1e-8, 5.0
 
 
-class _Pymcd(ParallelMetric):
-    """What its three modes share.
+#: Modes of the tool, as signatures put them.
+_MODES: Mapping[str, str] = {
+    "dtw": "dtw:fastdtw-r1", "dtw_sl": "dtw_sl:fastdtw-r1:times-length-ratio", "plain": "plain:zero-padded",
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class PymcdMCD(ParallelMetric):
+    """``MCD_mode="dtw"``: approximate dynamic time warping (fastdtw, radius 1).
 
     The WORLD envelope, which is power, is squared once more and raised by 1e-8 before the logarithm; c0, the
     loudness, is left out of the alignment but counted in the distance; FFT size 512 treats voices below 130 Hz
@@ -33,10 +38,16 @@ class _Pymcd(ParallelMetric):
     the recording level.
     """
 
-    mode: ClassVar[str]
-    version: ClassVar[str] = "1.0"
-    needs: ClassVar[frozenset[str]] = frozenset({"reference"})
+    #: The tool's ``MCD_mode``: ``dtw``, ``dtw_sl`` or ``plain``.
+    mode: ClassVar[str] = "dtw"
+    name: ClassVar[str] = "mcd:pymcd"
+    title: ClassVar[str] = "Mel-cepstral distortion as pymcd computes it (dtw)"
+    measures: ClassVar[tuple[Measure, ...]] = (Measure("mcd:pymcd", "MCD (pymcd)", "dB", "lower"),)
     source: ClassVar[str] = "pymcd 0.2.1, https://github.com/chenqi008/pymcd"
+    choices: ClassVar[str] = (
+        "MCD|tool:pymcd-0.2.1|mode:{0.signed_mode}|sp:world-power-squared+1e-8|order:13|alpha:0.65|sr:22050|fft:512"
+        "|frame:5ms|c0:distance-only"
+    )
     facts: ClassVar[Mapping[str, str]] = {
         **COMMON_FACTS,
         "f0": "dio+stonemask:71-800Hz",
@@ -46,76 +57,36 @@ class _Pymcd(ParallelMetric):
         "silence": "kept",
         "reference": "target-speaker-same-text",
     }
-    packages: ClassVar[tuple[str, ...]] = ("numpy", "pyworld", "soxr")
 
-    def signature(self) -> str:
-        """Name every choice that changes the value."""
-        return (
-            f"MCD|tool:pymcd-0.2.1|mode:{self.mode}|sp:world-power-squared+1e-8|order:13|alpha:0.65|sr:22050"
-            f"|fft:512|frame:5ms|c0:distance-only|v:{self.version}"
-        )
+    @property
+    def signed_mode(self) -> str:
+        """The mode as signatures put it, with what it means."""
+        return _MODES[self.mode]
 
     def compare(self, reference: Recording, test: Recording) -> Statistics:
-        """Compute the value of one mode."""
-        value, details = self._value(reference, test)
-        return Statistics({self.name: (value, 1.0)}, details)
-
-    @abstractmethod
-    def _value(self, reference: Recording, test: Recording) -> tuple[float, Mapping[str, Any]]: ...
-
-
-@dataclass(frozen=True)
-class PymcdAligned(_Pymcd):
-    """``MCD_mode="dtw"``: approximate dynamic time warping (fastdtw, radius 1)."""
-
-    mode: ClassVar[str] = "dtw:fastdtw-r1"
-    name: ClassVar[str] = "mcd:pymcd"
-    title: ClassVar[str] = "Mel-cepstral distortion as pymcd computes it (dtw)"
-    measures: ClassVar[tuple[Measure, ...]] = (Measure("mcd:pymcd", "MCD (pymcd)", "dB", "lower"),)
-
-    def _value(self, reference: Recording, test: Recording) -> tuple[float, Mapping[str, Any]]:
+        """MCD of two recordings, aligned or not as the mode says."""
+        if self.mode == "plain":
+            return self._frame_by_frame(reference, test)
         expected, found = cepstra(reference), cepstra(test)
         _, path = fastdtw(expected[:, 1:], found[:, 1:])
+        value = path_distortion(expected, found, path)
+        if self.mode == "dtw_sl":
+            value *= max(len(expected), len(found)) / min(len(expected), len(found))
         details = {"path": len(path), "frames": len(found), "reference_frames": len(expected)}
-        return path_distortion(expected, found, path), details
+        return Statistics({self.name: (value, 1.0)}, details)
 
-
-@dataclass(frozen=True)
-class PymcdScaled(PymcdAligned):
-    """``MCD_mode="dtw_sl"``: the same, times the longer over the shorter length in frames."""
-
-    mode: ClassVar[str] = "dtw_sl:fastdtw-r1:times-length-ratio"
-    name: ClassVar[str] = "mcd:pymcd-sl"
-    title: ClassVar[str] = "Mel-cepstral distortion as pymcd computes it (dtw_sl)"
-    measures: ClassVar[tuple[Measure, ...]] = (Measure("mcd:pymcd-sl", "MCD (pymcd sl)", "dB", "lower"),)
-
-    def _value(self, reference: Recording, test: Recording) -> tuple[float, Mapping[str, Any]]:
-        value, details = super()._value(reference, test)
-        lengths = details["frames"], details["reference_frames"]
-        return value * (max(lengths) / min(lengths)), details
-
-
-@dataclass(frozen=True)
-class PymcdPlain(_Pymcd):
-    """``MCD_mode="plain"``: no alignment; zeros are put after the shorter recording."""
-
-    mode: ClassVar[str] = "plain:zero-padded"
-    name: ClassVar[str] = "mcd:pymcd-plain"
-    title: ClassVar[str] = "Mel-cepstral distortion as pymcd computes it (plain)"
-    measures: ClassVar[tuple[Measure, ...]] = (Measure("mcd:pymcd-plain", "MCD (pymcd plain)", "dB", "lower"),)
-
-    def _value(self, reference: Recording, test: Recording) -> tuple[float, Mapping[str, Any]]:
+    def _frame_by_frame(self, reference: Recording, test: Recording) -> Statistics:
         lengths = [len(resample_by_ratio(recording.wave, RATE).samples) for recording in (reference, test)]
         expected, found = (
             cepstra(recording, None if length == max(lengths) else max(lengths))
             for recording, length in zip((reference, test), lengths, strict=True)
         )
-        return path_distortion(expected, found), {"frames": len(found), "samples": lengths}
+        value = path_distortion(expected, found)
+        return Statistics({self.name: (value, 1.0)}, {"frames": len(found), "samples": lengths})
 
 
 def cepstra(recording: Recording, samples: int | None = None) -> NDArray[np.float64]:
     """Mel-cepstra c0 to c13 (T, 14) by the rules of pymcd, zeros making the recording ``samples`` long if given."""
-    import numpy as np
 
     def analyse(wave: Waveform) -> Mapping[str, Any]:
         wave = resample_by_ratio(wave, RATE)

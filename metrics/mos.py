@@ -1,24 +1,225 @@
-"""Predicted mean opinion score: DNSMOS by default, other predictors as recipes."""
+"""Predicted mean opinion score: DNSMOS, by Microsoft's published networks; other predictors are recipes."""
 
 from __future__ import annotations
 
+import functools
+import importlib.util
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any, ClassVar
 
-from vceval.metrics.base import Measure
-from vceval.metrics.mos_dnsmos import DnsMos, measures_of
+import numpy as np
+from numpy.typing import NDArray
+
+from vceval.errors import UsageError
+from vceval.metrics.base import Measure, Metric, Recipe, Statistics, Workspace
+from vceval.records import Conversion
+from vceval.signal import audio
+from vceval.signal.audio import Waveform
+from vceval.storage.cache import file_digest
 
 __all__ = ["PredictedOpinion"]
 
+SAMPLE_RATE = 16_000
+#: What the networks look at, and how far the next window is: seconds.
+WINDOW_SECONDS, HOP_SECONDS = 9.01, 1
+#: The networks and the SHA-256 of the files that speechmos 0.0.1.1 carries.
+MODELS: Mapping[str, str] = {
+    "sig_bak_ovr.onnx": "269fbebdb513aa23cddfbb593542ecc540284a91849ac50516870e1ac78f6edd",
+    "model_v8.onnx": "9246480c58567bc6affd4200938e77eef49468c8bc7ed3776d109c07456f6e91",
+}
+#: From raw outputs to opinion scores, P.835: coefficients of x², x, 1 (Microsoft's fit, from speechmos).
+FIT: Mapping[str, tuple[float, float, float]] = {
+    "sig": (-0.08397278, 1.22083953, 0.0052439),
+    "bak": (-0.13166888, 1.60915514, -0.39604546),
+    "ovrl": (-0.06766283, 1.11546468, 0.04602535),
+}
+_FFT, _HOP, _BANDS = 321, 160, 120
+
+
+def _measures(prefix: str) -> tuple[Measure, ...]:
+    """Make the four measures, with names that are unique over all metrics."""
+    return tuple(
+        Measure(f"{prefix}_{name.lower()}", f"DNSMOS {name}", "", "higher") for name in ("OVRL", "SIG", "BAK", "P808")
+    )
+
 
 @dataclass(frozen=True)
-class PredictedOpinion(DnsMos):
-    """The default predictor: that of ``mos:dnsmos``, whose networks can be installed."""
+class PredictedOpinion(Metric):
+    """DNSMOS, 1 (bad) to 5 (excellent): P.835 signal, background and overall quality, and P.808 quality.
+
+    The recording, at 16 kHz, is cut into windows of 9.01 s, one a second; a shorter one is doubled until it fills a
+    window. The value is the mean over windows. Gives what ``speechmos.dnsmos.run`` gives, its rounding included:
+    of recordings over 16 s some windows are left out. The networks were trained on noisy and denoised
+    speech, not on converted speech; nothing says how far their opinion of the latter holds.
+
+    Source: Reddy, Gopal, Cutler, "DNSMOS P.835: a non-intrusive perceptual objective speech quality metric to
+    evaluate noise suppressors", ICASSP 2022; P.808 network: the same authors, ICASSP 2021.
+    """
 
     name: ClassVar[str] = "mos"
-    measures: ClassVar[tuple[Measure, ...]] = measures_of("mos")
-    recipes: ClassVar[Mapping[str, str]] = {
-        "dnsmos": "vceval.metrics.mos_dnsmos:DnsMos",
+    title: ClassVar[str] = "Predicted opinion (DNSMOS)"
+    version: ClassVar[str] = "1.0"
+    needs: ClassVar[frozenset[str]] = frozenset()
+    measures: ClassVar[tuple[Measure, ...]] = _measures("mos")
+    source: ClassVar[str] = (
+        "Reddy, Gopal, Cutler, DNSMOS P.835: a non-intrusive perceptual objective speech quality metric to evaluate "
+        "noise suppressors, ICASSP 2022"
+    )
+    recipes: ClassVar[Mapping[str, Recipe | str]] = {
+        "dnsmos": Recipe(
+            "DNSMOS under its own name, which stays should another predictor become the default.",
+            changes={"measures": _measures("dnsmos")},
+        ),
         "utmos": "vceval.metrics.mos_utmos:UtMos",
     }
+    choices: ClassVar[str] = (
+        f"MOS|model:dnsmos-{','.join(digest[:8] for digest in MODELS.values())}|sr:{SAMPLE_RATE}"
+        f"|win:{WINDOW_SECONDS:g}s|hop:{HOP_SECONDS}s|short:repeat|fit:p835"
+    )
+    facts: ClassVar[Mapping[str, str]] = {
+        **MODELS,
+        "resampler": "soxr HQ",
+        "channels": "mean",
+        "level": "as recorded",
+        "trimming": "none",
+        "mel": "321-point Hann, hop 160, centred on zeros, 120 Slaney bands, dB below the loudest, -80 dB at most",
+        "dtype": "float32",
+        "batch": "1",
+        "device": "cpu",
+    }
+    packages: ClassVar[tuple[str, ...]] = ("speechmos", "onnxruntime", "numpy", "soundfile", "soxr")
+
+    def signature(self) -> str:
+        """Name every choice that changes the values.
+
+        Raises:
+            UsageError: speechmos or onnxruntime is not installed, or its networks are others.
+        """
+        _models()
+        return super().signature()
+
+    def open(self, workspace: Workspace) -> None:
+        """Take the workspace; the networks are loaded when the first recording needs them.
+
+        Raises:
+            UsageError: speechmos or onnxruntime is not installed, or its networks are others.
+        """
+        super().open(workspace)
+        _models()
+
+    def statistics(self, conversion: Conversion) -> Statistics:
+        """Predict the opinion of one recording.
+
+        Raises:
+            ItemError: it can't be read or is silent.
+        """
+
+        def compute() -> Mapping[str, Any]:
+            return self.predict(audio.load(conversion.path))
+
+        audio.duration(conversion.path)  # says which file is missing before the cache looks for its digest
+        key = {"metric": "dnsmos", "signature": self.signature()}
+        found = dict(self.workspace.cache.get("dnsmos", conversion.path, key, compute))
+        windows = found.pop("windows")
+        sums = {measure.name: (found[measure.name.rpartition("_")[2]], 1.0) for measure in self.measures}
+        return Statistics(sums, {"windows": windows})
+
+    def predict(self, wave: Waveform) -> dict[str, float]:
+        """Predict ``sig``, ``bak``, ``ovrl`` and ``p808`` of a recording in memory; means over so many ``windows``."""
+        primary, secondary = _sessions()
+        raw, p808 = [], []
+        for window in _windows(audio.resample(wave, SAMPLE_RATE).samples):
+            raw.append(primary.run(None, {"input_1": window[None, :]})[0][0])
+            spectrum = _mel(window[:-_HOP])
+            p808.append(secondary.run(None, {"input_1": spectrum[None, :, :]})[0][0][0])
+        outputs = np.asarray(raw, dtype=np.float64)
+        values = {
+            name: float(np.mean(np.polyval(fit, outputs[:, column]))) for column, (name, fit) in enumerate(FIT.items())
+        }
+        return {**values, "p808": float(np.mean(p808)), "windows": len(raw)}
+
+
+@functools.cache
+def _models() -> tuple[Path, ...]:
+    """Find the networks without importing speechmos, which would pull in what is not needed here."""
+    try:
+        installed = version("speechmos")
+        version("onnxruntime")
+    except PackageNotFoundError as missing:
+        raise UsageError(f"DNSMOS needs {missing.name}, which is not installed: pip install 'vceval[mos]'") from None
+    spec = importlib.util.find_spec("speechmos")
+    folders = [Path(folder) / "dnsmos_models" for folder in (spec.submodule_search_locations or [])] if spec else []
+    found = []
+    for name, digest in MODELS.items():
+        path = next((folder / name for folder in folders if (folder / name).is_file()), None)
+        if path is None:
+            raise UsageError(f"speechmos {installed} has no dnsmos_models/{name}; install it anew: pip install "
+                             "--force-reinstall speechmos==0.0.1.1")  # fmt: skip
+        if file_digest(path) != digest:
+            raise UsageError(
+                f"{path}: not the network that vceval knows (its SHA-256 starts with {file_digest(path)[:8]}, not with "
+                f"{digest[:8]}); install speechmos==0.0.1.1"
+            )
+        found.append(path)
+    return tuple(found)
+
+
+@functools.cache
+def _sessions() -> tuple[Any, ...]:
+    """Load both networks, with one thread each: work is spread over recordings."""
+    try:
+        import onnxruntime
+    except ImportError as error:
+        raise UsageError(
+            f"onnxruntime can't be imported ({error}); install it anew: pip install onnxruntime"
+        ) from error
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    options.log_severity_level = 3
+    return tuple(
+        onnxruntime.InferenceSession(path.read_bytes(), options, providers=["CPUExecutionProvider"])
+        for path in _models()
+    )
+
+
+def _windows(samples: NDArray[np.float32]) -> list[NDArray[np.float32]]:
+    """Cut 16 kHz audio into windows of 144,160 samples, one a second."""
+    size = int(WINDOW_SECONDS * SAMPLE_RATE)
+    while len(samples) < size:
+        samples = np.concatenate([samples, samples])
+    windows = []
+    for index in range(int(len(samples) // SAMPLE_RATE - WINDOW_SECONDS) + 1):
+        # Rounded down: 7 + 9.01 s ends a sample early, and speechmos leaves such a window out.
+        window = samples[index * SAMPLE_RATE : int((index + WINDOW_SECONDS) * SAMPLE_RATE)]
+        if len(window) == size:
+            windows.append(np.ascontiguousarray(window, dtype=np.float32))
+    return windows
+
+
+def _mel(samples: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Mel spectrum (frames, 120) in dB below its maximum, moved and scaled to -1 … 1."""
+    padded = np.pad(samples, _FFT // 2)
+    window = (0.5 - 0.5 * np.cos(2.0 * np.pi * np.arange(_FFT) / _FFT)).astype(np.float32)
+    frames = np.lib.stride_tricks.sliding_window_view(padded, _FFT)[::_HOP]
+    spectrum = np.fft.rfft(frames * window, axis=1).astype(np.complex64)
+    power = (spectrum.real**2 + spectrum.imag**2) @ _filters().T
+    level = 10.0 * np.log10(np.maximum(power, 1e-10))
+    level = level - level.max()
+    result: NDArray[np.float32] = ((np.maximum(level, -80.0) + 40.0) / 40.0).astype(np.float32)
+    return result
+
+
+@functools.cache
+def _filters() -> NDArray[np.float32]:
+    """Mel filters (120, 161) of unit area on the bins of an FFT of odd length, the last one below 8 kHz."""
+    step, knee, ratio = 200.0 / 3.0, 15.0, np.log(6.4) / 27.0
+    mels = np.linspace(0.0, knee + np.log(SAMPLE_RATE / 2000.0) / ratio, _BANDS + 2)
+    edges = np.where(mels < knee, mels * step, 1000.0 * np.exp(ratio * (mels - knee)))
+    bins = np.arange(_FFT // 2 + 1) * (SAMPLE_RATE / _FFT)
+    lower, centre, upper = edges[:-2, None], edges[1:-1, None], edges[2:, None]
+    shape = np.maximum(0.0, np.minimum((bins - lower) / (centre - lower), (upper - bins) / (upper - centre)))
+    filters: NDArray[np.float32] = (shape * (2.0 / (upper - lower))).astype(np.float32)
+    return filters

@@ -46,6 +46,7 @@ class UtMos(Metric):
     needs: ClassVar[frozenset[str]] = frozenset()
     measures: ClassVar[tuple[Measure, ...]] = (Measure("utmos", "UTMOS", "", "higher"),)
     source: ClassVar[str] = "Saeki et al., UTMOS: UTokyo-SaruLab system for VoiceMOS Challenge 2022, Interspeech 2022"
+    choices: ClassVar[str] = f"MOS|model:utmos22-strong-{{0.checkpoint_digest}}|sr:{SAMPLE_RATE}|win:all"
     facts: ClassVar[Mapping[str, str]] = {
         "resampler": "soxr HQ",
         "channels": "mean",
@@ -56,14 +57,14 @@ class UtMos(Metric):
     }
     packages: ClassVar[tuple[str, ...]] = ("torch", "numpy", "soundfile", "soxr")
 
-    def signature(self) -> str:
-        """Name every choice that changes the value.
+    @property
+    def checkpoint_digest(self) -> str:
+        """How the SHA-256 of the checkpoint starts.
 
         Raises:
             UsageError: there is no checkpoint.
         """
-        digest = file_digest(checkpoint())
-        return f"MOS|model:utmos22-strong-{digest[:8]}|sr:{SAMPLE_RATE}|win:all|v:{self.version}"
+        return file_digest(checkpoint())[:8]
 
     def open(self, workspace: Workspace) -> None:
         """Take the workspace; the network is loaded when the first recording needs it.

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import pkgutil
 from abc import abstractmethod
 from collections.abc import Callable, Mapping
 from math import ceil
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, cast
+
+import numpy as np
+from numpy.typing import ArrayLike
 
 from vceval import registry
 from vceval.errors import ItemError, UnmetNeed, UsageError
@@ -16,9 +18,6 @@ from vceval.records import Conversion
 from vceval.signal import audio
 from vceval.signal.audio import Waveform
 from vceval.storage.cache import Cache, file_digest
-
-if TYPE_CHECKING:
-    from numpy.typing import ArrayLike
 
 __all__ = ["ParallelMetric", "Recording", "compare_arrays", "resample_by_ratio"]
 
@@ -69,6 +68,9 @@ class ParallelMetric(Metric):
 
     #: The recording of the pair that the conversion is compared with.
     against: ClassVar[Literal["reference", "source"]] = "reference"
+    version: ClassVar[str] = "1.0"
+    needs: ClassVar[frozenset[str]] = frozenset({"reference"})
+    packages: ClassVar[tuple[str, ...]] = ("numpy", "pyworld", "soxr")
 
     @abstractmethod
     def compare(self, reference: Recording, test: Recording) -> Statistics:
@@ -133,7 +135,7 @@ def compare_arrays(
         if recipe not in kind.recipes:
             raise registry.unknown_name(f"recipe of metric {kind.name}:", recipe, ["default", *sorted(kind.recipes)])
         try:
-            kind = pkgutil.resolve_name(kind.recipes[recipe])
+            kind = cast("type[ParallelMetric]", kind.of_recipe(recipe))
         except ImportError as error:
             raise UsageError(f"recipe {recipe!r} of metric {kind.name} can't be imported: {error}") from error
     other_rate = sample_rate if test_sample_rate is None else test_sample_rate
@@ -147,8 +149,6 @@ def resample_by_ratio(wave: Waveform, sample_rate: int) -> Waveform:
     librosa multiplies by the rounded ratio of the rates before it rounds up, which now and then adds one zero
     sample (22.05 to 24 kHz, 1,176 samples); recipes that reproduce tools built on it follow.
     """
-    import numpy as np
-
     if wave.sample_rate == sample_rate:
         return wave
     wanted = ceil(len(wave.samples) * (sample_rate / wave.sample_rate))
@@ -157,8 +157,6 @@ def resample_by_ratio(wave: Waveform, sample_rate: int) -> Waveform:
 
 
 def _checked(samples: ArrayLike, sample_rate: int, what: str) -> Waveform:
-    import numpy as np
-
     array = np.asarray(samples, dtype=np.float32)
     if array.ndim != 1:
         raise ItemError(f"{what}: expected mono samples of shape (n,), got shape {array.shape}")

@@ -1,9 +1,11 @@
-"""Speech recognisers: Whisper where a model of it is at hand, else pocketsphinx, which speaks English only."""
+"""Speech recognisers: Whisper, also by faster-whisper, where a model is at hand, else pocketsphinx (English only)."""
 
 from __future__ import annotations
 
 import contextlib
 import functools
+import hashlib
+import importlib.util
 import os
 import tempfile
 from abc import ABC, abstractmethod
@@ -13,34 +15,39 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, ClassVar
 
+import numpy as np
+
 from vceval.errors import ItemError, UsageError
 from vceval.signal import audio
 from vceval.signal.audio import Waveform
 from vceval.storage.cache import Cache, file_digest
 
-__all__ = ["PocketSphinx", "Recogniser", "Whisper", "choose", "transcribe", "transcribe_all"]
+__all__ = ["FasterWhisper", "PocketSphinx", "Recogniser", "Whisper", "choose", "transcribe", "transcribe_all"]
 
 SAMPLE_RATE = 16_000
 #: Samples of one window of Whisper: 30 s.
 WINDOW = 30 * SAMPLE_RATE
 #: Names whose meaning moves with the package, and the checkpoints that they stand for here.
 _PINNED = {"large": "large-v3", "turbo": "large-v3-turbo"}
+#: Files of a model in CTranslate2's form that change the text; the first three must be there.
+_FILES = ("model.bin", "config.json", "tokenizer.json", "preprocessor_config.json", "vocabulary.json", "vocabulary.txt")
+_NEEDED = _FILES[:3]
 
 
 class Recogniser(ABC):
-    """Turns 16 kHz audio into text; the result depends on the audio alone, not on what was heard before or with it."""
+    """Turns 16 kHz audio into text; the text depends on the audio alone, not on what came before or with it."""
 
-    #: How many recordings are best heard together.
+    #: How many recordings are best transcribed together.
     batch: ClassVar[int] = 1
 
     @property
     @abstractmethod
     def identity(self) -> str:
-        """Model, version and settings: all that changes what is heard."""
+        """Model, version and settings: all that changes the text."""
 
     @abstractmethod
     def knows(self, language: str) -> bool:
-        """Whether it can be told to expect this language (a two-letter code)."""
+        """Whether it can transcribe this language (a two-letter code)."""
 
     @abstractmethod
     def hear(self, wave: Waveform, language: str, device: str) -> str:
@@ -92,11 +99,11 @@ class Whisper(Recogniser):
     def hear_all(self, waves: Sequence[Waveform], language: str, device: str) -> list[str]:
         """Transcribe several recordings, those of up to 30 s together."""
         short = [place for place, wave in enumerate(waves) if len(wave.samples) <= WINDOW]
-        heard = {place: self._long(wave, language, device) for place, wave in enumerate(waves) if place not in short}
+        texts = {place: self._long(wave, language, device) for place, wave in enumerate(waves) if place not in short}
         for start in range(0, len(short), self.batch):
             places = short[start : start + self.batch]
-            heard.update(zip(places, self._short([waves[place] for place in places], language, device), strict=True))
-        return [heard[place] for place in range(len(waves))]
+            texts.update(zip(places, self._short([waves[place] for place in places], language, device), strict=True))
+        return [texts[place] for place in range(len(waves))]
 
     def _short(self, waves: Sequence[Waveform], language: str, device: str) -> list[str]:
         import torch
@@ -112,7 +119,7 @@ class Whisper(Recogniser):
         return [found.text for found in model.decode(torch.stack(spectrograms), options)]
 
     def _long(self, wave: Waveform, language: str, device: str) -> str:
-        heard = _whisper(self.path, self.model, device).transcribe(
+        found = _whisper(self.path, self.model, device).transcribe(
             wave.samples,
             language=language,
             temperature=0.0,
@@ -122,7 +129,77 @@ class Whisper(Recogniser):
             logprob_threshold=None,
             no_speech_threshold=None,
         )
-        return str(heard["text"]).strip()
+        return str(found["text"]).strip()
+
+
+@dataclass(frozen=True)
+class FasterWhisper(Recogniser):
+    """Whisper in CTranslate2's form, several times faster on a CPU.
+
+    Greedy decoding at temperature 0 in float32, language given, no voice filter.
+
+    ``folder`` holds the converted model (model.bin, config.json, tokenizer.json); nothing is ever downloaded. Settings
+    are those of :class:`Whisper`: up to 30 s in one window without time stamps, longer
+    recordings window by window. Texts are nevertheless not the same to the letter: the padding of short recordings
+    differs, and a converted model may have been quantised. So results bear a signature of their own.
+
+    Raises:
+        UsageError: faster-whisper is not installed, or the folder lacks one of the files.
+
+    Source: Radford et al., "Robust speech recognition via large-scale weak supervision", ICML 2023; run by
+    faster-whisper and CTranslate2.
+    """
+
+    folder: Path
+
+    def __post_init__(self) -> None:
+        missing = [name for name in _NEEDED if not (self.folder / name).is_file()]
+        if missing:
+            raise UsageError(
+                f"{self.folder}: no Whisper model in CTranslate2's form, as {', '.join(missing)} is not there; make "
+                "one with ct2-transformers-converter --copy_files tokenizer.json preprocessor_config.json"
+            )
+        if importlib.util.find_spec("faster_whisper") is None:
+            raise UsageError(
+                f"{self.folder} is a model for faster-whisper, which is not installed: pip install "
+                "'vceval[faster-whisper]', or name a Whisper checkpoint (.pt)"
+            )
+
+    @property
+    def identity(self) -> str:
+        """The folder's name with a hash of its files, and the settings."""
+        digest = hashlib.sha256()
+        for name in _FILES:
+            if (self.folder / name).is_file():
+                digest.update(f"{name}:{file_digest(self.folder / name)};".encode())
+        name = f"{self.folder.name}-{digest.hexdigest()[:8]}"
+        return f"faster-whisper-{name},beam:1,temp:0,fp32,vad:no,lang:forced,window:30s"
+
+    def knows(self, language: str) -> bool:
+        """Whether the model has this language."""
+        if language == "en":
+            return True
+        model = _faster_whisper(self.folder, "cpu")
+        known = language in model.supported_languages
+        return bool(known and model.hf_tokenizer.token_to_id(f"<|{language}|>") is not None)
+
+    def hear(self, wave: Waveform, language: str, device: str) -> str:
+        """Transcribe one recording of any length."""
+        segments, _ = _faster_whisper(self.folder, device).transcribe(
+            wave.samples,
+            language=language,
+            task="transcribe",
+            beam_size=1,
+            best_of=1,
+            temperature=0.0,
+            without_timestamps=len(wave.samples) <= WINDOW,
+            condition_on_previous_text=False,
+            compression_ratio_threshold=None,
+            log_prob_threshold=None,
+            no_speech_threshold=None,
+            vad_filter=False,
+        )
+        return "".join(segment.text for segment in segments).strip()
 
 
 @dataclass(frozen=True)
@@ -130,7 +207,7 @@ class PocketSphinx(Recogniser):
     """CMU PocketSphinx with the English model inside its package: works offline, errs several times as often.
 
     Settings are faster than the defaults and no worse on LibriSpeech test-other. The front end is reset before every
-    recording: otherwise its noise estimate carries over and changes what is heard next.
+    recording: otherwise its noise estimate carries over and changes the next text.
 
     Source: Huggins-Daines et al., "PocketSphinx: a free, real-time continuous speech recognition system for
     hand-held devices", ICASSP 2006.
@@ -147,8 +224,6 @@ class PocketSphinx(Recogniser):
 
     def hear(self, wave: Waveform, language: str, device: str) -> str:
         """Transcribe one whole utterance."""
-        import numpy as np
-
         decoder = _pocketsphinx()
         decoder.reinit_feat()
         decoder.start_utt()
@@ -172,8 +247,6 @@ def choose(model: str, allow_download: bool = False) -> Recogniser:
     own = os.environ.get("VCEVAL_WHISPER")
     if own:
         if Path(own).is_dir():
-            from vceval.metrics.recogniser_faster import FasterWhisper
-
             return FasterWhisper(Path(own).resolve())
         if not Path(own).is_file():
             raise UsageError(
@@ -225,11 +298,11 @@ def _not_kept() -> str:
     raise _NotKept
 
 
-def _kept(recogniser: Recogniser, path: Path, language: str, cache: Cache, hear: Callable[[], str]) -> str:
+def _kept(recogniser: Recogniser, path: Path, language: str, cache: Cache, compute: Callable[[], str]) -> str:
     if not path.is_file():
         raise ItemError(f"{path}: no such file")
     key = {"recogniser": recogniser.identity, "language": language}
-    return str(cache.get("transcript", path, key, lambda: {"text": hear()})["text"])
+    return str(cache.get("transcript", path, key, lambda: {"text": compute()})["text"])
 
 
 def _load(path: Path) -> Waveform:
@@ -277,6 +350,25 @@ def _whisper(path: Path, model: str | None, device: str) -> Any:
         return whisper.load_model(str(path), device=device).float().eval()
     except Exception as error:  # whatever a damaged checkpoint raises
         raise UsageError(f"{path}: can't be loaded as a Whisper checkpoint ({error})") from error
+
+
+@functools.lru_cache(maxsize=2)
+def _faster_whisper(folder: Path, device: str) -> Any:
+    """Load a model, once per process for all metrics; one thread, as workers run side by side."""
+    import faster_whisper
+
+    kind, _, index = device.partition(":")
+    try:
+        return faster_whisper.WhisperModel(
+            str(folder),
+            device=kind,
+            device_index=int(index or 0),
+            compute_type="float32",
+            cpu_threads=1,
+            local_files_only=True,
+        )
+    except Exception as error:  # whatever a damaged model raises
+        raise UsageError(f"{folder}: can't be loaded as a Whisper model in CTranslate2's form ({error})") from error
 
 
 @functools.cache

@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
 
 from vceval.errors import ItemError
 from vceval.metrics.base import Measure, Metric, Statistics
@@ -13,10 +16,6 @@ from vceval.records import Conversion
 from vceval.signal import audio
 from vceval.signal.audio import Waveform
 from vceval.storage.cache import file_digest
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
 
 __all__ = ["FLAGS", "Sanity", "similarity"]
 
@@ -46,7 +45,7 @@ class Sanity(Metric):
     - it is shorter or longer than the source by more than a factor of ``duration_factor``;
     - it goes over full scale (float formats can) or its mean is further from zero than ``offset``.
 
-    What compares with the source is left out where there is none, and duration also where another text is said
+    What compares with the source is left out where there is none, and duration also where the text is another one
     (the ``target`` control of a pair without parallel recording). The ``source`` control *is* the source: it is
     flagged as what it is, like anybody who hands back the input. A silent recording is flagged here, not a failure.
 
@@ -73,6 +72,11 @@ class Sanity(Metric):
         Measure("duration_deviation", "Dur. dev.", "%", "lower", scale=100.0, decimals=1, secondary=True),
     )
     source: ClassVar[str] = "vceval"
+    choices: ClassVar[str] = (
+        "SANITY|copy:{0.copy_correlation:g},{0.copy_lag_ms:g}ms,{0.copy_duration:g}"
+        "|silent:{0.silent_db:g}dB,{0.silent_share:g}|clip:{0.clipped_share:g}|end:{0.end_db:g}dB"
+        "|dur:{0.duration_factor:g}|dc:{0.offset:g}"
+    )
     facts: ClassVar[Mapping[str, str]] = {
         "frames": "20ms, end to end",
         "channels": "mean",
@@ -82,14 +86,6 @@ class Sanity(Metric):
         "duration": "of the whole files",
     }
     packages: ClassVar[tuple[str, ...]] = ("numpy", "scipy", "soundfile", "soxr")
-
-    def signature(self) -> str:
-        """Name every choice that changes the values."""
-        return (
-            f"SANITY|copy:{self.copy_correlation:g},{self.copy_lag_ms:g}ms,{self.copy_duration:g}"
-            f"|silent:{self.silent_db:g}dB,{self.silent_share:g}|clip:{self.clipped_share:g}|end:{self.end_db:g}dB"
-            f"|dur:{self.duration_factor:g}|dc:{self.offset:g}|v:{self.version}"
-        )
 
     def statistics(self, conversion: Conversion) -> Statistics:
         """Check one conversion.
@@ -157,8 +153,6 @@ class Sanity(Metric):
 
     def _levels(self, wave: Waveform) -> dict[str, float]:
         """Measure what a recording shows by itself."""
-        import numpy as np
-
         samples = wave.samples.astype(np.float64)
         size = int(0.02 * wave.sample_rate)
         power = np.square(samples - samples.mean())
@@ -183,7 +177,6 @@ def similarity(first: Waveform, second: Waveform, lag_seconds: float = 0.05) -> 
     Both are brought to 16 kHz, or to the lower of their rates, and freed of their means; every lag is normalised
     by what overlaps at it. Gain and polarity do not matter; silence resembles nothing.
     """
-    import numpy as np
     from scipy import fft
 
     rate = min(16_000, first.sample_rate, second.sample_rate)
@@ -196,16 +189,14 @@ def similarity(first: Waveform, second: Waveform, lag_seconds: float = 0.05) -> 
     start = np.maximum(lags, 0)
     stop = np.minimum(len(a), len(b) + lags)
     both = (energy_a[stop] - energy_a[start]) * (energy_b[stop - lags] - energy_b[start - lags])
-    heard = both > (1e-4 * energy_a[-1]) * (1e-4 * energy_b[-1])
-    if not heard.any():
+    audible = both > (1e-4 * energy_a[-1]) * (1e-4 * energy_b[-1])
+    if not audible.any():
         return 0.0
-    return float(min(1.0, np.max(np.abs(product[heard]) / np.sqrt(both[heard]))))
+    return float(min(1.0, np.max(np.abs(product[audible]) / np.sqrt(both[audible]))))
 
 
 def _clipped(samples: NDArray[np.float64]) -> float:
     """Share of samples that stand in runs of three or more at the same end of full scale."""
-    import numpy as np
-
     count = 0
     for side in (samples, -samples):
         held = (side >= FULL_SCALE) & (side <= 1.0)  # what goes over full scale was not clipped
@@ -216,8 +207,6 @@ def _clipped(samples: NDArray[np.float64]) -> float:
 
 
 def _centred(wave: Waveform, rate: int) -> NDArray[np.float64]:
-    import numpy as np
-
     samples = audio.resample(wave, rate).samples.astype(np.float64)
     centred: NDArray[np.float64] = samples - samples.mean()
     peak = float(np.max(np.abs(centred)))

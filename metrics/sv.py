@@ -1,34 +1,135 @@
-"""Speaker verification: how often the converted voice is taken for that of the target speaker."""
+"""Speaker verification: how often the converted voice is taken for that of the target speaker.
+
+Recipes are other encoders, and acceptance thresholds that others published.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
-from vceval.errors import ItemError, UnmetNeed
-from vceval.metrics.base import Measure, Statistics, Workspace
-from vceval.metrics.speaker_metric import SpeakerMetric
-from vceval.metrics.sv_thresholds import CALIBRATED, check_threshold, published_threshold
-from vceval.metrics.trials import Trials, calibration, draw_pairs, embed_natural
+import numpy as np
+from numpy.typing import NDArray
+
+from vceval.errors import ItemError, UnmetNeed, UsageError
+from vceval.metrics.base import Measure, Recipe, Statistics, Workspace
+from vceval.metrics.sv_encoders import DvectorEncoder, EcapaEncoder
+from vceval.metrics.trials import SpeakerMetric, Trials, calibration, draw_pairs, embed_natural
 from vceval.records import Conversion, ConversionPair, Utterance
 from vceval.storage.cache import file_digest
 
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
+__all__ = [
+    "CALIBRATED",
+    "PUBLISHED",
+    "Published",
+    "SpeakerVerification",
+    "SpoofVerification",
+    "check_threshold",
+    "published_threshold",
+]
 
-__all__ = ["SpeakerVerification", "sv_measures"]
+#: The default: the threshold of equal errors on natural speech of the pair's own corpus.
+CALIBRATED = "calibrated"
 
 
-def sv_measures(recipe: str = "", title: str = "") -> tuple[Measure, ...]:
-    """Name what the metric measures; a recipe's measures bear its name, ``sv_accept:dvector``."""
-    suffix, label = (f":{recipe}", f" ({title})") if recipe else ("", "")
-    return (
-        Measure(f"sv_accept{suffix}", f"SV acc.{label}", "%", "higher", scale=100.0, decimals=1),
-        Measure(f"sv_cosine{suffix}", f"SV cos.{label}", "", "higher", decimals=3),
-        Measure(f"sv_source{suffix}", f"Src. acc.{label}", "%", "lower", scale=100.0, decimals=1),
-    )
+class Published(NamedTuple):
+    """A threshold: encoder (as in :attr:`SpeakerEncoder.kind`), corpus, cosine, and its EER in percent where known."""
+
+    encoder: str
+    corpus: str
+    threshold: float
+    eer: float | None
+
+
+#: By name. ``mediumvc``: README of MediumVC, d-vector network of yistLin; ``tzuhsien``: speaker-verification scripts of
+#: tzuhsien's voice-conversion evaluation, used by FragmentVC, Resemblyzer; ``s3prl``: thresholds shipped with s3prl's
+#: voice conversion for the two tasks of VCC2020, Resemblyzer. Trials with themselves are among those of the last two.
+PUBLISHED: Mapping[str, Published] = {
+    "mediumvc-vctk": Published("dvector", "VCTK", 0.462, 7.71),
+    "mediumvc-librispeech": Published("dvector", "LibriSpeech", 0.337, 7.95),
+    "mediumvc-vcc2020": Published("dvector", "VCC2020", 0.432, 1.06),
+    "tzuhsien-vctk": Published("resemblyzer", "VCTK", 0.6898, 5.44),
+    "tzuhsien-libritts": Published("resemblyzer", "LibriTTS", 0.6540, 8.07),
+    "tzuhsien-librispeech": Published("resemblyzer", "LibriSpeech", 0.6950, None),
+    "tzuhsien-voxceleb": Published("resemblyzer", "VoxCeleb", 0.6925, None),
+    "tzuhsien-cmu": Published("resemblyzer", "CMU ARCTIC", 0.7061, 2.89),
+    "s3prl-task1": Published("resemblyzer", "VCC2020", 0.7406, 1.08),
+    "s3prl-task2": Published("resemblyzer", "VCC2020", 0.7492, 1.98),
+}
+_FACTS: Mapping[str, str] = {
+    **SpeakerMetric.facts,
+    "score": "cosine",
+    "trial": "one converted recording, one prompt; or the source recording",
+    "self-trials": "none, nor of copies",
+    "aggregation": "all trials of a cell together",
+    "calibration": "natural speech of the pair's corpus, half of the trials same-speaker",
+    "missing": "counted, no value",
+}
+_PUBLISHED_FACTS: Mapping[str, str] = {
+    **_FACTS,
+    "published-trials": "drawn by others, perhaps with recordings against themselves; lists not published",
+}
+_DVECTOR: Mapping[str, Any] = {"encoder_type": DvectorEncoder, "packages": ("torch", "soxr", "numpy")}
+_S3PRL: Mapping[str, Any] = {"facts": _PUBLISHED_FACTS, "source": "Huang et al., S3PRL-VC, ICASSP 2022"}
+_RECIPES: Mapping[str, Recipe | str] = {
+    "dvector": Recipe(
+        """Speaker verification with the d-vector network of yistLin, otherwise as the default.
+
+        MediumVC's converter sees this network's vector of the target: these scores favour MediumVC.
+        """,
+        "d-vector",
+        "d-vector with attentive pooling",
+        changes=_DVECTOR,
+    ),
+    "ecapa": Recipe(
+        "Speaker verification with SpeechBrain's ECAPA-TDNN, otherwise as the default.",
+        "ECAPA",
+        "ECAPA-TDNN",
+        changes={
+            "encoder_type": EcapaEncoder,
+            "packages": ("speechbrain", "torchaudio", "torch", "soxr", "numpy"),
+            "source": "Desplanques et al., ECAPA-TDNN, Interspeech 2020",
+        },
+    ),
+    "mediumvc": Recipe(
+        "Acceptance at the thresholds in MediumVC's README: VCTK 0.462, LibriSpeech 0.337, VCC2020 0.432, d-vector.",
+        "MediumVC",
+        "d-vector, MediumVC's thresholds",
+        changes={
+            **_DVECTOR,
+            "threshold": "mediumvc",
+            "facts": _PUBLISHED_FACTS,
+            "source": "Gu et al., MediumVC, arXiv 2110.02500, 2021",
+        },
+    ),
+    "tzuhsien": Recipe(
+        """Acceptance at the thresholds of tzuhsien's evaluation, Resemblyzer.
+
+        VCTK 0.6898, LibriTTS 0.6540, LibriSpeech 0.6950, VoxCeleb 0.6925, CMU ARCTIC 0.7061.
+        """,
+        "tzuhsien",
+        "thresholds of tzuhsien",
+        changes={
+            "threshold": "tzuhsien",
+            "facts": _PUBLISHED_FACTS,
+            "source": "Huang et al., How far are we from robust voice conversion: a survey, SLT 2021",
+        },
+    ),
+    "s3prl-task1": Recipe(
+        "Acceptance at the threshold that s3prl ships for task 1 of VCC2020, 0.7406, Resemblyzer.",
+        "s3prl task 1",
+        "threshold of s3prl, VCC2020 task 1",
+        changes={**_S3PRL, "threshold": "s3prl-task1"},
+    ),
+    "s3prl-task2": Recipe(
+        "Acceptance at the threshold that s3prl ships for task 2 of VCC2020, 0.7492, Resemblyzer.",
+        "s3prl task 2",
+        "threshold of s3prl, VCC2020 task 2",
+        changes={**_S3PRL, "threshold": "s3prl-task2"},
+    ),
+    "spoof-eer": "vceval.metrics.sv:SpoofVerification",
+}
 
 
 @dataclass(frozen=True)
@@ -43,7 +144,7 @@ class SpeakerVerification(SpeakerMetric):
 
     ``trials`` and ``seed`` say how many natural trials are drawn (half of each kind), and by which seed.
     ``threshold`` is ``calibrated`` or the name of a published one that was measured with the same encoder
-    (:data:`vceval.metrics.sv_thresholds.PUBLISHED`); a corpus without one has no acceptance then.
+    (:data:`PUBLISHED`); a corpus without one has no acceptance then.
 
     Source: Wan, Wang, Papir, Lopez Moreno, "Generalized end-to-end loss for speaker verification", ICASSP 2018;
     acceptance at the EER threshold: Huang, Lin, Liu, Chen, Lee, "How far are we from robust voice conversion: a
@@ -58,35 +159,26 @@ class SpeakerVerification(SpeakerMetric):
     title: ClassVar[str] = "Speaker verification"
     version: ClassVar[str] = "1.0"
     needs: ClassVar[frozenset[str]] = frozenset({"target"})
-    measures: ClassVar[tuple[Measure, ...]] = sv_measures()
+    measures: ClassVar[tuple[Measure, ...]] = (
+        Measure("sv_accept", "SV acc.", "%", "higher", scale=100.0, decimals=1),
+        Measure("sv_cosine", "SV cos.", "", "higher", decimals=3),
+        Measure("sv_source", "Src. acc.", "%", "lower", scale=100.0, decimals=1),
+    )
     source: ClassVar[str] = "Wan et al., Generalized end-to-end loss for speaker verification, ICASSP 2018"
-    recipes: ClassVar[Mapping[str, str]] = {
-        "dvector": "vceval.metrics.sv_recipes:DvectorVerification",
-        "ecapa": "vceval.metrics.sv_recipes:EcapaVerification",
-        "mediumvc": "vceval.metrics.sv_recipes:MediumVcVerification",
-        "tzuhsien": "vceval.metrics.sv_recipes:TzuhsienVerification",
-        "s3prl-task1": "vceval.metrics.sv_recipes:S3prlTask1Verification",
-        "s3prl-task2": "vceval.metrics.sv_recipes:S3prlTask2Verification",
-        "spoof-eer": "vceval.metrics.sv_spoof:SpoofVerification",
-    }
-    facts: ClassVar[Mapping[str, str]] = {
-        **SpeakerMetric.facts,
-        "score": "cosine",
-        "trial": "one converted recording, one prompt; or the source recording",
-        "self-trials": "none, nor of copies",
-        "aggregation": "all trials of a cell together",
-        "calibration": "natural speech of the pair's corpus, half of the trials same-speaker",
-        "missing": "counted, no value",
-    }
+    recipes: ClassVar[Mapping[str, Recipe | str]] = _RECIPES
+    choices: ClassVar[str] = (
+        "SV|enc:{0.encoder_identity}|{0.encoder_type.front_end}|enrol:each-prompt|thr:{0.threshold_rule}"
+        "|trials:{0.trials}|seed:{0.seed}"
+    )
+    facts: ClassVar[Mapping[str, str]] = _FACTS
 
-    def signature(self) -> str:
-        """Name every choice that changes the values."""
-        return (
-            f"SV|enc:{self.encoder_type.identity()}|{self.encoder_type.front_end}|enrol:each-prompt"
-            f"|thr:{self._rule()}|trials:{self.trials}|seed:{self.seed}|v:{self.version}"
-        )
+    @property
+    def threshold_rule(self) -> str:
+        """Where the threshold comes from, as signatures put it.
 
-    def _rule(self) -> str:
+        Raises:
+            UsageError: it is unknown, or was measured with another encoder.
+        """
         check_threshold(self.threshold, self.encoder_type.kind)
         return "eer-interpolated" if self.threshold == CALIBRATED else self.threshold
 
@@ -190,3 +282,94 @@ class SpeakerVerification(SpeakerMetric):
         if file_digest(source.path) == file_digest(conversion.path):
             return "other", f"{conversion.path} is the source itself: a trial against itself says nothing"
         return float(voice @ embedding)
+
+
+@dataclass(frozen=True)
+class SpoofVerification(SpeakerVerification):
+    """Equal error rate of telling trials of two real recordings from trials of a converted and a real one.
+
+    Real trials are the same-speaker trials of natural speech that calibration draws; converted ones compare a
+    conversion with the first of its prompts that is no copy of it, so that both kinds have one recording a
+    side. 0 % says that every conversion is less like the target than the target is; 50 %, the best value, that
+    the verifier only guesses; more, that conversions are closer to their prompt than real recordings are.
+    This EER has nothing to do with that of the calibration, where a low one is good.
+
+    Real trials are those of the cell's target speakers where these have 30 or more, else those of all speakers of the
+    dataset; cells over several datasets pool them. Pairs store the cosine.
+
+    Source: Baas, van Niekerk, Kamper, "Voice conversion with just nearest neighbors", Interspeech 2023.
+    """
+
+    name: ClassVar[str] = "sv:spoof-eer"
+    title: ClassVar[str] = "Real against converted speech by speaker verification"
+    measures: ClassVar[tuple[Measure, ...]] = (
+        Measure("sv:spoof-eer", "Spoof EER", "%", "higher", scale=100.0, decimals=1, reduction="eer"),
+    )
+    choices: ClassVar[str] = (
+        "SPOOF-EER|enc:{0.encoder_identity}|{0.encoder_type.front_end}|pos:real-real"
+        "|neg:converted-first-prompt|eer:interpolated|trials:{0.trials}|seed:{0.seed}"
+    )
+    source: ClassVar[str] = "Baas et al., Voice conversion with just nearest neighbors, Interspeech 2023"
+    facts: ClassVar[Mapping[str, str]] = {
+        **SpeakerVerification.facts,
+        "trial": "positive: two real recordings of a speaker; negative: one converted recording, its first prompt",
+        "aggregation": "interpolated EER of the scores of a cell; datasets pooled",
+        "natural-scores": "target speakers of the cell where 30 or more, else all",
+        "best": "50 %",
+    }
+
+    def calibrate(self, dataset: str, natural: Sequence[Utterance]) -> Mapping[str, Any]:
+        """Score trials of natural speech of one dataset and keep those of the same-speaker ones."""
+        return self._calibrate(natural, keep_scores=True)
+
+    def statistics(self, conversion: Conversion) -> Statistics:
+        """Compare one conversion with a prompt of its target speaker.
+
+        Raises:
+            UnmetNeed: the pair has no prompt but the recording itself, or there are no trials of natural speech.
+            ItemError: a recording can't be read or holds no speech.
+        """
+        learnt = self.workspace.calibrations.get(conversion.pair.dataset, {})
+        if not learnt.get("natural_scores"):
+            reason = learnt.get("unavailable", f"nothing was calibrated for dataset {conversion.pair.dataset!r}")
+            raise UnmetNeed("calibration", str(reason))
+        prompt, cosine = next(iter(self._cosines(conversion, self.encoder.embed(conversion.path)).items()))
+        return Statistics({self.measures[0].name: (cosine, 1.0)}, {"prompt": prompt})
+
+
+def check_threshold(name: str, encoder: str) -> None:
+    """Make sure that a threshold exists and belongs to an encoder.
+
+    ``name`` is ``calibrated``, one of :data:`PUBLISHED`, or the part before its dash, ``tzuhsien``, which
+    stands for its threshold of each corpus.
+
+    Raises:
+        UsageError: an unknown name, or a threshold measured with another encoder.
+    """
+    if name == CALIBRATED:
+        return
+    found = _matching(name)
+    if not found:
+        known = ", ".join([CALIBRATED, *PUBLISHED])
+        raise UsageError(f"unknown threshold {name!r}; known: {known}")
+    if any(entry.encoder != encoder for entry in found.values()):
+        raise UsageError(f"threshold {name!r} was measured with another speaker encoder; take {CALIBRATED!r}")
+
+
+def published_threshold(name: str, dataset: str) -> float | None:
+    """Look a published threshold up for a dataset (``VCTK 0.92`` is VCTK); None where it has none.
+
+    A full name such as ``tzuhsien-vctk`` serves its own corpus only, as ``tzuhsien`` serves each of its own.
+    """
+    place = dataset.casefold()
+    return next(
+        (entry.threshold for entry in _matching(name).values() if place.startswith(entry.corpus.casefold())), None
+    )
+
+
+def _matching(name: str) -> dict[str, Published]:
+    if name in PUBLISHED:
+        return {name: PUBLISHED[name]}
+    # The tasks of one challenge are one corpus: which of them is meant must be named
+    sources = {key: entry for key, entry in PUBLISHED.items() if key.partition("-")[0] == name}
+    return {} if len({entry.corpus for entry in sources.values()}) < len(sources) else sources

@@ -1,4 +1,4 @@
-"""What word and character error rates have in common: hear the converted speech, compare with what it should say."""
+"""Word and character error rate: what a speech recogniser makes of converted speech, against what it should say."""
 
 from __future__ import annotations
 
@@ -6,21 +6,118 @@ import contextlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 from vceval.errors import ItemError, UnmetNeed
-from vceval.metrics.base import Metric, Statistics, Workspace
+from vceval.metrics.base import Measure, Metric, Recipe, Statistics, Workspace
 from vceval.metrics.recognisers import PocketSphinx, Recogniser, choose, transcribe, transcribe_all
-from vceval.metrics.text import Unit, base_language
-from vceval.metrics.text_rules import TextRule, rule_of
+from vceval.metrics.text import TextRule, Unit, base_language, error_rate, rule_of
 from vceval.records import Conversion
 from vceval.storage.cache import file_digest
 
-__all__ = ["HeardReference", "TextErrorMetric"]
+__all__ = ["CharacterErrorRate", "TextErrorRate", "WordErrorRate", "character_error_rate", "word_error_rate"]
+
+_FACTS: Mapping[str, str] = {
+    "reference": "transcript",
+    "resampler": "soxr-hq",
+    "channels": "mean",
+    "level": "as-is",
+    "trim": "no",
+    "dtype": "float32",
+    "missing": "counted-as-failed,not-averaged",
+}
+_CHOICES = (
+    "{0.signed_name}|asr:{0.recogniser.identity}|sr:16000|norm:{0.rule.name}|unit:{0.unit}|agg:{0.rule.aggregation}"
+)
+#: Recipes of both rates. Those named after other tools follow their text rules (:data:`vceval.metrics.text.RULES`).
+_RECIPES: Mapping[str, Recipe] = {
+    "freevc": Recipe(
+        """Errors against what the recogniser transcribes from the source, by the default normaliser; micro average.
+
+        Errors that the recogniser makes on the source are forgiven where it repeats them, so values are lower than
+        those against transcripts, and no transcript is needed. Conversions that say another text than the source have
+        no value.
+
+        Source: the authors' answer in issue 9 of the FreeVC repository (Li et al., "FreeVC: towards high-quality
+        text-free one-shot voice conversion", ICASSP 2023).
+        """,
+        "FreeVC",
+        "against what is heard in the source",
+        changes={
+            "against": "source",
+            "needs": frozenset({"source", "language"}),
+            "choices": _CHOICES.replace("|norm", "|ref:asr-of-source|norm"),
+            "facts": {**_FACTS, "reference": "asr-of-source"},
+            "source": "Li et al., FreeVC: towards high-quality text-free one-shot voice conversion, ICASSP 2023",
+        },
+    ),
+    "none": Recipe(
+        """Errors of the texts as they are: case and punctuation count; micro average.
+
+        In languages without blanks between words, words are characters.
+        """,
+        "raw",
+        "texts as they are",
+    ),
+    "s3prl": Recipe(
+        """The rule of s3prl and s3prl-vc: upper case, Unicode punctuation removed, blanks collapsed; micro average.
+
+        In languages without blanks between words, words are characters.
+
+        Source: Huang et al., "S3PRL-VC: open-source voice conversion framework with self-supervised speech
+        representations", ICASSP 2022.
+        """,
+        "s3prl",
+        changes={"source": "Huang et al., S3PRL-VC, ICASSP 2022"},
+    ),
+    "whisper-basic": Recipe(
+        """Errors after Whisper's basic normaliser, as in VERSA's default; micro average.
+
+        In languages without blanks between words, words are characters, and so are the blanks that replace punctuation.
+        """,
+        "Whisper basic",
+        "Whisper's basic normaliser",
+    ),
+    "whisper-english": Recipe(
+        "Errors after Whisper's English normaliser in every language; micro average.",
+        "Whisper English",
+        "Whisper's English normaliser",
+    ),
+}
+#: Recipes of the word error rate alone.
+_WORD_RECIPES: Mapping[str, Recipe] = {
+    "f5": Recipe(
+        """The rule of F5-TTS: that of ``wer:seedtts``, and apostrophes are removed too.
+
+        Source: Chen et al., "F5-TTS: a fairytaler that fakes fluent and faithful speech with flow matching", 2024.
+        """,
+        "F5-TTS",
+        changes={"source": "Chen et al., F5-TTS: fluent and faithful speech with flow matching, 2024"},
+    ),
+    "seedtts": Recipe(
+        """The rule of seed-tts-eval's ``run_wer.py`` and ``average_wer.py``: the mean of the rates of utterances.
+
+        All punctuation but the ASCII apostrophe is removed (not replaced by a blank), English is lower-cased,
+        Chinese is split into characters; of Chinese only the hypothesis is brought to simplified characters.
+        English and Chinese only; Chinese needs ``pip install 'vceval[chinese]'``.
+
+        Source: Anastassiou et al., "Seed-TTS: a family of high-quality versatile speech generation models", 2024.
+        """,
+        "Seed-TTS",
+        changes={
+            "source": "Anastassiou et al., Seed-TTS: high-quality versatile speech generation models, 2024",
+        },
+    ),
+    "whisper-basic-split": Recipe(
+        "``wer:whisper-basic`` with languages without blanks between words split into letters; micro average.",
+        "Whisper basic, split",
+        "Whisper's basic normaliser, letters split",
+    ),
+}
 
 
 @dataclass(frozen=True)
-class TextErrorMetric(Metric):
+class TextErrorRate(Metric):
     """Error rate of a recogniser on converted speech, against what should be said.
 
     ``model`` is the Whisper checkpoint to use where it is at hand. The default, ``base``, needs about a second per
@@ -34,27 +131,25 @@ class TextErrorMetric(Metric):
     model: str = "base"
 
     unit: ClassVar[Unit]
-    #: Which of :data:`vceval.metrics.text_rules.RULES`.
-    recipe: ClassVar[str] = "default"
+    #: Where the text comes from that the conversion should say.
+    against: ClassVar[Literal["transcript", "source"]] = "transcript"
     needs: ClassVar[frozenset[str]] = frozenset({"transcript", "language"})
     version: ClassVar[str] = "1.0"
     source: ClassVar[str] = "Radford et al., Robust speech recognition via large-scale weak supervision, ICML 2023"
-    facts: ClassVar[Mapping[str, str]] = {
-        "reference": "transcript",
-        "resampler": "soxr-hq",
-        "channels": "mean",
-        "level": "as-is",
-        "trim": "no",
-        "dtype": "float32",
-        "missing": "counted-as-failed,not-averaged",
-    }
+    recipes: ClassVar[Mapping[str, Recipe | str]] = _RECIPES
+    choices: ClassVar[str] = _CHOICES
+    facts: ClassVar[Mapping[str, str]] = _FACTS
     packages: ClassVar[tuple[str, ...]] = (
         "ctranslate2", "faster-whisper", "jiwer", "openai-whisper", "opencc", "pocketsphinx", "soxr", "torch", "zhconv",
     )  # fmt: skip
 
     @property
     def recogniser(self) -> Recogniser:
-        """The recogniser: chosen when first asked for, then kept, so that signature and scores agree."""
+        """The recogniser: chosen when first asked for, then kept, so that signature and scores agree.
+
+        Before :meth:`open` it follows from what is on disk. Where downloads are allowed, open first: only then may a
+        checkpoint be fetched.
+        """
         found: Recogniser | None = getattr(self, "_recogniser", None)
         if found is None:
             found = choose(self.model)
@@ -64,26 +159,19 @@ class TextErrorMetric(Metric):
     @property
     def rule(self) -> TextRule:
         """How texts are compared."""
-        return rule_of(self.unit, self.recipe)
+        return rule_of(self.unit, self.recipe or "default")
 
-    def signature(self) -> str:
-        """Name every choice that changes the value, the recogniser among them.
-
-        Before :meth:`open` the recogniser follows from what is on disk, and stays. Where downloads are allowed, open
-        first: only then may one be fetched.
-        """
+    @property
+    def signed_name(self) -> str:
+        """What the signature starts with: ``WER``, ``WER:seedtts``."""
         base, colon, recipe = self.name.partition(":")
-        reference = "" if self.facts["reference"] == "transcript" else f"|ref:{self.facts['reference']}"
-        return (
-            f"{base.upper()}{colon}{recipe}|asr:{self.recogniser.identity}|sr:16000{reference}|norm:{self.rule.norm()}"
-            f"|unit:{self.unit}|agg:{self.rule.aggregation}|v:{self.version}"
-        )
+        return f"{base.upper()}{colon}{recipe}"
 
     def open(self, workspace: Workspace) -> None:
         """Take the workspace and choose the recogniser, fetching its checkpoint where that is allowed.
 
         Raises:
-            UsageError: the checkpoint can't be had.
+            UsageError: the checkpoint can't be downloaded.
         """
         super().open(workspace)
         if getattr(self, "_recogniser", None) is None:
@@ -91,21 +179,20 @@ class TextErrorMetric(Metric):
 
     @property
     def batch(self) -> int:
-        """As many as the recogniser likes to hear together."""
+        """How many recordings the recogniser works on together."""
         return self.recogniser.batch
 
     def prepare(self, conversions: Sequence[Conversion]) -> None:
-        """Hear recordings of one language together and keep what was heard."""
+        """Transcribe recordings of one language together and keep the texts."""
         paths: dict[str, list[Path]] = {}
         for conversion in conversions:
             with contextlib.suppress(UnmetNeed):
-                paths.setdefault(self._language(conversion), []).extend(self.recordings(conversion))
+                recordings = paths.setdefault(self._language(conversion), [])
+                recordings.append(conversion.path)
+                if self.against == "source" and conversion.pair.source is not None:
+                    recordings.append(conversion.pair.source.path)
         for language, some in paths.items():
             transcribe_all(self.recogniser, some, language, self.workspace.cache, self.workspace.device)
-
-    def recordings(self, conversion: Conversion) -> tuple[Path, ...]:
-        """Which recordings are heard."""
-        return (conversion.path,)
 
     def statistics(self, conversion: Conversion) -> Statistics:
         """Count errors in one conversion.
@@ -117,38 +204,50 @@ class TextErrorMetric(Metric):
             UsageError: the rule needs a package that is not installed.
         """
         language, rule = self._language(conversion), self.rule
-        expected = self.expected(conversion, language)
-        said = rule.said(expected, language)
-        if not said.strip():
-            need = "transcript" if "transcript" in self.needs else "source"
-            raise UnmetNeed(need, f"pair {conversion.pair.id}: {need} {expected!r} has no words")
-        heard = transcribe(self.recogniser, conversion.path, language, self.workspace.cache, self.workspace.device)
-        understood = rule.heard(heard, language)
-        counts = rule.count(said, understood, language, self.unit)
-        details: dict[str, Any] = {"heard": heard, "said": expected, **counts._asdict()}
-        if understood != heard:
-            details["heard_normalised"] = understood
-        if said != expected:
-            details["said_normalised"] = said
+        expected = self._expected(conversion, language)
+        reference = rule.reference(expected, language)
+        if not reference.strip():
+            raise UnmetNeed(self.against, f"pair {conversion.pair.id}: {self.against} {expected!r} has no words")
+        found = transcribe(self.recogniser, conversion.path, language, self.workspace.cache, self.workspace.device)
+        hypothesis = rule.hypothesis(found, language)
+        counts = rule.count(reference, hypothesis, language, self.unit)
+        # The names of these columns are part of the format of finished runs
+        details: dict[str, Any] = {"heard": found, "said": expected, **counts._asdict()}
+        if hypothesis != found:
+            details["heard_normalised"] = hypothesis
+        if reference != expected:
+            details["said_normalised"] = reference
         sums = {self.name: rule.sums(counts)}
         capped = f"{self.name}_capped"
         if any(measure.name == capped for measure in self.measures):
             sums[capped] = (float(min(counts.errors, counts.units)), float(counts.units))
         return Statistics(sums, details)
 
-    def expected(self, conversion: Conversion, language: str) -> str:
-        """What the conversion should say.
+    def _expected(self, conversion: Conversion, language: str) -> str:
+        """The text that the conversion should say: its transcript, or the recogniser's transcript of the source.
 
         Raises:
-            UnmetNeed: nobody knows.
+            UnmetNeed: there is none; or no source, the conversion is the source itself, or it says another text.
+            ItemError: the source can't be read.
         """
-        if not conversion.transcript:
-            raise UnmetNeed("transcript", f"pair {conversion.pair.id}: nobody says what {conversion.path} should say")
-        return conversion.transcript
+        if self.against == "transcript":
+            return _transcript(conversion)
+        pair = conversion.pair
+        if pair.source is None:
+            raise UnmetNeed("source", f"pair {pair.id} has no recording of the source")
+        if conversion.transcript != pair.transcript:
+            raise UnmetNeed("source", f"pair {pair.id}: {conversion.path} says another text than the source")
+        if not conversion.path.is_file():
+            raise ItemError(f"{conversion.path}: no such file")
+        if not pair.source.path.is_file():
+            raise ItemError(f"{pair.source.path}: no such file (source of pair {pair.id})")
+        if file_digest(conversion.path) == file_digest(pair.source.path):
+            raise UnmetNeed("other", f"{conversion.path} is the source itself: both have the same text")
+        return transcribe(self.recogniser, pair.source.path, language, self.workspace.cache, self.workspace.device)
 
     def _language(self, conversion: Conversion) -> str:
-        if "transcript" in self.needs:
-            self.expected(conversion, "")  # the plainer lack is named first
+        if self.against == "transcript":
+            _transcript(conversion)  # the plainer lack is named first
         if not conversion.language:
             raise UnmetNeed("language", f"pair {conversion.pair.id}: the language of {conversion.path} is not known")
         language = base_language(conversion.language)
@@ -164,42 +263,74 @@ class TextErrorMetric(Metric):
         return language
 
 
+def _transcript(conversion: Conversion) -> str:
+    if not conversion.transcript:
+        raise UnmetNeed("transcript", f"pair {conversion.pair.id}: there is no transcript of {conversion.path}")
+    return conversion.transcript
+
+
 @dataclass(frozen=True)
-class HeardReference(TextErrorMetric):
-    """An error rate whose reference is what the recogniser hears in the source, not the transcript.
+class WordErrorRate(TextErrorRate):
+    """WER: word errors over words that should be said, both summed over all pairs (micro average).
 
-    Errors that the recogniser makes on the source are forgiven where it repeats them, so values are lower than
-    those against transcripts and need none. Conversions that say another text than the source have no value.
-
-    Source: the authors' answer in issue 9 of the FreeVC repository (Li et al., "FreeVC: towards high-quality
-    text-free one-shot voice conversion", ICASSP 2023).
+    In languages without blanks between words every character counts as a word. ``wer_capped`` counts no more errors
+    than words for any pair, so that one hallucinated tail can't outweigh many good conversions.
     """
 
-    recipe: ClassVar[str] = "freevc"
-    needs: ClassVar[frozenset[str]] = frozenset({"source", "language"})
-    facts: ClassVar[Mapping[str, str]] = {**TextErrorMetric.facts, "reference": "asr-of-source"}
+    name: ClassVar[str] = "wer"
+    title: ClassVar[str] = "Word error rate"
+    unit: ClassVar[Unit] = "word"
+    measures: ClassVar[tuple[Measure, ...]] = (
+        Measure("wer", "WER", "%", "lower", scale=100.0, decimals=1),
+        Measure("wer_capped", "WER cap.", "%", "lower", scale=100.0, decimals=1, secondary=True),
+    )
+    recipes: ClassVar[Mapping[str, Recipe | str]] = dict(sorted({**_RECIPES, **_WORD_RECIPES}.items()))
 
-    def recordings(self, conversion: Conversion) -> tuple[Path, ...]:
-        """The conversion and its source."""
-        source = conversion.pair.source
-        return (conversion.path,) if source is None else (conversion.path, source.path)
 
-    def expected(self, conversion: Conversion, language: str) -> str:
-        """What the recogniser hears in the source.
+@dataclass(frozen=True)
+class CharacterErrorRate(TextErrorRate):
+    """CER: character errors over characters that should be said, both summed over all pairs (micro average).
 
-        Raises:
-            UnmetNeed: no source, the conversion is the source itself, or it says another text.
-            ItemError: the source can't be read.
-        """
-        pair = conversion.pair
-        if pair.source is None:
-            raise UnmetNeed("source", f"pair {pair.id} has no recording of the source")
-        if conversion.transcript != pair.transcript:
-            raise UnmetNeed("source", f"pair {pair.id}: {conversion.path} says another text than the source")
-        if not conversion.path.is_file():
-            raise ItemError(f"{conversion.path}: no such file")
-        if not pair.source.path.is_file():
-            raise ItemError(f"{pair.source.path}: no such file (source of pair {pair.id})")
-        if file_digest(conversion.path) == file_digest(pair.source.path):
-            raise UnmetNeed("other", f"{conversion.path} is the source itself, and is heard as the source is")
-        return transcribe(self.recogniser, pair.source.path, language, self.workspace.cache, self.workspace.device)
+    Blanks between words count as characters, except in languages that are written without them; in recipes, but for
+    ``cer:freevc``, they count in every language. ``cer_capped`` counts no more errors than characters for any pair.
+    """
+
+    name: ClassVar[str] = "cer"
+    title: ClassVar[str] = "Character error rate"
+    unit: ClassVar[Unit] = "character"
+    measures: ClassVar[tuple[Measure, ...]] = (
+        Measure("cer", "CER", "%", "lower", scale=100.0, decimals=1),
+        Measure("cer_capped", "CER cap.", "%", "lower", scale=100.0, decimals=1, secondary=True),
+    )
+
+
+def word_error_rate(
+    references: Sequence[str], hypotheses: Sequence[str], language: str = "en", recipe: str = "default"
+) -> float:
+    """Word error rate of texts, compared as the ``wer`` metric does it, or one of its recipes.
+
+    Args:
+        references: what should be said (for ``freevc``: what the recogniser makes of the source).
+        hypotheses: what the recogniser makes of the conversion, one for each reference.
+        language: of both; English and Chinese have normalisers of their own.
+        recipe: ``default``, or what follows the colon in ``wer:seedtts``; it decides on the normaliser, on the units
+            of languages without blanks, and whether errors are summed (micro) or rates averaged (macro).
+
+    Returns:
+        A fraction, 0 for a perfect match; insertions can push it over 1.
+
+    Raises:
+        UsageError: the numbers of texts differ, a reference has no words, the recipe is unknown, has no rule for the
+            language or needs a package that is not installed.
+    """
+    return error_rate(references, hypotheses, language, "word", recipe)
+
+
+def character_error_rate(
+    references: Sequence[str], hypotheses: Sequence[str], language: str = "en", recipe: str = "default"
+) -> float:
+    """Character error rate of texts, compared as the ``cer`` metric does it, or one of its recipes (``cer:s3prl``).
+
+    Arguments, result and errors are those of :func:`word_error_rate`.
+    """
+    return error_rate(references, hypotheses, language, "character", recipe)

@@ -1,28 +1,67 @@
-"""Drawing verification trials from natural speech, and the calibration that follows from them."""
+"""What metrics of the speaker's voice share: an encoder, trials drawn from natural speech, and calibration on them."""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
 
 from vceval.errors import ItemError
-from vceval.metrics.sv_encoder import SpeakerEncoder
+from vceval.metrics.base import Metric, Workspace
+from vceval.metrics.sv_encoders import SpeakerEncoder
+from vceval.metrics.sv_resemblyzer import ResemblyzerEncoder
 from vceval.protocol.sampling import rank
 from vceval.records import Utterance
 from vceval.statistics.eer import equal_error_rate, error_curve, error_rate_intervals
 from vceval.storage.cache import file_digest
 
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
-__all__ = ["Speech", "Trials", "calibration", "draw_pairs", "embed_natural", "pair_keys", "smallest"]
+__all__ = ["SpeakerMetric", "Speech", "Trials", "calibration", "draw_pairs", "embed_natural", "pair_keys", "smallest"]
 
 #: A threshold from fewer same-speaker trials would be a guess.
 MIN_TARGET_TRIALS = 10
 #: Points of the error curve that are kept to be drawn, at most.
 _CURVE_POINTS = 240
+
+
+class SpeakerMetric(Metric):
+    """A metric that compares speaker embeddings."""
+
+    encoder_type: ClassVar[type[SpeakerEncoder]] = ResemblyzerEncoder
+    facts: ClassVar[Mapping[str, str]] = {"resampler": "soxr-HQ", "channels": "mean", "dtype": "float32"}
+    packages: ClassVar[tuple[str, ...]] = ("resemblyzer", "webrtcvad", "torch", "soxr", "numpy")
+
+    def open(self, workspace: Workspace) -> None:
+        """Take the workspace; the encoder's weights are read when the first recording needs them."""
+        super().open(workspace)
+        object.__setattr__(self, "_encoder", self.encoder_type(workspace.cache, workspace.device))
+
+    @property
+    def encoder_identity(self) -> str:
+        """The encoder and its weights as signatures name them."""
+        return self.encoder_type.identity()
+
+    @property
+    def encoder(self) -> SpeakerEncoder:
+        """The encoder, with the cache and device of the open workspace."""
+        self.workspace  # noqa: B018 - complains where open() was not called
+        encoder: SpeakerEncoder = self._encoder  # type: ignore[attr-defined]
+        return encoder
+
+    def analyse(self, utterance: Utterance) -> None:
+        """Embed one natural utterance into the cache.
+
+        Raises:
+            ItemError: it can't be read or holds no speech.
+        """
+        if utterance.speaker is not None:
+            self.encoder.embed(utterance.path)
+
+    def analyse_many(self, natural: Sequence[Utterance]) -> None:
+        """Embed natural utterances into the cache, all of them together."""
+        self.encoder.embed_many(utterance.path for utterance in natural if utterance.speaker is not None)
 
 
 class Speech(NamedTuple):
@@ -52,8 +91,6 @@ class Trials(NamedTuple):
 
 def embed_natural(natural: Sequence[Utterance], encoder: SpeakerEncoder, seed: int) -> Speech:
     """Embed every utterance whose speaker is known; recordings that can't be used are counted and left out."""
-    import numpy as np
-
     found: list[tuple[str, str, NDArray[np.float64], str]] = []
     unusable = 0
     for utterance in sorted(natural, key=lambda item: item.id):
@@ -88,8 +125,6 @@ def draw_pairs(speech: Speech, limit: int) -> tuple[NDArray[np.intp], NDArray[np
     Returns:
         Index pairs (t, 2), the same-speaker ones first, each kind by key, and which of them are same-speaker (t,).
     """
-    import numpy as np
-
     count = len(speech.ids)
     per_speaker = np.bincount(speech.speaker, minlength=1).astype(np.float64)
     possible = {True: float((per_speaker * (per_speaker - 1) / 2).sum()), False: 0.0}
@@ -118,8 +153,6 @@ def draw_pairs(speech: Speech, limit: int) -> tuple[NDArray[np.intp], NDArray[np
 
 def _bound(wanted: int, possible: float) -> np.uint64:
     """Key below which enough of ``possible`` uniform keys lie (ten standard deviations of slack)."""
-    import numpy as np
-
     share = (wanted + 10.0 * wanted**0.5 + 100.0) / max(possible, 1.0)
     # Copies among the pairs are left out later; twice the share leaves room for them
     return np.uint64(2**64 - 1) if share >= 0.5 else np.uint64(int(2.0 * share * 2**64))
@@ -127,8 +160,6 @@ def _bound(wanted: int, possible: float) -> np.uint64:
 
 def smallest(keys: NDArray[np.uint64], count: int) -> NDArray[np.intp]:
     """Indices of the ``count`` smallest keys, by key; ties in the order given."""
-    import numpy as np
-
     order: NDArray[np.intp] = np.argsort(keys, kind="stable")[:count]
     return order
 
@@ -138,16 +169,12 @@ def pair_keys(first: np.uint64 | NDArray[np.uint64], second: NDArray[np.uint64])
 
     Source: the finaliser of Steele, Lea, Flood, "Fast splittable pseudorandom number generators", OOPSLA 2014.
     """
-    import numpy as np
-
     with np.errstate(over="ignore"):
         key = _mix(np.minimum(first, second)) + np.maximum(first, second)
         return _mix(key)
 
 
 def _mix(values: NDArray[np.uint64]) -> NDArray[np.uint64]:
-    import numpy as np
-
     values = values + np.uint64(0x9E3779B97F4A7C15)
     values = (values ^ (values >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     values = (values ^ (values >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
@@ -210,7 +237,6 @@ def calibration(
 
 def _drawn(accept: NDArray[np.float64], reject: NDArray[np.float64]) -> dict[str, list[float]]:
     """Thin the error curve to points that lie evenly on the axes of a DET plot: equal lengths, falling thresholds."""
-    import numpy as np
     from scipy.special import ndtr
 
     curve = error_curve(accept, reject)

@@ -47,8 +47,8 @@ def origin(kind: str, name: str) -> str:
 def load(kind: str, name: str) -> Any:
     """Import one plug-in and return its class.
 
-    ``NAME:RECIPE`` is a recipe of the plug-in ``NAME``: one of the classes that its attribute ``recipes`` maps
-    names to, as ``module:object``.
+    ``NAME:RECIPE`` is a recipe of the plug-in ``NAME``: its attribute ``recipes`` maps names to a class, as
+    ``module:object``, or to a row of a table, of which its method ``of_recipe`` makes the class.
 
     Raises:
         UsageError: no such name (with the nearest known ones), or its module can't be imported.
@@ -59,10 +59,11 @@ def load(kind: str, name: str) -> Any:
         found = point.load()
         if not colon:
             return found
-        recipes: Mapping[str, str] = getattr(found, "recipes", {})
+        recipes: Mapping[str, object] = getattr(found, "recipes", {})
         if recipe not in recipes:
             raise unknown_name(f"recipe of {kind} {base}:", recipe, sorted(recipes))
-        return pkgutil.resolve_name(recipes[recipe])
+        row = recipes[recipe]
+        return pkgutil.resolve_name(row) if isinstance(row, str) else found.of_recipe(recipe)
     except ImportError as error:
         raise UsageError(
             f"{kind} {name!r} ({point.value}) can't be imported: {error}; install what it needs or leave it out"

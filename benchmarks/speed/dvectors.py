@@ -123,11 +123,11 @@ def _embed(paths: list[Path]) -> tuple[Any, float]:
     """Embed some recordings in a process of the pool: vectors and processor time."""
     import numpy as np
 
-    from vceval.metrics.dvectors import Encoder
+    from vceval.metrics.sv_resemblyzer import ResemblyzerEncoder
     from vceval.storage.cache import Cache
 
     processor = time.process_time()
-    found = Encoder(Cache(None)).embed_many(paths)
+    found = ResemblyzerEncoder(Cache(None)).embed_many(paths)
     return np.array([found[path] for path in paths]), time.process_time() - processor
 
 

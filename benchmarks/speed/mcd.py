@@ -47,12 +47,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     os.environ["OMP_NUM_THREADS"] = os.environ["OPENBLAS_NUM_THREADS"] = "1"  # before numpy is imported
     warnings.simplefilter("ignore")
     from vceval.metrics.mcd import MelCepstralDistortion
-    from vceval.metrics.mcd_pymcd import PymcdAligned
+    from vceval.metrics.mcd_pymcd import PymcdMCD
 
     groups = _groups(options.folder)
     separate = _separate(groups, options.pairs)
     grid = _grid(groups)
-    recipe, default = PymcdAligned(), MelCepstralDistortion()
+    recipe, default = PymcdMCD(), MelCepstralDistortion()
     for made in (recipe, default):
         _vceval(made, separate[:2], options.threads)  # machine code is compiled or read now
     _pymcd(separate[:1])

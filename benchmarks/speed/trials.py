@@ -119,11 +119,11 @@ def _warm(paths: list[Path]) -> None:
 def _embed(paths: list[Path]) -> float:
     """Embed some recordings in a process of the pool, without a cache: processor time."""
     warnings.simplefilter("ignore")
-    from vceval.metrics.dvectors import Encoder
+    from vceval.metrics.sv_resemblyzer import ResemblyzerEncoder
     from vceval.storage.cache import Cache
 
     processor = time.process_time()
-    found: dict[Path, Any] = Encoder(Cache(None)).embed_many(paths)
+    found: dict[Path, Any] = ResemblyzerEncoder(Cache(None)).embed_many(paths)
     if len(found) < len(paths):
         raise RuntimeError(f"{len(paths) - len(found)} recordings hold no speech; choose others")
     return time.process_time() - processor

@@ -59,12 +59,12 @@ def test_sentences_are_others() -> None:
 def test_moves_towards_the_target(converter: AdaInVcDemo, tmp_path: Path) -> None:
     """In every direction the speaker verifier hears the target rather than the source, by far."""
     pytest.importorskip("resemblyzer")
-    from vceval.metrics.dvectors import Encoder
+    from vceval.metrics.sv_resemblyzer import ResemblyzerEncoder
 
     contents = converter.encode_content([audio.load(recording(source)) for source, _ in PAIRS])
     voices = converter.encode_speaker([[audio.load(recording(prompt))] for _, prompt in PAIRS])
     waves = converter.decode(list(zip(contents, voices, strict=True)), [0] * len(PAIRS))
-    encoder = Encoder(Cache(None), "cpu")
+    encoder = ResemblyzerEncoder(Cache(None), "cpu")
     for (source, prompt), wave in zip(PAIRS, waves, strict=True):
         assert isinstance(wave, Waveform)
         assert wave.sample_rate == 24_000

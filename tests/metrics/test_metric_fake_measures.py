@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from voices import DATASET, Voices, conversion, corpus, opened
 
-from vceval.metrics import dvectors
+from vceval.metrics import sv_resemblyzer
 from vceval.metrics.fake import FakeDetection
 from vceval.records import Utterance
 
@@ -14,7 +14,7 @@ from vceval.records import Utterance
 @pytest.fixture
 def voices(tmp_path, monkeypatch):
     made = Voices(tmp_path)
-    monkeypatch.setattr(dvectors.Encoder, "embed", lambda self, path: made.embed(path))
+    monkeypatch.setattr(sv_resemblyzer.ResemblyzerEncoder, "embed", lambda self, path: made.embed(path))
     return made
 
 

@@ -15,8 +15,7 @@ from hypothesis.extra.numpy import arrays
 from vceval import metrics, registry
 from vceval.errors import ItemError, UnmetNeed, UsageError
 from vceval.metrics.base import Workspace
-from vceval.metrics.dtw import dtw, dtw_path
-from vceval.metrics.fastdtw import fastdtw
+from vceval.metrics.dtw import dtw, dtw_path, fastdtw
 from vceval.metrics.mcd import MelCepstralDistortion
 from vceval.metrics.parallel import Recording, resample_by_ratio
 from vceval.records import Conversion, ConversionPair, Utterance

@@ -15,10 +15,9 @@ from sounds import hum
 from vceval import registry
 from vceval.cli.listing import listing
 from vceval.errors import ItemError, UsageError
-from vceval.metrics import mos_dnsmos, mos_utmos
+from vceval.metrics import mos, mos_utmos
 from vceval.metrics.base import Workspace
 from vceval.metrics.mos import PredictedOpinion
-from vceval.metrics.mos_dnsmos import DnsMos
 from vceval.metrics.mos_utmos import UtMos
 from vceval.records import Conversion, ConversionPair
 from vceval.signal import audio
@@ -41,7 +40,7 @@ needs_dnsmos = pytest.mark.skipif(
 @pytest.fixture(autouse=True)
 def _forget() -> Iterator[None]:
     yield
-    mos_dnsmos._models.cache_clear()
+    mos._models.cache_clear()
     mos_utmos._network.cache_clear()
 
 
@@ -52,7 +51,7 @@ def test_dnsmos_is_what_its_package_gives(seconds: float) -> None:
     samples = hum(seconds, seed=int(seconds))
     samples *= np.linspace(0.2, 1.0, len(samples), dtype=np.float32)
     expected = package.run(samples, 16_000)
-    found = DnsMos().predict(Waveform(samples, 16_000))
+    found = PredictedOpinion().predict(Waveform(samples, 16_000))
     for name in ("sig", "bak", "ovrl", "p808"):
         assert found[name] == pytest.approx(float(expected[f"{name}_mos"]), abs=1e-5)
 
@@ -65,7 +64,7 @@ def test_dnsmos_on_published_recordings_is_what_its_package_gives(shared: Path) 
     assert len(files) >= 3
     for path in files[:3]:
         expected = package.run(str(path), 16_000)
-        found = DnsMos().predict(audio.load(path))
+        found = PredictedOpinion().predict(audio.load(path))
         for name in ("sig", "bak", "ovrl", "p808"):
             assert found[name] == pytest.approx(float(expected[f"{name}_mos"]), abs=1e-5), path
 
@@ -108,7 +107,7 @@ def test_both_names_of_dnsmos() -> None:
 
 @needs_dnsmos
 def test_missing_recording_is_named(tmp_path: Path) -> None:
-    metric = DnsMos()
+    metric = PredictedOpinion()
     metric.open(Workspace())
     with pytest.raises(ItemError, match=r"gone\.wav: no such file"):
         metric.statistics(Conversion("x", ConversionPair("p", "d"), tmp_path / "gone.wav"))
@@ -116,10 +115,10 @@ def test_missing_recording_is_named(tmp_path: Path) -> None:
 
 @needs_dnsmos
 def test_other_networks_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    mos_dnsmos._models.cache_clear()
-    monkeypatch.setattr(mos_dnsmos, "MODELS", {"sig_bak_ovr.onnx": "0" * 64})
+    mos._models.cache_clear()
+    monkeypatch.setattr(mos, "MODELS", {"sig_bak_ovr.onnx": "0" * 64})
     with pytest.raises(UsageError, match=r"sig_bak_ovr\.onnx: not the network that vceval knows"):
-        DnsMos().signature()
+        PredictedOpinion().signature()
 
 
 def test_without_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -128,9 +127,9 @@ def test_without_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
             raise importlib.metadata.PackageNotFoundError(name)
         return "1"
 
-    mos_dnsmos._models.cache_clear()
-    monkeypatch.setattr(mos_dnsmos, "version", version)
-    for ask in (PredictedOpinion().signature, lambda: DnsMos().open(Workspace())):
+    mos._models.cache_clear()
+    monkeypatch.setattr(mos, "version", version)
+    for ask in (PredictedOpinion().signature, lambda: PredictedOpinion().open(Workspace())):
         with pytest.raises(UsageError, match=r"needs speechmos, which is not installed: pip install 'vceval\[mos\]'"):
             ask()
     monkeypatch.delenv("VCEVAL_UTMOS", raising=False)

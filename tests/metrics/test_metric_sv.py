@@ -13,7 +13,7 @@ import soundfile
 from voices import DATASET, Voices, conversion, corpus, opened
 
 from vceval.errors import ItemError, UnmetNeed
-from vceval.metrics import dvectors, trials
+from vceval.metrics import sv_resemblyzer, trials
 from vceval.metrics.base import Workspace
 from vceval.metrics.fake import FakeDetection
 from vceval.metrics.sv import SpeakerVerification
@@ -25,7 +25,7 @@ from vceval.storage.cache import Cache, file_digest
 @pytest.fixture
 def voices(tmp_path, monkeypatch):
     made = Voices(tmp_path)
-    monkeypatch.setattr(dvectors.Encoder, "embed", lambda self, path: made.embed(path))
+    monkeypatch.setattr(sv_resemblyzer.ResemblyzerEncoder, "embed", lambda self, path: made.embed(path))
     return made
 
 
@@ -262,7 +262,7 @@ def test_noise_without_speech_is_an_item_error(tmp_path):
     samples[8_000] = 0.5
     soundfile.write(path, samples, 16_000)
     with pytest.raises(ItemError, match=r"click\.wav: the voice activity detector finds no speech"):
-        dvectors.Encoder(Cache(None)).embed(path)
+        sv_resemblyzer.ResemblyzerEncoder(Cache(None)).embed(path)
 
 
 @pytest.mark.parametrize(
@@ -270,15 +270,15 @@ def test_noise_without_speech_is_an_item_error(tmp_path):
     [(1, [0]), (25_600, [0]), (31_519, [0]), (31_520, [0, 77]), (43_839, [0, 77]), (43_840, [0, 77, 154])],
 )
 def test_windows_cover_three_quarters_or_are_dropped(samples, starts):
-    found = dvectors._window_starts(samples)
+    found = sv_resemblyzer._window_starts(samples)
     assert found == starts
     assert len(found) == 1 or samples - found[-1] * 160 >= 0.75 * 25_600
 
 
 def test_quiet_speech_is_raised_and_loud_left_alone(make_sound):
     samples, rate = soundfile.read(make_sound(seconds=2.0), dtype="float32")
-    loud = dvectors.trim_and_level(Waveform(samples, rate)).samples
-    quiet = dvectors.trim_and_level(Waveform(samples * np.float32(1e-3), rate)).samples
+    loud = sv_resemblyzer.trim_and_level(Waveform(samples, rate)).samples
+    quiet = sv_resemblyzer.trim_and_level(Waveform(samples * np.float32(1e-3), rate)).samples
     assert np.abs(loud).max() == pytest.approx(np.abs(samples).max())
     level = 10 * np.log10(np.mean(quiet**2))
     assert level == pytest.approx(-30.0, abs=1.0)
@@ -291,12 +291,12 @@ def gold(shared: Path):
 
 def test_embeddings_equal_resemblyzer(shared, tmp_path):
     names, expected, cosine = gold(shared)
-    encoder = dvectors.Encoder(Cache(tmp_path))
+    encoder = sv_resemblyzer.ResemblyzerEncoder(Cache(tmp_path))
     found = np.array([encoder.embed(shared / "published_demos" / name) for name in names])
     assert len(found) == 30
     assert np.abs(found - expected).max() < 1e-5
     assert np.abs(found @ found.T - cosine).max() < 1e-5
-    again = dvectors.Encoder(Cache(tmp_path))
+    again = sv_resemblyzer.ResemblyzerEncoder(Cache(tmp_path))
     again._compute = None  # type: ignore[method-assign,assignment]  # the cache knows them all
     assert (np.array([again.embed(shared / "published_demos" / name) for name in names]) == found).all()
 

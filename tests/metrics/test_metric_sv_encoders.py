@@ -12,12 +12,12 @@ import soundfile
 import torch
 from sounds import hum
 
+from vceval import registry
 from vceval.cli.main import main
 from vceval.errors import ItemError, UsageError
-from vceval.metrics import dvectors, sv_encoders
+from vceval.metrics import sv_encoders, sv_resemblyzer
 from vceval.metrics.base import Workspace
 from vceval.metrics.sv_encoders import DvectorEncoder, EcapaEncoder
-from vceval.metrics.sv_recipes import DvectorVerification, EcapaVerification
 from vceval.networks import dvector, dvector_features
 from vceval.records import Conversion, ConversionPair, Utterance
 from vceval.signal.audio import Waveform
@@ -128,12 +128,12 @@ def test_dvector_embeds_files_together_as_one_by_one(checkpoint, tmp_path, make_
 def test_resemblyzer_embeds_files_together_as_one_by_one(tmp_path, shared):
     folder = shared / "published_demos" / "Resemblyzer" / "LibriSpeech-test-other" / "real"
     paths = sorted(folder.glob("*/*.flac"))[:12]
-    together = dvectors.Encoder(Cache(tmp_path / "a")).embed_many(paths)
-    alone = dvectors.Encoder(Cache(tmp_path / "b"))
+    together = sv_resemblyzer.ResemblyzerEncoder(Cache(tmp_path / "a")).embed_many(paths)
+    alone = sv_resemblyzer.ResemblyzerEncoder(Cache(tmp_path / "b"))
     assert len(together) == 12
     for path in paths:
         assert abs(1.0 - float(alone.embed(path) @ together[path])) < 1e-6
-    kept = dvectors.Encoder(Cache(tmp_path / "a"))
+    kept = sv_resemblyzer.ResemblyzerEncoder(Cache(tmp_path / "a"))
     kept.prepare = None  # type: ignore[method-assign,assignment]  # the cache knows them all
     assert all((kept.embed_many(paths)[path] == together[path]).all() for path in paths)
 
@@ -173,7 +173,7 @@ def test_wrong_weights_are_refused(made_up, tmp_path):
 def test_sv_with_the_dvector(checkpoint, tmp_path, make_sound):
     paths = [make_sound(f"{n}.wav", seconds=1.5, seed=n) for n in range(3)]
     prompt, source = (Utterance(f"u{n}", paths[n], "toy", f"s{n}") for n in (1, 2))
-    metric = DvectorVerification()
+    metric = registry.load("metric", "sv:dvector")()
     metric.open(Workspace(cache=Cache(tmp_path / "c"), calibrations={"toy": {"threshold": -1.0}}))
     pair = ConversionPair("p", "toy", source=source, prompts=(prompt,), target_speaker="s1")
     found = metric.statistics(Conversion("x", pair, paths[0]))
@@ -183,13 +183,14 @@ def test_sv_with_the_dvector(checkpoint, tmp_path, make_sound):
 
 
 @pytest.mark.parametrize(
-    ("variable", "file", "kind"),
+    ("variable", "file", "name"),
     [
-        ("VCEVAL_DVECTOR", "dvector.pt", DvectorVerification),
-        ("VCEVAL_ECAPA", "embedding_model.ckpt", EcapaVerification),
+        ("VCEVAL_DVECTOR", "dvector.pt", "sv:dvector"),
+        ("VCEVAL_ECAPA", "embedding_model.ckpt", "sv:ecapa"),
     ],
 )
-def test_named_weights_that_are_missing_are_told(monkeypatch, tmp_path, variable, file, kind):
+def test_named_weights_that_are_missing_are_told(monkeypatch, tmp_path, variable, file, name):
+    kind = registry.load("metric", name)
     monkeypatch.setenv(variable, str(tmp_path / file if file.endswith(".pt") else tmp_path))
     for attempt in (lambda: kind().signature(), lambda: kind().open(Workspace())):
         with pytest.raises(UsageError, match=rf"{file}: no such file.*\${variable}"):
@@ -197,17 +198,18 @@ def test_named_weights_that_are_missing_are_told(monkeypatch, tmp_path, variable
 
 
 @pytest.mark.parametrize(
-    ("variable", "said", "kind"),
+    ("variable", "message", "name"),
     [
-        ("VCEVAL_DVECTOR", "dvector-step250000.pt is not in .*https://.*vceval checkpoints add", DvectorVerification),
-        ("VCEVAL_ECAPA", r"embedding_model.ckpt: no such file.*https://.*\$VCEVAL_ECAPA", EcapaVerification),
+        ("VCEVAL_DVECTOR", "dvector-step250000.pt is not in .*https://.*vceval checkpoints add", "sv:dvector"),
+        ("VCEVAL_ECAPA", r"embedding_model.ckpt: no such file.*https://.*\$VCEVAL_ECAPA", "sv:ecapa"),
     ],
 )
-def test_missing_weights_are_named(monkeypatch, tmp_path, variable, said, kind):
+def test_missing_weights_are_named(monkeypatch, tmp_path, variable, message, name):
+    kind = registry.load("metric", name)
     monkeypatch.delenv(variable, raising=False)
     monkeypatch.setenv("VCEVAL_CHECKPOINTS", str(tmp_path))
     for attempt in (lambda: kind().signature(), lambda: kind().open(Workspace())):
-        with pytest.raises(UsageError, match=said):
+        with pytest.raises(UsageError, match=message):
             attempt()
 
 
@@ -216,7 +218,7 @@ def test_the_filed_weights_are_found(monkeypatch, tmp_path, checkpoint):
     monkeypatch.setenv("VCEVAL_CHECKPOINTS", str(tmp_path))
     assert main(["checkpoints", "add", str(checkpoint)]) == 0
     assert DvectorEncoder.checkpoint() == tmp_path / "dvector-step250000.pt"
-    assert "|sr:16000-sox|" in DvectorVerification().signature()
+    assert "|sr:16000-sox|" in registry.load("metric", "sv:dvector")().signature()
 
 
 def test_speechbrain_that_cannot_be_imported_is_said(monkeypatch, tmp_path):

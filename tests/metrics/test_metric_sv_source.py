@@ -9,18 +9,15 @@ from voices import DATASET, Voices, conversion, corpus, opened
 
 from vceval import registry
 from vceval.errors import UnmetNeed, UsageError
-from vceval.metrics import dvectors
-from vceval.metrics.sv import SpeakerVerification
-from vceval.metrics.sv_recipes import MediumVcVerification, S3prlTask1Verification, TzuhsienVerification
-from vceval.metrics.sv_spoof import SpoofVerification
-from vceval.metrics.sv_thresholds import PUBLISHED, check_threshold, published_threshold
+from vceval.metrics import sv_resemblyzer
+from vceval.metrics.sv import PUBLISHED, SpeakerVerification, SpoofVerification, check_threshold, published_threshold
 from vceval.records import Utterance
 
 
 @pytest.fixture
 def voices(tmp_path, monkeypatch):
     made = Voices(tmp_path)
-    monkeypatch.setattr(dvectors.Encoder, "embed", lambda self, path: made.embed(path))
+    monkeypatch.setattr(sv_resemblyzer.ResemblyzerEncoder, "embed", lambda self, path: made.embed(path))
     return made
 
 
@@ -78,7 +75,7 @@ def test_published_thresholds_stay_with_their_encoder_and_corpus():
 
 def test_a_published_threshold_decides(voices):
     natural = [dataclasses.replace(utterance, dataset="VCTK 0.92") for utterance in corpus(voices, noise=0.1)]
-    metric = opened(TzuhsienVerification(), natural, {"VCTK 0.92": {"threshold": 2.0}})
+    metric = opened(registry.load("metric", "sv:tzuhsien")(), natural, {"VCTK 0.92": {"threshold": 2.0}})
     pair = conversion(voices.add("converted", 0, 0.1), natural[:1], source=natural[8])
     here = dataclasses.replace(pair, pair=dataclasses.replace(pair.pair, dataset="VCTK 0.92"))
     found = metric.statistics(here)
@@ -94,14 +91,14 @@ def test_a_published_threshold_decides(voices):
 
 
 def test_signatures_tell_recipes_apart():
-    kinds = (SpeakerVerification, TzuhsienVerification, S3prlTask1Verification, SpoofVerification)
+    kinds = [registry.load("metric", f"sv{recipe}") for recipe in ("", ":tzuhsien", ":s3prl-task1", ":spoof-eer")]
     assert len({kind().signature() for kind in kinds}) == len(kinds)
     assert "thr:eer-interpolated" in SpeakerVerification().signature()
     assert "thr:tzuhsien-vctk|" in SpeakerVerification(threshold="tzuhsien-vctk").signature()
     assert "resampler:soxr-HQ" in SpeakerVerification().long_signature()
     with pytest.raises(UsageError, match="another speaker encoder"):
         SpeakerVerification(threshold="mediumvc").signature()
-    assert MediumVcVerification().threshold == "mediumvc"
+    assert registry.load("metric", "sv:mediumvc")().threshold == "mediumvc"
 
 
 def test_recipes_are_named_as_they_are_asked_for():

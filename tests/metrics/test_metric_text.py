@@ -15,10 +15,9 @@ from hypothesis import strategies as st
 from vceval.errors import ItemError, UnmetNeed, UsageError
 from vceval.metrics import recognisers
 from vceval.metrics.base import Workspace
-from vceval.metrics.cer import CharacterErrorRate, character_error_rate
 from vceval.metrics.recognisers import PocketSphinx, Recogniser, Whisper
 from vceval.metrics.text import count_errors, normalise
-from vceval.metrics.wer import WordErrorRate, word_error_rate
+from vceval.metrics.text_error import CharacterErrorRate, WordErrorRate, character_error_rate, word_error_rate
 from vceval.records import Conversion, ConversionPair
 from vceval.signal import audio
 from vceval.storage.cache import Cache

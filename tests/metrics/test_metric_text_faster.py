@@ -10,11 +10,10 @@ import pytest
 pytest.importorskip("faster_whisper", reason="the extra vceval[faster-whisper] is not installed")
 
 from vceval.errors import UsageError
-from vceval.metrics import recogniser_faster, recognisers
+from vceval.metrics import recognisers
 from vceval.metrics.base import Workspace
-from vceval.metrics.cer import CharacterErrorRate
-from vceval.metrics.recogniser_faster import FasterWhisper
-from vceval.metrics.wer import WordErrorRate
+from vceval.metrics.recognisers import FasterWhisper
+from vceval.metrics.text_error import CharacterErrorRate, WordErrorRate
 from vceval.records import Conversion, ConversionPair
 from vceval.signal import audio
 from vceval.storage.cache import Cache
@@ -117,7 +116,7 @@ def test_the_same_recording_is_heard_alike_whatever_was_heard_before(make_sound)
 
 def test_the_model_is_told_the_language(make_sound, monkeypatch):
     recogniser = recognisers.choose("base")
-    model = recogniser_faster._model(recogniser.folder, "cpu")
+    model = recognisers._faster_whisper(recogniser.folder, "cpu")
     decode, prompts = type(model).generate_with_fallback, []
 
     def seen(self, encoded, prompt, *rest):
@@ -132,7 +131,7 @@ def test_the_model_is_told_the_language(make_sound, monkeypatch):
 def test_long_recordings_go_window_by_window(make_sound, monkeypatch):
     recogniser = recognisers.choose("base")
     calls = []
-    model = recogniser_faster._model(recogniser.folder, "cpu")
+    model = recognisers._faster_whisper(recogniser.folder, "cpu")
     transcribe = type(model).transcribe
 
     def seen(self, samples, **options):
@@ -194,6 +193,6 @@ def test_a_damaged_model_is_refused(folder, tmp_path, make_sound):
 
 
 def test_without_the_package_it_says_what_to_install(folder, monkeypatch):
-    monkeypatch.setattr(recogniser_faster.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(recognisers.importlib.util, "find_spec", lambda name: None)
     with pytest.raises(UsageError, match=r"pip install 'vceval\[faster-whisper\]'"):
         recognisers.choose("base")

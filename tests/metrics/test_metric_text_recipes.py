@@ -14,14 +14,12 @@ from hypothesis import strategies as st
 
 from vceval import registry
 from vceval.errors import ItemError, UnmetNeed, UsageError
-from vceval.metrics import character_error_rate, text_rules, word_error_rate
+from vceval.metrics import character_error_rate, word_error_rate
 from vceval.metrics.base import Workspace
-from vceval.metrics.cer import CharacterErrorRate
 from vceval.metrics.recognisers import Recogniser
-from vceval.metrics.text import normalise
+from vceval.metrics.text import RULES, normalise
 from vceval.metrics.text_chinese import plain_numbers
-from vceval.metrics.text_rules import RULES
-from vceval.metrics.wer import WordErrorRate
+from vceval.metrics.text_error import CharacterErrorRate, WordErrorRate
 from vceval.records import Conversion, ConversionPair, Utterance
 from vceval.storage.cache import Cache
 
@@ -56,7 +54,7 @@ def test_every_row_as_the_tool_has_it(shared, column):
         if not row[column]:
             continue
         language = row["language"]
-        said, heard = rule.said(row["reference"], language), rule.heard(row["hypothesis"], language)
+        said, heard = rule.reference(row["reference"], language), rule.hypothesis(row["hypothesis"], language)
         if f"{column}_ref" in strings:
             assert (said, heard) == (strings[f"{column}_ref"], strings[f"{column}_hyp"])
         assert rule.count(said, heard, language, "word") == counts[row["row"], column]
@@ -90,7 +88,7 @@ def test_corpus_figures(shared, column, language):
     if column == "seedtts":
         assert round(100 * found, 3) == expected["average_wer_py_percent"]
     counts = [
-        rule.count(rule.said(a, language), rule.heard(b, language), language, "word")
+        rule.count(rule.reference(a, language), rule.hypothesis(b, language), language, "word")
         for a, b in zip(*texts, strict=True)
     ]
     assert sum(c.errors for c in counts) / sum(c.units for c in counts) == pytest.approx(expected["micro"], rel=1e-14)
@@ -120,9 +118,9 @@ def test_apostrophes_and_punctuation_by_recipe():
 def test_rules_leave_clean_text_alone(text):
     for recipe in ("f5", "s3prl"):
         rule = RULES["word"][recipe]
-        once = rule.said(text, "en")
+        once = rule.reference(text, "en")
         assert not set(once) & set("，。！'\".,;:?")
-        assert rule.said(once, "en").split() == once.split()
+        assert rule.reference(once, "en").split() == once.split()
 
 
 def test_rules_refuse_by_name(monkeypatch):
@@ -136,7 +134,7 @@ def test_rules_refuse_by_name(monkeypatch):
     def missing(name: str) -> str:
         raise PackageNotFoundError(name)
 
-    monkeypatch.setattr(text_rules, "version", missing)
+    monkeypatch.setattr("vceval.metrics.text.version", missing)
     assert word_error_rate(["It is."], ["it is"], recipe="f5") == 0.0
     with pytest.raises(UsageError, match=r"zhconv 1\.4.*vceval\[chinese\]"):
         word_error_rate(["今天"], ["今天"], "zh", recipe="f5")

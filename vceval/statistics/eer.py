@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import ArrayLike, NDArray
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from vceval.statistics.intervals import percentile_levels
 
 __all__ = ["ErrorCurve", "Method", "equal_error_rate", "error_curve", "error_rate_intervals"]
 
@@ -57,8 +58,6 @@ def equal_error_rate(
         hull = _lower_hull(curve.false_alarms, curve.misses)
         return _crossing(curve.thresholds[hull], curve.false_alarms[hull], curve.misses[hull])
     if method == "nearest":
-        import numpy as np
-
         best = int(np.argmin(np.abs(curve.misses - curve.false_alarms)))
         return float((curve.misses[best] + curve.false_alarms[best]) / 2.0), float(curve.thresholds[best])
     raise ValueError(f"unknown EER method {method!r}; known: interpolated, rocch, nearest")
@@ -77,8 +76,6 @@ def error_curve(
     Raises:
         ValueError: no target or no non-target score, or a score that is not finite.
     """
-    import numpy as np
-
     scores, weights = [], []
     for name, given, weight in (
         ("target", target_scores, target_weights),
@@ -99,8 +96,6 @@ def error_curve(
 
 def _ordered(name: str, given: ArrayLike) -> NDArray[np.floating[Any]]:
     """Copy and sort scores, in their own precision."""
-    import numpy as np
-
     values = np.array(given).ravel()
     if values.dtype not in (np.float32, np.float64):
         values = values.astype(np.float64)
@@ -117,7 +112,6 @@ def _around_crossing(targets: NDArray[np.floating[Any]], nontargets: NDArray[np.
 
     Bisection in both arrays instead of the whole curve: millions of scores cost their sorting and no more memory.
     """
-    import numpy as np
 
     def rates(threshold: np.floating[Any]) -> tuple[float, float]:
         alarms, accepted = (
@@ -145,8 +139,6 @@ def _accepted(
     scores: NDArray[np.float64], weights: NDArray[np.float64], thresholds: NDArray[np.float64]
 ) -> NDArray[np.float64]:
     """Share of the weight that lies at or above each threshold, a zero for the point that accepts nothing first."""
-    import numpy as np
-
     order = np.argsort(-scores, kind="stable")
     total = np.concatenate([[0.0], np.cumsum(weights[order])])
     count = np.searchsorted(-scores[order], -thresholds, side="right")
@@ -158,8 +150,6 @@ def _crossing(
     thresholds: NDArray[np.float64], false_alarms: NDArray[np.float64], misses: NDArray[np.float64]
 ) -> tuple[float, float]:
     """Cross a falling-threshold error curve with the diagonal, with straight lines between its points."""
-    import numpy as np
-
     after = int(np.argmax(false_alarms >= misses))  # at least 1: the first point has no false alarm and all misses
     before = after - 1
     gap_before = misses[before] - false_alarms[before]
@@ -214,10 +204,6 @@ def error_rate_intervals(
     Returns:
         Lower and upper end of the EER, as fractions, and of the threshold.
     """
-    import numpy as np
-
-    from vceval.statistics.intervals import percentile_levels
-
     thresholds = -np.unique(-np.concatenate([target_scores, nontarget_scores]))
     sides = []
     for scores, pairs in ((target_scores, target_speakers), (nontarget_scores, nontarget_speakers)):

@@ -7,13 +7,12 @@ out; beyond one half, converted speech scores above natural speech, which copyin
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping, Sequence
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import ArrayLike, NDArray
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
-    from vceval.statistics.intervals import Interval
+from vceval.statistics.intervals import Interval, percentile_levels
 
 __all__ = ["ENOUGH", "Separation", "separation"]
 
@@ -69,8 +68,6 @@ def separation(
     neighbors", Interspeech 2023; AUC: Hanley and McNeil, Radiology 143, 1982; speakers resampled as in
     :func:`vceval.statistics.intervals.cluster_bootstrap`.
     """
-    import numpy as np
-
     converted = np.asarray(scores, dtype=np.float64).ravel()
     if len(converted) != len(speakers):
         raise ValueError(f"lengths differ: {len(converted)} scores, {len(speakers)} speakers")
@@ -104,8 +101,6 @@ class _Sides:
         converted_clusters: NDArray[np.intp],
         clusters: int,
     ) -> None:
-        import numpy as np
-
         thresholds, place = np.unique(np.concatenate([natural, converted]), return_inverse=True)
         size = clusters * len(thresholds)
         # (clusters, thresholds), lowest threshold first
@@ -122,8 +117,6 @@ class _Sides:
 
         All rows bisect the points of their error curves together: false alarms rise and misses fall along it.
         """
-        import numpy as np
-
         # (points, clusters): how many scores lie at or above a threshold; the first point accepts nothing
         counts = [
             np.pad(np.cumsum(side[:, ::-1], axis=1), ((0, 0), (1, 0))).T.copy()
@@ -154,8 +147,6 @@ class _Sides:
 
     def area(self, weights: NDArray[np.float64]) -> NDArray[np.float64]:
         """Area under the curve for each row of weights (draws, clusters); NaN where a side is empty."""
-        import numpy as np
-
         below = np.cumsum(self._converted, axis=1) - self._converted / 2.0
         wins = self._natural @ below.T  # (clusters, clusters): natural scores of one above converted ones of the other
         with np.errstate(invalid="ignore", divide="ignore"):
@@ -172,10 +163,6 @@ def _interval(
     seed: int,
     confidence: float,
 ) -> Interval | None:
-    import numpy as np
-
-    from vceval.statistics.intervals import Interval, percentile_levels
-
     if speakers < 2:
         return None
     generator = np.random.default_rng(seed)

@@ -1,4 +1,4 @@
-"""Resemblyzer's speaker embeddings (d-vectors), one per recording, shared by every metric that compares voices."""
+"""Resemblyzer's speaker embeddings (d-vectors), the default of every metric that compares voices."""
 
 from __future__ import annotations
 
@@ -8,19 +8,18 @@ import warnings
 from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
 
 from vceval.errors import ItemError, UsageError
-from vceval.metrics.sv_encoder import SpeakerEncoder
+from vceval.metrics.sv_encoders import SpeakerEncoder
 from vceval.signal import audio, world
 from vceval.signal.audio import Waveform
 from vceval.storage.cache import file_digest
 
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
-__all__ = ["Encoder", "encoder_name", "trim_and_level"]
+__all__ = ["ResemblyzerEncoder", "trim_and_level"]
 
 SAMPLE_RATE = 16_000
 #: Quieter recordings are raised to this level, louder ones left alone.
@@ -32,15 +31,6 @@ _HOP, _WINDOW, _STEP, _COVERAGE = 160, 160, 77, 0.75
 _FULL_SCALE = 32_767
 #: Windows that the network takes at a time.
 _BATCH = 32
-
-
-def encoder_name() -> str:
-    """Name the encoder as signatures do: ``resemblyzer-0.1.4-39373b86``, the end being the weights' SHA-256.
-
-    Raises:
-        UsageError: Resemblyzer is not installed.
-    """
-    return f"resemblyzer-{_installed_version()}-{file_digest(_weights_file())[:8]}"
 
 
 def _installed_version() -> str:
@@ -60,7 +50,7 @@ def _weights_file() -> Path:
     raise UsageError("the weights of Resemblyzer (pretrained.pt) were not found; install it: pip install resemblyzer")
 
 
-class Encoder(SpeakerEncoder):
+class ResemblyzerEncoder(SpeakerEncoder):
     """Turns recordings into unit vectors of 256 values, none negative, so that cosines lie in 0 to 1.
 
     Gives what Resemblyzer's ``embed_utterance(preprocess_wav(path))`` gives (within 1e-6), with one thread.
@@ -74,8 +64,12 @@ class Encoder(SpeakerEncoder):
 
     @classmethod
     def identity(cls) -> str:
-        """Name the encoder and its weights; see :func:`encoder_name`."""
-        return encoder_name()
+        """Name the encoder and its weights: ``resemblyzer-0.1.4-39373b86``, the end being the weights' SHA-256.
+
+        Raises:
+            UsageError: Resemblyzer is not installed.
+        """
+        return f"resemblyzer-{_installed_version()}-{file_digest(_weights_file())[:8]}"
 
     def prepare(self, path: Path) -> Waveform:
         """Read one recording as speech without long pauses.
@@ -94,8 +88,6 @@ class Encoder(SpeakerEncoder):
 
     def embed_prepared(self, prepared: Sequence[Waveform]) -> list[NDArray[np.float32]]:
         """Embed trimmed and levelled audio; the windows of all recordings go through the network together."""
-        import numpy as np
-
         windows = [_windows(speech) for speech in prepared]
         ends = np.cumsum([len(part) for part in windows])
         partial = self._embed_windows(np.concatenate(windows))
@@ -105,7 +97,6 @@ class Encoder(SpeakerEncoder):
 
     def _embed_windows(self, windows: NDArray[np.float32]) -> NDArray[np.float32]:
         """Embed windows (n, 160, 40) as (n, 256), each of length 1."""
-        import numpy as np
         import torch
 
         lstm, linear = _network(self.device)
@@ -125,8 +116,6 @@ class Encoder(SpeakerEncoder):
 
 def _windows(speech: Waveform) -> NDArray[np.float32]:
     """Cut the mel spectrum of a recording into windows (n, 160, 40)."""
-    import numpy as np
-
     starts = _window_starts(len(speech.samples))
     needed = (starts[-1] + _WINDOW) * _HOP
     padded = np.pad(speech.samples, (0, max(0, needed - len(speech.samples))))
@@ -160,7 +149,6 @@ def trim_and_level(wave: Waveform) -> Waveform:
     Returns:
         The speech, float32, 16 kHz; empty where nothing was marked.
     """
-    import numpy as np
     from scipy.ndimage import binary_dilation
 
     samples = wave.samples
@@ -181,7 +169,7 @@ def trim_and_level(wave: Waveform) -> Waveform:
 
 
 def _voice_detector() -> Any:
-    """Make a fresh detector: it adapts to what it hears, and every recording must start alike."""
+    """Make a fresh detector: it adapts to the audio, and every recording must start alike."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # webrtcvad imports pkg_resources, which warns
         import webrtcvad
