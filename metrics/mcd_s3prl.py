@@ -11,7 +11,7 @@ from vceval.metrics.base import Measure, Statistics
 from vceval.metrics.fastdtw import fastdtw
 from vceval.metrics.mcd import path_distortion
 from vceval.metrics.parallel import COMMON_FACTS, ParallelMetric, Recording, resample_by_ratio
-from vceval.signal import world
+from vceval.signal import spectral, world
 from vceval.signal.audio import Waveform
 
 if TYPE_CHECKING:
@@ -24,6 +24,8 @@ __all__ = ["S3prlFrames", "S3prlMCD", "S3prlMCD24k", "VersaMCD", "s3prl_frames"]
 ORDER, ALPHA, FFT_SIZE, FRAME_MS, CUTOFF, TAPS = 39, 0.466, 1024, 5.0, 70.0, 255
 #: Frames this far below the mean power are dropped before alignment.
 POWER_DB = -20.0
+#: Ends this many dB below the loudest frame do not count for the length.
+TRIM_DB = 60.0
 #: VERSA without alignment refuses recordings whose lengths differ more: |m - n| / (m + n) in frames.
 MISMATCH = 0.1
 
@@ -169,11 +171,12 @@ def s3prl_frames(recording: Recording, sample_rate: int, f0_min: float, f0_max: 
         f0, times = pyworld.harvest(filtered, sample_rate, f0_floor=f0_min, f0_ceil=f0_max, frame_period=FRAME_MS)
         power = pyworld.cheaptrick(filtered, f0, times, sample_rate, fft_size=FFT_SIZE)
         total = (power[:, 0] + power[:, -1] + 2.0 * power[:, 1:-1].sum(axis=1)) / FFT_SIZE
+        start, end = spectral.trim(samples, TRIM_DB, padding="zeros")
         return {
             "f0": f0,
             "cepstra": world.mel_cepstrum(power, ORDER, ALPHA),
             "power_db": 10.0 * np.log10(total / total.mean()),
-            "trimmed": world.trimmed_length(samples),
+            "trimmed": end - start,
         }
 
     key = {"version": 1, "rate": sample_rate, "f0": [f0_min, f0_max]}

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from vceval.checkpoints import store
-from vceval.checkpoints.shared_files import DVECTOR
+from vceval.checkpoints.known_files import DVECTOR
 from vceval.errors import ItemError, UsageError
 from vceval.metrics.sv_encoder import SpeakerEncoder
 from vceval.signal import audio
