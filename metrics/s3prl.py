@@ -15,7 +15,7 @@ from vceval.metrics.dtw import fastdtw
 from vceval.metrics.f0 import correlation
 from vceval.metrics.mcd import path_distortion
 from vceval.metrics.parallel import COMMON_FACTS, ParallelMetric, Recording, resample_by_ratio
-from vceval.signal import world
+from vceval.signal import spectral, world
 from vceval.signal.audio import Waveform
 
 __all__ = ["S3prlF0", "S3prlFrames", "S3prlMCD", "S3prlMetric", "VersaMCD"]
@@ -24,6 +24,8 @@ __all__ = ["S3prlF0", "S3prlFrames", "S3prlMCD", "S3prlMetric", "VersaMCD"]
 ORDER, ALPHA, FFT_SIZE, FRAME_MS, CUTOFF, TAPS = 39, 0.466, 1024, 5.0, 70.0, 255
 #: Frames this far below the mean power are dropped before alignment.
 POWER_DB = -20.0
+#: Ends this many dB below the loudest frame do not count for the length.
+TRIM_DB = 60.0
 #: VERSA without alignment refuses recordings whose lengths differ more: |m - n| / (m + n) in frames.
 MISMATCH = 0.1
 
@@ -82,12 +84,13 @@ class S3prlMetric(ParallelMetric):
                 filtered, self.sample_rate, f0_floor=self.f0_min, f0_ceil=self.f0_max, frame_period=FRAME_MS
             )
             power = pyworld.cheaptrick(filtered, f0, times, self.sample_rate, fft_size=FFT_SIZE)
+            start, end = spectral.trim(samples, TRIM_DB, padding="zeros")
             total = (power[:, 0] + power[:, -1] + 2.0 * power[:, 1:-1].sum(axis=1)) / FFT_SIZE
             return {
                 "f0": f0,
                 "cepstra": world.mel_cepstrum(power, ORDER, ALPHA),
                 "power_db": 10.0 * np.log10(total / total.mean()),
-                "trimmed": world.trimmed_length(samples),
+                "trimmed": end - start,
             }
 
         key = {"version": 1, "rate": self.sample_rate, "f0": [self.f0_min, self.f0_max]}

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vceval.checkpoints import store
-from vceval.checkpoints.shared_files import DVECTOR
+from vceval.checkpoints.known_files import DVECTOR
 from vceval.errors import ItemError, UsageError
 from vceval.signal import audio
 from vceval.storage.cache import Cache, file_digest

@@ -13,9 +13,10 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from vceval.checkpoints.known_files import RESEMBLYZER
 from vceval.errors import ItemError, UsageError
 from vceval.metrics.sv_encoders import SpeakerEncoder
-from vceval.signal import audio, world
+from vceval.signal import audio
 from vceval.signal.audio import Waveform
 from vceval.storage.cache import file_digest
 
@@ -26,8 +27,6 @@ SAMPLE_RATE = 16_000
 LEVEL_DB = -30.0
 #: Voice activity: frames of 30 ms, smoothed over 8, pauses of up to 6 kept.
 _FRAME, _SMOOTH, _PAUSE = 480, 8, 6
-#: Windows of 1.6 s, 1.3 a second; the last one counts when audio covers three quarters of it.
-_HOP, _WINDOW, _STEP, _COVERAGE = 160, 160, 77, 0.75
 _FULL_SCALE = 32_767
 #: Windows that the network takes at a time.
 _BATCH = 32
@@ -116,11 +115,9 @@ class ResemblyzerEncoder(SpeakerEncoder):
 
 def _windows(speech: Waveform) -> NDArray[np.float32]:
     """Cut the mel spectrum of a recording into windows (n, 160, 40)."""
-    starts = _window_starts(len(speech.samples))
-    needed = (starts[-1] + _WINDOW) * _HOP
-    padded = np.pad(speech.samples, (0, max(0, needed - len(speech.samples))))
-    mel = world.mel_power_spectrum(Waveform(padded, SAMPLE_RATE), fft_size=400, hop=_HOP, bands=40)
-    return np.stack([mel[start : start + _WINDOW] for start in starts])
+    from vceval.networks.ge2e import mel_windows
+
+    return mel_windows(speech.samples, "zeros")
 
 
 @functools.cache
@@ -129,12 +126,8 @@ def _network(device: str) -> tuple[Any, Any]:
     import torch
 
     torch.set_num_threads(1)
-    state = torch.load(_weights_file(), map_location="cpu", weights_only=True)["model_state"]
-    lstm = torch.nn.LSTM(40, 256, 3, batch_first=True)
-    linear = torch.nn.Linear(256, 256)
-    for module, prefix in ((lstm, "lstm."), (linear, "linear.")):
-        module.load_state_dict({k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)})
-    return lstm.to(device).eval(), linear.to(device).eval()
+    network: Any = RESEMBLYZER.load(_weights_file()).to(device)
+    return network.lstm, network.linear
 
 
 def trim_and_level(wave: Waveform) -> Waveform:
@@ -174,11 +167,3 @@ def _voice_detector() -> Any:
         warnings.simplefilter("ignore")  # webrtcvad imports pkg_resources, which warns
         import webrtcvad
     return webrtcvad.Vad(3)
-
-
-def _window_starts(samples: int) -> list[int]:
-    """First frame of each window over ``samples`` of audio; there is always at least one."""
-    frames = -(-(samples + 1) // _HOP)
-    starts = list(range(0, max(1, frames - _WINDOW + _STEP + 1), _STEP))
-    covered = (samples - starts[-1] * _HOP) / (_WINDOW * _HOP)
-    return starts[:-1] if covered < _COVERAGE and len(starts) > 1 else starts

@@ -11,7 +11,7 @@ import os
 from pathlib import Path
 
 from vceval.errors import ItemError
-from vceval.signal import audio, world
+from vceval.signal import audio, spectral
 
 __all__ = ["draw"]
 
@@ -33,7 +33,7 @@ def draw(recording: Path, picture: Path) -> bool:
 
     try:
         wave = audio.load(recording, SAMPLE_RATE)
-        power = world.mel_power_spectrum(wave, fft_size=FFT, hop=HOP, bands=BANDS)[:WIDEST]
+        power = spectral.mel_power(wave.samples, SAMPLE_RATE, FFT, HOP, BANDS, "zeros")[:WIDEST]
     except (ItemError, ValueError):
         return False
     levels = 10.0 * np.log10(np.maximum(power, 1e-10))

@@ -36,8 +36,7 @@ def write(path: Path, config: dict[str, Any], weights: Any = None) -> Path:
     """Write a file as the authors do: a dictionary of ``cfg`` and ``model``."""
     import torch
 
-    from vceval.networks.wavlm import WavLm
-    from vceval.networks.wavlm_sizes import Sizes
+    from vceval.networks.wavlm import Sizes, WavLm
 
     path.parent.mkdir(parents=True, exist_ok=True)
     torch.save({"cfg": config, "model": weights or made_up_weights(WavLm(Sizes.read(config)))}, path)

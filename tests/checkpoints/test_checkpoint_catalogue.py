@@ -19,7 +19,7 @@ import published  # noqa: E402 - needs torch
 
 from vceval import registry  # noqa: E402
 from vceval.checkpoints import (  # noqa: E402
-    companions,
+    known_files,
     weights,
 )
 from vceval.checkpoints import store as checkpoints  # noqa: E402
@@ -54,7 +54,7 @@ def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_every_file_is_described() -> None:
     assert set(published.FILES) <= set(KNOWN)
     by_converter = [file for files in checkpoints._by_converter().values() for file in files]
-    for file in (*by_converter, *companions.UNNEEDED):
+    for file in (*by_converter, *known_files.UNNEEDED):
         assert KNOWN[file.name] == file, f"two files are called {file.name}"
         assert file.page.startswith("https://")
         assert file.url is None or file.url.startswith(("https://", "http://speech.ee.ntu.edu.tw/"))

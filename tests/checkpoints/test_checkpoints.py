@@ -292,7 +292,7 @@ def test_what_the_authors_committed_is_known_again(
     tmp_path: Path, known: dict[str, WeightFile], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "a.txt").write_bytes(b"hello\n")
-    assert store._git_blob(tmp_path / "a.txt") == "ce013625030ba8dba906f756967f9e9ca394464a"
+    assert store._git_sha1(tmp_path / "a.txt") == "ce013625030ba8dba906f756967f9e9ca394464a"
 
 
 class _Ranged(http.server.SimpleHTTPRequestHandler):

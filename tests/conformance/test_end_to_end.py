@@ -21,14 +21,14 @@ import soundfile
 
 from vceval import registry
 from vceval.checkpoints import store
-from vceval.checkpoints.shared_files import WAVLM_LARGE
+from vceval.checkpoints.known_files import WAVLM_LARGE
 from vceval.checkpoints.weightfile import WeightFile
 from vceval.cli.main import main
 from vceval.conformance import made_up_files
 from vceval.converters.base import Converter, Request
 from vceval.converters.native import NativeConverter
 from vceval.errors import UsageError
-from vceval.networks.wavlm_sizes import LARGE, Sizes
+from vceval.networks.wavlm import LARGE, Sizes
 from vceval.records import ConversionPair, Utterance
 from vceval.signal.audio import Waveform, load, resample
 

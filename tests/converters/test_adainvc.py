@@ -144,7 +144,7 @@ def test_shortest_inputs(edition: Any) -> None:
 
 
 def test_layers() -> None:
-    from vceval.networks.adainvc_layers import PaddedConv, halved, spread, steered
+    from vceval.networks.adainvc import PaddedConv, halved, spread, steered
 
     x = torch.arange(5.0).reshape(1, 1, 5)
     assert halved(x, 2).flatten().tolist() == [0.5, 2.5, 4.0]  # the last one is not halved

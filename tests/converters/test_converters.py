@@ -11,10 +11,8 @@ import pytest
 from sounds import hum
 
 from vceval.converters.base import Converter, ConverterInfo, Request
+from vceval.converters.controls import Resynthesis, Source, Target
 from vceval.converters.precomputed import Precomputed
-from vceval.converters.resynthesis import Resynthesis
-from vceval.converters.source import Source
-from vceval.converters.target import Target
 from vceval.converters.world import World, analyse, voice_of
 from vceval.errors import ItemError, UnmetNeed, UsageError
 from vceval.records import ConversionPair, Utterance
@@ -103,7 +101,7 @@ def test_controls(pair: ConversionPair) -> None:
     assert isinstance(again, Waveform)
     natural = Waveform(hum(1.2, 16_000, 210.0, 3), 16_000)
     assert median_pitch(again) == pytest.approx(median_pitch(natural), rel=0.02)
-    assert (Source.says, Target.says, Resynthesis.says) == ("source", "natural", "natural")
+    assert (Source.text_from, Target.text_from, Resynthesis.text_from) == ("source", "natural", "natural")
     bare = replace(pair, source=None, natural=None)
     for control in (Source, Target, Resynthesis):
         assert isinstance(control().convert([request(bare)])[0], UnmetNeed)
@@ -183,7 +181,7 @@ def test_a_grid_costs_as_many_encodings_as_it_has_utterances(make_sound):
 
 
 def test_kept_encodings_are_few_and_those_of_files_as_they_are(make_sound, monkeypatch):
-    monkeypatch.setattr(Counting, "kept_encodings", 2)
+    monkeypatch.setattr(Counting, "encoding_cache_size", 2)
     converter = Counting()
     (target,) = utterances(make_sound, "t", 1)
     sources = utterances(make_sound, "s", 3)

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from vceval.checkpoints.shared_files import GE2E, WAVLM_LARGE
+from vceval.checkpoints.known_files import GE2E, WAVLM_LARGE
 from vceval.converters.base import Request
 from vceval.converters.coqui import CHECKPOINT, CONFIG, MODELS, SETTINGS_V2, OpenVoice, check_settings
 from vceval.converters.freevc import FREEVC_24
@@ -113,7 +113,7 @@ def ask(tmp_path: Path, make_sound: Callable[..., Path]) -> Callable[..., Reques
 
 def opened(folder: Path, python: str, **options: Any) -> OpenVoice:
     converter = OpenVoice(weights=str(folder), python=python, timeout=60, **options)
-    assert converter.lacks() == []
+    assert converter.missing_files() == []
     converter.open("cpu")
     return converter
 
@@ -191,7 +191,7 @@ def test_code_in_a_weight_file_is_not_run(folder: Path, stand_in: str, ask: Call
 
 
 def test_what_is_missing_is_named(folder: Path, stand_in: str) -> None:
-    said = "\n".join(OpenVoice().lacks())
+    said = "\n".join(OpenVoice().missing_files())
     for words in (
         "vceval env create coqui",
         "openvoice_v2/checkpoint.pth is not in",
@@ -204,9 +204,9 @@ def test_what_is_missing_is_named(folder: Path, stand_in: str) -> None:
     with pytest.raises(UsageError, match="vceval env create coqui"):
         OpenVoice(weights=str(folder)).open("cpu")
     assert set(OpenVoice(weights=str(folder)).assets()) == {CHECKPOINT.name, CONFIG.name}
-    lacking = "\n".join(OpenVoice(model="freevc24", python=stand_in).lacks())
+    lacking = "\n".join(OpenVoice(model="freevc24", python=stand_in).missing_files())
     assert all(file.name in lacking for file in (FREEVC_24, WAVLM_LARGE, GE2E))
-    assert len(OpenVoice(model="your_tts", python=stand_in).lacks()) == 4
+    assert len(OpenVoice(model="your_tts", python=stand_in).missing_files()) == 4
 
 
 @pytest.mark.parametrize(
@@ -251,6 +251,6 @@ def test_other_configurations_are_refused(
 
 def test_without_an_environment_of_its_own_this_one_will_do(monkeypatch: pytest.MonkeyPatch) -> None:
     converter = OpenVoice(weights="nowhere")
-    assert len(converter.lacks()) == 3
+    assert len(converter.missing_files()) == 3
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: object())
-    assert len(converter.lacks()) == 2
+    assert len(converter.missing_files()) == 2

@@ -17,7 +17,7 @@ import small_wavlm
 from sounds import hum
 
 from vceval.checkpoints import store
-from vceval.checkpoints.shared_files import GE2E, WAVLM_LARGE
+from vceval.checkpoints.known_files import GE2E, WAVLM_LARGE
 from vceval.conformance.kits import made_up_weights
 from vceval.converters import environments
 from vceval.converters.base import Request
@@ -70,7 +70,7 @@ def test_layout_and_filing(weights: Path, tmp_path: Path, monkeypatch: pytest.Mo
     assert layout["flow.flows.6.enc.cond_layer.weight_v"] == (1536, 256, 1)
     assert store.add(weights / "checkpoint.pth").file == CHECKPOINT
     assert store.add(weights / "config.json").file == CONFIG
-    assert OpenVoice(python=sys.executable).lacks() == []
+    assert OpenVoice(python=sys.executable).missing_files() == []
 
 
 def test_the_network_minds_both_speakers(weights: Path) -> None:

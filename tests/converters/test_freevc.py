@@ -13,7 +13,7 @@ import small_wavlm
 import soundfile
 from sounds import hum
 
-from vceval.checkpoints.shared_files import GE2E, WAVLM_LARGE
+from vceval.checkpoints.known_files import GE2E, WAVLM_LARGE
 from vceval.conformance.freevc import FreeVcPort
 from vceval.conformance.kits import made_up_weights
 from vceval.converters.freevc import FREEVC, FREEVC_24, FREEVC_S, FreeVc, FreeVc24, FreeVcS

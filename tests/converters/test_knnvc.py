@@ -12,7 +12,7 @@ import small_wavlm
 import soundfile
 from sounds import hum
 
-from vceval.checkpoints.shared_files import WAVLM_LARGE
+from vceval.checkpoints.known_files import WAVLM_LARGE
 from vceval.conformance.kits import made_up_weights
 from vceval.conformance.knnvc import KnnVcPort
 from vceval.converters.knnvc import PREMATCHED, REGULAR, KnnVc
@@ -213,12 +213,12 @@ def test_either_vocoder_and_the_files_that_it_needs(weights: Path, tmp_path: Pat
     for file in (REGULAR, WAVLM_LARGE):
         (tmp_path / file.name).symlink_to(weights / file.name)
     regular = KnnVc(weights=str(tmp_path), prematched=False)
-    assert not regular.lacks()
+    assert not regular.missing_files()
     assert set(regular.assets()) == {REGULAR.name, WAVLM_LARGE.name}
     assert set(KnnVc(weights=str(weights)).assets()) == {PREMATCHED.name, WAVLM_LARGE.name}
     missing = KnnVc(weights=str(tmp_path))
-    assert len(missing.lacks()) == 1
-    assert PREMATCHED.name in missing.lacks()[0]
+    assert len(missing.missing_files()) == 1
+    assert PREMATCHED.name in missing.missing_files()[0]
     with pytest.raises(UsageError, match="prematch_g_02500000"):
         missing.open("cpu")
     regular.open("cpu")

@@ -9,7 +9,7 @@ import parity
 import pytest
 from sounds import hum
 
-from vceval.checkpoints.shared_files import HIFIGAN_UNIVERSAL
+from vceval.checkpoints.known_files import HIFIGAN_UNIVERSAL
 from vceval.conformance.maevc import MaeVcPort
 from vceval.converters.maevc import WEIGHTS, MaeVc
 from vceval.errors import ItemError

@@ -10,7 +10,7 @@ import parity
 import pytest
 from sounds import hum
 
-from vceval.checkpoints.shared_files import DVECTOR, HIFIGAN_UNIVERSAL
+from vceval.checkpoints.known_files import DVECTOR, HIFIGAN_UNIVERSAL
 from vceval.conformance.dvector import DvectorPort
 from vceval.conformance.mediumvc import MediumVcPort, SingleVcPort
 from vceval.converters.mediumvc import WEIGHTS, MediumVc

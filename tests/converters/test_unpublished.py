@@ -37,7 +37,7 @@ def test_known_but_not_run(name: str, kind: str) -> None:
     assert not found.info.control
     with pytest.raises(UsageError) as refusal:
         converter.open("cpu")
-    [lack] = converter.lacks()
+    [lack] = converter.missing_files()
     assert lack == str(refusal.value)
     for part in (found.missing, found.code, found.bring, f"'{name}=precomputed:", f"'{name}=command:"):
         assert part in lack

@@ -201,7 +201,7 @@ def test_features() -> None:
 
 def test_recordings_are_readied_as_the_configuration_says() -> None:
     samples = np.concatenate([np.zeros(4_000), hum(0.5), np.zeros(4_000)])
-    read = yourtts_features.Readying.read
+    read = yourtts_features.Preparation.read
     assert read({})(samples) is samples
     assert read({"do_trim_silence": False, "trim_db": 60, "db_level": None})(samples) is samples
     trimmed = read({"do_trim_silence": True, "trim_db": None})(samples)

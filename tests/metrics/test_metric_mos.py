@@ -155,6 +155,7 @@ def small(monkeypatch: pytest.MonkeyPatch) -> Callable[[], object]:
                 steps = torch.arange(weights.numel(), dtype=torch.float64)
                 size = 1.0 / math.sqrt(max(1, weights[0].numel() if weights.dim() > 1 else 4))
                 weights.copy_((1.5 * size * torch.sin((number + 1.7) * steps + 0.3 * number)).view_as(weights))
+        network.load_state_dict(network.state_dict())  # weights are normed when they are loaded
         return network.eval()
 
     return make

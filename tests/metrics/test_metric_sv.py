@@ -17,6 +17,7 @@ from vceval.metrics import sv_resemblyzer, trials
 from vceval.metrics.base import Workspace
 from vceval.metrics.fake import FakeDetection
 from vceval.metrics.sv import SpeakerVerification
+from vceval.networks import ge2e
 from vceval.records import Conversion, ConversionPair, Utterance
 from vceval.signal.audio import Waveform
 from vceval.storage.cache import Cache, file_digest
@@ -270,7 +271,7 @@ def test_noise_without_speech_is_an_item_error(tmp_path):
     [(1, [0]), (25_600, [0]), (31_519, [0]), (31_520, [0, 77]), (43_839, [0, 77]), (43_840, [0, 77, 154])],
 )
 def test_windows_cover_three_quarters_or_are_dropped(samples, starts):
-    found = sv_resemblyzer._window_starts(samples)
+    found = ge2e.windows(samples)
     assert found == starts
     assert len(found) == 1 or samples - found[-1] * 160 >= 0.75 * 25_600
 

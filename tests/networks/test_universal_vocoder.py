@@ -77,7 +77,7 @@ def test_published_layout() -> None:
 
 def test_generation_is_the_network_step_by_step() -> None:
     """The plain network, given what was generated before, gives the probabilities that were drawn from."""
-    from vceval.networks.universal_vocoder_sampling import draw_by_uniform, uniforms
+    from vceval.networks.universal_vocoder import draw_by_uniform, uniforms
 
     network = vocoder(*SMALL)
     mel, draws = mels(6, 9)[0], uniforms(5, 9 * 13)
@@ -122,7 +122,7 @@ def test_published_size_in_a_batch_and_alone() -> None:
 
 
 def test_where_products_depend_on_rows_their_number_is_held(monkeypatch: pytest.MonkeyPatch) -> None:
-    from vceval.networks import universal_vocoder_sampling as sampling
+    from vceval.networks import universal_vocoder as sampling
 
     network = vocoder(*SMALL)
     seen: set[int] = set()
@@ -156,7 +156,7 @@ def test_seeds_decide_the_draws() -> None:
 
 
 def test_inverse_of_the_cumulative_probability() -> None:
-    from vceval.networks.universal_vocoder_sampling import draw_by_uniform
+    from vceval.networks.universal_vocoder import draw_by_uniform
 
     logits = torch.log(torch.tensor([[0.1, 0.0, 0.4, 0.5]])).repeat(6, 1)
     draws = torch.tensor([0.0, 0.05, 0.2, 0.499, 0.51, 1.0], dtype=torch.float64)

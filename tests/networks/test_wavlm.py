@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import small_wavlm
 
-from vceval.checkpoints.shared_files import WAVLM_LARGE
+from vceval.checkpoints.known_files import WAVLM_LARGE
 from vceval.conformance.kits import made_up_weights
 from vceval.errors import UsageError
 
@@ -49,8 +49,7 @@ def config() -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def weights(config: dict[str, Any]) -> dict[str, Any]:
-    from vceval.networks.wavlm import WavLm
-    from vceval.networks.wavlm_sizes import Sizes
+    from vceval.networks.wavlm import Sizes, WavLm
 
     made = made_up_weights(WavLm(Sizes.read(config)))
     # The rule's biases of positions are too small to be told from none

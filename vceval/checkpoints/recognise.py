@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from vceval.checkpoints.companions import COMPANIONS
 from vceval.checkpoints.containers import NotNeeded
+from vceval.checkpoints.known_files import COMPANIONS
 from vceval.checkpoints.weightfile import WeightFile
 from vceval.errors import UsageError
 
@@ -85,9 +85,9 @@ def _by_content(path: Path, known: Mapping[str, WeightFile]) -> tuple[list[Weigh
         raise refused  # named as a file of arrays: what is wrong with it as such is the answer
     content = weights.read(path)
     found = [file for file in known.values() if file.form == "weights" and not _wrong(content, file)]
-    stated = [file for file in found if file.attributes]
+    stated = [file for file in found if file.metadata]
     # A file that needs no attributes to be stated fits as well; the one whose attributes are stated is meant
-    if stated and all(name in _stated(content) for file in stated for name, _ in file.attributes):
+    if stated and all(name in _stated(content) for file in stated for name, _ in file.metadata):
         found = stated
     return found, "" if found else _nearest(content, known)
 
@@ -141,7 +141,7 @@ def _wrong(content: Any, file: WeightFile) -> str:
     if differing:
         return str(differing)
     stated = _stated(content)
-    for name, value in file.attributes:
+    for name, value in file.metadata:
         if name in stated and stated[name] != value:
             return f"its {name} is {str(stated[name])[:40]}, not {value}"
         if name not in stated and file.unneeded:
@@ -168,9 +168,9 @@ def _nearest(content: Any, known: Mapping[str, WeightFile]) -> str:
     tables = list(_tables(content))
     if not tables:
         return "it holds no tensors by name"
-    stranger = _stranger(tables, known)
-    if stranger:
-        return stranger
+    other = _lookalike(tables, known)
+    if other:
+        return other
     best: tuple[float, float, WeightFile, tuple[str, ...], bool] | None = None
     for file in known.values():
         if file.form != "weights":
@@ -183,7 +183,7 @@ def _nearest(content: Any, known: Mapping[str, WeightFile]) -> str:
                 share = both / max(len(layout), 1)
                 likeness = both / len(found.keys() | layout.keys())
                 likeness += len(found.items() & layout.items()) / len(found.items() | layout.items())
-                likeness -= 0.01 * any(_stated(content).get(name, value) != value for name, value in file.attributes)
+                likeness -= 0.01 * any(_stated(content).get(name, value) != value for name, value in file.metadata)
                 if best is None or likeness > best[0]:
                     best = (likeness, share, file, at, parallel)
     total = sum(len(shapes) for _, shapes in tables)
@@ -218,10 +218,10 @@ def _cut(shapes: Mapping[str, tuple[int, ...]], file: WeightFile, start: str) ->
     return {name: shape for name, shape in cut.items() if not name.startswith(file.ignored)}
 
 
-def _stranger(tables: list[_Table], known: Mapping[str, WeightFile]) -> str:
+def _lookalike(tables: list[_Table], known: Mapping[str, WeightFile]) -> str:
     """Say of a file that people take for a known one what it is."""
     for file in known.values():
-        for mark, told in file.strangers:
+        for mark, told in file.lookalikes:
             if any(mark in "/".join((*at, name)) for at, shapes in tables for name in shapes):
                 return f"it is {told}; get {file.name} ({file.holds}) from {file.url or file.page}"
     return ""
@@ -257,5 +257,5 @@ def refusal(path: Path, wanted: WeightFile, known: Mapping[str, WeightFile]) -> 
         )
     if not wrong:
         return ""
-    stranger = _stranger(list(_tables(content)), {wanted.name: wanted})
-    return f"{path} is not {wanted.name} ({wanted.holds}): {stranger or wrong}"
+    other = _lookalike(list(_tables(content)), {wanted.name: wanted})
+    return f"{path} is not {wanted.name} ({wanted.holds}): {other or wrong}"

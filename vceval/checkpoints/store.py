@@ -6,13 +6,14 @@ import hashlib
 import json
 import os
 import shutil
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
 from vceval import registry
-from vceval.checkpoints.companions import UNNEEDED
 from vceval.checkpoints.containers import NotNeeded
+from vceval.checkpoints.known_files import UNNEEDED
 from vceval.checkpoints.weightfile import WeightFile
 from vceval.errors import UsageError
 from vceval.storage.cache import file_digest
@@ -27,6 +28,7 @@ __all__ = [
     "files_of",
     "find",
     "locate",
+    "missing",
     "store",
     "users",
 ]
@@ -129,6 +131,17 @@ def find(file: WeightFile, folder: Path | None = None) -> Path:
     return found
 
 
+def missing(files: Iterable[WeightFile], folder: Path | None = None) -> list[str]:
+    """Say of each file that is not there where to get it and how to file it."""
+    said = []
+    for file in files:
+        try:
+            find(file, folder)
+        except UsageError as error:
+            said.append(str(error))
+    return said
+
+
 def add(path: Path, name: str | None = None) -> Filed:
     """Recognise a file by its content, check every name and shape in it, and copy it into the store.
 
@@ -156,8 +169,8 @@ def add(path: Path, name: str | None = None) -> Filed:
             raise UsageError(f"{path}: it can be {names}, their layouts are the same; say which: --as NAME")
         file = _needed(path, result.files[0])
     note = ""
-    if file.blob is not None:
-        same = _git_blob(path) == file.blob
+    if file.git_sha1 is not None:
+        same = _git_sha1(path) == file.git_sha1
         note = "the very file that its authors committed" if same else "not byte for byte what its authors committed"
     return Filed(file, _copy(path, file), note)
 
@@ -188,7 +201,7 @@ def _record(place: Path) -> Path:
     return place.with_name(place.name + ".filed.json")
 
 
-def _git_blob(path: Path) -> str:
+def _git_sha1(path: Path) -> str:
     digest = hashlib.sha1(f"blob {path.stat().st_size}\0".encode(), usedforsecurity=False)
     with path.open("rb") as handle:
         while block := handle.read(1 << 20):

@@ -23,22 +23,23 @@ class WeightFile:
     holds: what is in it, for people: "AdaIN-VC for VCTK, the whole autoencoder".
     page: where the authors publish it. url: a direct link, where there is one.
     licence: of the weights, or what is known of it. size: bytes, where known.
-    network: ``module:function`` that builds the network without weights; names and shapes of its state dict are
-        the file's layout. Empty for files that hold no network.
+    network: ``module:name`` of the class or function that builds the network without weights; names and shapes of its
+        state dict are the file's layout. Empty for files that hold no network.
     entry, groups, prefix, ignored: where the weights stand in the file; see ``networks.weights.select``.
     form: ``weights`` (torch.save or TorchScript), ``arrays`` (a pickle, .npy or .npz of NumPy arrays),
         ``json`` (a configuration).
     arrays: name and shape of each array, for ``arrays``.
     also_called: other names that the same file goes by.
     optional: the converter works without it; ``note`` says what then differs.
-    attributes: plain attributes of a TorchScript archive that tell it from another one of the same layout.
-    blob: git's hash of the file where authors have committed it, checked when known.
-    edition: ``module:function`` that takes what a file of somebody else's with the same weights holds (that at Hugging
-        Face, say), and gives the tensors by the authors' names, or None for anything else. Only where the network's
-        own loader reads both.
-    spare: starts of names that may be missing from such an edition.
-    strangers: parts of the places of tensors (``entry/name``) that tell a file people take for this one, and what
-        that file is.
+    metadata: plain values that a file states beside its tensors (in an archive of TorchScript: its attributes), and
+        that tell it from another one of the same layout.
+    git_sha1: git's hash of the file where authors have committed it, checked when known.
+    translate: ``module:function`` that takes what a file of somebody else's with the same weights holds (that at
+        Hugging Face, say), and gives the tensors by the authors' names, or None for anything else. Only where the
+        network's own loader reads both.
+    optional_prefixes: starts of names that may be missing from such a file.
+    lookalikes: files that people take for this one: a part of the place of a tensor (``entry/name``) that tells each,
+        and what it is.
     settings: for ``json``, ``module:function`` that is given a place for errors, ``name``, and the settings, and raises
         a UsageError where they are not those of this file.
     unneeded: why no converter needs it, for a file that is known only to be told from others.
@@ -60,11 +61,11 @@ class WeightFile:
     also_called: tuple[str, ...] = ()
     optional: bool = False
     note: str = ""
-    attributes: tuple[tuple[str, Any], ...] = ()
-    blob: str | None = None
-    edition: str = ""
-    spare: tuple[str, ...] = ()
-    strangers: tuple[tuple[str, str], ...] = ()
+    metadata: tuple[tuple[str, Any], ...] = ()
+    git_sha1: str | None = None
+    translate: str = ""
+    optional_prefixes: tuple[str, ...] = ()
+    lookalikes: tuple[tuple[str, str], ...] = ()
     settings: str = ""
     unneeded: str = ""
 
@@ -81,14 +82,14 @@ class WeightFile:
         """Take the network's tensors out of what a file holds, by the authors' names; nothing is checked yet.
 
         Raises:
-            UsageError: it is laid out otherwise, and no known edition.
+            UsageError: it is laid out otherwise, and can't be translated.
         """
         from vceval.checkpoints import weights
 
-        found = pkgutil.resolve_name(self.edition)(content) if self.edition else None
+        found = pkgutil.resolve_name(self.translate)(content) if self.translate else None
         if found is None:
             return weights.select(content, self.entry, self.groups, self.prefix, self.ignored)
-        blank = {name: shape for name, shape in self.layout().items() if name.startswith(self.spare)}
+        blank = {name: shape for name, shape in self.layout().items() if name.startswith(self.optional_prefixes)}
         import torch
 
         with torch.device("meta"):

@@ -111,7 +111,7 @@ def _describe(file: WeightFile, keys: bool) -> None:
         "licence": file.licence,
         "size": f"{file.size / 1e6:.1f} MB" if file.size else _least(values),
         "also called": ", ".join(file.also_called),
-        "git blob": file.blob,
+        "git blob": file.git_sha1,
         "note": file.note,
         "here": str(place) if place else "not on this machine",
         "form": _form(file),

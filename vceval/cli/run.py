@@ -182,7 +182,7 @@ def _systems(options: argparse.Namespace, usual: Sequence[str]) -> list[System]:
     if not systems:
         raise UsageError("no system to run; name one with --converters or --system")
     for system in systems:
-        for lack in make_converter(system).lacks():
+        for lack in make_converter(system).missing_files():
             say(f"vceval: {system.name} will fail: {lack}")
     return [dataclasses.replace(system, control=make_converter(system).info.control) for system in systems]
 

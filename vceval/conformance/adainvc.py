@@ -44,7 +44,7 @@ class AdaInVcPort(Port):
         from vceval.signal import spectral
 
         samples = case.inputs["in_wav"]
-        first, last = features.trim_points(samples)
+        first, last = spectral.trim(samples, features.TRIM_DB)
         return {
             "out_trim_index": spectral.trim(samples, features.TRIM_DB, padding="zeros"),
             "out_trim_index_reflect_rms": (first, last),

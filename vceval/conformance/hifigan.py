@@ -10,7 +10,23 @@ from vceval.conformance.base import Case, Port, captured
 if TYPE_CHECKING:
     from torch import nn
 
-__all__ = ["HifiGanPort"]
+__all__ = ["HifiGanPort", "generator"]
+
+
+def generator(config: Mapping[str, Any], channels: int, linear: int = 0) -> nn.Module:
+    """Build a generator with the sizes of a configuration as its authors write them."""
+    from vceval.networks.hifigan import Generator
+
+    return Generator(
+        channels,
+        config["upsample_rates"],
+        config["upsample_kernel_sizes"],
+        initial=config["upsample_initial_channel"],
+        block_kernels=config["resblock_kernel_sizes"],
+        dilations=config["resblock_dilation_sizes"][0],
+        residual=config["resblock"],
+        linear=linear,
+    )
 
 
 class HifiGanPort(Port):
@@ -18,17 +34,7 @@ class HifiGanPort(Port):
 
     def build(self, config: Mapping[str, Any]) -> nn.Module:
         """Build the generator with the kit's sizes."""
-        from vceval.networks.hifigan import Generator
-
-        return Generator(
-            config["num_mels"],
-            config["upsample_rates"],
-            config["upsample_kernel_sizes"],
-            initial=config["upsample_initial_channel"],
-            block_kernels=config["resblock_kernel_sizes"],
-            dilations=config["resblock_dilation_sizes"][0],
-            residual=config["resblock"],
-        )
+        return generator(config, config["num_mels"])
 
     def run(self, network: nn.Module, case: Case) -> Mapping[str, Any]:
         """Compute the stages of one case."""

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from vceval.conformance.base import Case, Port, captured
+from vceval.conformance.hifigan import generator
 
 if TYPE_CHECKING:
     from torch import nn
@@ -21,19 +22,8 @@ class KnnVcPort(Port):
 
     def build(self, config: Mapping[str, Any]) -> nn.Module:
         """Build the generator with the kit's sizes."""
-        from vceval.networks.hifigan import Generator
-
         self._settings = config
-        return Generator(
-            config["hifi_dim"],
-            config["upsample_rates"],
-            config["upsample_kernel_sizes"],
-            initial=config["upsample_initial_channel"],
-            block_kernels=config["resblock_kernel_sizes"],
-            dilations=config["resblock_dilation_sizes"][0],
-            residual=config["resblock"],
-            linear=config["hubert_dim"],
-        )
+        return generator(config, config["hifi_dim"], config["hubert_dim"])
 
     def run(self, network: nn.Module, case: Case) -> Mapping[str, Any]:
         """Compute the stages of one case."""

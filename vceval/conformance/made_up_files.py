@@ -73,7 +73,7 @@ def write(file: WeightFile, folder: Path, seed: int = 0) -> Path:
         place.write_text(json.dumps(_settings(file)) + "\n", encoding="utf-8")
     elif file.form == "arrays":
         _write_arrays(file, place, seed)
-    elif file.name in _SCRIPTED or (file.attributes and not file.entry):
+    elif file.name in _SCRIPTED or (file.metadata and not file.entry):
         _write_script(file, _tensors(file, seed), place)
     else:
         import torch
@@ -114,7 +114,7 @@ def beside(file: WeightFile) -> dict[str, Any]:
         return {"args": Namespace(arch="wav2vec2")}
     if file.name != "WavLM-Large.pt":
         return {}
-    from vceval.networks.wavlm_sizes import LARGE
+    from vceval.networks.wavlm import LARGE
 
     sizes = {
         "extractor_mode": "layer_norm",
@@ -151,7 +151,7 @@ def _write_script(file: WeightFile, values: Mapping[str, Tensor], place: Path) -
                 module.add_module(part, Holder())
             module = module._modules[part]
         module.register_buffer(last, value)
-    for name, value in file.attributes:
+    for name, value in file.metadata:
         setattr(top, name, value)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # the format is theirs, whatever its future
@@ -174,15 +174,15 @@ def _write_arrays(file: WeightFile, place: Path, seed: int) -> None:
 
 def _settings(file: WeightFile) -> dict[str, Any]:
     """Give a configuration with the sizes that are built in."""
-    from vceval.converters import yourtts_files
+    from vceval.converters import yourtts
     from vceval.networks.yourtts import SIZES
 
     known: dict[str, dict[str, Any]] = {
-        yourtts_files.SETTINGS: {
+        yourtts.SETTINGS.name: {
             "audio": {"sample_rate": 16_000, "fft_size": 1024, "win_length": 1024, "hop_length": 256},
             "model_args": dict(SIZES),
         },
-        yourtts_files.ENCODER_SETTINGS: {
+        yourtts.ENCODER_SETTINGS.name: {
             "audio": {"sample_rate": 16_000, "fft_size": 512, "win_length": 400, "hop_length": 160, "num_mels": 64},
             "model_params": {"model_name": "resnet", "input_dim": 64, "proj_dim": 512, "use_torch_spec": True},
         },

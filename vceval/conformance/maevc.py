@@ -24,12 +24,13 @@ class MaeVcPort(Port):
 
     def run(self, network: Any, case: Case) -> Mapping[str, Any]:
         """Compute the stages of one case."""
+        from vceval.converters.maevc import TRIM_DB
         from vceval.networks.hifigan_features import from_unit, levelled, log_mel, to_unit
-        from vceval.networks.maevc_features import target_range
+        from vceval.signal.spectral import trim
 
         if case.kind == "features":
             wave = case.inputs["in_wav_22050_tgt"]
-            start, end = target_range(wave)
+            start, end = trim(wave, TRIM_DB)
             return {
                 "out_mel01_src": to_unit(log_mel(levelled(case.inputs["in_wav_22050_src"]))),
                 "out_trim_index_tgt": [start, end],

@@ -87,8 +87,7 @@ class UniversalVocoderCyhuangPort(Port):
         """Compute the stages of the case."""
         import torch
 
-        from vceval.networks.universal_vocoder import expand
-        from vceval.networks.universal_vocoder_sampling import draw_by_uniform
+        from vceval.networks.universal_vocoder import draw_by_uniform, expand
 
         seen: list[Tensor] = []
 

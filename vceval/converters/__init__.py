@@ -1,1 +1,1 @@
-"""Converters: one adapter a file."""
+"""Converters: one system a file; the controls, and the systems that can only be named, share one each."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from abc import abstractmethod
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -46,37 +45,45 @@ STATISTICS = WeightFile(
 
 
 class AdaInConverter(NativeConverter):
-    """What both editions of AdaIN-VC share: encoders that take the frames of one recording at a time."""
+    """What both editions of AdaIN-VC share: encoders that take the frames of one recording at a time.
 
+    front_end: the module that makes frames. without: what it cuts away, for errors.
+    """
+
+    front_end: ClassVar[Any]
+    without: ClassVar[str]
     _network: Any
 
-    @abstractmethod
     def frames(self, wave: Waveform, what: str, least: int) -> NDArray[np.float32]:
         """Front end: (frames, bands).
 
         Raises:
             ItemError: fewer frames than ``least`` are left of it, or it is too long.
         """
+        check_length(wave, what)
+        samples = self.front_end.speech(wave)
+        count = 1 + len(samples) // self.front_end.HOP
+        if count < least:
+            raise ItemError(
+                f"{what}: {len(samples) / self.front_end.SAMPLE_RATE:.3f} s ({count} frames) are left without "
+                f"{self.without}; {least} frames are needed"
+            )
+        frames: NDArray[np.float32] = self.front_end.mel(samples)
+        return frames
 
     def scaled(self, frames: NDArray[np.float32]) -> NDArray[np.float32]:
         """Bring frames to the scale of the network."""
         return frames
 
-    def encode_content(self, sources: Sequence[Waveform]) -> list[Any]:
-        """Encode what is said: (1, 128, frames / 8) each; an ItemError for a source that is too short or too long."""
-        return [attempt(self._content, source) for source in sources]
-
-    def encode_speaker(self, prompts: Sequence[Sequence[Waveform]]) -> list[Any]:
-        """Encode who speaks: (1, 128) each; an ItemError where a prompt is too short or too long."""
-        return [attempt(self._voice, group) for group in prompts]
-
-    def _content(self, source: Waveform) -> Tensor:
+    def content(self, source: Waveform) -> Tensor:
+        """Encode what is said: (1, 128, frames / 8)."""
         from vceval.networks.adainvc import MIN_SOURCE_FRAMES
 
         code: Tensor = self._network.content_encoder(self._input([self.frames(source, "source", MIN_SOURCE_FRAMES)]))
         return code
 
-    def _voice(self, prompts: Sequence[Waveform]) -> Tensor:
+    def voice(self, prompts: Sequence[Waveform]) -> Tensor:
+        """Encode who speaks: (1, 128)."""
         from vceval.networks.adainvc import MIN_TARGET_FRAMES
 
         frames = [self.frames(prompt, "prompt", MIN_TARGET_FRAMES) for prompt in prompts]
@@ -116,6 +123,8 @@ class AdaInVc(AdaInConverter):
         trained_on=None,
     )
     files: ClassVar[tuple[WeightFile, ...]] = (WEIGHTS, STATISTICS)
+    front_end: ClassVar[Any] = front
+    without: ClassVar[str] = "ends 15 dB below the loudest part"
 
     def load(self) -> None:
         """Load the network, and mean and deviation of the bands.
@@ -141,22 +150,6 @@ class AdaInVc(AdaInConverter):
     def decode(self, items: Sequence[tuple[Any, Any]], seeds: Sequence[int]) -> list[Waveform | ItemError]:
         """Make frames and audio, one pair after the other."""
         return [attempt(self._wave, item) for item in items]
-
-    def frames(self, wave: Waveform, what: str, least: int) -> NDArray[np.float32]:
-        """Front end: (frames, 512) on the scale of 0 to 1.
-
-        Raises:
-            ItemError: too few frames are left of it, or it is too long.
-        """
-        check_length(wave, what)
-        samples = front.speech(wave)
-        count = 1 + len(samples) // front.HOP
-        if count < least:
-            raise ItemError(
-                f"{what}: {len(samples) / front.SAMPLE_RATE:.3f} s ({count} frames) are left without ends 15 dB below "
-                f"the loudest part; {least} frames are needed"
-            )
-        return front.mel(samples)
 
     def scaled(self, frames: NDArray[np.float32]) -> NDArray[np.float32]:
         """Bring frames to mean 0 and deviation 1, band by band."""

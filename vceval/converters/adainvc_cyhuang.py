@@ -8,14 +8,12 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from vceval.checkpoints.weightfile import WeightFile
 from vceval.converters.adainvc import PAPER, AdaInConverter
 from vceval.converters.base import ConverterInfo
-from vceval.converters.native import attempt, check_length
+from vceval.converters.native import attempt, finished, past_failures
 from vceval.errors import ItemError, UsageError
 from vceval.networks import adainvc_cyhuang_features as front
 from vceval.signal.audio import Waveform
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
     from torch import Tensor
 
 __all__ = ["VOCODER", "WEIGHTS", "AdaInVcCyhuang"]
@@ -37,7 +35,7 @@ VOCODER = WeightFile(
     page=_PAGE,
     licence=_LICENCE,
     network="vceval.networks.universal_vocoder:cyhuang",
-    attributes=(("hop_len", front.HOP),),
+    metadata=(("hop_len", front.HOP),),
     note="its link was reported dead in 2023; with the option vocoder=griffin-lim the converter does without it. The "
     "vocoder.pt of the project yistLin/universal-vocoder can't be told from it, but was made for other mel spectra",
 )
@@ -72,6 +70,8 @@ class AdaInVcCyhuang(AdaInConverter):
         trained_on=None,
     )
     files: ClassVar[tuple[WeightFile, ...]] = (WEIGHTS, VOCODER)
+    front_end: ClassVar[Any] = front
+    without: ClassVar[str] = "silence"
 
     def __init__(
         self,
@@ -104,32 +104,15 @@ class AdaInVcCyhuang(AdaInConverter):
     def decode(self, items: Sequence[tuple[Any, Any]], seeds: Sequence[int]) -> list[Waveform | ItemError]:
         """Make frames one by one, and audio from them, drawn with the seeds."""
         mels = [attempt(self._frames, item) for item in items]
-        fine = {place: mel for place, mel in enumerate(mels) if not isinstance(mel, ItemError)}
+        drawn = [seed for mel, seed in zip(mels, seeds, strict=True) if not isinstance(mel, ItemError)]
+        return past_failures(mels, lambda fine: self._waves(fine, drawn))
+
+    def _waves(self, mels: list[Tensor], seeds: list[int]) -> list[Waveform | ItemError]:
         if self.vocoder == "universal":
-            drawn = self._vocoder.generate(list(fine.values()), [seeds[place] for place in fine])
-            made = [samples.float().cpu().numpy() for samples in drawn]
+            made = [samples.float().cpu().numpy() for samples in self._vocoder.generate(mels, seeds)]
         else:
-            made = [front.waveform(mel.float().cpu().numpy()) for mel in fine.values()]
-        waves: dict[int, Waveform | ItemError] = {
-            place: _wave(samples) for place, samples in zip(fine, made, strict=True)
-        }
-        return [mel if isinstance(mel, ItemError) else waves[place] for place, mel in enumerate(mels)]
-
-    def frames(self, wave: Waveform, what: str, least: int) -> NDArray[np.float32]:
-        """Front end: (frames, 80).
-
-        Raises:
-            ItemError: too few frames are left of it, or it is too long.
-        """
-        check_length(wave, what)
-        samples = front.speech(wave)
-        count = 1 + len(samples) // front.HOP
-        if count < least:
-            raise ItemError(
-                f"{what}: {len(samples) / front.SAMPLE_RATE:.3f} s ({count} frames) are left without silence; {least} "
-                f"frames are needed"
-            )
-        return front.mel(samples)
+            made = [front.waveform(mel.float().cpu().numpy()) for mel in mels]
+        return [finished(samples, front.SAMPLE_RATE, "AdaIN-VC") for samples in made]
 
     def _frames(self, item: tuple[Tensor, Tensor]) -> Tensor:
         """Give the frames (time, 80) of one pair."""
@@ -137,11 +120,3 @@ class AdaInVcCyhuang(AdaInConverter):
         if not bool(frames.isfinite().all()):
             raise ItemError("AdaIN-VC gave frames that are not finite for this pair")
         return frames
-
-
-def _wave(samples: Any) -> Waveform | ItemError:
-    import numpy as np
-
-    if not np.isfinite(samples).all():
-        return ItemError("AdaIN-VC gave samples that are not finite for this pair")
-    return Waveform(np.ascontiguousarray(samples, dtype=np.float32), front.SAMPLE_RATE)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from vceval.checkpoints.weightfile import WeightFile
 from vceval.converters.base import ConverterInfo
-from vceval.converters.native import NativeConverter, attempt, check_length, grouped
+from vceval.converters.native import NativeConverter, attempt, check_length, finished, grouped, past_failures
 from vceval.errors import ItemError
 from vceval.networks import againvc_features
 from vceval.networks.againvc_features import SAMPLE_RATE
@@ -35,7 +35,7 @@ MELGAN = WeightFile(
     page="https://github.com/descriptinc/melgan-neurips/tree/master/models",
     licence="MIT (repository descriptinc/melgan-neurips)",
     url="https://github.com/descriptinc/melgan-neurips/raw/master/models/multi_speaker.pt",
-    network="vceval.networks.melgan:build",
+    network="vceval.networks.melgan:MelGan",
     also_called=("multi_speaker.pt", "models/multi_speaker.pt"),
 )
 
@@ -82,29 +82,20 @@ class AgainVc(NativeConverter):
 
     def encode_content(self, sources: Sequence[Waveform]) -> list[Any]:
         """Encode what is said; an ItemError for a source that is too short or too long."""
-        mels = [attempt(lambda wave: _mel(wave, "source"), source) for source in sources]
-        return self._each(mels, self._contents)
+        return self._alike([attempt(lambda wave: _mel(wave, "source"), source) for source in sources], self._contents)
 
     def encode_speaker(self, prompts: Sequence[Sequence[Waveform]]) -> list[Any]:
         """Encode who speaks; an ItemError where a prompt is too short or too long."""
-        import torch
-
-        joined: list[Tensor | ItemError] = []
-        for group in prompts:
-            parts = [attempt(lambda wave: _mel(wave, "prompt"), prompt) for prompt in group]
-            failed = next((part for part in parts if isinstance(part, ItemError)), None)
-            joined.append(failed or torch.cat([part for part in parts if not isinstance(part, ItemError)], dim=1))
-        return self._each(joined, self._voices)
+        return self._alike([attempt(_joined, group) for group in prompts], self._voices)
 
     def decode(self, items: Sequence[tuple[Any, Any]], seeds: Sequence[int]) -> list[Waveform | ItemError]:
         """Make mel spectra and, from these, audio."""
         longest = max((content.frames for content, _ in items), default=1)
         return grouped(items, lambda item: item[0].frames, self._waves, max(1, _FRAMES_AT_ONCE // longest))
 
-    def _each(self, mels: Sequence[Any], run: Any) -> list[Any]:
-        fine = [mel for mel in mels if not isinstance(mel, ItemError)]
-        found = iter(grouped(fine, lambda mel: -(-mel.shape[1] // 8), run))
-        return [mel if isinstance(mel, ItemError) else next(found) for mel in mels]
+    def _alike(self, mels: Sequence[Tensor | ItemError], run: Callable[[list[Tensor]], list[Any]]) -> list[Any]:
+        """Run mel spectra of equal padded length together."""
+        return past_failures(mels, lambda fine: grouped(fine, lambda mel: -(-mel.shape[1] // 8), run))
 
     def _padded(self, mels: Sequence[Tensor]) -> Tensor:
         import torch
@@ -142,15 +133,14 @@ class AgainVc(NativeConverter):
             # Processors take one item at a time faster than several together
             parts = torch.split(mels, 1 if self.device == "cpu" else len(mels))
             samples = [row for part in parts for row in self._vocoder(part)[:, 0].float().cpu().numpy()]
-        return [_wave(row) for row in samples]
+        return [finished(row, SAMPLE_RATE, "AGAIN-VC") for row in samples]
 
 
-def _wave(samples: Any) -> Waveform | ItemError:
-    import numpy as np
+def _joined(prompts: Sequence[Waveform]) -> Tensor:
+    """Join the mel spectra of prompts in time: (80, frames)."""
+    import torch
 
-    if not np.isfinite(samples).all():
-        return ItemError("AGAIN-VC gave samples that are not finite for this pair")
-    return Waveform(np.ascontiguousarray(samples, dtype=np.float32), SAMPLE_RATE)
+    return torch.cat([_mel(prompt, "prompt") for prompt in prompts], dim=1)
 
 
 def _mel(wave: Waveform, what: str) -> Tensor:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from vceval.checkpoints.weightfile import WeightFile
 from vceval.converters.base import ConverterInfo
-from vceval.converters.native import NativeConverter, check_length, grouped
+from vceval.converters.native import NativeConverter, attempt, check_length, grouped, past_failures
 from vceval.errors import ItemError, UsageError
 from vceval.signal.audio import Waveform, resample
 
@@ -75,7 +75,7 @@ class AutoVc(NativeConverter):
             holds="AutoVC, the converter",
             page=_PAGE,
             licence=_LICENCE,
-            network="vceval.networks.autovc:generator",
+            network="vceval.networks.autovc:Generator",
             entry=("model",),
         ),
         WeightFile(
@@ -83,7 +83,7 @@ class AutoVc(NativeConverter):
             holds="AutoVC, its speaker encoder",
             page=_PAGE,
             licence=_LICENCE,
-            network="vceval.networks.autovc:speaker_encoder",
+            network="vceval.networks.autovc:SpeakerEncoder",
             entry=("model_b",),
             prefix="module.",
         ),
@@ -106,7 +106,7 @@ class AutoVc(NativeConverter):
         if vocoder not in ("hifigan", "griffin-lim"):
             raise UsageError(f"converter autovc: vocoder is {vocoder!r}, not one of hifigan, griffin-lim")
         self.vocoder = vocoder
-        # Griffin-Lim makes differences in the last digit grow, so then nothing is computed in company
+        # Griffin-Lim magnifies differences in the last digit, so with it nothing is batched
         self._together = 16 if vocoder == "hifigan" else 1
 
     def load(self) -> None:
@@ -126,28 +126,23 @@ class AutoVc(NativeConverter):
             self._hifigan = self.network(_VOCODER)
 
     def encode_content(self, sources: Sequence[Waveform]) -> list[Codes | ItemError]:
-        """Encode each source, told of its own speaker."""
-        mels = [_mel(wave, "source") for wave in sources]
-        voices = iter(self._voices([[mel] for mel in mels if not isinstance(mel, ItemError)]))
-        items = [(mel, next(voices)) for mel in mels if not isinstance(mel, ItemError)]
-        codes = iter(grouped(items, lambda item: -(-len(item[0]) // _STEP), self._encode, self._together))
-        return [mel if isinstance(mel, ItemError) else next(codes) for mel in mels]
+        """Encode each source, conditioned on its own speaker."""
+        return past_failures([attempt(lambda wave: _mel(wave, "source"), source) for source in sources], self._contents)
 
     def encode_speaker(self, prompts: Sequence[Sequence[Waveform]]) -> list[Tensor | ItemError]:
         """Embed each list of prompts: (256,), of length below 1."""
-        groups: list[list[NDArray[np.float32]] | ItemError] = []
-        for waves in prompts:
-            mels = [_mel(wave, "prompt") for wave in waves]
-            failed = next((mel for mel in mels if isinstance(mel, ItemError)), None)
-            groups.append(failed or [mel for mel in mels if not isinstance(mel, ItemError)])
-        voices = iter(self._voices([group for group in groups if not isinstance(group, ItemError)]))
-        return [group if isinstance(group, ItemError) else next(voices) for group in groups]
+        groups = [attempt(lambda waves: [_mel(wave, "prompt") for wave in waves], group) for group in prompts]
+        return past_failures(groups, self._voices)
 
     def decode(self, items: Sequence[tuple[Codes, Tensor]], seeds: Sequence[int]) -> list[Waveform | ItemError]:
         """Decode for each speaker, and make waveforms."""
         mels = grouped(items, lambda item: len(item[0].codes), self._decode, self._together)
         step = self._inverted if self._hifigan is None else self._vocoded
         return grouped(mels, len, step, self._together)
+
+    def _contents(self, mels: Sequence[NDArray[np.float32]]) -> list[Codes]:
+        items = list(zip(mels, self._voices([[mel] for mel in mels]), strict=True))
+        return grouped(items, lambda item: -(-len(item[0]) // _STEP), self._encode, self._together)
 
     def _voices(self, groups: Sequence[Sequence[NDArray[np.float32]]]) -> list[Tensor]:
         """Embed speakers, each from the mel spectrograms of his utterances: mean over utterances of mean over crops."""
@@ -219,13 +214,10 @@ def crops(mels: Sequence[NDArray[np.float32]]) -> list[list[NDArray[np.float32]]
     return found
 
 
-def _mel(wave: Waveform, what: str) -> NDArray[np.float32] | ItemError:
+def _mel(wave: Waveform, what: str) -> NDArray[np.float32]:
     from vceval.networks.autovc_features import mel_spectrogram
 
-    try:
-        check_length(wave, what, minimum=_SHORTEST)
-    except ItemError as error:
-        return error
+    check_length(wave, what, minimum=_SHORTEST)
     return mel_spectrogram(resample(wave, SAMPLE_RATE).samples)
 
 

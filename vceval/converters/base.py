@@ -90,11 +90,11 @@ class Converter(ABC):
 
     info: ClassVar[ConverterInfo]
     #: Whose words the output holds: those of the source, or (some controls) those of the natural target speech.
-    says: ClassVar[Literal["source", "natural"]] = "source"
+    text_from: ClassVar[Literal["source", "natural"]] = "source"
     #: Pairs given to one call of :meth:`convert` at most.
     batch_size: int = 8
-    #: Encodings of sources, and of prompts, that are kept from one call of :meth:`convert` to the next.
-    kept_encodings: int = 128
+    #: Encodings of sources, and as many of prompts, that are kept from one call of :meth:`convert` to the next.
+    encoding_cache_size: int = 128
     #: Whether sources and prompts are encoded one at a time. The runner sets it on a processor: a batch gains nothing
     #: there, and an encoding then depends on its recording alone, to the last bit, whatever was encoded beside it.
     encodes_alone: bool = False
@@ -110,8 +110,8 @@ class Converter(ABC):
         """Give the files that decide what it computes (its weights), by name; a run writes down their hashes."""
         return {}
 
-    def most_together(self, device: str) -> int:
-        """Pairs that may be converted in one call on a device, where there is room."""
+    def largest_batch(self, device: str) -> int:
+        """Give the number of pairs that one call may convert on a device, where there is room."""
         return self.batch_size
 
     def identity(self, device: str) -> dict[str, Any] | None:
@@ -122,7 +122,7 @@ class Converter(ABC):
         """
         return None
 
-    def lacks(self) -> list[str]:
+    def missing_files(self) -> list[str]:
         """Say which needed files are missing, where to get them; nothing is loaded."""
         return []
 
@@ -144,9 +144,10 @@ class Converter(ABC):
     def convert(self, requests: Sequence[Request]) -> list[Outcome]:
         """Convert a batch; one outcome per request, in order.
 
-        Every source and every list of prompts is encoded once, and the last ``kept_encodings`` of both are kept for
-        later calls, so a grid of S sources and T targets costs S + T encodings. A request that can't be done yields
-        its ItemError and does not disturb the others: where a step refuses a batch, its items are tried one by one.
+        Every source and every list of prompts is encoded once, and the last ``encoding_cache_size`` of both are kept
+        for later calls, so a grid of S sources and T targets costs S + T encodings. A request that can't be done
+        yields its ItemError and does not disturb the others: where a step refuses a batch, its items are tried one by
+        one.
         """
         contents = self._encoded("contents", {_source_key(r): r for r in requests}, _source, self.encode_content)
         speakers = self._encoded("speakers", {_speaker_key(r): r for r in requests}, _prompts, self.encode_speaker)
@@ -183,7 +184,7 @@ class Converter(ABC):
             kept.pop(key, None)  # so that the latest used stand last
             if not isinstance(encoding, ItemError):
                 kept[key] = encoding
-        for key in list(kept)[: max(0, len(kept) - self.kept_encodings)]:
+        for key in list(kept)[: max(0, len(kept) - self.encoding_cache_size)]:
             del kept[key]
         return found
 

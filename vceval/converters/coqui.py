@@ -11,20 +11,18 @@ import json
 import shutil
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
 from vceval.checkpoints import store
-from vceval.checkpoints.shared_files import GE2E, WAVLM_LARGE
+from vceval.checkpoints.known_files import GE2E, WAVLM_LARGE
 from vceval.checkpoints.weightfile import WeightFile
-from vceval.converters import environments
+from vceval.converters import environments, yourtts
 from vceval.converters.base import Converter, ConverterInfo, Outcome, Request
 from vceval.converters.command import Command
 from vceval.converters.freevc import FREEVC_24, FreeVc24
 from vceval.converters.native import check_length
-from vceval.converters.yourtts import YourTts
-from vceval.converters.yourtts_files import ENCODER, ENCODER_SETTINGS, MODEL, SETTINGS
 from vceval.errors import ItemError, UsageError
 
 __all__ = ["CHECKPOINT", "CONFIG", "ENVIRONMENT", "MODELS", "SETTINGS_V2", "CoquiModel", "OpenVoice", "check_settings"]
@@ -39,7 +37,7 @@ CHECKPOINT = WeightFile(
     page=_PAGE,
     licence="MIT",
     url=f"{_LINK}/checkpoint.pth",
-    network="vceval.networks.openvoice:network",
+    network="vceval.networks.openvoice:ToneConverter",
     entry=("model",),
     also_called=("converter/checkpoint.pth",),
 )
@@ -81,15 +79,12 @@ class CoquiModel:
 
 def _second(native: ConverterInfo) -> ConverterInfo:
     """Describe one of this project's converters as the library runs it."""
-    return ConverterInfo(
+    return replace(
+        native,
         name="openvoice",
         title=f"{native.title} (coqui-tts)",
-        sample_rate=native.sample_rate,
         licence=f"{native.licence}; coqui-tts: MPL-2.0",
-        paper=native.paper,
         kind="external",
-        checkpoints=native.checkpoints,
-        trained_on=None,
     )
 
 
@@ -105,20 +100,16 @@ _OPENVOICE = ConverterInfo(
 )
 
 
-def _known(name: str) -> WeightFile:
-    return next(file for file in YourTts.files if file.name == name)
-
-
 MODELS: Mapping[str, CoquiModel] = {
     "openvoice_v2": CoquiModel(_OPENVOICE, {"checkpoint": CHECKPOINT, "config": CONFIG}),
     "freevc24": CoquiModel(_second(FreeVc24.info), {"checkpoint": FREEVC_24, "wavlm": WAVLM_LARGE, "speaker": GE2E}),
     "your_tts": CoquiModel(
-        _second(YourTts.info),
+        _second(yourtts.YourTts.info),
         {
-            "checkpoint": _known(MODEL),
-            "config": _known(SETTINGS),
-            "encoder": _known(ENCODER),
-            "encoder_config": _known(ENCODER_SETTINGS),
+            "checkpoint": yourtts.MODEL,
+            "config": yourtts.SETTINGS,
+            "encoder": yourtts.ENCODER,
+            "encoder_config": yourtts.ENCODER_SETTINGS,
         },
     ),
 }
@@ -226,19 +217,14 @@ class OpenVoice(Converter):
             found[f"environment {ENVIRONMENT}"] = environments.record_of(ENVIRONMENT)
         return {name: place for name, place in found.items() if place is not None}
 
-    def lacks(self) -> list[str]:
+    def missing_files(self) -> list[str]:
         """Say whether the environment or files are missing."""
         said = []
         try:
             self._interpreter()
         except UsageError as error:
             said.append(str(error))
-        for file in self._files.values():
-            try:
-                store.find(file, self._folder)
-            except UsageError as error:
-                said.append(str(error))
-        return said
+        return said + store.missing(self._files.values(), self._folder)
 
     def convert(self, requests: Sequence[Request]) -> list[Outcome]:
         """Convert one by one."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from vceval.checkpoints.weightfile import WeightFile
 from vceval.converters.base import ConverterInfo
-from vceval.converters.native import NativeConverter, attempt, check_length
+from vceval.converters.native import NativeConverter, check_length, past_failures
 from vceval.errors import ItemError, UsageError
 from vceval.networks import fragmentvc_features as front
 from vceval.networks.fragmentvc_features import HOP, SAMPLE_RATE
@@ -30,7 +30,7 @@ WEIGHTS = WeightFile(
     page=_RELEASE,
     url=f"{_RELEASE}/download/v1.0/fragmentvc.pt",
     licence="MIT (repository yistLin/FragmentVC)",
-    network="vceval.networks.fragmentvc:build",
+    network="vceval.networks.fragmentvc:FragmentVc",
 )
 VOCODER = WeightFile(
     name="fragmentvc/vocoder.pt",
@@ -39,7 +39,7 @@ VOCODER = WeightFile(
     url=f"{_RELEASE}/download/v1.0/vocoder.pt",
     licence="MIT (repository yistLin/FragmentVC)",
     network="vceval.networks.universal_vocoder:fragmentvc",
-    attributes=(("hop_len", HOP),),
+    metadata=(("hop_len", HOP),),
 )
 ENCODER = WeightFile(
     name="wav2vec_small.pt",
@@ -47,13 +47,13 @@ ENCODER = WeightFile(
     page="https://github.com/facebookresearch/fairseq/tree/main/examples/wav2vec",
     url="https://dl.fbaipublicfiles.com/fairseq/wav2vec/wav2vec_small.pt",
     licence="MIT (repository facebookresearch/fairseq)",
-    network="vceval.networks.wav2vec2:base",
+    network="vceval.networks.wav2vec2:Wav2Vec2",
     entry=("model",),
     also_called=("wav2vec2-base/model.safetensors", "wav2vec2-base/pytorch_model.bin"),
     note="the files of facebook/wav2vec2-base at Hugging Face are read as well",
-    edition="vceval.networks.wav2vec2:hugging_face",
-    spare=("mask_emb", "quantizer.", "project_q.", "final_proj."),
-    strangers=tuple(
+    translate="vceval.networks.wav2vec2:hugging_face",
+    optional_prefixes=("mask_emb", "quantizer.", "project_q.", "final_proj."),
+    lookalikes=tuple(
         (mark, "a wav2vec 2.0 that was fine-tuned on transcripts") for mark in ("w2v_encoder.", "lm_head.")
     ),
 )
@@ -109,45 +109,35 @@ class FragmentVc(NativeConverter):
             raise UsageError(f"{error}; FragmentVC's own vocoder.pt is at {VOCODER.page}") from error
         self._encoder = self.loaded(ENCODER.name, wav2vec2.load).to(self.device)
 
-    def encode_content(self, sources: Sequence[Waveform]) -> list[Any]:
-        """Encode what is said: (1, frames, 768) each; an ItemError for a source that is too short or too long."""
-        return [attempt(self._content, source) for source in sources]
-
-    def encode_speaker(self, prompts: Sequence[Sequence[Waveform]]) -> list[Any]:
-        """Convolve the prompts' mel spectra; an ItemError where a prompt is too short or too long."""
-        return [attempt(self._voice, group) for group in prompts]
-
     def decode(self, items: Sequence[tuple[Any, Any]], seeds: Sequence[int]) -> list[Waveform | ItemError]:
         """Make mel spectra one by one, and audio from them side by side, drawn with the seeds."""
         import torch
 
         with torch.inference_mode():
             mels = [self._network(content, voice)[0][0].T.contiguous() for content, voice in items]
-            fine = [place for place, mel in enumerate(mels) if bool(torch.isfinite(mel).all())]
-            waves = self._vocoder.generate([mels[place] for place in fine], [seeds[place] for place in fine])
-        made = dict(zip(fine, waves, strict=True))
-        return [
-            Waveform(made[place].float().cpu().numpy(), SAMPLE_RATE)
-            if place in made
-            else ItemError("FragmentVC gave a mel spectrum that is not finite for this pair")
-            for place in range(len(items))
-        ]
+        failed = ItemError("FragmentVC gave a mel spectrum that is not finite for this pair")
+        checked = [mel if bool(torch.isfinite(mel).all()) else failed for mel in mels]
+        drawn = [seed for mel, seed in zip(checked, seeds, strict=True) if mel is not failed]
+        return past_failures(checked, lambda fine: self._waves(fine, drawn))
 
-    def _content(self, source: Waveform) -> Tensor:
+    def _waves(self, mels: list[Tensor], seeds: list[int]) -> list[Waveform]:
+        return [Waveform(drawn.float().cpu().numpy(), SAMPLE_RATE) for drawn in self._vocoder.generate(mels, seeds)]
+
+    def content(self, source: Waveform) -> Tensor:
+        """Encode what is said: (1, frames, 768)."""
         import torch
 
         samples = _prepared(source, "source", _MIN_SOURCE)
-        with torch.inference_mode():
-            features: Tensor = self._encoder(torch.from_numpy(samples)[None].to(self.device))
+        features: Tensor = self._encoder(torch.from_numpy(samples)[None].to(self.device))
         return features
 
-    def _voice(self, prompts: Sequence[Waveform]) -> Target:
+    def voice(self, prompts: Sequence[Waveform]) -> Target:
+        """Convolve the prompts' mel spectra."""
         import numpy as np
         import torch
 
         mels = [front.log_mel(_prepared(prompt, "prompt", _MIN_PROMPT)) for prompt in prompts]
-        with torch.inference_mode():
-            target: Target = self._network.unet.target(torch.from_numpy(np.concatenate(mels)).T[None].to(self.device))
+        target: Target = self._network.unet.target(torch.from_numpy(np.concatenate(mels)).T[None].to(self.device))
         return target
 
 

@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from vceval.checkpoints.shared_files import GE2E, WAVLM_LARGE
+from vceval.checkpoints.known_files import GE2E, RESEMBLYZER, WAVLM_LARGE
 from vceval.checkpoints.weightfile import WeightFile
 from vceval.converters.base import ConverterInfo
-from vceval.converters.native import NativeConverter, attempt, check_length, grouped, noise
+from vceval.converters.native import (
+    NativeConverter,
+    attempt,
+    check_length,
+    finished,
+    grouped,
+    noise,
+    padded,
+    past_failures,
+)
 from vceval.errors import ItemError, UsageError
 from vceval.networks.freevc_features import MIN_SAMPLES, SAMPLE_RATE, log_mel, trimmed
 from vceval.signal.audio import Waveform, resample
@@ -21,13 +31,11 @@ if TYPE_CHECKING:
 
 __all__ = ["FREEVC", "FREEVC_24", "FREEVC_S", "FreeVc", "FreeVc24", "FreeVcS"]
 
-_PAPER = "Li, Tu, Xiao, FreeVC: towards high-quality text-free one-shot voice conversion, ICASSP 2023, arXiv 2210.15418"
-_LICENCE = "MIT; WavLM: MIT"
 _PAGE = "https://1drv.ms/u/s!AnvukVnlQ3ZTx1rjrOZ2abCwuBAh?e=UlhRR5 (linked by https://github.com/OlaWod/FreeVC)"
 
 
 def _file(
-    name: str, holds: str, network: str, note: str = "", strangers: tuple[tuple[str, str], ...] = ()
+    name: str, holds: str, network: str, note: str = "", lookalikes: tuple[tuple[str, str], ...] = ()
 ) -> WeightFile:
     return WeightFile(
         name=name,
@@ -38,7 +46,7 @@ def _file(
         entry=("model",),
         also_called=(f"checkpoints/{name}", f"freevc/{name}"),
         note=note,
-        strangers=strangers,
+        lookalikes=lookalikes,
     )
 
 
@@ -52,8 +60,6 @@ FREEVC_24 = _file(
     (("enc_spk_ex.", "FreeVC as coqui-ai packs it, with all its encoders inside"),),
 )
 
-#: Steps of training that Resemblyzer's encoder records; it has the layout of FreeVC's.
-_RESEMBLYZER_STEP = 1_564_501
 #: Samples of a frame of WavLM, the fewest it takes.
 _FRAME = 400
 #: Frames that are converted at once, in all, and encoded; they bound memory.
@@ -78,8 +84,9 @@ class FreeVc(NativeConverter):
         name="freevc",
         title="FreeVC",
         sample_rate=16_000,
-        licence=_LICENCE,
-        paper=_PAPER,
+        licence="MIT; WavLM: MIT",
+        paper="Li, Tu, Xiao, FreeVC: towards high-quality text-free one-shot voice conversion, ICASSP 2023, "
+        "arXiv 2210.15418",
         kind="native",
         checkpoints=(FREEVC.name, WAVLM_LARGE.name, GE2E.name),
         trained_on=None,
@@ -105,13 +112,20 @@ class FreeVc(NativeConverter):
     def encode_content(self, sources: Sequence[Waveform]) -> list[Any]:
         """Compute WavLM features (1024, frames) of each source; an ItemError for one that is too short or too long."""
         ready = [attempt(_ready, source) for source in sources]
-        fine = [samples for samples in ready if not isinstance(samples, ItemError)]
-        found = iter(grouped(fine, lambda samples: len(samples) // SAMPLE_RATE, self._contents, _at_once(fine, 320)))
-        return [item if isinstance(item, ItemError) else next(found) for item in ready]
 
-    def encode_speaker(self, prompts: Sequence[Sequence[Waveform]]) -> list[Any]:
-        """Compute a speaker vector (256,) for each list of prompts; an ItemError where one can't be taken."""
-        return [attempt(self._speaker, group) for group in prompts]
+        def run(fine: list[NDArray[np.float32]]) -> list[Tensor]:
+            return grouped(fine, lambda samples: len(samples) // SAMPLE_RATE, self._contents, _at_once(fine, 320))
+
+        return past_failures(ready, run)
+
+    def voice(self, prompts: Sequence[Waveform]) -> Tensor:
+        """Compute the speaker vector (256,) of prompts."""
+        import torch
+
+        vector = self._embed([_speech(prompt) for prompt in prompts])
+        if not bool(torch.isfinite(vector).all()):
+            raise ItemError("the speaker encoder finds no voice in the prompt: its vector is all zeros")
+        return vector
 
     def decode(self, items: Sequence[tuple[Any, Any]], seeds: Sequence[int]) -> list[Waveform | ItemError]:
         """Convert, on a GPU items of about the same length together."""
@@ -125,23 +139,11 @@ class FreeVc(NativeConverter):
         import torch
 
         lengths = torch.tensor([len(samples) for samples in batch])
-        padded = torch.zeros(len(batch), int(lengths.max()))
-        for row, samples in zip(padded, batch, strict=True):
-            row[: len(samples)] = torch.from_numpy(samples)
+        waves = padded([torch.from_numpy(samples) for samples in batch])
         with torch.inference_mode():
-            features = self._wavlm(padded.to(self.device), lengths)
+            features = self._wavlm(waves.to(self.device), lengths)
         counts = [self._wavlm.sizes.frames(len(samples)) for samples in batch]
         return [row[:count].T.contiguous() for row, count in zip(features, counts, strict=True)]
-
-    def _speaker(self, prompts: Sequence[Waveform]) -> Tensor:
-        import torch
-
-        utterances = [_speech(prompt) for prompt in prompts]
-        with torch.inference_mode():
-            vector = self._embed(utterances)
-        if not bool(torch.isfinite(vector).all()):
-            raise ItemError("the speaker encoder finds no voice in the prompt: its vector is all zeros")
-        return vector
 
     def _embed(self, utterances: Sequence[NDArray[np.float32]]) -> Tensor:
         vector: Tensor = self._encoder.embed_speaker(utterances)
@@ -153,38 +155,28 @@ class FreeVc(NativeConverter):
         from vceval.networks.freevc import LATENT
 
         counts = [content.shape[1] for content, _, _ in batch]
-        contents = torch.zeros(len(batch), batch[0][0].shape[0], max(counts), device=self.device)
-        drawn = torch.zeros(len(batch), LATENT, max(counts), device=self.device)
-        for place, (content, _, seed) in enumerate(batch):
-            contents[place, :, : counts[place]] = content
-            drawn[place, :, : counts[place]] = noise(seed, (LATENT, counts[place]), self.device)
+        contents = padded([content for content, _, _ in batch])
+        drawn = padded([noise(seed, (LATENT, n), self.device) for n, (_, _, seed) in zip(counts, batch, strict=True)])
         speakers = torch.stack([speaker for _, speaker, _ in batch])
         with torch.inference_mode():
             audio = self._generator(contents, speakers, drawn, torch.tensor(counts, device=self.device))
         per_frame = audio.shape[-1] // max(counts)
         rows = audio[:, 0].float().cpu().numpy()
-        return [self._wave(row[: count * per_frame]) for row, count in zip(rows, counts, strict=True)]
-
-    def _wave(self, samples: NDArray[np.float32]) -> Waveform | ItemError:
-        import numpy as np
-
-        if not np.isfinite(samples).all():
-            return ItemError(f"{self.info.title} gave samples that are not finite for this pair")
-        return Waveform(np.ascontiguousarray(samples), self.info.sample_rate or SAMPLE_RATE)
+        rate = self.info.sample_rate or SAMPLE_RATE
+        return [
+            finished(row[: count * per_frame], rate, self.info.title) for row, count in zip(rows, counts, strict=True)
+        ]
 
 
 class FreeVc24(FreeVc):
     """As :class:`FreeVc`, but with output at 24 kHz: 480 samples for each WavLM frame. Sources are taken at 16 kHz."""
 
-    info: ClassVar[ConverterInfo] = ConverterInfo(
+    info: ClassVar[ConverterInfo] = replace(
+        FreeVc.info,
         name="freevc-24",
         title="FreeVC-24",
         sample_rate=24_000,
-        licence=_LICENCE,
-        paper=_PAPER,
-        kind="native",
         checkpoints=(FREEVC_24.name, WAVLM_LARGE.name, GE2E.name),
-        trained_on=None,
     )
     files: ClassVar[tuple[WeightFile, ...]] = (FREEVC_24, WAVLM_LARGE, GE2E)
     _generator_file: ClassVar[WeightFile] = FREEVC_24
@@ -197,15 +189,11 @@ class FreeVcS(FreeVc):
     Several prompts: the mean of their vectors.
     """
 
-    info: ClassVar[ConverterInfo] = ConverterInfo(
+    info: ClassVar[ConverterInfo] = replace(
+        FreeVc.info,
         name="freevc-s",
         title="FreeVC-s",
-        sample_rate=16_000,
-        licence=_LICENCE,
-        paper=_PAPER,
-        kind="native",
         checkpoints=(FREEVC_S.name, WAVLM_LARGE.name),
-        trained_on=None,
     )
     files: ClassVar[tuple[WeightFile, ...]] = (FREEVC_S, WAVLM_LARGE)
     _generator_file: ClassVar[WeightFile] = FREEVC_S
@@ -251,7 +239,7 @@ def _check_origin(path: Path) -> None:
     from vceval.checkpoints import weights
 
     content = weights.read(path)
-    if isinstance(content, dict) and content.get("step") == _RESEMBLYZER_STEP:
+    if isinstance(content, dict) and all(content.get(name) == value for name, value in RESEMBLYZER.metadata):
         raise UsageError(
             f"{path} is Resemblyzer's speaker encoder, not {GE2E.name}, with which FreeVC was trained; get that from "
             f"{GE2E.page}"

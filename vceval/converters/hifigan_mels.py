@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from abc import abstractmethod
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from vceval.converters.native import NativeConverter, attempt, check_length
+from vceval.checkpoints.known_files import HIFIGAN_UNIVERSAL
+from vceval.converters.native import NativeConverter, check_length, finished, past_failures
 from vceval.errors import ItemError
 from vceval.networks.hifigan_features import HOP, SAMPLE_RATE, from_unit, levelled, log_mel, to_unit
 from vceval.signal.audio import Waveform, resample
@@ -22,7 +22,7 @@ __all__ = ["HOP", "SAMPLE_RATE", "HifiGanConverter", "unit_mel", "waves"]
 class HifiGanConverter(NativeConverter):
     """A converter of mel spectra, one item at a time, whose audio HiFi-GAN makes: networks ``content`` and ``decode``.
 
-    Subclasses load ``_network`` and ``_vocoder``, and embed the prompts by :meth:`voice`.
+    Subclasses name their own file first, and embed the prompts by :meth:`voice`.
     """
 
     #: Fewest seconds of a source.
@@ -30,21 +30,14 @@ class HifiGanConverter(NativeConverter):
     _network: Any
     _vocoder: Any
 
-    @abstractmethod
-    def voice(self, prompts: Sequence[Waveform]) -> Tensor:
-        """Embed who speaks.
+    def load(self) -> None:
+        """Load the converter, which is the first of the files, and the vocoder.
 
         Raises:
-            ItemError: a prompt is too short, too long, or holds no speech.
+            UsageError: a file is missing or wrong.
         """
-
-    def encode_content(self, sources: Sequence[Waveform]) -> list[Any]:
-        """Encode what is said; an ItemError for a source that is too short, too long or silent."""
-        return [attempt(self._content, source) for source in sources]
-
-    def encode_speaker(self, prompts: Sequence[Sequence[Waveform]]) -> list[Any]:
-        """Encode who speaks; an ItemError where a prompt is refused."""
-        return [attempt(self.voice, group) for group in prompts]
+        self._network = self.network(self.files[0].name)
+        self._vocoder = self.network(HIFIGAN_UNIVERSAL.name)
 
     def decode(self, items: Sequence[tuple[Any, Any]], seeds: Sequence[int]) -> list[Waveform | ItemError]:
         """Make mel spectra one by one, and audio of all."""
@@ -54,7 +47,8 @@ class HifiGanConverter(NativeConverter):
             mels = [self._network.decode(content, voice)[0] for content, voice in items]
             return waves(self._vocoder, mels, self.info.title)
 
-    def _content(self, source: Waveform) -> Tensor:
+    def content(self, source: Waveform) -> Tensor:
+        """Encode what is said."""
         import torch
 
         check_length(source, "source", self.shortest)
@@ -77,21 +71,19 @@ def unit_mel(wave: Waveform, what: str) -> NDArray[np.float32]:
 
 def waves(vocoder: Any, mels: Sequence[Tensor], title: str) -> list[Waveform | ItemError]:
     """Make audio of mel spectra (frames, 80), cut to between 0 and 1; an ItemError where one is not finite."""
-    import numpy as np
+    failed = ItemError(f"{title} gave a mel spectrum that is not finite for this pair")
+    checked = [mel if bool(mel.isfinite().all()) else failed for mel in mels]
+    return [
+        wave if isinstance(wave, ItemError) else finished(wave.float().cpu().numpy(), SAMPLE_RATE, "HiFi-GAN")
+        for wave in past_failures(checked, lambda fine: _vocoded(vocoder, fine))
+    ]
+
+
+def _vocoded(vocoder: Any, mels: Sequence[Tensor]) -> list[Tensor]:
     import torch
 
     from vceval.networks.hifigan import vocode
 
-    finite = [place for place, mel in enumerate(mels) if bool(torch.isfinite(mel).all())]
-    logarithms = [torch.from_numpy(from_unit(mels[place].float().cpu().numpy()).T.copy()) for place in finite]
-    made = vocode(vocoder, [mel.to(mels[place].device) for mel, place in zip(logarithms, finite, strict=True)])
-    results: list[Waveform | ItemError] = [
-        ItemError(f"{title} gave a mel spectrum that is not finite for this pair") for _ in mels
-    ]
-    for place, wave in zip(finite, made, strict=True):
-        samples = np.ascontiguousarray(wave.float().cpu().numpy(), dtype=np.float32)
-        if np.isfinite(samples).all():
-            results[place] = Waveform(samples, SAMPLE_RATE)
-        else:
-            results[place] = ItemError("HiFi-GAN gave samples that are not finite for this pair")
-    return results
+    return vocode(
+        vocoder, [torch.from_numpy(from_unit(mel.float().cpu().numpy()).T.copy()).to(mel.device) for mel in mels]
+    )

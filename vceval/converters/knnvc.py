@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from vceval.checkpoints.shared_files import WAVLM_LARGE
+from vceval.checkpoints import store
+from vceval.checkpoints.known_files import WAVLM_LARGE
 from vceval.checkpoints.weightfile import WeightFile
 from vceval.converters.base import ConverterInfo
-from vceval.converters.native import MAX_SECONDS, NativeConverter, attempt, check_length
+from vceval.converters.native import MAX_SECONDS, NativeConverter, check_length, finished
 from vceval.errors import ItemError, UsageError
 from vceval.signal.audio import Waveform, resample
 from vceval.signal.loudness_torchaudio import BLOCK_SECONDS, levelled
@@ -125,28 +126,18 @@ class KnnVc(NativeConverter):
         for name in ("_vocoder", "_wavlm"):
             self.__dict__.pop(name, None)
 
+    @property
+    def _used(self) -> tuple[WeightFile, ...]:
+        return self._vocoder_file, WAVLM_LARGE
+
     def assets(self) -> dict[str, Path]:
         """Give the files that are used and there, by name."""
-        used = (self._vocoder_file.name, WAVLM_LARGE.name)
+        used = {file.name for file in self._used}
         return {name: path for name, path in super().assets().items() if name in used}
 
-    def lacks(self) -> list[str]:
+    def missing_files(self) -> list[str]:
         """Say which of the files that are used are missing."""
-        said = []
-        for name in (self._vocoder_file.name, WAVLM_LARGE.name):
-            try:
-                self.path(name)
-            except UsageError as error:
-                said.append(str(error))
-        return said
-
-    def encode_content(self, sources: Sequence[Waveform]) -> list[Any]:
-        """Compute features (frames, 1024) of each source; an ItemError for one that is too short or too long."""
-        return [attempt(self._query, source) for source in sources]
-
-    def encode_speaker(self, prompts: Sequence[Sequence[Waveform]]) -> list[Any]:
-        """Compute features (frames, 1024) of each list of prompts; an ItemError where too few are left."""
-        return [attempt(self._pool, group) for group in prompts]
+        return store.missing(self._used, self._folder)
 
     def decode(self, items: Sequence[tuple[Any, Any]], seeds: Sequence[int]) -> list[Waveform | ItemError]:
         """Match and vocode, one item after the other."""
@@ -159,11 +150,11 @@ class KnnVc(NativeConverter):
         from vceval.networks.knnvc import LAYER
 
         parts = np.array_split(samples, -(-len(samples) // int(MAX_SECONDS * SAMPLE_RATE)))
-        with torch.inference_mode():
-            waves = [torch.from_numpy(np.ascontiguousarray(part))[None].to(self.device) for part in parts]
-            return torch.cat([self._wavlm(wave, layer=LAYER)[0] for wave in waves])
+        waves = [torch.from_numpy(np.ascontiguousarray(part))[None].to(self.device) for part in parts]
+        return torch.cat([self._wavlm(wave, layer=LAYER)[0] for wave in waves])
 
-    def _query(self, source: Waveform) -> Tensor:
+    def content(self, source: Waveform) -> Tensor:
+        """Compute the features (frames, 1024) of a source."""
         check_length(source, "source")
         samples = resample(source, SAMPLE_RATE).samples
         # The loudness of the output is measured on 0.4 s at least
@@ -175,7 +166,8 @@ class KnnVc(NativeConverter):
             )
         return self._features(samples)
 
-    def _pool(self, prompts: Sequence[Waveform]) -> Tensor:
+    def voice(self, prompts: Sequence[Waveform]) -> Tensor:
+        """Compute the features (frames, 1024) of all prompts together."""
         import torch
 
         left = int(self.max_prompt_seconds * SAMPLE_RATE)
@@ -200,15 +192,13 @@ class KnnVc(NativeConverter):
         return torch.cat(found)
 
     def _convert(self, query: Tensor, pool: Tensor) -> Waveform | ItemError:
-        import numpy as np
         import torch
 
         from vceval.networks.knnvc import match
 
         with torch.inference_mode():
             samples = self._vocoder(match(query, pool, self.neighbours).features[None])[0, 0].float().cpu().numpy()
-        if not np.isfinite(samples).all():
-            return ItemError("kNN-VC gave samples that are not finite for this pair")
-        if self.loudness is not None:
-            samples = levelled(samples, SAMPLE_RATE, self.loudness)
-        return Waveform(np.ascontiguousarray(samples, dtype=np.float32), SAMPLE_RATE)
+        wave = finished(samples, SAMPLE_RATE, "kNN-VC")
+        if self.loudness is None or isinstance(wave, ItemError):
+            return wave
+        return finished(levelled(wave.samples, SAMPLE_RATE, self.loudness), SAMPLE_RATE, "kNN-VC")

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from vceval.checkpoints.shared_files import HIFIGAN_UNIVERSAL
+from vceval.checkpoints.known_files import HIFIGAN_UNIVERSAL
 from vceval.checkpoints.weightfile import WeightFile
 from vceval.converters.base import ConverterInfo
 from vceval.converters.hifigan_mels import HOP, SAMPLE_RATE, HifiGanConverter, unit_mel
 from vceval.converters.native import check_length
 from vceval.errors import ItemError
 from vceval.signal.audio import Waveform, resample
+from vceval.signal.spectral import trim
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -26,11 +27,13 @@ WEIGHTS = WeightFile(
     url="https://github.com/BrightGu/MAE-VC/raw/HEAD/MaskVC/pretrained/base_6c_16b_36_FSC_50.pt",
     network="vceval.networks.maevc:maevc",
     entry=("Generator",),
-    blob="6e06573fc1c04f082cce5790104d8f50cd373506",
+    git_sha1="6e06573fc1c04f082cce5790104d8f50cd373506",
 )
 
 #: Two mel frames of a source (0.023 s) and a little; the 33 of a prompt are counted after its quiet ends are cut.
 _MIN_SECONDS = 0.03
+#: Ends of a prompt this many dB below its loudest part are cut, before it is levelled.
+TRIM_DB = 20.0
 
 
 class MaeVc(HifiGanConverter):
@@ -62,15 +65,6 @@ class MaeVc(HifiGanConverter):
 
     shortest = _MIN_SECONDS
 
-    def load(self) -> None:
-        """Load converter and vocoder.
-
-        Raises:
-            UsageError: a file is missing or wrong.
-        """
-        self._network = self.network(WEIGHTS.name)
-        self._vocoder = self.network(HIFIGAN_UNIVERSAL.name)
-
     def voice(self, prompts: Sequence[Waveform]) -> Tensor:
         """Embed who speaks: (1, 1, 256), the mean over the prompts."""
         import torch
@@ -81,11 +75,10 @@ class MaeVc(HifiGanConverter):
 
 def _target_mel(prompt: Waveform) -> Any:
     from vceval.networks.maevc import MIN_TARGET_FRAMES
-    from vceval.networks.maevc_features import target_range
 
     check_length(prompt, "prompt")
     moved = resample(prompt, SAMPLE_RATE)
-    start, end = target_range(moved.samples)
+    start, end = trim(moved.samples, TRIM_DB)
     if end - start < MIN_TARGET_FRAMES * HOP:
         raise ItemError(
             f"a prompt of {prompt.seconds:.2f} s is too short: {(end - start) / SAMPLE_RATE:.2f} s are left without "

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, ClassVar
 
-from vceval.checkpoints.shared_files import DVECTOR, HIFIGAN_UNIVERSAL
+from vceval.checkpoints.known_files import DVECTOR, HIFIGAN_UNIVERSAL
 from vceval.checkpoints.weightfile import WeightFile
 from vceval.converters.base import ConverterInfo
 from vceval.converters.hifigan_mels import SAMPLE_RATE, HifiGanConverter
@@ -69,8 +69,7 @@ class MediumVc(HifiGanConverter):
         """
         from vceval.networks.dvector import Dvector
 
-        self._network = self.network(WEIGHTS.name)
-        self._vocoder = self.network(HIFIGAN_UNIVERSAL.name)
+        super().load()
         self._encoder = Dvector(self.network(DVECTOR.name).state_dict(), self.device)
 
     def voice(self, prompts: Sequence[Waveform]) -> Tensor:

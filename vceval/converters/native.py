@@ -16,10 +16,23 @@ from vceval.signal.audio import Waveform
 from vceval.storage.cache import code_digest, file_digest
 
 if TYPE_CHECKING:
+    import numpy as np
     import torch
+    from numpy.typing import NDArray
     from torch import Tensor
 
-__all__ = ["MAX_SECONDS", "PRECISIONS", "NativeConverter", "check_length", "grouped", "noise"]
+__all__ = [
+    "MAX_SECONDS",
+    "PRECISIONS",
+    "NativeConverter",
+    "attempt",
+    "check_length",
+    "finished",
+    "grouped",
+    "noise",
+    "padded",
+    "past_failures",
+]
 
 #: Longest source or prompt that is processed in one piece; longer ones are refused, never cut.
 MAX_SECONDS = 60.0
@@ -79,7 +92,7 @@ class NativeConverter(Converter):
         with torch.autocast(self.device.partition(":")[0], dtype=getattr(torch, _HALF[self.precision])):
             return super().convert(requests)
 
-    def most_together(self, device: str) -> int:
+    def largest_batch(self, device: str) -> int:
         """Pairs that may be converted in one call: on a GPU many, as room is found out there."""
         return self.batch_size if device == "cpu" else max(self.batch_size, _TOGETHER_ON_GPU)
 
@@ -90,6 +103,30 @@ class NativeConverter(Converter):
         files = {name: file_digest(path) for name, path in sorted(self.assets().items())}
         return {"code": code_digest(), "device": device.partition(":")[0], "files": files}
 
+    def encode_content(self, sources: Sequence[Waveform]) -> list[Any]:
+        """Encode what is said, by :meth:`content` one source at a time; an ItemError stands for one that is refused."""
+        return [attempt(self.content, source) for source in sources]
+
+    def encode_speaker(self, prompts: Sequence[Sequence[Waveform]]) -> list[Any]:
+        """Encode who speaks, by :meth:`voice`; an ItemError stands for prompts of which one is refused."""
+        return [attempt(self.voice, group) for group in prompts]
+
+    def content(self, source: Waveform) -> Any:
+        """Encode one source, in inference mode, unless :meth:`encode_content` takes several at a time.
+
+        Raises:
+            ItemError: it is too short, too long or silent.
+        """
+        raise NotImplementedError
+
+    def voice(self, prompts: Sequence[Waveform]) -> Any:
+        """Encode the prompts of one target, in inference mode, unless :meth:`encode_speaker` takes several at a time.
+
+        Raises:
+            ItemError: a prompt is too short, too long, or holds no speech.
+        """
+        raise NotImplementedError
+
     @abstractmethod
     def load(self) -> None:
         """Load what the converter needs, by :meth:`network` and :meth:`plain`."""
@@ -99,16 +136,9 @@ class NativeConverter(Converter):
         places = {file.name: store.locate(file, self._folder) for file in self.files}
         return {name: place for name, place in places.items() if place is not None}
 
-    def lacks(self) -> list[str]:
+    def missing_files(self) -> list[str]:
         """Say which files are missing, leaving out optional ones."""
-        said = []
-        for file in self.files:
-            if not file.optional:
-                try:
-                    store.find(file, self._folder)
-                except UsageError as error:
-                    said.append(str(error))
-        return said
+        return store.missing([file for file in self.files if not file.optional], self._folder)
 
     @property
     def _folder(self) -> Path | None:
@@ -169,6 +199,38 @@ def attempt(step: Callable[[T], R], item: T) -> R | ItemError:
             return step(item)
     except ItemError as error:
         return error
+
+
+def past_failures(items: Sequence[T | ItemError], run: Callable[[list[T]], Sequence[R]]) -> list[R | ItemError]:
+    """Run the items that have not failed, all at once; the ItemErrors keep their places among the results."""
+    found = iter(run([item for item in items if not isinstance(item, ItemError)]))
+    return [item if isinstance(item, ItemError) else next(found) for item in items]
+
+
+def padded(parts: Sequence[Tensor]) -> Tensor:
+    """Stack tensors (..., n) with zeros after the shorter ones."""
+    import torch
+    from torch.nn.functional import pad
+
+    longest = max(part.shape[-1] for part in parts)
+    return torch.stack([pad(part, (0, longest - part.shape[-1])) for part in parts])
+
+
+def finished(samples: NDArray[np.floating], sample_rate: int, whose: str, clip: bool = False) -> Waveform | ItemError:
+    """Make a recording of what a network gave, (n,); an ItemError where it is not finite.
+
+    Args:
+        samples: full scale 1.
+        sample_rate: in Hz.
+        whose: the system that gave them, for the error.
+        clip: cut them to full scale.
+    """
+    import numpy as np
+
+    if not np.isfinite(samples).all():
+        return ItemError(f"{whose} gave samples that are not finite for this pair")
+    kept = np.clip(samples, -1.0, 1.0) if clip else samples
+    return Waveform(np.ascontiguousarray(kept, dtype=np.float32), sample_rate)
 
 
 def check_length(wave: Waveform, what: str, minimum: float = 0.0, maximum: float = MAX_SECONDS) -> None:

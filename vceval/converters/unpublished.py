@@ -1,8 +1,8 @@
 """Systems that this package can't run: their authors published no weights, or under a licence that keeps them out.
 
-They are registered all the same, so that whoever looks for one is told what is missing, where the code is, and by which
-of two doors the system comes in: ``precomputed``, for audio that was converted elsewhere, or ``command``, for a
-program that converts in an environment of its own.
+They are registered all the same: a user who names one reads what is missing, where the code is, and the two ways to
+evaluate it: ``precomputed``, for audio that was converted elsewhere, and ``command``, for a program that converts in
+an environment of its own.
 """
 
 from __future__ import annotations
@@ -13,6 +13,15 @@ from vceval.converters.base import Converter, ConverterInfo
 from vceval.errors import UsageError
 
 __all__ = ["ClsVc", "SeedVc", "SkqVc", "StarGanVc2", "Unpublished", "Vae", "VqvcPlus"]
+
+
+_NO_LICENCE = "none stated (no licence file)"
+
+
+def _info(
+    name: str, title: str, licence: str, paper: str, sample_rate: int | None = None, kind: str = "unpublished"
+) -> ConverterInfo:
+    return ConverterInfo(name, title, sample_rate, licence, paper, kind, trained_on=None)
 
 
 class Unpublished(Converter):
@@ -35,7 +44,7 @@ class Unpublished(Converter):
         """
         raise UsageError(self.way())
 
-    def lacks(self) -> list[str]:
+    def missing_files(self) -> list[str]:
         """Say what is missing and the way around it."""
         return [self.way()]
 
@@ -56,14 +65,11 @@ class Unpublished(Converter):
 class ClsVc(Unpublished):
     """ClsVC: content and speaker told apart by two classifiers."""
 
-    info: ClassVar[ConverterInfo] = ConverterInfo(
-        name="clsvc",
-        title="ClsVC",
-        sample_rate=None,
-        licence="nothing published",
-        paper="ClsVC: learning speech representations with two different classification tasks",
-        kind="unpublished",
-        trained_on=None,
+    info = _info(
+        "clsvc",
+        "ClsVC",
+        "nothing published",
+        "ClsVC: learning speech representations with two different classification tasks",
     )
     missing = "neither code nor weights are public, as far as could be found"
     code = "none known"
@@ -73,15 +79,12 @@ class ClsVc(Unpublished):
 class SkqVc(Unpublished):
     """SKQVC: k-means codes of WavLM features, what they lose of prosody compensated, and a HiFi-GAN decoder."""
 
-    info: ClassVar[ConverterInfo] = ConverterInfo(
-        name="skqvc",
-        title="SKQVC",
-        sample_rate=None,
-        licence="nothing published",
-        paper="Sim, Yoon, Suh, SKQVC: one-shot voice conversion by k-means quantization with self-supervised speech "
+    info = _info(
+        "skqvc",
+        "SKQVC",
+        "nothing published",
+        "Sim, Yoon, Suh, SKQVC: one-shot voice conversion by k-means quantization with self-supervised speech "
         "representations, arXiv 2411.16147",
-        kind="unpublished",
-        trained_on=None,
     )
     missing = "neither code nor weights are published, only a page of samples"
     code = (
@@ -94,15 +97,13 @@ class SkqVc(Unpublished):
 class VqvcPlus(Unpublished):
     """VQVC+: vector quantisation in a U-Net; one-shot, 22.05 kHz."""
 
-    info: ClassVar[ConverterInfo] = ConverterInfo(
-        name="vqvcplus",
-        title="VQVC+",
-        sample_rate=22_050,
-        licence="none stated (no licence file)",
-        paper="Wu, Chen, Lee, VQVC+: one-shot voice conversion by vector quantization and U-Net architecture, "
+    info = _info(
+        "vqvcplus",
+        "VQVC+",
+        _NO_LICENCE,
+        "Wu, Chen, Lee, VQVC+: one-shot voice conversion by vector quantization and U-Net architecture, "
         "Interspeech 2020, arXiv 2006.04154",
-        kind="unpublished",
-        trained_on=None,
+        sample_rate=22_050,
     )
     missing = "no weights are published; the README trains from scratch"
     code = "https://github.com/ericwudayi/SkipVQVC (commit 80e3250, no licence file)"
@@ -116,15 +117,13 @@ class VqvcPlus(Unpublished):
 class StarGanVc2(Unpublished):
     """StarGAN-VC2 in the form of a public re-implementation: WORLD features, a closed set of speakers."""
 
-    info: ClassVar[ConverterInfo] = ConverterInfo(
-        name="starganvc2",
-        title="StarGAN-VC2",
-        sample_rate=22_050,
-        licence="none stated (no licence file)",
-        paper="Kaneko et al., StarGAN-VC2: rethinking conditional methods for StarGAN-based voice conversion, "
+    info = _info(
+        "starganvc2",
+        "StarGAN-VC2",
+        _NO_LICENCE,
+        "Kaneko et al., StarGAN-VC2: rethinking conditional methods for StarGAN-based voice conversion, "
         "Interspeech 2019, arXiv 1907.12279",
-        kind="unpublished",
-        trained_on=None,
+        sample_rate=22_050,
     )
     missing = "no weights are published, only samples, and the paper's authors published no code"
     code = (
@@ -140,15 +139,13 @@ class StarGanVc2(Unpublished):
 class Vae(Unpublished):
     """VAE, VQ-VAE and JointVAE of a student project: a closed set of speakers, 16 kHz."""
 
-    info: ClassVar[ConverterInfo] = ConverterInfo(
-        name="vae",
-        title="VAE / VQ-VAE / JointVAE",
-        sample_rate=16_000,
-        licence="none stated (no licence file)",
-        paper="Hsu et al., Voice conversion from non-parallel corpora using variational auto-encoder, APSIPA 2016, "
+    info = _info(
+        "vae",
+        "VAE / VQ-VAE / JointVAE",
+        _NO_LICENCE,
+        "Hsu et al., Voice conversion from non-parallel corpora using variational auto-encoder, APSIPA 2016, "
         "arXiv 1610.04019",
-        kind="unpublished",
-        trained_on=None,
+        sample_rate=16_000,
     )
     missing = "no weights are published"
     code = "https://github.com/vsimkus/voice-conversion (commit 1cfda2b, no licence file)"
@@ -161,14 +158,13 @@ class Vae(Unpublished):
 class SeedVc(Unpublished):
     """Seed-VC: published, but under the GPL, so it runs as a program of its own and is never imported."""
 
-    info: ClassVar[ConverterInfo] = ConverterInfo(
-        name="seedvc",
-        title="Seed-VC",
+    info = _info(
+        "seedvc",
+        "Seed-VC",
+        "GPL-3.0",
+        "Liu, Zero-shot voice conversion with diffusion transformers, arXiv 2411.09943",
         sample_rate=22_050,
-        licence="GPL-3.0",
-        paper="Liu, Zero-shot voice conversion with diffusion transformers, arXiv 2411.09943",
         kind="external",
-        trained_on=None,
     )
     missing = (
         "it is published under the GPL-3.0, which keeps it out of this package, and its pinned dependencies (torch "

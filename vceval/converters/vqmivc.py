@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from vceval.checkpoints.weightfile import WeightFile
 from vceval.converters.base import ConverterInfo
-from vceval.converters.native import NativeConverter, attempt, check_length, grouped, noise
+from vceval.converters.native import NativeConverter, check_length, finished, grouped, noise
 from vceval.errors import ItemError
 from vceval.networks import vqmivc_features
 from vceval.networks.vqmivc_features import HOP, SAMPLE_RATE
@@ -38,7 +38,7 @@ VOCODER = WeightFile(
     holds="Parallel WaveGAN of VQMIVC's authors, trained on VCTK at 16 kHz",
     page=_PAGE,
     licence=_LICENCE,
-    network="vceval.networks.parallel_wavegan:build",
+    network="vceval.networks.parallel_wavegan:ParallelWaveGan",
     entry=("model", "generator"),
 )
 STATISTICS = WeightFile(
@@ -101,14 +101,6 @@ class VqmiVc(NativeConverter):
         self._vocoder = self.network(VOCODER.name)
         self._mean, self._deviation = self.plain(STATISTICS.name)["stats"]
 
-    def encode_content(self, sources: Sequence[Waveform]) -> list[Any]:
-        """Encode what is said, and the pitch; an ItemError for a source that is too short or too long."""
-        return [attempt(self._content, source) for source in sources]
-
-    def encode_speaker(self, prompts: Sequence[Sequence[Waveform]]) -> list[Any]:
-        """Encode who speaks: (1, 256) each; an ItemError where a prompt is too short or too long."""
-        return [attempt(self._voice, group) for group in prompts]
-
     def decode(self, items: Sequence[tuple[Any, Any]], seeds: Sequence[int]) -> list[Waveform | ItemError]:
         """Make mel spectra and, with noise from the seeds, audio."""
         longest = max((content.log_f0.shape[1] for content, _ in items), default=1)
@@ -119,22 +111,21 @@ class VqmiVc(NativeConverter):
             max(1, _FRAMES_AT_ONCE // longest),
         )
 
-    def _content(self, source: Waveform) -> Content:
+    def content(self, source: Waveform) -> Content:
+        """Encode what is said, and the pitch."""
         import torch
 
         samples, mel = self._mel(source, "source")
         melody = vqmivc_features.pitch(samples, len(mel)).log_f0
-        with torch.inference_mode():
-            codes = self._network.encoder(self._batch(mel)).vectors
-        log_f0 = torch.from_numpy(melody[: 2 * codes.shape[1]])[None].to(self.device)
-        return Content(codes, log_f0)
+        codes = self._network.encoder(self._batch(mel)).vectors
+        return Content(codes, torch.from_numpy(melody[: 2 * codes.shape[1]])[None].to(self.device))
 
-    def _voice(self, prompts: Sequence[Waveform]) -> Tensor:
+    def voice(self, prompts: Sequence[Waveform]) -> Tensor:
+        """Encode who speaks: (1, 256)."""
         import torch
 
-        with torch.inference_mode():
-            vectors = [self._network.encoder_spk(self._batch(self._mel(prompt, "prompt")[1])) for prompt in prompts]
-            return torch.stack(vectors).mean(dim=0)
+        vectors = [self._network.encoder_spk(self._batch(self._mel(prompt, "prompt")[1])) for prompt in prompts]
+        return torch.stack(vectors).mean(dim=0)
 
     def _mel(self, wave: Waveform, what: str) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Front end: samples at 16 kHz, and (frames, 80), normalised."""
@@ -163,12 +154,4 @@ class VqmiVc(NativeConverter):
             size = 1 if self.device == "cpu" else len(items)
             parts = zip(torch.split(start, size), torch.split(mels.transpose(1, 2), size), strict=True)
             waves = [row for drawn, mel in parts for row in self._vocoder(drawn, mel)[:, 0].float().cpu().numpy()]
-        return [_wave(row) for row in waves]
-
-
-def _wave(samples: NDArray[np.float32]) -> Waveform | ItemError:
-    import numpy as np
-
-    if not np.isfinite(samples).all():
-        return ItemError("VQMIVC gave samples that are not finite for this pair")
-    return Waveform(np.ascontiguousarray(np.clip(samples, -1.0, 1.0)), SAMPLE_RATE)
+        return [finished(row, SAMPLE_RATE, "VQMIVC", clip=True) for row in waves]

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from vceval.checkpoints.containers import Refused
 from vceval.checkpoints.weightfile import WeightFile
 from vceval.converters.base import ConverterInfo
-from vceval.converters.native import NativeConverter, attempt, check_length, grouped, noise
-from vceval.converters.yourtts_files import ENCODER, ENCODER_SETTINGS, FILES, LICENCE, MODEL, SETTINGS, check_settings
+from vceval.converters.native import NativeConverter, attempt, check_length, grouped, noise, padded, past_failures
 from vceval.errors import ItemError, UsageError
 from vceval.signal.audio import Waveform, resample
 
@@ -19,10 +18,67 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
-    from vceval.networks.yourtts_features import Readying
+    from vceval.networks.yourtts_features import Preparation
 
-__all__ = ["Posterior", "YourTts"]
+__all__ = ["ENCODER", "ENCODER_SETTINGS", "MODEL", "SETTINGS", "Posterior", "YourTts", "check_settings"]
 
+_PAGE = (
+    "https://github.com/coqui-ai/TTS/releases, tag v0.10.1_models, "
+    "in tts_models--multilingual--multi-dataset--your_tts.zip"
+)
+_LICENCE = "CC BY-NC-ND 4.0"
+_CHECK = "vceval.converters.yourtts:check_settings"
+
+MODEL = WeightFile(
+    name="yourtts/model_file.pth",
+    holds="YourTTS, the whole multilingual model; the groups that convert voices are used",
+    page=_PAGE,
+    licence=_LICENCE,
+    network="vceval.networks.yourtts:YourTts",
+    entry=("model",),
+    ignored=("text_encoder.", "duration_predictor.", "emb_", "disc.", "speaker_", "audio_transform."),
+    also_called=("yourtts/model_file.pth.tar", "yourtts/best_model.pth.tar", "yourtts/best_model.pth"),
+    note="speaks from text, too; only its posterior encoder, flow and decoder are loaded",
+)
+SETTINGS = WeightFile(
+    name="yourtts/config.json",
+    holds="YourTTS, its configuration",
+    page=_PAGE,
+    licence=_LICENCE,
+    form="json",
+    settings=_CHECK,
+)
+ENCODER = WeightFile(
+    name="yourtts/model_se.pth",
+    holds="YourTTS, its H/ASP speaker encoder",
+    page=_PAGE,
+    licence=_LICENCE,
+    network="vceval.networks.hasp:Hasp",
+    entry=("model",),
+    ignored=("torch_spec.",),
+    also_called=("yourtts/model_se.pth.tar", "yourtts/SE_checkpoint.pth.tar"),
+    note="three tensors in it (torch_spec.*) are computed ones, and are computed anew",
+)
+ENCODER_SETTINGS = replace(
+    SETTINGS, name="yourtts/config_se.json", holds="YourTTS, the configuration of its speaker encoder"
+)
+#: What the networks were built for, by the names of the configurations; the model's sizes are in networks.yourtts.
+_AUDIO: Mapping[str, Any] = {"sample_rate": 16_000, "fft_size": 1024, "win_length": 1024, "hop_length": 256}
+_ENCODER_AUDIO: Mapping[str, Any] = {
+    "sample_rate": 16_000,
+    "fft_size": 512,
+    "win_length": 400,
+    "hop_length": 160,
+    "preemphasis": 0.97,
+    "num_mels": 64,
+}
+_ENCODER_SIZES: Mapping[str, Any] = {
+    "model_name": "resnet",
+    "input_dim": 64,
+    "use_torch_spec": True,
+    "log_input": True,
+    "proj_dim": 512,
+}
 
 SAMPLE_RATE = 16_000
 #: Fewest seconds of a recording; samples of a frame.
@@ -71,14 +127,14 @@ class YourTts(NativeConverter):
         name="yourtts",
         title="YourTTS",
         sample_rate=SAMPLE_RATE,
-        licence=f"weights {LICENCE} (no commercial use)",
+        licence=f"weights {_LICENCE} (no commercial use)",
         paper="Casanova et al., YourTTS: towards zero-shot multi-speaker TTS and zero-shot voice conversion for "
         "everyone, ICML 2022",
         kind="native",
-        checkpoints=(MODEL, SETTINGS, ENCODER, ENCODER_SETTINGS),
+        checkpoints=(MODEL.name, SETTINGS.name, ENCODER.name, ENCODER_SETTINGS.name),
         trained_on=None,
     )
-    files: ClassVar[tuple[WeightFile, ...]] = FILES
+    files: ClassVar[tuple[WeightFile, ...]] = (MODEL, SETTINGS, ENCODER, ENCODER_SETTINGS)
 
     def __init__(self, *, weights: str = "", trim_source: bool | None = None, precision: str = "float32") -> None:
         super().__init__(weights=weights, precision=precision)
@@ -90,18 +146,21 @@ class YourTts(NativeConverter):
         Raises:
             UsageError: a file is missing, wrong, or a configuration gives other sizes.
         """
-        from vceval.networks.yourtts_features import Readying
+        from vceval.networks.yourtts_features import Preparation
 
-        settings, encoder_settings = self.plain(SETTINGS), self.plain(ENCODER_SETTINGS)
-        check_settings(str(self.path(SETTINGS)), SETTINGS, settings)
-        check_settings(str(self.path(ENCODER_SETTINGS)), ENCODER_SETTINGS, encoder_settings)
+        settings, encoder_settings = (self._settings(file.name) for file in (SETTINGS, ENCODER_SETTINGS))
         audio = dict(settings["audio"])
         if self.trim_source is not None:
             audio["do_trim_silence"] = self.trim_source
-        self._ready_source = Readying.read(audio)
-        self._ready_voice = Readying.read(encoder_settings["audio"])
-        self._network = self._weights(MODEL)
-        self._encoder = self._weights(ENCODER)
+        self._source_preparation = Preparation.read(audio)
+        self._voice_preparation = Preparation.read(encoder_settings["audio"])
+        self._network = self._weights(MODEL.name)
+        self._encoder = self._weights(ENCODER.name)
+
+    def _settings(self, name: str) -> Mapping[str, Any]:
+        settings: Mapping[str, Any] = self.plain(name)
+        check_settings(str(self.path(name)), name, settings)
+        return settings
 
     def _weights(self, name: str) -> Any:
         try:
@@ -119,33 +178,20 @@ class YourTts(NativeConverter):
             ) from error
 
     def encode_content(self, sources: Sequence[Waveform]) -> list[Posterior | ItemError]:
-        """Encode each source as latents' mean and deviation, told of the source's own speaker."""
-        spectra, voices = [attempt(self._spectrogram, wave) for wave in sources], self._voices(sources)
-        results: dict[int, Posterior | ItemError] = {}
-        fine: list[tuple[int, NDArray[np.float32], Tensor]] = []
-        for place, (spectrum, voice) in enumerate(zip(spectra, voices, strict=True)):
-            if isinstance(spectrum, ItemError):
-                results[place] = spectrum
-            elif isinstance(voice, ItemError):
-                results[place] = voice
-            else:
-                fine.append((place, spectrum, voice))
-        found = grouped(fine, lambda item: item[1].shape[1] // _NEAR, self._posteriors)
-        results.update(zip([place for place, _, _ in fine], found, strict=True))
-        return [results[place] for place in range(len(sources))]
+        """Encode each source as mean and deviation of its latents, conditioned on its own speaker."""
+        spectra = [attempt(self._spectrogram, wave) for wave in sources]
+        items = [_unfailed(pair) for pair in zip(spectra, self._voices(sources), strict=True)]
+        return past_failures(
+            items, lambda fine: grouped(fine, lambda item: item[0].shape[1] // _NEAR, self._posteriors)
+        )
 
     def encode_speaker(self, prompts: Sequence[Sequence[Waveform]]) -> list[Tensor | ItemError]:
         """Embed each list of prompts: (512,), the mean over its prompts."""
         import torch
 
         vectors = iter(self._voices([wave for group in prompts for wave in group]))
-        results: list[Tensor | ItemError] = []
-        for group in prompts:
-            found = [next(vectors) for _ in group]
-            failed = next((vector for vector in found if isinstance(vector, ItemError)), None)
-            fine = [vector for vector in found if not isinstance(vector, ItemError)]
-            results.append(failed or torch.stack(fine).mean(dim=0))
-        return results
+        groups = [_unfailed([next(vectors) for _ in group]) for group in prompts]
+        return past_failures(groups, lambda fine: [torch.stack(list(found)).mean(dim=0) for found in fine])
 
     def decode(self, items: Sequence[tuple[Posterior, Tensor]], seeds: Sequence[int]) -> list[Waveform | ItemError]:
         """Exchange the speaker and make the waveform; on a GPU items of about the same length together."""
@@ -156,14 +202,14 @@ class YourTts(NativeConverter):
     def _spectrogram(self, wave: Waveform) -> NDArray[np.float32]:
         from vceval.networks.yourtts_features import spectrogram
 
-        return spectrogram(_readied(wave, "source", self._ready_source))
+        return spectrogram(_prepared(wave, "source", self._source_preparation))
 
-    def _posteriors(self, items: Sequence[tuple[int, NDArray[np.float32], Tensor]]) -> list[Posterior]:
+    def _posteriors(self, items: Sequence[Sequence[Any]]) -> list[Posterior]:
         import torch
 
-        frames = [spectrum.shape[1] for _, spectrum, _ in items]
-        voices = torch.stack([voice for _, _, voice in items])
-        spectra = _padded([torch.from_numpy(spectrum) for _, spectrum, _ in items]).to(self.device)
+        frames = [spectrum.shape[1] for spectrum, _ in items]
+        voices = torch.stack([voice for _, voice in items])
+        spectra = padded([torch.from_numpy(spectrum) for spectrum, _ in items]).to(self.device)
         lengths = torch.tensor(frames, device=self.device)
         with torch.inference_mode():
             means, deviations = self._network.posterior(spectra, lengths, voices)
@@ -187,7 +233,7 @@ class YourTts(NativeConverter):
     def _windows(self, wave: Waveform) -> list[NDArray[np.float32]]:
         from vceval.networks import hasp_features
 
-        samples = _readied(wave, "recording of a voice", self._ready_voice)
+        samples = _prepared(wave, "recording of a voice", self._voice_preparation)
         return [hasp_features.features(window) for window in hasp_features.cut(samples)]
 
     def _embed(self, windows: Sequence[NDArray[np.float32]]) -> list[Tensor]:
@@ -202,8 +248,8 @@ class YourTts(NativeConverter):
 
         frames = [content.frames for content, _, _ in entries]
         lengths = torch.tensor(frames, device=self.device)
-        posterior = (_padded([c.mean for c, _, _ in entries]), _padded([c.log_deviation for c, _, _ in entries]))
-        drawn = _padded([noise(seed, content.mean.shape, self.device) for content, _, seed in entries])
+        posterior = (padded([c.mean for c, _, _ in entries]), padded([c.log_deviation for c, _, _ in entries]))
+        drawn = padded([noise(seed, content.mean.shape, self.device) for content, _, seed in entries])
         source, target = torch.stack([c.speaker for c, _, _ in entries]), torch.stack([v for _, v, _ in entries])
         with torch.inference_mode():
             latents = self._network.exchange(posterior, drawn, lengths, source, target)
@@ -211,7 +257,12 @@ class YourTts(NativeConverter):
         return [_finished(row[: count * _HOP]) for row, count in zip(audio, frames, strict=True)]
 
 
-def _readied(wave: Waveform, what: str, ready: Readying) -> NDArray[np.floating]:
+def _unfailed(parts: Sequence[Any]) -> Sequence[Any] | ItemError:
+    """Give the parts, or the first failure among them."""
+    return next((part for part in parts if isinstance(part, ItemError)), parts)
+
+
+def _prepared(wave: Waveform, what: str, preparation: Preparation) -> NDArray[np.floating]:
     """Bring a recording to 16 kHz and do to it what the configuration says.
 
     Raises:
@@ -219,7 +270,7 @@ def _readied(wave: Waveform, what: str, ready: Readying) -> NDArray[np.floating]
     """
     check_length(wave, what, minimum=_SHORTEST)
     try:
-        samples = ready(resample(wave, SAMPLE_RATE).samples)
+        samples = preparation(resample(wave, SAMPLE_RATE).samples)
     except ValueError as error:
         raise ItemError(f"{what} of {wave.seconds:.2f} s: {error}") from error
     seconds = len(samples) / SAMPLE_RATE
@@ -231,15 +282,6 @@ def _readied(wave: Waveform, what: str, ready: Readying) -> NDArray[np.floating]
     return samples
 
 
-def _padded(parts: Sequence[Tensor]) -> Tensor:
-    """Stack tensors (rows, frames) with zeros after the shorter ones."""
-    import torch
-    from torch.nn.functional import pad
-
-    longest = max(part.shape[1] for part in parts)
-    return torch.stack([pad(part, (0, longest - part.shape[1])) for part in parts])
-
-
 def _finished(samples: Tensor) -> Waveform | ItemError:
     import numpy as np
 
@@ -247,6 +289,46 @@ def _finished(samples: Tensor) -> Waveform | ItemError:
     if not np.isfinite(values).all():
         return ItemError(f"the decoder gave {int((~np.isfinite(values)).sum())} samples that are not finite")
     return Waveform(np.ascontiguousarray(values), SAMPLE_RATE)
+
+
+def check_settings(place: str, name: str, settings: Mapping[str, Any]) -> None:
+    """Make sure that a configuration, as far as it says, gives the sizes that are built in.
+
+    Args:
+        place: where it lies, for errors.
+        name: that of ``SETTINGS`` or of ``ENCODER_SETTINGS``.
+        settings: what it holds.
+
+    Raises:
+        UsageError: it is of something else, or differs; every difference is named.
+    """
+    from vceval.networks.yourtts import SIZES
+
+    tables = {
+        SETTINGS.name: {"audio": _AUDIO, "model_args": SIZES},
+        ENCODER_SETTINGS.name: {"audio": _ENCODER_AUDIO, "model_params": _ENCODER_SIZES},
+    }
+    for table, values in tables[name].items():
+        found = settings.get(table)
+        if not isinstance(found, Mapping):
+            raise UsageError(f"{place}: has no table {table!r}; this is not {name}")
+        wrong = [
+            f"{table}.{key} is {found[key]!r}, not {value!r}"
+            for key, value in values.items()
+            if key in found and not _same(found[key], value)
+        ]
+        if wrong:
+            raise UsageError(f"{place}: these are not the published sizes of YourTTS: {'; '.join(wrong)}")
+
+
+def _same(found: Any, wanted: Any) -> bool:
+    if isinstance(found, list | tuple) and isinstance(wanted, list | tuple):
+        return len(found) == len(wanted) and all(map(_same, found, wanted))
+    if isinstance(wanted, bool) or isinstance(found, bool):
+        return found is wanted
+    if isinstance(found, int | float) and isinstance(wanted, int | float):
+        return found == wanted
+    return str(found) == str(wanted)  # the residual blocks' type is written "2" and 2
 
 
 def _pickled(error: BaseException | None) -> bool:

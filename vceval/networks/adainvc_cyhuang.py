@@ -9,7 +9,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from vceval.networks import adainvc
-from vceval.networks.adainvc_layers import Bank, TimeNorm, edges, steered
+from vceval.networks.adainvc import Bank, TimeNorm, edges, steered
+from vceval.networks.blocks import nested
 
 __all__ = ["BANDS", "ContentEncoder", "Decoder", "SpeakerEncoder", "from_config", "network"]
 
@@ -28,23 +29,10 @@ class Mirror(nn.Module):
         return functional.pad(x, self._edges, mode="reflect") if self._edges[0] else x
 
 
-class NestedBank(nn.Module):
-    """A bank whose convolutions have one more level in their names."""
-
-    def __init__(self, bank: Bank) -> None:
-        super().__init__()
-        self.conv_bank = bank
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(batch, bands, frames) to (batch, kernels * width + bands, frames)."""
-        result: Tensor = self.conv_bank(x)
-        return result
-
-
 class Adaption(nn.Module):
     """Normalises over time, though its input is normalised already, and steers by the speaker vector.
 
-    The second time is next to no change, but one all the same: epsilon weighs anew.
+    The second normalisation changes little, through its epsilon.
     """
 
     def __init__(self, condition: int, width: int) -> None:
@@ -57,36 +45,27 @@ class Adaption(nn.Module):
         return steered(self.norm(x), self.linear_layer(vector))
 
 
-def _conv(before: int, after: int, kernel: int, stride: int) -> nn.Module:
-    return nn.Sequential(Mirror(kernel), nn.Conv1d(before, after, kernel, stride=stride))
+class _Names:
+    """The names that this edition has for its convolutions, and for the bank: one level more."""
+
+    @staticmethod
+    def make_conv(before: int, after: int, kernel: int, stride: int) -> nn.Module:
+        return nn.Sequential(Mirror(kernel), nn.Conv1d(before, after, kernel, stride=stride))
+
+    def make_bank(self, bank: Bank) -> nn.Module:
+        return nested(bank, "conv_bank")
 
 
-class SpeakerEncoder(adainvc.SpeakerEncoder):
+class SpeakerEncoder(_Names, adainvc.SpeakerEncoder):
     """The speaker encoder under this edition's names."""
 
-    make_conv = staticmethod(_conv)
 
-    @classmethod
-    def make_bank(cls, bands: int, width: int, kernels: int) -> nn.Module:
-        """Make the bank."""
-        return NestedBank(Bank(bands, width, kernels, _conv))
-
-
-class ContentEncoder(adainvc.ContentEncoder):
+class ContentEncoder(_Names, adainvc.ContentEncoder):
     """The content encoder under this edition's names."""
 
-    make_conv = staticmethod(_conv)
 
-    @classmethod
-    def make_bank(cls, bands: int, width: int, kernels: int) -> nn.Module:
-        """Make the bank."""
-        return NestedBank(Bank(bands, width, kernels, _conv))
-
-
-class Decoder(adainvc.Decoder):
+class Decoder(_Names, adainvc.Decoder):
     """The decoder with the second normalisation, under this edition's names."""
-
-    make_conv = staticmethod(_conv)
 
     def make_affine(self, condition: int, width: int) -> None:
         """Make the layers that normalise and steer, two a block."""
@@ -107,9 +86,4 @@ def network() -> adainvc.AdaInVc:
 
 def from_config(config: Mapping[str, Any]) -> adainvc.AdaInVc:
     """Build the network in the sizes of a configuration that is laid out like the authors' ``config.yaml``."""
-    speaker, content, decoder = (config[part] for part in ("SpeakerEncoder", "ContentEncoder", "Decoder"))
-    return adainvc.AdaInVc(
-        SpeakerEncoder(**adainvc.encoder_sizes(speaker), dense=speaker["n_dense_blocks"]),
-        ContentEncoder(**adainvc.encoder_sizes(content)),
-        Decoder(**adainvc.decoder_sizes(decoder)),
-    )
+    return adainvc.from_config(config, SpeakerEncoder, ContentEncoder, Decoder)

@@ -25,7 +25,6 @@ __all__ = [
     "linear_magnitude",
     "mel",
     "speech",
-    "trim_points",
     "waveform",
 ]
 
@@ -47,14 +46,9 @@ def speech(wave: Waveform) -> NDArray[np.float64]:
         (n,) full scale 1; nothing where the recording is silent. No levelling.
     """
     samples = resample(wave, SAMPLE_RATE).samples
-    first, last = trim_points(samples)
+    first, last = spectral.trim(samples, TRIM_DB)
     kept: NDArray[np.float64] = samples[first:last].astype("float64")
     return kept
-
-
-def trim_points(samples: NDArray[np.floating]) -> tuple[int, int]:
-    """First sample that is kept and one past the last: frames of 2048, 512 apart, the ends mirrored."""
-    return spectral.trim(samples, TRIM_DB)
 
 
 def mel(samples: NDArray[np.floating]) -> NDArray[np.float32]:

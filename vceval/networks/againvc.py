@@ -8,6 +8,8 @@ import torch
 import torch.nn.functional as functional
 from torch import Tensor, nn
 
+from vceval.networks.blocks import nested
+
 __all__ = ["BANDS", "MIN_FRAMES", "MULTIPLE", "AgainVc", "Decoder", "Encoder", "Voice", "build", "pad"]
 
 #: Mel bands in and out.
@@ -29,25 +31,17 @@ class Voice(NamedTuple):
     deviations: Tensor
 
 
-class Convolution(nn.Module):
-    """A convolution over time that keeps the number of frames, with zeros around; key ``conv``."""
-
-    def __init__(self, inputs: int, outputs: int, kernel: int) -> None:
-        super().__init__()
-        self.conv = nn.Conv1d(inputs, outputs, kernel, padding=kernel // 2)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Filter (batch, inputs, frames) to (batch, outputs, frames)."""
-        filtered: Tensor = self.conv(x)
-        return filtered
+def _conv(inputs: int, outputs: int, kernel: int) -> nn.Module:
+    """Make a convolution that keeps the number of frames, with zeros around; key ``conv``."""
+    return nested(nn.Conv1d(inputs, outputs, kernel, padding=kernel // 2), "conv")
 
 
 def _pair(channels: int) -> nn.Sequential:
     return nn.Sequential(
-        Convolution(channels, channels, 3),
+        _conv(channels, channels, 3),
         nn.BatchNorm1d(channels),
         nn.LeakyReLU(),
-        Convolution(channels, channels, 3),
+        _conv(channels, channels, 3),
     )
 
 
@@ -84,9 +78,9 @@ class Encoder(nn.Module):
 
     def __init__(self, bands: int = BANDS, channels: int = 256, code: int = 4, blocks: int = 6) -> None:
         super().__init__()
-        self.conv1d_first = Convolution(bands, channels, 1)
+        self.conv1d_first = _conv(bands, channels, 1)
         self.conv1d_blocks = nn.ModuleList(EncoderBlock(channels) for _ in range(blocks))
-        self.out_layer = Convolution(channels, code, 1)
+        self.out_layer = _conv(channels, code, 1)
 
     def forward(self, mel: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Encode (batch, bands, frames): code (batch, 4, frames), means and deviations (batch, blocks, channels)."""
@@ -111,7 +105,7 @@ class Decoder(nn.Module):
 
     def __init__(self, code: int = 4, channels: int = 256, bands: int = BANDS, blocks: int = 6) -> None:
         super().__init__()
-        self.in_layer = Convolution(code, channels, 3)
+        self.in_layer = _conv(code, channels, 3)
         self.act = nn.LeakyReLU()
         self.conv_blocks = nn.ModuleList(DecoderBlock(channels) for _ in range(blocks))
         self.rnn = nn.GRU(channels, channels, 2)

@@ -11,43 +11,20 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
-__all__ = ["BANDS", "CROP", "DIMENSIONS", "STEP", "Generator", "SpeakerEncoder", "generator", "speaker_encoder"]
+from vceval.networks.blocks import nested
+
+__all__ = ["BANDS", "CROP", "DIMENSIONS", "STEP", "Generator", "SpeakerEncoder"]
 
 #: Mel bands, values of a speaker embedding, frames that share a content code, frames of a speaker encoder's crop.
 BANDS, DIMENSIONS, STEP, CROP = 80, 256, 32, 128
 _NECK, _PRE, _WIDTH, _LSTM = 32, 512, 512, 1024
 
 
-class _Convolution(nn.Module):
-    """A convolution of kernel 5 that keeps the length; its weights stand under ``conv``."""
-
-    def __init__(self, inputs: int, outputs: int) -> None:
-        super().__init__()
-        self.conv = nn.Conv1d(inputs, outputs, 5, padding=2)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Filter (batch, inputs, frames)."""
-        result: Tensor = self.conv(x)
-        return result
-
-
-class _Linear(nn.Module):
-    """A linear layer whose weights stand under ``linear_layer``."""
-
-    def __init__(self, inputs: int, outputs: int) -> None:
-        super().__init__()
-        self.linear_layer = nn.Linear(inputs, outputs)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Map (batch, frames, inputs)."""
-        result: Tensor = self.linear_layer(x)
-        return result
-
-
 def _stack(*widths: int) -> nn.ModuleList:
     """Make convolutions with batch norm, one from each width to the next."""
     return nn.ModuleList(
-        nn.Sequential(_Convolution(inputs, outputs), nn.BatchNorm1d(outputs)) for inputs, outputs in pairwise(widths)
+        nn.Sequential(nested(nn.Conv1d(inputs, outputs, 5, padding=2), "conv"), nn.BatchNorm1d(outputs))
+        for inputs, outputs in pairwise(widths)
     )
 
 
@@ -82,7 +59,7 @@ class Decoder(nn.Module):
         self.lstm1 = nn.LSTM(2 * neck + DIMENSIONS, pre, 1, batch_first=True)
         self.convolutions = _stack(pre, pre, pre, pre)
         self.lstm2 = nn.LSTM(pre, _LSTM, 2, batch_first=True)
-        self.linear_projection = _Linear(_LSTM, BANDS)
+        self.linear_projection = nested(nn.Linear(_LSTM, BANDS), "linear_layer")
 
     def forward(self, x: Tensor) -> Tensor:
         """Decode (batch, frames, 64 + 256) into (batch, frames, 80)."""
@@ -164,13 +141,3 @@ class SpeakerEncoder(nn.Module):
         vector = self.embedding(hidden[:, -1])
         result: Tensor = vector / vector.norm(dim=-1, keepdim=True)
         return result
-
-
-def generator() -> Generator:
-    """Build the network of ``autovc.ckpt``."""
-    return Generator()
-
-
-def speaker_encoder() -> SpeakerEncoder:
-    """Build the network of ``3000000-BL.ckpt``."""
-    return SpeakerEncoder()

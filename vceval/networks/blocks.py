@@ -1,14 +1,24 @@
-"""Layers that several networks share: weight-normed convolutions, masks for batches of unequal length."""
+"""What several networks share: weight-normed convolutions, masks for batches of unequal length, names of layers."""
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-__all__ = ["PositionConv", "WNConv1d", "WNConv2d", "WNConvTranspose1d", "conv1d", "frame_mask", "instance_norm"]
+__all__ = [
+    "PositionConv",
+    "WNConv1d",
+    "WNConv2d",
+    "WNConvTranspose1d",
+    "conv1d",
+    "frame_mask",
+    "instance_norm",
+    "nested",
+]
 
 
 class _WeightNormed(nn.Module):
@@ -78,6 +88,13 @@ class PositionConv(_WeightNormed, nn.Conv1d):
 def conv1d(weight_norm: bool) -> type[nn.Conv1d]:
     """Choose the convolution by whether a file stores it with weight norm."""
     return WNConv1d if weight_norm else nn.Conv1d
+
+
+def nested(layer: nn.Module, *names: str) -> nn.Module:
+    """Put a layer one level deeper for each name, the innermost last, as a published file has its keys."""
+    for name in reversed(names):
+        layer = nn.Sequential(OrderedDict([(name, layer)]))
+    return layer
 
 
 def frame_mask(lengths: Tensor, frames: int) -> Tensor:

@@ -63,8 +63,8 @@ def cut_silence(samples: NDArray[np.float32]) -> NDArray[np.float32]:
     """Cut silence at the start, within and at the end, as SoX does with ``silence 1 0.1 1% -1 0.1 1%``.
 
     Audio is dropped until 0.1 s without a break are louder than 1 % of full scale, RMS over the last 20 ms; it is
-    then kept until 0.1 s without a break are not, which are dropped, and the search begins anew with an
-    empty RMS window. Silence shorter than that stays, at the end too. Bursts shorter than 0.1 s amid silence vanish.
+    then kept until 0.1 s without a break are not, which are dropped, and the search starts again with an empty RMS
+    window. Silence shorter than that stays, at the end too. Bursts shorter than 0.1 s between silences are dropped.
 
     Args:
         samples: (n,) at 16 kHz, full scale 1.
@@ -120,12 +120,8 @@ def log_mel(samples: NDArray[np.float32]) -> NDArray[np.float32]:
     """
     import numpy as np
 
-    padded = np.pad(np.asarray(samples, dtype=np.float32), _FFT // 2, mode="reflect")
-    window = (0.5 - 0.5 * np.cos(2.0 * np.pi * np.arange(_FFT) / _FFT)).astype(np.float32)
-    frames = np.lib.stride_tricks.sliding_window_view(padded, _FFT)[::_HOP]
-    spectrum = np.fft.rfft(frames * window, axis=1)
-    power = (spectrum.real**2 + spectrum.imag**2).astype(np.float32)
-    logarithm: NDArray[np.float32] = np.log(np.maximum(power @ mel_filters(), np.float32(_FLOOR)))
+    power = spectral.magnitude(samples, _FFT, _HOP) ** 2
+    logarithm: NDArray[np.float32] = np.log(np.maximum(power @ mel_filters(), _FLOOR)).astype(np.float32)
     return logarithm
 
 

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-__all__ = ["BANDS", "FragmentVc", "Target", "build"]
+__all__ = ["BANDS", "FragmentVc", "Target"]
 
 BANDS = 80
 
@@ -211,8 +211,3 @@ class FragmentVc(nn.Module):
         x, tables = self.unet(source, depths, padding, target_padding)
         mel = self.mel_linear(self.smoothers(x, padding)).transpose(1, 2)
         return mel + self.post_net(mel), tables
-
-
-def build() -> FragmentVc:
-    """Build FragmentVC in its published sizes."""
-    return FragmentVc()

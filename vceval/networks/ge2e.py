@@ -12,13 +12,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from vceval.signal.spectral import Padding, mel_filters, stft
+from vceval.signal.spectral import Padding, mel_power
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-__all__ = ["SAMPLE_RATE", "SpeakerEncoder", "ge2e", "power_mel", "windows"]
+__all__ = ["SAMPLE_RATE", "SpeakerEncoder", "mel_windows", "power_mel", "windows"]
 
 SAMPLE_RATE = 16_000
 _FFT, _HOP, _BANDS = 400, 160, 40
@@ -54,12 +54,7 @@ class SpeakerEncoder(nn.Module):
         Returns:
             (256,). Not a number where the network says nothing of a window.
         """
-        import numpy as np
-
-        starts = windows(len(samples))
-        needed = (starts[-1] + _WINDOW) * _HOP
-        mel = power_mel(np.pad(samples, (0, max(0, needed - len(samples)))), padding)
-        pieces = np.stack([mel[start : start + _WINDOW] for start in starts])
+        pieces = mel_windows(samples, padding)
         device = self.linear.weight.device
         return functional.normalize(self(torch.from_numpy(pieces).to(device)).mean(dim=0), dim=0, eps=0.0)
 
@@ -67,11 +62,6 @@ class SpeakerEncoder(nn.Module):
         """Embed several utterances of a speaker: the mean of their vectors, brought to length 1; (256,)."""
         mean = torch.stack([self.embed(samples, padding) for samples in utterances]).mean(dim=0)
         return functional.normalize(mean, dim=0, eps=0.0)
-
-
-def ge2e() -> SpeakerEncoder:
-    """Build the encoder."""
-    return SpeakerEncoder()
 
 
 def windows(samples: int) -> list[int]:
@@ -92,6 +82,16 @@ def windows(samples: int) -> list[int]:
     return starts[:-1] if covered < _COVERAGE and len(starts) > 1 else starts
 
 
+def mel_windows(samples: NDArray[np.float32], padding: Padding = "reflect") -> NDArray[np.float32]:
+    """Cut the mel power of an utterance (n,) into its :func:`windows`, zeros after the last: (windows, 160, 40)."""
+    import numpy as np
+
+    starts = windows(len(samples))
+    needed = (starts[-1] + _WINDOW) * _HOP
+    mel = power_mel(np.pad(samples, (0, max(0, needed - len(samples)))), padding)
+    return np.stack([mel[start : start + _WINDOW] for start in starts])
+
+
 def power_mel(samples: NDArray[np.float32], padding: Padding = "reflect") -> NDArray[np.float32]:
     """Turn speech into mel power, without a logarithm.
 
@@ -105,9 +105,4 @@ def power_mel(samples: NDArray[np.float32], padding: Padding = "reflect") -> NDA
     Returns:
         float32 (n // 160 + 1, 40).
     """
-    import numpy as np
-
-    spectrum = stft(samples, _FFT, _HOP, padding=padding)
-    power = spectrum.real**2 + spectrum.imag**2
-    bands: NDArray[np.float32] = (power @ mel_filters(SAMPLE_RATE, _FFT, _BANDS).T).astype(np.float32)
-    return bands
+    return mel_power(samples, SAMPLE_RATE, _FFT, _HOP, _BANDS, padding)

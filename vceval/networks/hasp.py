@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-__all__ = ["BANDS", "DIMENSIONS", "Hasp", "Stages", "network"]
+__all__ = ["BANDS", "DIMENSIONS", "Hasp", "Stages"]
 
 #: Mel bands in, values of an embedding.
 BANDS, DIMENSIONS = 64, 512
@@ -122,8 +122,3 @@ class Hasp(nn.Module):
     def forward(self, features: Tensor) -> Tensor:
         """Embed windows (batch, 64, frames): (batch, 512), each of length 1."""
         return self.stages(features).embedding
-
-
-def network() -> Hasp:
-    """Build the network of ``model_se.pth``."""
-    return Hasp()

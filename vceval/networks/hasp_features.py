@@ -36,7 +36,7 @@ _OFFSET, _EPSILON = 1e-6, 1e-5
 
 
 def to_level(samples: NDArray[np.floating], decibels: float = -27.0) -> NDArray[np.float64]:
-    """Scale audio to an RMS of so many decibels of full scale; nothing is clipped.
+    """Scale audio to an RMS level in decibels of full scale; nothing is clipped.
 
     Raises:
         ValueError: it is digital silence.
@@ -77,7 +77,7 @@ def preemphasis(samples: NDArray[np.floating]) -> NDArray[np.float64]:
 
 @lru_cache(maxsize=1)
 def window() -> NDArray[np.float64]:
-    """Make a periodic Hamming window of 400 samples, amid 512."""
+    """Make a periodic Hamming window of 400 samples, zeros on both sides up to 512."""
     import numpy as np
 
     hamming = 0.54 - 0.46 * np.cos(2.0 * np.pi * np.arange(SPAN) / SPAN)
@@ -92,7 +92,7 @@ def filters() -> NDArray[np.float32]:
 
 
 def mel(emphasised: NDArray[np.floating]) -> NDArray[np.float64]:
-    """Compute the mel power spectrum: Hamming window of 25 ms amid 512 samples every 10 ms, centred, ends mirrored.
+    """Compute the mel power spectrum: frames of 512 samples every 10 ms under :func:`window`, centred, ends mirrored.
 
     Args:
         emphasised: (n,) at 16 kHz, at least 257, after :func:`preemphasis`.

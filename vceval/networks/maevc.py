@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from vceval.networks.adainvc import edges
 from vceval.networks.blocks import WNConv1d, instance_norm
 from vceval.networks.singlevc import Smoother, named
 
@@ -59,8 +60,7 @@ class _Stack(nn.Module):
 
 def _mirrored(x: Tensor, conv: nn.Module, kernel: int) -> Tensor:
     """Convolve with the ends mirrored; of an even kernel the left side gets one frame more."""
-    padded = functional.pad(x, (kernel // 2, (kernel - 1) // 2), mode="reflect") if kernel > 1 else x
-    result: Tensor = conv(padded)
+    result: Tensor = conv(functional.pad(x, edges(kernel), mode="reflect") if kernel > 1 else x)
     return result
 
 

@@ -13,7 +13,7 @@ from itertools import pairwise
 from torch import Tensor, nn
 from torch.nn import functional
 
-from vceval.networks.singlevc import Between, SingleVc, Smoother, Unit, attended
+from vceval.networks.singlevc import SingleVc, Smoother, Unit, attended, self_attention
 
 __all__ = ["MediumVc", "conditioned", "mediumvc"]
 
@@ -36,9 +36,9 @@ class _Generator(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.pre_block0 = nn.Sequential(Unit(256, 256), Unit(256, 128, relu=False))
-        self.attention0 = Between(128, 4)
+        self.attention0 = self_attention(128, 4)
         self.pre_block1 = nn.Sequential(Unit(128, 256), Unit(256, 512, relu=False))
-        self.attention1 = Between(512, 8)
+        self.attention1 = self_attention(512, 8)
         self.smoothers = nn.Sequential(*(Smoother(512, 8, 1024) for _ in range(3)))
         widths = (512, 512, 256, 128, 80, 80)
         self.post_block = nn.Sequential(*(Unit(a, b) for a, b in pairwise(widths)))

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from vceval.networks.blocks import WNConv1d, WNConvTranspose1d
 
-__all__ = ["HOP", "MIN_FRAMES", "MelGan", "build"]
+__all__ = ["HOP", "MIN_FRAMES", "MelGan"]
 
 #: Samples made of a frame; frames needed, so that the ends can be mirrored.
 HOP, MIN_FRAMES = 256, 4
@@ -76,8 +76,3 @@ class MelGan(nn.Module):
         """Make audio: log10 mel (batch, 80, frames), at least 4 frames, to samples (batch, 1, 256 * frames)."""
         samples: Tensor = self.model(mel)
         return samples
-
-
-def build() -> MelGan:
-    """Build the network of the published weights."""
-    return MelGan()

@@ -16,7 +16,7 @@ from vceval.networks.blocks import WNConv2d
 from vceval.networks.hifigan import Generator
 from vceval.networks.vits import CouplingFlow, GaussianEncoder, sample
 
-__all__ = ["BINS", "LATENT", "TAU", "ReferenceEncoder", "ToneConverter", "network"]
+__all__ = ["BINS", "LATENT", "TAU", "ReferenceEncoder", "ToneConverter"]
 
 #: Bins of the spectrogram, values of a frame's latent vector, of a speaker vector.
 BINS, LATENT, SPEAKER = 513, 192, 256
@@ -92,8 +92,3 @@ class ToneConverter(nn.Module):
         moved = self.flow(free, mask, target[:, :, None], inverse=True)
         audio: Tensor = self.dec(moved, nobody)
         return audio
-
-
-def network() -> ToneConverter:
-    """Build the tone-colour converter, version 1 and 2 alike: 486 entries."""
-    return ToneConverter()

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from vceval.networks.blocks import WNConv1d, WNConv2d
 
-__all__ = ["PIECE", "ParallelWaveGan", "build"]
+__all__ = ["PIECE", "ParallelWaveGan"]
 
 #: Frames that are made audio of at a time: bounds memory, and the result is the same.
 PIECE = 600
@@ -86,7 +86,7 @@ class ParallelWaveGan(nn.Module):
         context: frames that are seen on each side.
         scales: steps from frames to samples.
         layers: residual blocks.
-        stacks: how often their dilations begin anew at 1.
+        stacks: how often their dilations start again at 1.
         kernel: taps of the dilated convolutions.
         residual: channels between blocks.
         gate: channels within.
@@ -152,8 +152,3 @@ class ParallelWaveGan(nn.Module):
             made = self.last_conv_layers(self.skips(noise[..., first * self.hop : last * self.hop], condition))
             pieces.append(made[..., (start - first) * self.hop : (end - first) * self.hop])
         return torch.cat(pieces, dim=-1)
-
-
-def build() -> ParallelWaveGan:
-    """Build the network of the published weights."""
-    return ParallelWaveGan()

@@ -14,28 +14,24 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from vceval.networks.blocks import conv1d, instance_norm
+from vceval.networks.blocks import conv1d, instance_norm, nested
 
-__all__ = ["Attention", "Between", "InstanceNorm", "SingleVc", "Smoother", "Unit", "attended", "singlevc"]
-
-
-class _Named(nn.Module):
-    """A convolution under the name that a published file has for it."""
-
-    def __init__(self, conv: nn.Conv1d, name: str) -> None:
-        super().__init__()
-        self.add_module(name, conv)
-        self.name = name
-
-    def forward(self, x: Tensor) -> Tensor:
-        result: Tensor = self.get_submodule(self.name)(x)
-        return result
+__all__ = [
+    "Attention",
+    "InstanceNorm",
+    "SingleVc",
+    "Smoother",
+    "Unit",
+    "attended",
+    "named",
+    "self_attention",
+    "singlevc",
+]
 
 
 def named(inputs: int, outputs: int, kernel: int, weight_norm: bool) -> nn.Module:
     """Make a convolution that keeps the length, known as ``conv_block.conv0``."""
-    conv = conv1d(weight_norm)(inputs, outputs, kernel, padding=kernel // 2)
-    return _Named(_Named(conv, "conv0"), "conv_block")  # type: ignore[arg-type]
+    return nested(conv1d(weight_norm)(inputs, outputs, kernel, padding=kernel // 2), "conv_block", "conv0")
 
 
 class Unit(nn.Module):
@@ -79,17 +75,9 @@ class Attention(nn.Module):
         return result
 
 
-class Between(nn.Module):
-    """An attention known as ``cross_attn``, though it attends to its own input."""
-
-    def __init__(self, width: int, heads: int) -> None:
-        super().__init__()
-        self.cross_attn = Attention(width, heads)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Compute (b, width, t)."""
-        result: Tensor = self.cross_attn(x)
-        return result
+def self_attention(width: int, heads: int) -> nn.Module:
+    """Make an attention known as ``cross_attn``, though it attends to its own input, (b, width, t)."""
+    return nested(Attention(width, heads), "cross_attn")
 
 
 class InstanceNorm(nn.Module):
@@ -102,7 +90,7 @@ class InstanceNorm(nn.Module):
 
 def attended(width: int, heads: int) -> nn.Sequential:
     """Make an attention, ReLU and instance norm."""
-    return nn.Sequential(Between(width, heads), nn.ReLU(), InstanceNorm())
+    return nn.Sequential(self_attention(width, heads), nn.ReLU(), InstanceNorm())
 
 
 class Smoother(nn.Module):

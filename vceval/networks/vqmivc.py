@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from vceval.networks.adainvc import SpeakerEncoder
+from vceval.networks.blocks import nested
 
 __all__ = [
     "BANDS",
@@ -97,32 +98,8 @@ class ContentEncoder(nn.Module):
         return found
 
 
-class _Conv(nn.Module):
-    """A convolution of five taps, zeros around; key ``conv``."""
-
-    def __init__(self, before: int, after: int) -> None:
-        super().__init__()
-        self.conv = nn.Conv1d(before, after, 5, padding=2)
-
-    def forward(self, x: Tensor) -> Tensor:
-        filtered: Tensor = self.conv(x)
-        return filtered
-
-
-class _Linear(nn.Module):
-    """A linear layer; key ``linear_layer``."""
-
-    def __init__(self, before: int, after: int) -> None:
-        super().__init__()
-        self.linear_layer = nn.Linear(before, after)
-
-    def forward(self, x: Tensor) -> Tensor:
-        mapped: Tensor = self.linear_layer(x)
-        return mapped
-
-
 def _normed(before: int, after: int) -> nn.Sequential:
-    return nn.Sequential(_Conv(before, after), nn.BatchNorm1d(after))
+    return nn.Sequential(nested(nn.Conv1d(before, after, 5, padding=2), "conv"), nn.BatchNorm1d(after))
 
 
 class _Frames(nn.Module):
@@ -133,7 +110,7 @@ class _Frames(nn.Module):
         self.lstm1 = nn.LSTM(inputs, width, batch_first=True)
         self.convolutions = nn.ModuleList(_normed(width, width) for _ in range(3))
         self.lstm2 = nn.LSTM(width, recurrent, 2, batch_first=True)
-        self.linear_projection = _Linear(recurrent, bands)
+        self.linear_projection = nested(nn.Linear(recurrent, bands), "linear_layer")
 
     def forward(self, x: Tensor) -> Tensor:
         """(batch, frames, inputs) to (batch, frames, bands)."""

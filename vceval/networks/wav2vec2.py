@@ -22,7 +22,7 @@ from vceval.checkpoints import weights
 from vceval.errors import UsageError
 from vceval.networks.blocks import PositionConv
 
-__all__ = ["HOP", "RECEPTIVE", "Wav2Vec2", "authors_name", "base", "frames_of", "hugging_face", "load"]
+__all__ = ["HOP", "RECEPTIVE", "Wav2Vec2", "authors_name", "frames_of", "hugging_face", "load"]
 
 #: Kernel and stride of each convolution; together a frame every 320 samples, made of 400.
 _CONVOLUTIONS = ((10, 5), (3, 2), (3, 2), (3, 2), (3, 2), (2, 2), (2, 2))
@@ -48,7 +48,7 @@ _NAMES = (
 
 
 def frames_of(samples: int) -> int:
-    """Count the frames that so many samples give."""
+    """Count the frames of a recording; 0 where it is shorter than one."""
     for kernel, stride in _CONVOLUTIONS:
         samples = max(0, (samples - kernel) // stride + 1)
     return samples
@@ -186,11 +186,6 @@ class Wav2Vec2(nn.Module):
         return features
 
 
-def base() -> Wav2Vec2:
-    """Build wav2vec 2.0 Base with all that its file holds: 218 entries."""
-    return Wav2Vec2()
-
-
 def load(path: Path) -> Wav2Vec2:
     """Load wav2vec 2.0 Base for inference.
 
@@ -209,7 +204,7 @@ def load(path: Path) -> Wav2Vec2:
     except UsageError as error:
         raise UsageError(f"{path}: {error}") from error
     with torch.device("meta"):
-        known = weights.shapes_of(base().state_dict())
+        known = weights.shapes_of(Wav2Vec2().state_dict())
         network = Wav2Vec2(training=False)
     used = {name: value for name, value in found.items() if not (name.startswith(_TRAINING) and name in known)}
     loaded = weights.load_strict(network.to_empty(device="cpu"), used, str(path))

@@ -16,7 +16,7 @@ from vceval.networks.blocks import frame_mask
 from vceval.networks.hifigan import Generator
 from vceval.networks.vits import CouplingFlow, GaussianEncoder, sample
 
-__all__ = ["DIMENSIONS", "LATENT", "SIZES", "Latents", "YourTts", "network"]
+__all__ = ["DIMENSIONS", "LATENT", "SIZES", "Latents", "YourTts"]
 
 #: The published sizes, by the names that the library's configuration has for them.
 SIZES: Mapping[str, Any] = {
@@ -148,8 +148,3 @@ class YourTts(nn.Module):
 def _unit(speaker: Tensor) -> Tensor:
     """Bring vectors (batch, 512) to length 1 and give them a time axis."""
     return normalize(speaker, dim=1)[:, :, None]
-
-
-def network() -> YourTts:
-    """Build the networks of ``model_file.pth``."""
-    return YourTts()

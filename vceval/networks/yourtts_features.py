@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-__all__ = ["HOP", "MINIMUM", "SAMPLE_RATE", "Readying", "spectrogram", "trimmed"]
+__all__ = ["HOP", "MINIMUM", "SAMPLE_RATE", "Preparation", "spectrogram", "trimmed"]
 
 SAMPLE_RATE = 16_000
 FFT, HOP = 1024, 256
@@ -49,7 +49,7 @@ def spectrogram(samples: NDArray[np.floating]) -> NDArray[np.float32]:
 
 
 @dataclass(frozen=True, slots=True)
-class Readying:
+class Preparation:
     """What the library does to a recording before anything else, as the table ``audio`` of a configuration says.
 
     trim: decibels below the loudest frame at which silence begins, cut off both ends; None for no trimming.
@@ -65,11 +65,11 @@ class Readying:
     level: float | None = None
 
     @classmethod
-    def read(cls, audio: Mapping[str, Any]) -> Readying:
+    def read(cls, audio: Mapping[str, Any]) -> Preparation:
         """Read a table ``audio``; a switch that is not in it is taken as off.
 
         Raises:
-            ValueError: a figure in it is none.
+            ValueError: a value in it is not a number.
         """
         return cls(
             trim=_number(audio, "trim_db", _TRIM) if audio.get("do_trim_silence") else None,
@@ -80,7 +80,7 @@ class Readying:
         )
 
     def __call__(self, samples: NDArray[np.floating]) -> NDArray[np.floating]:
-        """Ready samples (n,) at 16 kHz: trim, then peak, then level.
+        """Prepare samples (n,) at 16 kHz: trim, then peak, then level.
 
         Raises:
             ValueError: there is nothing but digital silence to be levelled.
@@ -100,7 +100,7 @@ def _number(audio: Mapping[str, Any], name: str, usual: float) -> float:
 
 
 def trimmed(samples: NDArray[np.floating], decibels: float, span: int = FFT, hop: int = HOP) -> NDArray[np.floating]:
-    """Cut silence off both ends as the library does: 10 ms regardless, then what is so many decibels below the peak.
+    """Cut silence off both ends as the library does: 10 ms regardless, then what is ``decibels`` below the peak.
 
     Args:
         samples: (n,) at 16 kHz.

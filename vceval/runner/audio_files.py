@@ -28,7 +28,7 @@ class Conversions:
 
     def __init__(self, plan: Plan, run: RunDirectory, ledger: Ledger | None) -> None:
         self._plan, self._run, self._ledger = plan, run, ledger
-        self._says = {} if plan.given is not None else {s.name: make_converter(s).says for s in plan.systems}
+        self._text_from = {} if plan.given is not None else {s.name: make_converter(s).text_from for s in plan.systems}
         self._given = {(one.system, one.pair.id): one for one in plan.given or ()}
 
     def __len__(self) -> int:
@@ -52,7 +52,7 @@ class Conversions:
             return None
         asked = self._plan.pairs[pair]
         transcript = asked.transcript
-        if self._says[system] == "natural" and asked.natural is not None:
+        if self._text_from[system] == "natural" and asked.natural is not None:
             transcript = asked.natural.transcript
         path = audio_file(self._run.root, self._ledger.record(system, pair)["path"])
         return Conversion(system, asked, path, transcript, asked.language)

@@ -65,7 +65,7 @@ def _tasks(
     for system in systems:
         if not any(todo(system, pair) for pair in pairs):
             continue
-        for batch in batches(pairs, lengths, device, make_converter(system).most_together(device)):
+        for batch in batches(pairs, lengths, device, make_converter(system).largest_batch(device)):
             left = tuple(pair for pair in batch if todo(system, pair))
             if left:
                 yield ConvertTask(system, left, tuple(map(lengths, left)))

@@ -1,6 +1,8 @@
-"""What front ends of networks are made of: framing, mel filters, pre-emphasis, trimming; each with its padding rule.
+"""Short-time spectra, mel filters, pre-emphasis, trimming: what metrics and the front ends of networks are made of.
 
-A front end (``vceval/networks/*_features.py``) names its choices and calls these. Arrays are NumPy, time first.
+A front end (``vceval/networks/*_features.py``) names its choices and calls these. Arrays are NumPy, time first, and
+every function states its padding rule and its scale. librosa is not used, though Resemblyzer installs it: its releases
+disagree (0.10 pads with zeros where 0.9 mirrored), and each published network holds to one of them.
 """
 
 from __future__ import annotations
@@ -12,7 +14,18 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-__all__ = ["deemphasis", "hann", "istft", "magnitude", "mel_filters", "preemphasis", "stft", "trim"]
+__all__ = [
+    "Padding",
+    "deemphasis",
+    "hann",
+    "istft",
+    "magnitude",
+    "mel_filters",
+    "mel_power",
+    "preemphasis",
+    "stft",
+    "trim",
+]
 
 #: Samples that are filtered at a time.
 _BLOCK = 128
@@ -172,6 +185,33 @@ def mel_filters(
         # Rounded twice, so that it equals librosa's table bit by bit
         result *= 2.0 / (upper - lower)
     result.setflags(write=False)
+    return result
+
+
+def mel_power(
+    samples: NDArray[np.floating], sample_rate: int, fft_size: int, hop: int, bands: int, padding: Padding = "reflect"
+) -> NDArray[np.float32]:
+    """Mel power spectrum, no logarithm: a periodic Hann window as long as the FFT, :func:`mel_filters` up to Nyquist.
+
+    Args:
+        samples: (n,).
+        sample_rate: in Hz.
+        fft_size: samples of a frame.
+        hop: samples between frames, frame k centred at k * hop.
+        bands: number of mel bands.
+        padding: what stands before and after the audio.
+
+    Returns:
+        float32 (1 + n // hop, bands).
+
+    Raises:
+        ValueError: the audio is too short to be mirrored.
+    """
+    import numpy as np
+
+    spectrum = stft(samples, fft_size, hop, padding=padding)
+    power = spectrum.real**2 + spectrum.imag**2
+    result: NDArray[np.float32] = (power @ mel_filters(sample_rate, fft_size, bands).T).astype(np.float32)
     return result
 
 

@@ -1,7 +1,4 @@
-"""Signal features shared by metrics and converters: WORLD analysis, mel-cepstra, mel spectra.
-
-Every function states its padding rule and its scale; nothing here reads files.
-"""
+"""Fundamental frequency and spectral envelope by WORLD, and mel-cepstra of power spectra."""
 
 from __future__ import annotations
 
@@ -22,10 +19,7 @@ __all__ = [
     "mel_cepstrum",
     "mel_cepstrum_matrix",
     "mel_cepstrum_newton",
-    "mel_filterbank",
-    "mel_power_spectrum",
     "pyworld_module",
-    "trimmed_length",
     "world_analysis",
     "world_f0",
 ]
@@ -233,69 +227,3 @@ def _newton_matrices(bins: int, order: int, alpha: float) -> tuple[NDArray[np.fl
             after[row] = state[row - 1] + alpha * (state[row] - after[row - 1])
         state = after
     return to_log, correlation @ warped.T
-
-
-@lru_cache(maxsize=16)
-def mel_filterbank(sample_rate: int, fft_size: int, bands: int) -> NDArray[np.float32]:
-    """Triangular mel filters (bands, fft_size / 2 + 1) from 0 Hz to the Nyquist frequency, each of unit area.
-
-    The mel scale is Slaney's (linear up to 1 kHz, logarithmic above: 27 steps from 1 kHz to 6.4 kHz).
-
-    Source: Slaney, "Auditory Toolbox", Interval Research TR 1998-010.
-    """
-    import numpy as np
-
-    step, knee, ratio = 200.0 / 3.0, 15.0, np.log(6.4) / 27.0
-    nyquist = sample_rate / 2.0
-    top = nyquist / step if nyquist < 1000.0 else knee + np.log(nyquist / 1000.0) / ratio
-    mels = np.linspace(0.0, top, bands + 2)
-    edges = np.where(mels < knee, mels * step, 1000.0 * np.exp(ratio * (mels - knee)))
-    frequencies = np.linspace(0.0, nyquist, fft_size // 2 + 1)
-    lower, centre, upper = edges[:-2, None], edges[1:-1, None], edges[2:, None]
-    rising = (frequencies - lower) / (centre - lower)
-    falling = (upper - frequencies) / (upper - centre)
-    filters = np.maximum(0.0, np.minimum(rising, falling)) * (2.0 / (upper - lower))
-    result: NDArray[np.float32] = filters.astype(np.float32)
-    result.setflags(write=False)
-    return result
-
-
-def mel_power_spectrum(wave: Waveform, fft_size: int, hop: int, bands: int) -> NDArray[np.float32]:
-    """Mel power spectrum (no logarithm) over a periodic Hann window as long as the FFT.
-
-    Frames are centred: ``fft_size // 2`` zeros are put before and after the audio.
-
-    Args:
-        wave: mono audio of n samples.
-        fft_size: FFT and window size in samples.
-        hop: samples between frames.
-        bands: mel bands.
-
-    Returns:
-        float32 of shape (n // hop + 1, bands).
-    """
-    import numpy as np
-
-    half = fft_size // 2
-    padded = np.pad(np.asarray(wave.samples, dtype=np.float32), half)
-    window = (0.5 - 0.5 * np.cos(2.0 * np.pi * np.arange(fft_size) / fft_size)).astype(np.float32)
-    frames = np.lib.stride_tricks.sliding_window_view(padded, fft_size)[::hop]
-    spectrum = np.fft.rfft(frames * window, axis=1)
-    power = (spectrum.real**2 + spectrum.imag**2).astype(np.float32)
-    result: NDArray[np.float32] = power @ mel_filterbank(wave.sample_rate, fft_size, bands).T
-    return result
-
-
-def trimmed_length(samples: NDArray[np.float32], below_db: float = 60.0, frame: int = 2048, hop: int = 512) -> int:
-    """Count the samples left when quiet frames are taken off both ends, as librosa's ``effects.trim`` does.
-
-    Frames are centred (``frame / 2`` zeros before and after the audio) and quiet when their root mean square lies
-    ``below_db`` or more under that of the loudest one.
-    """
-    import numpy as np
-
-    padded = np.pad(np.asarray(samples, dtype=np.float32), frame // 2)
-    frames = np.lib.stride_tricks.sliding_window_view(padded, frame)[::hop]
-    power = np.maximum(np.mean(np.square(frames), axis=1), np.float32(1e-10))
-    loud = np.flatnonzero(10.0 * np.log10(power / power.max()) > -below_db)
-    return int(min(len(samples), hop * (loud[-1] + 1)) - hop * loud[0])
