@@ -3,21 +3,31 @@
 from __future__ import annotations
 
 import functools
+import math
+import numbers
 import pkgutil
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, is_dataclass, make_dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
-from typing import Any, ClassVar, Literal
+from pathlib import PurePath
+from typing import Any, ClassVar, Literal, get_args
 
-from vceval.errors import ItemError, UsageError
-from vceval.records import Conversion, Utterance
+from vceval.declared import fault, is_text, is_texts, is_whole, unwritten
+from vceval.errors import ContractError, ItemError, UnmetNeed, UsageError
+from vceval.records import NEEDS, Conversion, Utterance
 from vceval.storage.cache import Cache
 
 __all__ = ["Calibrations", "Measure", "Metric", "Recipe", "Statistics", "Workspace"]
 
 #: Per dataset: what a metric learnt from natural speech, as plain JSON values.
 Calibrations = Mapping[str, Mapping[str, Any]]
+
+Better = Literal["lower", "higher"]
+Reduction = Literal["ratio", "eer", "auc"]
+#: Names of measures are columns of tables and parts of file names.
+_MEASURE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:+-]*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,11 +48,26 @@ class Measure:
     name: str
     label: str
     unit: str
-    better: Literal["lower", "higher"]
+    better: Better
     scale: float = 1.0
     decimals: int = 2
-    reduction: Literal["ratio", "eer", "auc"] = "ratio"
+    reduction: Reduction = "ratio"
     secondary: bool = False
+
+    def declaration_faults(self) -> list[str]:
+        """Say what is declared wrongly, each in words; nothing where all is well."""
+        found = [
+            *fault(self, "name", lambda v: isinstance(v, str) and _MEASURE.fullmatch(v) is not None,
+                   "of letters, digits and ._:+-"),
+            *fault(self, "label", is_text, "a text"),
+            *fault(self, "unit", lambda v: isinstance(v, str), "a text, empty for a figure without a unit"),
+            *_one_of(self, "better", get_args(Better)),
+            *fault(self, "scale", lambda v: _number(v) not in (None, 0.0), "a number other than 0"),
+            *fault(self, "decimals", is_whole, "a whole number"),
+            *_one_of(self, "reduction", get_args(Reduction)),
+            *fault(self, "secondary", lambda v: isinstance(v, bool), "True or False"),
+        ]  # fmt: skip
+        return [f"measure {self.name!r}: {text}" for text in found]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,12 +75,28 @@ class Statistics:
     """Sufficient statistics of one pair: measure name to (numerator, denominator), and what else to show.
 
     ``unmet`` holds the measures that have no value for this pair though others have: measure name to
-    (need, reason).
+    (need, reason), the need a key of :data:`vceval.records.NEEDS`.
+
+    Numbers of any library become floats, and details JSON values, None for those that are not finite.
+
+    Raises:
+        ContractError: a sum is no finite number, a denominator is not above 0, or a detail can't be stored.
     """
 
     sums: Mapping[str, tuple[float, float]]
     details: Mapping[str, Any] = field(default_factory=dict)
     unmet: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for name in ("sums", "details", "unmet"):
+            if not isinstance(getattr(self, name), Mapping):
+                raise ContractError(f"{name} of Statistics must be a mapping, not {_kind(getattr(self, name))}")
+        object.__setattr__(self, "sums", {measure: _sums(measure, pair) for measure, pair in self.sums.items()})
+        object.__setattr__(self, "unmet", {measure: _unmet(measure, why) for measure, why in self.unmet.items()})
+        try:
+            object.__setattr__(self, "details", _plain(self.details, gaps=True))
+        except (TypeError, RecursionError) as error:
+            raise ContractError(f"details of Statistics: {error}") from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +161,34 @@ class Metric(ABC):
     facts: ClassVar[Mapping[str, str]] = {}
     #: Distributions whose version can change the value.
     packages: ClassVar[tuple[str, ...]] = ()
+
+    @staticmethod
+    def declaration_faults(owner: object, name: str) -> list[str]:
+        """Say what a metric, or its class, declares wrongly, each in words; nothing where all is well.
+
+        ``name`` is the one that it is registered under.
+        """
+        known = ", ".join(NEEDS)
+        found = [
+            *fault(owner, "name", lambda v: v == name, f"{name!r}, as it is registered"),
+            *(text for key in ("title", "version", "source") for text in fault(owner, key, is_text, "a text")),
+            *fault(owner, "needs", lambda v: isinstance(v, frozenset | set) and v <= set(NEEDS),
+                   f"a frozenset of any of {known}; frozenset() for none"),
+            *fault(owner, "measures", _are_measures,
+                   "a tuple of one Measure or more, each with a name of its own; (Measure(...),) for one"),
+            *fault(owner, "recipes", _are_recipes, "a mapping of names to Recipe(...) or 'module:class'"),
+            *fault(owner, "facts", lambda v: isinstance(v, Mapping), "a mapping of keys to values"),
+            *fault(owner, "packages", is_texts, "a tuple of names of distributions"),
+            *unwritten(owner),
+        ]  # fmt: skip
+        if not _are_measures(getattr(owner, "measures", ())):
+            return found
+        for measure in owner.measures:  # type: ignore[attr-defined]
+            found += measure.declaration_faults()
+            kind = owner if isinstance(owner, type) else type(owner)
+            if measure.reduction != "ratio" and getattr(kind, "calibrate", None) is Metric.calibrate:
+                found.append(f"measure {measure.name!r} is an {measure.reduction}: it needs a method calibrate()")
+        return found
 
     def signature(self) -> str:
         """Name every choice that changes the value, ``MCD|order:24|...|v:1.0``; needs no open workspace.
@@ -214,6 +283,63 @@ class Metric(ABC):
             ItemError: the audio can't be scored (a failure, counted).
         """
 
+    def checked_statistics(self, conversion: Conversion) -> Statistics:
+        """Score one conversion by :meth:`statistics`, and hold what it gives against what the metric declares.
+
+        Raises:
+            UnmetNeed, ItemError: as :meth:`statistics` does.
+            ContractError: it gives something else than Statistics of the declared measures, each with sums or unmet.
+        """
+        try:
+            return self.complete(self.statistics(conversion))
+        except UnmetNeed as missing:
+            if missing.need not in NEEDS:
+                raise ContractError(f"UnmetNeed of {missing.need!r}, which is none of {', '.join(NEEDS)}") from missing
+            raise
+
+    def complete(self, found: object) -> Statistics:
+        """Give statistics back that hold every declared measure once, as sums or unmet.
+
+        Raises:
+            ContractError: these don't.
+        """
+        if not isinstance(found, Statistics):
+            raise ContractError(f"statistics() gave {_kind(found)}, not Statistics")
+        declared = [measure.name for measure in self.measures]
+        given = [*found.sums, *found.unmet]
+        unknown = [repr(name) for name in given if name not in declared]
+        absent = [repr(name) for name in declared if given.count(name) != 1]
+        if unknown:
+            raise ContractError(
+                f"statistics() names {', '.join(unknown)}; the measures declared are {', '.join(declared)}"
+            )
+        if absent:
+            raise ContractError(f"statistics() must give each measure once, in sums or unmet: see {', '.join(absent)}")
+        return found
+
+    def learn(self, dataset: str, natural: Sequence[Utterance]) -> dict[str, Any] | None:
+        """Learn by :meth:`calibrate`, as plain JSON values that a run can keep.
+
+        Raises:
+            ContractError: it gives something that can't be kept, or no scores of natural speech where a measure's
+                reduction compares with them.
+        """
+        found = self.calibrate(dataset, natural)
+        if found is None:
+            return None
+        if not isinstance(found, Mapping):
+            raise ContractError(f"calibrate() gave {_kind(found)}, not a mapping")
+        try:
+            learnt: dict[str, Any] = _plain(found)
+        except (TypeError, ValueError, RecursionError) as error:
+            raise ContractError(f"calibrate() gave what can't be kept: {error}") from None
+        scores = learnt.get("natural_scores", {})
+        fits = isinstance(scores, dict) and all(_are_numbers(some) for some in scores.values())
+        compares = any(measure.reduction != "ratio" for measure in self.measures)
+        if not fits or (compares and "unavailable" not in learnt and not scores):
+            raise ContractError("calibrate() must give natural_scores, a mapping of speakers to lists of numbers")
+        return learnt
+
 
 @functools.cache
 def _of_recipe(metric: type[Metric], name: str) -> type[Metric]:
@@ -258,3 +384,87 @@ def _restored(metric: type[Metric], name: str, state: Mapping[str, Any]) -> Metr
     made: Metric = object.__new__(metric.of_recipe(name))
     made.__dict__.update(state)
     return made
+
+
+def _kind(value: object) -> str:
+    return "None" if value is None else f"a {type(value).__name__}"
+
+
+def _one_of(owner: object, name: str, known: tuple[str, ...]) -> list[str]:
+    return fault(owner, name, lambda value: value in known, f"one of {', '.join(known)}")
+
+
+def _are_recipes(value: object) -> bool:
+    return isinstance(value, Mapping) and all(isinstance(row, str | Recipe) for row in value.values())
+
+
+def _are_measures(value: object) -> bool:
+    if not isinstance(value, tuple | list) or not value or not all(isinstance(item, Measure) for item in value):
+        return False
+    return len({str(item.name) for item in value}) == len(value)
+
+
+def _are_numbers(values: Any) -> bool:
+    return isinstance(values, list) and all(
+        isinstance(value, int | float) and not isinstance(value, bool) for value in values
+    )
+
+
+def _number(value: Any) -> float | None:
+    """Read a number of any library, also an array or a tensor without axes; None for anything else."""
+    if type(value) is float:
+        return value
+    if getattr(value, "shape", None) == () and hasattr(value, "item"):
+        value = value.item()
+    try:
+        return float(value) if isinstance(value, numbers.Real) else None
+    except OverflowError:
+        return math.inf
+
+
+def _sums(measure: object, pair: Any) -> tuple[float, float]:
+    if not isinstance(pair, tuple | list) or len(pair) != 2:
+        raise ContractError(f"measure {measure!r} must have (numerator, denominator), not {pair!r}")
+    read = [_number(part) for part in pair]
+    for what, number, part in zip(("numerator", "denominator"), read, pair, strict=True):
+        if number is None or not math.isfinite(number):
+            raise ContractError(f"measure {measure!r}: {what} {part!r} is no finite number")
+    numerator, denominator = (float(number or 0.0) for number in read)
+    if denominator <= 0.0:
+        raise ContractError(f"measure {measure!r}: denominator {denominator:g} is not above 0, so there is no value")
+    return numerator, denominator
+
+
+def _unmet(measure: object, why: Any) -> tuple[str, str]:
+    if not isinstance(why, tuple | list) or len(why) != 2 or why[0] not in NEEDS or not isinstance(why[1], str):
+        raise ContractError(
+            f"unmet measure {measure!r} must have (need, reason), not {why!r}; needs: {', '.join(NEEDS)}"
+        )
+    return why[0], _plain(why[1])
+
+
+def _plain(value: Any, *, gaps: bool = False) -> Any:
+    """Turn a value into those that JSON has. ``gaps`` turns numbers that are not finite into None.
+
+    Raises:
+        TypeError: JSON has nothing like it.
+        ValueError: a number is not finite, and there may be no gaps.
+    """
+    kind = type(value)
+    if value is None or kind is bool or kind is int or (kind is str and value.isascii()):
+        return value
+    if isinstance(value, str | PurePath):
+        return str(value).encode(errors="backslashreplace").decode()
+    if isinstance(value, int):
+        return int(value)
+    if isinstance(value, float):
+        if math.isfinite(value) or gaps:
+            return float(value) if math.isfinite(value) else None
+        raise ValueError(f"{value} is not finite")
+    if isinstance(value, Mapping):
+        return {_plain(str(key)): _plain(item, gaps=gaps) for key, item in value.items()}
+    if isinstance(value, tuple | list | set | frozenset):
+        return [_plain(item, gaps=gaps) for item in value]
+    if hasattr(value, "tolist"):  # numpy's scalars and arrays, tensors
+        return _plain(value.tolist(), gaps=gaps)
+    raise TypeError(f"{_kind(value)} can't be stored; give numbers, texts, lists and mappings")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from installed import install
+
 MODULE = '''
 import os, signal, time
 from dataclasses import dataclass
@@ -91,13 +93,7 @@ class Loudness(Metric):
 
 
 def write_plugin(folder: Path) -> Path:
-    """Write the package with its metadata, as an installer would; put the folder on PYTHONPATH to use it."""
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "third_party.py").write_text(MODULE)
-    info = folder / "third_party-1.0.dist-info"
-    info.mkdir(exist_ok=True)
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: third-party\nVersion: 1.0\n")
-    (info / "entry_points.txt").write_text(
-        "[vceval.converters]\nquiet = third_party:Quiet\n\n[vceval.metrics]\nloudness = third_party:Loudness\n"
+    """Write the package with its metadata; put the folder on PYTHONPATH to use it."""
+    return install(
+        folder, "third_party", MODULE, converters=["quiet=third_party:Quiet"], metrics=["loudness=third_party:Loudness"]
     )
-    return folder

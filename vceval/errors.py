@@ -4,7 +4,16 @@ from __future__ import annotations
 
 import errno
 
-__all__ = ["ItemError", "NoRoomError", "UnmetNeed", "UsageError", "VcevalError", "no_room"]
+__all__ = [
+    "ContractError",
+    "ItemError",
+    "NoRoomError",
+    "UnmetNeed",
+    "UsageError",
+    "VcevalError",
+    "no_room",
+    "reason_of",
+]
 
 
 class VcevalError(Exception):
@@ -20,6 +29,10 @@ class UsageError(VcevalError):
 
 class ItemError(VcevalError):
     """One item (a recording, a pair) can't be handled: it is counted as a failure, the rest goes on."""
+
+
+class ContractError(ItemError):
+    """What a plug-in gave for one item is not what its contract asks for: its author must correct it."""
 
 
 class UnmetNeed(VcevalError):
@@ -40,3 +53,9 @@ class NoRoomError(VcevalError):
 def no_room(error: OSError) -> bool:
     """Whether an error of the system says that a disk or a quota is full."""
     return error.errno in (errno.ENOSPC, errno.EDQUOT)
+
+
+def reason_of(error: BaseException) -> str:
+    """Put an error in words that any file can hold: vceval's own as they are, others after their kind."""
+    text = str(error) if isinstance(error, VcevalError) else f"{type(error).__name__}: {error}"
+    return text.encode(errors="backslashreplace").decode()

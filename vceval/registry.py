@@ -8,17 +8,25 @@ from __future__ import annotations
 
 import difflib
 import pkgutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
-from typing import Any
+from typing import Any, TypeVar
 
-from vceval.errors import UsageError
+from vceval.errors import UsageError, reason_of
 
-__all__ = ["GROUPS", "load", "names", "origin", "unknown_name"]
+__all__ = ["CONTRACTS", "GROUPS", "ask", "load", "names", "origin", "unknown_name", "unusable"]
+
+T = TypeVar("T")
 
 #: What a user calls each kind of plug-in, and the entry-point group behind it.
 GROUPS = {"metric": "vceval.metrics", "converter": "vceval.converters", "corpus": "vceval.corpora"}
+#: The class that every plug-in of a kind extends; its ``declaration_faults`` says what one declares wrongly.
+CONTRACTS = {
+    "metric": "vceval.metrics.base:Metric",
+    "converter": "vceval.converters.base:Converter",
+    "corpus": "vceval.corpora.base:Corpus",
+}
 
 
 @cache
@@ -40,34 +48,84 @@ def names(kind: str) -> list[str]:
 
 
 def origin(kind: str, name: str) -> str:
-    """Say where a plug-in comes from, as ``module:object``."""
-    return _entry(kind, name.partition(":")[0]).value
+    """Say where a plug-in, or a recipe of one, comes from, as ``module:object``."""
+    base, _, recipe = name.partition(":")
+    place = _entry(kind, base).value
+    return str(load(kind, base).recipes[recipe]) if recipe else place
 
 
 def load(kind: str, name: str) -> Any:
-    """Import one plug-in and return its class.
+    """Import one plug-in and return its class, which declares all that its contract asks for.
 
     ``NAME:RECIPE`` is a recipe of the plug-in ``NAME``: its attribute ``recipes`` maps names to a class, as
     ``module:object``, or to a row of a table, of which its method ``of_recipe`` makes the class.
 
     Raises:
-        UsageError: no such name (with the nearest known ones), or its module can't be imported.
+        UsageError: no such name (with the nearest known ones); it can't be imported, whatever its module raises; it is
+            no class of its kind, or declares something wrongly.
     """
     base, colon, recipe = name.partition(":")
     point = _entry(kind, base)
+    found = _declared(kind, base, point.value, _imported(kind, name, point.value, point.load))
+    if not colon:
+        return found
+    recipes: Mapping[str, object] = getattr(found, "recipes", {})
+    if recipe not in recipes:
+        raise unknown_name(f"recipe of {kind} {base}:", recipe, sorted(recipes))
+    row = recipes[recipe]
+    place = row if isinstance(row, str) else point.value
+    return _declared(kind, name, place, _imported(kind, name, place, lambda: _of_recipe(found, recipe)))
+
+
+def _of_recipe(found: Any, recipe: str) -> Any:
+    row = found.recipes[recipe]
+    return pkgutil.resolve_name(row) if isinstance(row, str) else found.of_recipe(recipe)
+
+
+def _imported(kind: str, name: str, place: str, load: Callable[[], Any]) -> Any:
     try:
-        found = point.load()
-        if not colon:
-            return found
-        recipes: Mapping[str, object] = getattr(found, "recipes", {})
-        if recipe not in recipes:
-            raise unknown_name(f"recipe of {kind} {base}:", recipe, sorted(recipes))
-        row = recipes[recipe]
-        return pkgutil.resolve_name(row) if isinstance(row, str) else found.of_recipe(recipe)
+        return load()
     except ImportError as error:
         raise UsageError(
-            f"{kind} {name!r} ({point.value}) can't be imported: {error}; install what it needs or leave it out"
+            f"{kind} {name!r} ({place}) can't be imported: {error}; install what it needs or leave it out"
         ) from error
+    except (Exception, SystemExit) as error:  # a module may do anything while it is imported
+        raise UsageError(
+            f"{kind} {name!r} ({place}) can't be imported: {reason_of(error)}; correct it or leave it out"
+        ) from error
+
+
+def _declared(kind: str, name: str, place: str, found: Any) -> Any:
+    contract = pkgutil.resolve_name(CONTRACTS[kind])
+    if not isinstance(found, type) or not issubclass(found, contract):
+        raise UsageError(
+            f"{kind} {name!r} ({place}) is no {contract.__name__}: make it a class that extends "
+            f"{CONTRACTS[kind].replace(':', '.')}"
+        )
+    plugin: Any = found
+    faults = plugin.declaration_faults(plugin, name)
+    if faults:
+        raise unusable(kind, name, "; ".join(faults))
+    return plugin
+
+
+def unusable(kind: str, name: str, why: str) -> UsageError:
+    """Make the error for a plug-in whose author made a mistake, with the place where it is."""
+    return UsageError(f"{kind} {name!r} ({origin(kind, name)}) can't be used: {why}. Correct it or leave it out")
+
+
+def ask(kind: str, name: str, what: str, question: Callable[[], T]) -> T:
+    """Call something of a plug-in; ``what`` is how a message calls it.
+
+    Raises:
+        UsageError: as the plug-in raises it; any other error of the plug-in in the words of :func:`unusable`.
+    """
+    try:
+        return question()
+    except UsageError:
+        raise
+    except Exception as error:  # a plug-in may throw anything
+        raise unusable(kind, name, f"{what} raises {reason_of(error)}") from error
 
 
 def unknown_name(kind: str, name: str, known: list[str]) -> UsageError:

@@ -32,7 +32,7 @@ class Memory(Corpus):
         super().__init__(root)
         self._given = utterances
 
-    def _read(self) -> Iterator[Utterance]:
+    def read(self) -> Iterator[Utterance]:
         yield from self._given
 
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from vceval import registry
 from vceval.errors import UsageError
 from vceval.protocol import suite
+from vceval.runner.factory import make_metrics
 
 __all__ = ["listing"]
 
@@ -46,7 +47,7 @@ def _metrics() -> list[Sequence[str]]:
     while names:
         name = names.pop(0)
         try:
-            metric = registry.load("metric", name)()
+            [metric] = make_metrics([name], {})
             rows.append((name, metric.title, metric.signature()))
         except UsageError as error:
             rows.append((name, "-", f"can't be used: {error}"))
@@ -59,6 +60,10 @@ def _metrics() -> list[Sequence[str]]:
 def _corpora() -> list[Sequence[str]]:
     rows: list[Sequence[str]] = []
     for name in registry.names("corpus"):
-        info = registry.load("corpus", name).info
-        rows.append((name, ",".join(info.languages) or "any", info.licence, info.title))
+        try:
+            info = registry.load("corpus", name).info
+        except UsageError as error:
+            rows.append((name, "-", "-", f"can't be used: {error}"))
+        else:
+            rows.append((name, ",".join(info.languages) or "any", info.licence, info.title))
     return rows

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from vceval import __version__
-from vceval.cli import checkpoints, env, gate, listen
+from vceval.cli import checkpoints, env, gate, listen, suite
 from vceval.errors import NoRoomError, UsageError, no_room
 
 __all__ = ["main"]
@@ -87,6 +87,7 @@ def _parser() -> argparse.ArgumentParser:
     listing = commands.add_parser("list", help="list what is known: suites, converters, metrics or corpora")
     listing.add_argument("what", choices=("suites", "converters", "metrics", "corpora"))
     listing.set_defaults(command=_list)
+    suite.add_commands(commands)
     checkpoints.add_commands(commands)
     env.add_commands(commands)
     listen.add_commands(commands)

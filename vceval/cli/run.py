@@ -6,12 +6,14 @@ import argparse
 import dataclasses
 import os
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from vceval import registry
 from vceval.converters.native import NativeConverter
 from vceval.corpora.base import Corpus
 from vceval.corpora.csv_manifest import read_manifest
+from vceval.corpora.opening import open_corpus
 from vceval.errors import UsageError
 from vceval.metrics.base import Workspace
 from vceval.protocol import grid, suite
@@ -22,7 +24,7 @@ from vceval.reports.build import build
 from vceval.results.rundir import RunDirectory
 from vceval.runner.devices import devices
 from vceval.runner.execute import execute, prepare
-from vceval.runner.factory import make_converter, make_metric
+from vceval.runner.factory import make_converter, make_metrics, try_converter
 from vceval.runner.forecast import forecast, shown
 from vceval.runner.options import Options
 from vceval.runner.plan import Plan
@@ -44,6 +46,9 @@ def run(options: argparse.Namespace) -> int:
     systems = _systems(options, protocol.systems)
     metrics = _metrics(options, protocol.metrics)
     settings = _settings(options)
+    for system in systems:
+        for lack in try_converter(system, settings.device):
+            say(f"vceval: {system.name} will fail: {lack}")
     corpus = _corpus(protocol, options)
     drawn = grid.build(
         protocol,
@@ -157,15 +162,7 @@ def _corpus(protocol: suite.Suite, options: argparse.Namespace) -> Corpus:
                 "say with --draw-pairs N how many to draw over another corpus"
             )
         name, settings = options.corpus, {}
-    kind = registry.load("corpus", name)
-    if options.data is None and name != "demo":
-        raise UsageError(
-            f"{kind.info.title} must be on disk: say with --data where (to be had from: {kind.info.url or 'its owner'})"
-        )
-    corpus = kind(*([] if options.data is None else [options.data]), **settings)
-    if not isinstance(corpus, Corpus):
-        raise UsageError(f"corpus {name!r} ({registry.origin('corpus', name)}) is no Corpus")
-    return corpus
+    return open_corpus(name, options.data, settings)
 
 
 def _systems(options: argparse.Namespace, usual: Sequence[str]) -> list[System]:
@@ -181,9 +178,6 @@ def _systems(options: argparse.Namespace, usual: Sequence[str]) -> list[System]:
         raise UsageError(f"two systems are called {', '.join(twice)}; every row of a table needs a name of its own")
     if not systems:
         raise UsageError("no system to run; name one with --converters or --system")
-    for system in systems:
-        for lack in make_converter(system).missing_files():
-            say(f"vceval: {system.name} will fail: {lack}")
     return [dataclasses.replace(system, control=make_converter(system).info.control) for system in systems]
 
 
@@ -200,10 +194,9 @@ def _in_precision(system: System, asked: str | None) -> System:
 
 def _metrics(options: argparse.Namespace, usual: Sequence[str]) -> list[str]:
     chosen = list(dict.fromkeys(_split(options.metrics) if options.metrics else usual))
-    for name in chosen:
-        metric = make_metric(name, {})
-        if options.allow_download:
-            metric.open(Workspace(allow_download=True))  # here and now, so that signatures and workers agree
+    for name, metric in zip(chosen, make_metrics(chosen, {}), strict=True):
+        if options.allow_download:  # here and now, so that signatures and workers agree
+            registry.ask("metric", name, "open()", partial(metric.open, Workspace(allow_download=True)))
     return chosen
 
 

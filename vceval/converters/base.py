@@ -9,12 +9,13 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar, Literal, TypeVar
 
-from vceval.errors import ItemError, UnmetNeed
-from vceval.records import ConversionPair
+from vceval.declared import fault, is_text, is_texts, is_whole, unwritten
+from vceval.errors import ContractError, ItemError, UnmetNeed, reason_of
+from vceval.records import NEEDS, ConversionPair
 from vceval.signal import audio
-from vceval.signal.audio import Waveform
+from vceval.signal.audio import MAX_RATE, MIN_RATE, Waveform
 
-__all__ = ["Converter", "ConverterInfo", "Outcome", "Request"]
+__all__ = ["Converter", "ConverterInfo", "Outcome", "Request", "fitting"]
 
 K = TypeVar("K", bound=Hashable)
 
@@ -37,6 +38,19 @@ class ConverterInfo:
     control: bool = False
     checkpoints: tuple[str, ...] = ()
     trained_on: dict[str, frozenset[str]] | None = field(default_factory=dict)
+
+    def declaration_faults(self) -> list[str]:
+        """Say what is declared wrongly, each in words; nothing where all is well."""
+        found = [
+            *(text for key in ("name", "title") for text in fault(self, key, is_text, "a text")),
+            *fault(self, "sample_rate", lambda v: v is None or is_whole(v, 1), "a whole number of Hz, or None"),
+            *(text for key in ("licence", "paper", "kind")
+              for text in fault(self, key, lambda v: isinstance(v, str), "a text, which may be empty")),
+            *fault(self, "control", lambda v: isinstance(v, bool), "True or False"),
+            *fault(self, "checkpoints", is_texts, "a tuple of texts"),
+            *fault(self, "trained_on", _are_speakers, "a dict of corpus names to frozensets of speakers, or None"),
+        ]  # fmt: skip
+        return [f"info: {text}" for text in found]
 
 
 class Request:
@@ -99,6 +113,29 @@ class Converter(ABC):
     #: there, and an encoding then depends on its recording alone, to the last bit, whatever was encoded beside it.
     encodes_alone: bool = False
 
+    @staticmethod
+    def declaration_faults(owner: object, name: str) -> list[str]:
+        """Say what a converter, or its class, declares wrongly, each in words; nothing where all is well.
+
+        ``name`` is the one that it is registered under.
+        """
+        kind = owner if isinstance(owner, type) else type(owner)
+        found = [
+            *fault(owner, "info", lambda v: isinstance(v, ConverterInfo),
+                   f"a ConverterInfo({name!r}, its title, its sample rate or None, licence, paper, kind)"),
+            *fault(owner, "text_from", lambda v: v in ("source", "natural"), "source or natural"),
+            *fault(owner, "batch_size", lambda v: is_whole(v, 1), "a whole number above 0"),
+            *fault(owner, "encoding_cache_size", is_whole, "a whole number"),
+            *unwritten(owner),
+        ]  # fmt: skip
+        info = getattr(owner, "info", None)
+        found += info.declaration_faults() if isinstance(info, ConverterInfo) else []
+        steps = ("encode_content", "encode_speaker", "decode")
+        absent = [step for step in steps if getattr(kind, step, None) is getattr(Converter, step)]
+        if absent and getattr(kind, "convert", None) is Converter.convert:
+            found.append(f"there is no {', '.join(absent)}: write {', '.join(steps)}, or convert alone")
+        return found
+
     def open(self, device: str) -> None:  # noqa: B027 - a converter without weights has nothing to load
         """Load weights; called once per worker process.
 
@@ -156,8 +193,28 @@ class Converter(ABC):
             content, speaker = contents[_source_key(request)], speakers[_speaker_key(request)]
             failed = next((part for part in (content, speaker) if isinstance(part, ItemError)), None)
             items[place] = failed or (content, speaker, request.seed)
-        waves = _each(items, lambda batch: self.decode([(c, s) for c, s, _ in batch], [seed for _, _, seed in batch]))
+
+        def decode(batch: list[Any]) -> Sequence[Any]:
+            return self.decode([(content, speaker) for content, speaker, _ in batch], [seed for _, _, seed in batch])
+
+        waves = _each(items, decode)
         return [waves[place] for place in range(len(requests))]
+
+    def checked_outcomes(self, requests: Sequence[Request]) -> list[Outcome]:
+        """Convert a batch by :meth:`convert`, and hold what it gives against the contract.
+
+        Samples of other libraries, of other floating-point types or with a second axis of length 1 are made those of
+        a Waveform; what else does not fit becomes the ContractError of its pair.
+        """
+        found: Any = self.convert(requests)
+        try:
+            outcomes = list(found)
+        except TypeError:
+            raise TypeError(f"convert() gave {type(found).__name__}, not a list of results") from None
+        if len(outcomes) != len(requests):
+            wrong = ContractError(f"the converter gave {len(outcomes)} results for {len(requests)} pairs")
+            return [wrong for _ in requests]
+        return [fitting(outcome) for outcome in outcomes]
 
     def forget(self) -> None:
         """Drop the encodings kept from earlier calls, as after other weights were loaded."""
@@ -187,6 +244,44 @@ class Converter(ABC):
         for key in list(kept)[: max(0, len(kept) - self.encoding_cache_size)]:
             del kept[key]
         return found
+
+
+def _are_speakers(value: object) -> bool:
+    return value is None or (isinstance(value, dict) and all(is_texts(speakers) for speakers in value.values()))
+
+
+def fitting(found: Any) -> Outcome:
+    """Make one result of :meth:`Converter.convert` what the contract asks for, or the ContractError that says why."""
+    if isinstance(found, Waveform):
+        return _wave(found)
+    if isinstance(found, UnmetNeed) and found.need not in NEEDS:
+        return ContractError(f"the converter gave an UnmetNeed of {found.need!r}, which is none of {', '.join(NEEDS)}")
+    if isinstance(found, Path | ItemError | UnmetNeed):
+        return found
+    return ContractError(f"the converter gave a {type(found).__name__}, not audio")
+
+
+def _wave(wave: Waveform) -> Waveform | ContractError:
+    import numpy as np
+
+    try:
+        samples = np.asarray(wave.samples)
+    except Exception as error:  # tensors on a GPU or with a gradient, lists of unequal lengths
+        return ContractError(f"the converter gave samples that numpy can't read: {reason_of(error)}")
+    if samples.dtype.kind != "f":
+        return ContractError(
+            f"the converter gave samples of type {samples.dtype}; give floats of full scale 1.0 (int16 / 32768)"
+        )
+    if samples.ndim > 1 and samples.size == max(samples.shape):
+        samples = samples.reshape(-1)
+    rate: Any = wave.sample_rate
+    try:
+        whole = int(rate) if not isinstance(rate, str | bytes) and int(rate) == rate else 0
+    except (TypeError, ValueError, OverflowError):
+        whole = 0
+    if not MIN_RATE <= whole <= MAX_RATE:
+        return ContractError(f"the converter gave a sample rate of {rate!r}, not one of {MIN_RATE} to {MAX_RATE} Hz")
+    return Waveform(samples.astype(np.float32, copy=False), whole)
 
 
 def _source(request: Request) -> Waveform:
@@ -229,11 +324,22 @@ def _each(items: Mapping[K, Any], step: Callable[[list[Any]], Sequence[Any]]) ->
     fine = {key: item for key, item in items.items() if not isinstance(item, ItemError)}
     results: dict[K, Any] = dict(items)
     try:
-        results.update(zip(fine, step(list(fine.values())) if fine else [], strict=True))
+        results.update(zip(fine, _step(step, list(fine.values())) if fine else [], strict=True))
     except ItemError as refusal:
         for key, item in fine.items():
             try:
-                results[key] = step([item])[0] if len(fine) > 1 else refusal
+                results[key] = _step(step, [item])[0] if len(fine) > 1 else refusal
             except ItemError as error:
                 results[key] = error
+    return results
+
+
+def _step(step: Callable[[list[Any]], Sequence[Any]], items: list[Any]) -> list[Any]:
+    found: Any = step(items)
+    try:
+        results = list(found)
+    except TypeError:
+        raise TypeError(f"{step.__name__}() gave {type(found).__name__}, not a list of results") from None
+    if len(results) != len(items):
+        raise TypeError(f"{step.__name__}() gave {len(results)} results for {len(items)} inputs")
     return results

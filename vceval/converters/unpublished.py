@@ -7,9 +7,10 @@ an environment of its own.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import ClassVar
 
-from vceval.converters.base import Converter, ConverterInfo
+from vceval.converters.base import Converter, ConverterInfo, Outcome, Request
 from vceval.errors import UsageError
 
 __all__ = ["ClsVc", "SeedVc", "SkqVc", "StarGanVc2", "Unpublished", "Vae", "VqvcPlus"]
@@ -38,6 +39,14 @@ class Unpublished(Converter):
 
     def open(self, device: str) -> None:
         """Refuse, with the way in which it can be run.
+
+        Raises:
+            UsageError: always.
+        """
+        raise UsageError(self.way())
+
+    def convert(self, requests: Sequence[Request]) -> list[Outcome]:
+        """Refuse, as :meth:`open` does.
 
         Raises:
             UsageError: always.

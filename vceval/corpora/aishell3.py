@@ -6,15 +6,19 @@ import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from vceval.corpora.base import CorpusInfo
-from vceval.corpora.folders import FolderCorpus, chosen_splits, gender_of
-from vceval.corpora.layouts import named, subfolders
+from vceval.corpora.base import CorpusInfo, gender_of
+from vceval.corpora.folders import FolderCorpus, Speakers, chosen_splits
+from vceval.corpora.layouts import Layout, subfolders
 from vceval.records import Gender, Utterance
 
 __all__ = ["Aishell3"]
 
 _SPEAKER = re.compile(r"SSB\d+", re.IGNORECASE)
 _PINYIN = re.compile(r"[a-zü:]+[1-5]", re.IGNORECASE)
+
+
+def _is_aishell3(folder: Path) -> bool:
+    return any(_SPEAKER.fullmatch(name) for split in ("train", "test") for name in subfolders(folder / split / "wav"))
 
 
 class Aishell3(FolderCorpus):
@@ -42,94 +46,77 @@ class Aishell3(FolderCorpus):
             "Shi, Bu, Xu, Zhang, Li: AISHELL-3: A Multi-Speaker Mandarin TTS Corpus, Interspeech 2021, arXiv:2010.11567"
         ),
     )
+    layout = Layout("train/wav/SSB0005 or test/wav/SSB0005", _is_aishell3, ("AISHELL-3", "data_aishell3"))
 
     def __init__(self, root: Path, splits: Sequence[str] | None = None) -> None:
         super().__init__(root)
         present = {name: self.root / name for name in ("test", "train") if (self.root / name / "wav").is_dir()}
         self._folders = chosen_splits(splits, present, self.root, self.info.title)
 
-    def _read(self) -> Iterator[Utterance]:
-        table, genders = self._speakers()
-        present: set[str] = set()
+    def read(self) -> Iterator[Utterance]:
+        """Walk the splits, their speakers and recordings."""
+        listed = self._speakers()
         for folder in self._folders.values():
-            speakers: dict[str, dict[str, Path]] = {}
-            for name, path in subfolders(folder / "wav").items():
-                if not _SPEAKER.fullmatch(name):
-                    self._note(path, f"{name!r} is not the name of a speaker (SSB0005); left out")
-                    continue
-                speaker = name.upper()
-                if table is not None and speaker not in genders and speaker not in present:
-                    self._note(table, f"speaker {speaker} is not listed: gender unknown")
-                present.add(speaker)
-                pattern = re.compile(rf"{speaker}\d+", re.IGNORECASE)
-                recordings = self._recordings(path, pattern, ".wav", f"{speaker}<number>")
-                speakers[speaker] = {recording.match[0].upper(): recording.path for recording in recordings}
-                if not recordings:
-                    self._note(path, f"holds no recording of {speaker}")
+            found = self.speakers_in(folder / "wav", _SPEAKER, "SSB0005", self._audio, listed)
+            speakers = {speaker: recordings for speaker, _, recordings in found}
             texts = self._transcripts(folder / "content.txt", speakers)
-            for speaker, audio in speakers.items():
-                for utterance, path in audio.items():
-                    yield Utterance(
-                        id=utterance,
-                        path=path,
-                        dataset=self.info.name,
-                        speaker=speaker,
-                        gender=genders.get(speaker),
-                        language="zh",
-                        transcript=texts.get(utterance),
-                    )
-        absent = [speaker for speaker in genders if speaker not in present]
-        if table is not None and absent:
-            self._note(table, f"{len(absent)} speakers listed have no recordings in what is read: {named(absent)}")
+            for speaker, recordings in speakers.items():
+                yield from self.spoken(speaker, recordings, texts, "zh", listed)
+        self.note_absent(listed, "in what is read")
+
+    def _audio(self, speaker: str, folder: Path) -> dict[str, Path]:
+        pattern = re.compile(rf"{speaker}\d+", re.IGNORECASE)
+        found = self.recordings(folder, pattern, ".wav", f"{speaker}<number>")
+        return {recording.match[0].upper(): recording.path for recording in found}
 
     def _transcripts(self, listing: Path, speakers: dict[str, dict[str, Path]]) -> dict[str, str | None]:
         """Text of every utterance of a split, noting recordings without a line and lines without a recording."""
         audio = {utterance: path for found in speakers.values() for utterance, path in found.items()}
         if not listing.is_file():
-            self._note(listing, f"not there: {len(audio)} recordings have no transcript")
+            self.note(listing, f"not there: {len(audio)} recordings have no transcript")
             return {}
         texts: dict[str, str | None] = {}
         silent: list[tuple[str, Path, int | None]] = []
-        for number, line in self._lines(listing):
+        for number, line in self.lines_of(listing):
             name, *rest = line.split(None, 1)
             utterance = name.removesuffix(".wav").upper()
             text = _characters(rest[0]) if rest else None
             if not re.fullmatch(r"SSB\d+", utterance):
-                self._note(listing, f"not a line of recording and text: {line[:60]!r}", number)
+                self.note(listing, f"not a line of recording and text: {line[:60]!r}", number)
                 continue
             if text is None:
-                self._note(listing, f"{utterance}: not characters, each with its pinyin: {line[:60]!r}", number)
+                self.note(listing, f"{utterance}: not characters, each with its pinyin: {line[:60]!r}", number)
             if utterance in texts:
-                self._note(listing, f"{utterance}: second line for this utterance; the first one is used", number)
+                self.note(listing, f"{utterance}: second line for this utterance; the first one is used", number)
             elif utterance not in audio:
                 silent.append((utterance, listing, number))
             texts.setdefault(utterance, text)
-        self._note_each(silent, "a transcript without a recording", listing)
+        self.note_each(silent, "a transcript without a recording", listing)
         for found in speakers.values():
             untold = [(utterance, listing, None) for utterance in found if utterance not in texts]
-            self._note_each(untold, "no line with its transcript", listing)
+            self.note_each(untold, "no line with its transcript", listing)
         return texts
 
-    def _speakers(self) -> tuple[Path | None, dict[str, Gender | None]]:
+    def _speakers(self) -> Speakers:
         """The path of spk-info.txt (speaker, age group, gender, accent; # begins a comment) and every gender in it."""
         genders: dict[str, Gender | None] = {}
-        tables = self._file(self.root, "spk-info.txt")
+        tables = self.files_named(self.root, "spk-info.txt")
         if not tables:
-            self._note(self.root / "spk-info.txt", "not there: every gender is unknown")
-            return None, genders
-        for number, line in self._lines(tables[0]):
+            self.note(self.root / "spk-info.txt", "not there: every gender is unknown")
+            return Speakers(None, genders)
+        for number, line in self.lines_of(tables[0]):
             if line.startswith("#"):
                 continue
             fields = line.split()
             if len(fields) < 3 or not _SPEAKER.fullmatch(fields[0]):
-                self._note(tables[0], f"not a line of speaker, age group, gender and accent: {line[:60]!r}", number)
+                self.note(tables[0], f"not a line of speaker, age group, gender and accent: {line[:60]!r}", number)
                 continue
             speaker, gender = fields[0].upper(), gender_of(fields[2])
             if gender is None:
-                self._note(tables[0], f"speaker {speaker}: gender {fields[2]!r} is not female or male; unknown", number)
+                self.note(tables[0], f"speaker {speaker}: gender {fields[2]!r} is not female or male; unknown", number)
             if genders.setdefault(speaker, gender) != gender:
-                self._note(tables[0], f"speaker {speaker} is listed twice; the first line is used", number)
-        return tables[0], genders
+                self.note(tables[0], f"speaker {speaker} is listed twice; the first line is used", number)
+        return Speakers(tables[0], genders)
 
 
 def _characters(text: str) -> str | None:

@@ -7,9 +7,10 @@ import io
 import math
 from collections.abc import Iterator
 from pathlib import Path
+from typing import ClassVar
 
-from vceval.corpora.base import Corpus, CorpusInfo, Problem
-from vceval.corpora.folders import gender_of
+from vceval.corpora.base import Corpus, CorpusInfo, Problem, gender_of
+from vceval.corpora.layouts import Layout
 from vceval.errors import UsageError
 from vceval.records import Utterance
 from vceval.storage.paths import resolve_inside
@@ -137,6 +138,7 @@ class CsvManifest(Corpus):
         url="",
         citation="",
     )
+    layout: ClassVar[Layout | None] = Layout(MANIFEST, lambda folder: (folder / MANIFEST).is_file())
 
     def __init__(self, root: Path, audio_root: Path | None = None) -> None:
         root = Path(root)
@@ -149,7 +151,9 @@ class CsvManifest(Corpus):
             )
         super().__init__(self.manifest.parent if audio_root is None else Path(audio_root))
 
-    def _read(self) -> Iterator[Utterance]:
+    def read(self) -> Iterator[Utterance]:
+        """Read the table."""
         utterances, problems = read_manifest(self.manifest, self.root, dataset=self.info.name)
-        self._problems.extend(problems)
+        for problem in problems:
+            self.note(problem.path, problem.message, problem.line)
         yield from utterances

@@ -30,6 +30,7 @@ class Demo(CsvManifest):
         url="https://github.com/festvox/flite",
         citation="synthetic speech; Black, Lenzo: Flite: a small fast run-time synthesis engine, SSW4 2001",
     )
+    layout = None  # nothing tells it from other manifests
 
     def __init__(self, root: Path | None = None) -> None:
         super().__init__(_packaged() if root is None else root)

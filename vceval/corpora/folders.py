@@ -4,29 +4,24 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
-from vceval.corpora.base import Corpus, Problem
-from vceval.corpora.layouts import locate, named
+from vceval.corpora.base import Corpus
+from vceval.corpora.layouts import Layout, locate, named, subfolders
+from vceval.declared import fault
 from vceval.errors import UsageError
-from vceval.records import Gender
+from vceval.records import Gender, Utterance
 
-__all__ = ["FolderCorpus", "Recording", "chosen_splits", "gender_of"]
+__all__ = ["FolderCorpus", "Recording", "Speakers", "chosen_splits"]
 
 #: Problems of one kind in one place are noted singly up to this number, else as one with their count.
 _SINGLY = 5
-_GENDERS: dict[str, Gender] = {"f": "F", "female": "F", "m": "M", "male": "M"}
 # str.splitlines would also break at characters that text editors count as part of a line
 _NEWLINE = re.compile(r"\r\n|\n|\r")
 _AUDIO = frozenset({".aiff", ".flac", ".mp3", ".m4a", ".ogg", ".opus", ".pcm", ".raw", ".sph", ".wav"})
-
-
-def gender_of(word: str) -> Gender | None:
-    """Read F, f, female, M, m or male in any case; None for anything else."""
-    return _GENDERS.get(word.strip().lower())
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,25 +32,109 @@ class Recording:
     match: re.Match[str]
 
 
+@dataclass(slots=True)
+class Speakers:
+    """Who is listed in a corpus's table of speakers, and who of them was met among the recordings.
+
+    table: None where the corpus has none; every gender is unknown then.
+    """
+
+    table: Path | None
+    genders: dict[str, Gender | None]
+    met: set[str] = field(default_factory=set)
+
+
 class FolderCorpus(Corpus):
-    """A corpus whose layout is made of folders; the root may also be the folder around it."""
+    """A corpus whose layout is made of folders; the root may also be the folder around it.
+
+    A subclass carries its ``layout``, by which its folder is found.
+    """
+
+    layout: ClassVar[Layout]
 
     def __init__(self, root: Path) -> None:
         super().__init__(root)
-        self.root = locate(self.root, self.info)
+        self.root = locate(self.root, type(self), self.layout)
 
-    def _note(self, path: Path, message: str, line: int | None = None) -> None:
-        self._problems.append(Problem(path, message, line))
+    @staticmethod
+    def declaration_faults(owner: object, name: str) -> list[str]:
+        """Say what a corpus's class declares wrongly; also that it has no layout."""
+        wanted = "a Layout(what is looked for, a test of a folder, usual names of the folder)"
+        return [
+            *Corpus.declaration_faults(owner, name),
+            *fault(owner, "layout", lambda value: isinstance(value, Layout), wanted),
+        ]
 
-    def _note_each(self, found: Sequence[tuple[str, Path, int | None]], message: str, place: Path) -> None:
+    def speakers_in(
+        self,
+        folder: Path,
+        form: re.Pattern[str],
+        example: str,
+        recordings: Callable[[str, Path], dict[str, Path]],
+        listed: Speakers,
+    ) -> Iterator[tuple[str, Path, dict[str, Path]]]:
+        """Every speaker with a folder in a folder: id, folder, and id and file of every utterance.
+
+        Noted are folders that bear no speaker's name, speakers without a recording, and those who are not listed.
+
+        Args:
+            folder: that holds the speakers' folders.
+            form: of the name of one.
+            example: of such a name, for the notes; the id is the name in the example's case.
+            recordings: finds a speaker's utterances, given id and folder.
+            listed: the table of speakers; who is met is written down in it.
+        """
+        for name, path in subfolders(folder).items():
+            if not form.fullmatch(name):
+                self.note(path, f"{name!r} is not the name of a speaker ({example}); left out")
+                continue
+            speaker = name.upper() if example.isupper() else name.lower() if example.islower() else name
+            new = speaker not in listed.met
+            listed.met.add(speaker)
+            found = recordings(speaker, path)
+            if not found:
+                self.note(path, f"holds no recording of {speaker}")
+                continue
+            if listed.table is not None and new and speaker not in listed.genders:
+                self.note(listed.table, f"speaker {speaker} is not listed: gender unknown")
+            yield speaker, path, found
+
+    def spoken(
+        self,
+        speaker: str,
+        recordings: dict[str, Path],
+        texts: Mapping[str, str | None],
+        language: str,
+        listed: Speakers,
+    ) -> Iterator[Utterance]:
+        """The utterances of one speaker, with what is known of them; ``texts`` are by utterance."""
+        for utterance, path in recordings.items():
+            yield Utterance(
+                id=utterance,
+                path=path,
+                dataset=self.info.name,
+                speaker=speaker,
+                gender=listed.genders.get(speaker),
+                language=language,
+                transcript=texts.get(utterance),
+            )
+
+    def note_absent(self, listed: Speakers, where: str) -> None:
+        """Note the speakers who are listed and were not met; ``where`` completes "have no recordings"."""
+        absent = [speaker for speaker in listed.genders if speaker not in listed.met]
+        if listed.table is not None and absent:
+            message = f"{len(absent)} speakers listed have no recordings {where}: {named(absent)}"
+            self.note(listed.table, message)
+
+    def note_each(self, found: Sequence[tuple[str, Path, int | None]], message: str, place: Path) -> None:
         """Note problems of one kind, each (name, path, line): singly while they are few, else as one of ``place``."""
         if len(found) <= _SINGLY:
             for name, path, line in found:
-                self._note(path, f"{name}: {message}", line)
+                self.note(path, f"{name}: {message}", line)
         else:
-            self._note(place, f"{len(found)} times: {message} ({named([name for name, _, _ in found])})")
+            self.note(place, f"{len(found)} times: {message} ({named([name for name, _, _ in found])})")
 
-    def _recordings(self, folder: Path, pattern: re.Pattern[str], suffix: str, form: str) -> list[Recording]:
+    def recordings(self, folder: Path, pattern: re.Pattern[str], suffix: str, form: str) -> list[Recording]:
         """Audio files of a folder, sorted by name, whose name without ``suffix`` fits ``pattern``.
 
         Noted and left out: empty files, links to nothing, audio under another name or in another format. ``form``
@@ -68,7 +147,7 @@ class FolderCorpus(Corpus):
             with os.scandir(folder) as listing:
                 entries = sorted(listing, key=lambda entry: entry.name)
         except OSError as error:
-            self._note(folder, f"can't be read ({error.strerror})")
+            self.note(folder, f"can't be read ({error.strerror})")
             return []
         for entry in entries:
             stem, ending = os.path.splitext(entry.name)  # noqa: PTH122 - 44 000 times
@@ -82,30 +161,30 @@ class FolderCorpus(Corpus):
             elif match is None:
                 strange.append((entry.name, path, None))
             elif not entry.is_file():
-                self._note(path, "is no file, or a link to nothing; left out")
+                self.note(path, "is no file, or a link to nothing; left out")
             elif entry.stat().st_size == 0:
-                self._note(path, "is empty; left out")
+                self.note(path, "is empty; left out")
             elif stem.lower() in found:
-                self._note(path, f"the same name as {found[stem.lower()].path.name} but for its case; left out")
+                self.note(path, f"the same name as {found[stem.lower()].path.name} but for its case; left out")
             else:
                 found[stem.lower()] = Recording(path, match)
-        self._note_each(strange, f"not named {form}{suffix}; left out", folder)
+        self.note_each(strange, f"not named {form}{suffix}; left out", folder)
         # A copy of a recording in another format is nobody's mistake
         formats = [(path.name, path, None) for stem, paths in other.items() if stem not in found for path in paths]
-        self._note_each(formats, f"no {suffix} file of this recording; left out", folder)
+        self.note_each(formats, f"no {suffix} file of this recording; left out", folder)
         return list(found.values())
 
-    def _text(self, path: Path) -> str | None:
+    def text_of(self, path: Path) -> str | None:
         """The text of a small file as one line, without blanks around it; None, noted, where there is none."""
         text = self._decoded(path)
         if text is None:
             return None
         joined = " ".join(line for line in (part.strip() for part in _NEWLINE.split(text)) if line)
         if not joined:
-            self._note(path, "holds no text")
+            self.note(path, "holds no text")
         return joined or None
 
-    def _lines(self, path: Path) -> Iterator[tuple[int, str]]:
+    def lines_of(self, path: Path) -> Iterator[tuple[int, str]]:
         """Number and content of the lines of a table that are not blank; a file that can't be read has none."""
         text = self._decoded(path)
         for number, line in enumerate(_NEWLINE.split(text or ""), start=1):
@@ -118,12 +197,12 @@ class FolderCorpus(Corpus):
                 return stream.read().decode("utf-8-sig")
         except UnicodeDecodeError as error:
             line = error.object[: error.start].count(b"\n") + 1
-            self._note(path, f"not valid UTF-8 at byte {error.start + 1}", line)
+            self.note(path, f"not valid UTF-8 at byte {error.start + 1}", line)
         except OSError as error:
-            self._note(path, f"can't be read ({error.strerror})")
+            self.note(path, f"can't be read ({error.strerror})")
         return None
 
-    def _file(self, folder: Path, *names: str) -> list[Path]:
+    def files_named(self, folder: Path, *names: str) -> list[Path]:
         """Files of a folder with one of these lower-case names, whatever their case, sorted."""
         with os.scandir(folder) as entries:
             found = [entry.name for entry in entries if entry.name.lower() in names and entry.is_file()]

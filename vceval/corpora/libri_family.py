@@ -2,16 +2,51 @@
 
 from __future__ import annotations
 
+import os
 from abc import abstractmethod
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from vceval.corpora.folders import FolderCorpus, chosen_splits, gender_of
-from vceval.corpora.layouts import STANDARD_SPLITS, named, subfolders
+from vceval.corpora.base import gender_of
+from vceval.corpora.folders import FolderCorpus, chosen_splits
+from vceval.corpora.layouts import Layout, named, subfolders
 from vceval.errors import UsageError
 from vceval.records import Gender, Utterance
 
-__all__ = ["LibriFamily"]
+__all__ = ["LibriFamily", "libri_layout"]
+
+#: Subsets as LibriSpeech and LibriTTS distribute them.
+STANDARD_SPLITS = (
+    "dev-clean", "dev-other", "test-clean", "test-other", "train-clean-100", "train-clean-360", "train-other-500",
+)  # fmt: skip
+
+
+def _chapters(folder: Path) -> Iterator[Path]:
+    for split in subfolders(folder).values():
+        yield from _chapters_of_split(split)
+
+
+def _chapters_of_split(split: Path) -> Iterator[Path]:
+    for speaker, path in subfolders(split).items():
+        if speaker.isdecimal():
+            yield from (chapter for name, chapter in subfolders(path).items() if name.isdecimal())
+
+
+def libri_layout(suffix: str, *usual: str) -> Layout:
+    """Make the layout <split>/<speaker>/<chapter>/*<suffix>, from the folder of all splits or of one."""
+
+    def matches(folder: Path) -> bool:
+        # The first chapters tell: both corpora have the same folders, but FLAC or WAV in them
+        for walk in (_chapters, _chapters_of_split):
+            for _, chapter in zip(range(20), walk(folder), strict=False):
+                with os.scandir(chapter) as entries:
+                    suffixes = {os.path.splitext(entry.name)[1].lower() for entry in entries}  # noqa: PTH122
+                if suffixes & {".flac", ".wav"}:
+                    return suffix in suffixes
+        return False
+
+    looked_for = f"<split>/<speaker>/<chapter>/*{suffix} (split: test-clean and so on)"
+    return Layout(looked_for, matches, usual)
 
 
 class LibriFamily(FolderCorpus):
@@ -55,20 +90,21 @@ class LibriFamily(FolderCorpus):
             if chapter.isdecimal():
                 yield from self._chapter(path, speaker, chapter)
             else:
-                self._note(path, f"{chapter!r} is not the number of a chapter; left out")
+                self.note(path, f"{chapter!r} is not the number of a chapter; left out")
 
-    def _read(self) -> Iterator[Utterance]:
+    def read(self) -> Iterator[Utterance]:
+        """Walk the splits, their speakers and chapters."""
         table, genders, subsets = self._speakers()
         for split, folder in self._folders.items():
             speakers = subfolders(folder)
             if not speakers:
-                self._note(folder, "holds no speakers")
+                self.note(folder, "holds no speakers")
             for speaker, path in speakers.items():
                 if not speaker.isdecimal():
-                    self._note(path, f"{speaker!r} is not the number of a speaker; left out")
+                    self.note(path, f"{speaker!r} is not the number of a speaker; left out")
                     continue
                 if table is not None and speaker not in genders:
-                    self._note(table, f"speaker {speaker} is not listed: gender unknown")
+                    self.note(table, f"speaker {speaker} is not listed: gender unknown")
                 count = 0
                 for count, (utterance, audio, transcript) in enumerate(self._speaker(path, speaker), start=1):  # noqa: B007
                     yield Utterance(
@@ -81,10 +117,10 @@ class LibriFamily(FolderCorpus):
                         transcript=transcript,
                     )
                 if not count:
-                    self._note(path, f"holds no recording of speaker {speaker}")
+                    self.note(path, f"holds no recording of speaker {speaker}")
             absent = [speaker for speaker, subset in subsets.items() if subset == split and speaker not in speakers]
             if table is not None and absent:
-                self._note(table, f"{len(absent)} speakers listed for {split} have no folder there: {named(absent)}")
+                self.note(table, f"{len(absent)} speakers listed for {split} have no folder there: {named(absent)}")
 
     def _speakers(self) -> tuple[Path | None, dict[str, Gender | None], dict[str, str]]:
         """The first table of speakers, and gender and subset of every speaker listed in any.
@@ -94,22 +130,22 @@ class LibriFamily(FolderCorpus):
         """
         genders: dict[str, Gender | None] = {}
         subsets: dict[str, str] = {}
-        tables = self._file(self.root, "speakers.txt", "speakers.tsv")
+        tables = self.files_named(self.root, "speakers.txt", "speakers.tsv")
         if not tables:
-            self._note(self.root / "SPEAKERS.TXT", "not there, nor speakers.tsv: every gender is unknown")
+            self.note(self.root / "SPEAKERS.TXT", "not there, nor speakers.tsv: every gender is unknown")
         for table in tables:
-            for number, line in self._lines(table):
+            for number, line in self.lines_of(table):
                 if line.startswith(";") or (number == 1 and line.upper().startswith(("READER", "ID"))):
                     continue
                 fields = line.split("|", 4) if "|" in line.split("\t", 1)[0] else line.split(None, 3)
                 fields = [field.strip() for field in fields]
                 if len(fields) < 3 or not fields[0].isdecimal():
-                    self._note(table, f"not a line of speaker, sex and subset: {line[:60]!r}", number)
+                    self.note(table, f"not a line of speaker, sex and subset: {line[:60]!r}", number)
                     continue
                 speaker, gender = fields[0], gender_of(fields[1])
                 if gender is None:
-                    self._note(table, f"speaker {speaker}: sex {fields[1]!r} is neither F nor M; unknown", number)
+                    self.note(table, f"speaker {speaker}: sex {fields[1]!r} is neither F nor M; unknown", number)
                 if genders.setdefault(speaker, gender) != gender:
-                    self._note(table, f"speaker {speaker}: sex {fields[1]} here, {genders[speaker]} before", number)
+                    self.note(table, f"speaker {speaker}: sex {fields[1]} here, {genders[speaker]} before", number)
                 subsets.setdefault(speaker, fields[2])
         return (tables[0] if tables else None), genders, subsets

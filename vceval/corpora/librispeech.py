@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from vceval.corpora.base import CorpusInfo
-from vceval.corpora.libri_family import LibriFamily
+from vceval.corpora.libri_family import LibriFamily, libri_layout
 
 __all__ = ["LibriSpeech"]
 
@@ -35,22 +35,23 @@ class LibriSpeech(LibriFamily):
             "ICASSP 2015"
         ),
     )
+    layout = libri_layout(".flac", "LibriSpeech")
 
     def _chapter(self, folder: Path, speaker: str, chapter: str) -> Iterator[tuple[str, Path, str | None]]:
         pattern = re.compile(rf"{speaker}-{chapter}-\d+")
         audio = {
             recording.match[0]: recording.path
-            for recording in self._recordings(folder, pattern, ".flac", f"{speaker}-{chapter}-<number>")
+            for recording in self.recordings(folder, pattern, ".flac", f"{speaker}-{chapter}-<number>")
         }
         listing = folder / f"{speaker}-{chapter}.trans.txt"
         texts = self._transcripts(listing)
         if texts is not None:
             silent = [(name, listing, line) for name, (line, _) in texts.items() if name not in audio]
-            self._note_each(silent, "a transcript without a recording", listing)
+            self.note_each(silent, "a transcript without a recording", listing)
             untold = [(name, listing, None) for name in audio if name not in texts]
-            self._note_each(untold, "no line with its transcript", listing)
+            self.note_each(untold, "no line with its transcript", listing)
         elif audio:
-            self._note(listing, f"not there: {len(audio)} recordings have no transcript")
+            self.note(listing, f"not there: {len(audio)} recordings have no transcript")
         for name, path in audio.items():
             yield name, path, (texts or {}).get(name, (0, None))[1]
 
@@ -59,11 +60,11 @@ class LibriSpeech(LibriFamily):
         if not listing.is_file():
             return None
         found: dict[str, tuple[int, str | None]] = {}
-        for number, line in self._lines(listing):
+        for number, line in self.lines_of(listing):
             name, *text = line.split(None, 1)
             if not text:
-                self._note(listing, f"{name}: no text", number)
+                self.note(listing, f"{name}: no text", number)
             if name in found:
-                self._note(listing, f"{name}: second line for this utterance; the first one is used", number)
+                self.note(listing, f"{name}: second line for this utterance; the first one is used", number)
             found.setdefault(name, (number, text[0] if text else None))
         return found

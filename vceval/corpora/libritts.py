@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from vceval.corpora.base import CorpusInfo
-from vceval.corpora.libri_family import LibriFamily
+from vceval.corpora.libri_family import LibriFamily, libri_layout
 
 __all__ = ["LibriTTS"]
 
@@ -38,24 +38,25 @@ class LibriTTS(LibriFamily):
             "Text-to-Speech, Interspeech 2019"
         ),
     )
+    layout = libri_layout(".wav", "LibriTTS", "LibriTTS_R")
 
     def _speaker(self, folder: Path, speaker: str) -> Iterator[tuple[str, Path, str | None]]:
         self._original: list[tuple[str, Path, int | None]] = []
         self._without: list[tuple[str, Path, int | None]] = []
         yield from super()._speaker(folder, speaker)
-        self._note_each(self._original, "no normalised text; the original text is used", folder)
-        self._note_each(self._without, "no text: neither .normalized.txt nor .original.txt", folder)
+        self.note_each(self._original, "no normalised text; the original text is used", folder)
+        self.note_each(self._without, "no text: neither .normalized.txt nor .original.txt", folder)
 
     def _chapter(self, folder: Path, speaker: str, chapter: str) -> Iterator[tuple[str, Path, str | None]]:
         pattern = re.compile(rf"{speaker}_{chapter}_\d+_\d+")
-        recordings = self._recordings(folder, pattern, ".wav", f"{speaker}_{chapter}_<paragraph>_<sentence>")
+        recordings = self.recordings(folder, pattern, ".wav", f"{speaker}_{chapter}_<paragraph>_<sentence>")
         texts = {path.name for path in folder.glob("*.txt")} if recordings else set()
         for recording in recordings:
             name, transcript = recording.match[0], None
             if f"{name}.normalized.txt" in texts:
-                transcript = self._text(folder / f"{name}.normalized.txt")
+                transcript = self.text_of(folder / f"{name}.normalized.txt")
             if transcript is None and f"{name}.original.txt" in texts:
-                transcript = self._text(folder / f"{name}.original.txt")
+                transcript = self.text_of(folder / f"{name}.original.txt")
                 if transcript is not None:
                     self._original.append((name, folder / f"{name}.normalized.txt", None))
             if not texts & {f"{name}.normalized.txt", f"{name}.original.txt"}:

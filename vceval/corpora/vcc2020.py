@@ -6,9 +6,9 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from vceval.corpora.base import CorpusInfo
-from vceval.corpora.folders import FolderCorpus, gender_of
-from vceval.corpora.layouts import subfolders, vcc2020_speakers
+from vceval.corpora.base import CorpusInfo, gender_of
+from vceval.corpora.folders import FolderCorpus
+from vceval.corpora.layouts import Layout, subfolders
 from vceval.records import Utterance
 
 __all__ = ["Vcc2020"]
@@ -16,8 +16,23 @@ __all__ = ["Vcc2020"]
 #: The first letter of a sentence file, and how the transcription files call its language.
 LANGUAGES = {"E": "en", "F": "fi", "G": "de", "M": "zh"}
 _LISTS = {"eng": "E", "fin": "F", "ger": "G", "man": "M"}
+_SPEAKER = re.compile(r"SE[FM]\d|T[EFGM][FM]\d")
+#: Folders between the root of VCC2020 and its speakers: as the archives unpack, alone or each in its own folder.
+_FOLDER = re.compile(
+    r"source|target_task[12]|vcc2020_(database_)?(training|evaluation|groundtruth)(_source|_target_task[12])?",
+    re.IGNORECASE,
+)
 _SENTENCE = re.compile(r"([EFGM])(\d{5})", re.IGNORECASE)
 _LINE = re.compile(r"([EFGM]?)(\d{5})(?:\.wav)?\s+(\S.*)", re.IGNORECASE)
+
+
+def _speakers(folder: Path, depth: int = 3) -> Iterator[Path]:
+    """Every speaker folder of VCC2020 in the folders that its archives unpack to, sorted by path."""
+    for name, path in subfolders(folder).items():
+        if _SPEAKER.fullmatch(name.upper()):
+            yield path
+        elif depth and _FOLDER.fullmatch(name):
+            yield from _speakers(path, depth - 1)
 
 
 class Vcc2020(FolderCorpus):
@@ -50,20 +65,27 @@ class Vcc2020(FolderCorpus):
         ),
     )
 
-    def _read(self) -> Iterator[Utterance]:
+    layout = Layout(
+        "source/SEF1, target_task1/TEF1, target_task2/TFF1 or vcc2020_database_evaluation/SEF1",
+        lambda folder: next(_speakers(folder), None) is not None,
+        ("VCC2020-database", "VCC2020", "vcc2020"),
+    )
+
+    def read(self) -> Iterator[Utterance]:
+        """Walk the speakers and their sentences."""
         texts = self._transcripts()
         if not texts:
-            self._note(self.root, "no transcription files (*transcriptions*.txt): every transcript is unknown")
-        folders = sorted(vcc2020_speakers(self.root), key=lambda folder: (folder.name.upper(), str(folder)))
+            self.note(self.root, "no transcription files (*transcriptions*.txt): every transcript is unknown")
+        folders = sorted(_speakers(self.root), key=lambda folder: (folder.name.upper(), str(folder)))
         for folder in folders:
             speaker = folder.name.upper()
-            recordings = self._recordings(folder, _SENTENCE, ".wav", "E, F, G or M and five digits")
+            recordings = self.recordings(folder, _SENTENCE, ".wav", "E, F, G or M and five digits")
             if not recordings:
-                self._note(folder, f"holds no recording of {speaker}")
+                self.note(folder, f"holds no recording of {speaker}")
             sentences = [recording.match[0].upper() for recording in recordings]
             untold = [(name, folder / f"{name}.wav", None) for name in sentences if name not in texts]
             if texts:
-                self._note_each(untold, "no transcript in the transcription files", folder)
+                self.note_each(untold, "no transcript in the transcription files", folder)
             for recording, sentence in zip(recordings, sentences, strict=True):
                 yield Utterance(
                     id=f"{speaker}_{sentence}",
@@ -83,16 +105,16 @@ class Vcc2020(FolderCorpus):
             # The evaluation sentences are English, and their file is the only one that does not say so
             letter = _LISTS[language[1].lower()] if language else "E"
             if language is None and "evaluation" not in listing.name.lower():
-                self._note(listing, "its name does not say which language it is in; left out")
+                self.note(listing, "its name does not say which language it is in; left out")
                 continue
-            for number, line in self._lines(listing):
+            for number, line in self.lines_of(listing):
                 match = _LINE.fullmatch(line)
                 if match is None or match[1].upper() not in ("", letter):
-                    self._note(listing, f"not a line of sentence number and text: {line[:60]!r}", number)
+                    self.note(listing, f"not a line of sentence number and text: {line[:60]!r}", number)
                     continue
                 sentence = letter + match[2]
                 if found.setdefault(sentence, match[3]) != match[3]:
-                    self._note(listing, f"{sentence} has another text elsewhere, which is used", number)
+                    self.note(listing, f"{sentence} has another text elsewhere, which is used", number)
         return found
 
     def _listings(self) -> list[Path]:

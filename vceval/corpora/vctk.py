@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 from vceval.corpora.base import CorpusInfo
-from vceval.corpora.layouts import named
+from vceval.corpora.layouts import Layout, has_folder, named
 from vceval.corpora.vctk_family import VctkFamily
 from vceval.errors import UsageError
 
@@ -40,6 +40,11 @@ class Vctk(VctkFamily):
         ),
     )
     audio_folder = "wav48_silence_trimmed"
+    layout = Layout(
+        "wav48_silence_trimmed/<speaker>/<speaker>_<number>_mic1.flac",
+        has_folder(audio_folder),
+        ("VCTK-Corpus-0.92", "VCTK-Corpus", "VCTK"),
+    )
 
     def __init__(self, root: Path, microphone: str = "mic1") -> None:
         if microphone not in MICROPHONES:
@@ -50,12 +55,12 @@ class Vctk(VctkFamily):
     def _audio(self, speaker: str, folder: Path) -> dict[str, Path]:
         pattern = re.compile(rf"{speaker}_(\d+)_(mic[12])", re.IGNORECASE)
         takes: dict[str, dict[str, Path]] = {}
-        for recording in self._recordings(folder, pattern, ".flac", f"{speaker}_<number>_mic1 or _mic2"):
+        for recording in self.recordings(folder, pattern, ".flac", f"{speaker}_<number>_mic1 or _mic2"):
             takes.setdefault(f"{speaker}_{recording.match[1]}", {})[recording.match[2].lower()] = recording.path
         other = next(name for name in MICROPHONES if name != self.microphone)
         replaced = [utterance for utterance, paths in takes.items() if self.microphone not in paths]
         if replaced:
-            self._note(
+            self.note(
                 folder,
                 f"{speaker}: no {self.microphone} recording of {len(replaced)} of {len(takes)} utterances "
                 f"({named(replaced)}); {other} is used for them",

@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 from vceval.corpora.base import CorpusInfo
+from vceval.corpora.layouts import Layout, has_folder
 from vceval.corpora.vctk_family import VctkFamily
 
 __all__ = ["Vctk080"]
@@ -34,8 +35,13 @@ class Vctk080(VctkFamily):
         ),
     )
     audio_folder = "wav48"
+    layout = Layout(
+        "wav48/<speaker>/<speaker>_<number>.wav",
+        has_folder(audio_folder),
+        ("VCTK-Corpus", "VCTK-Corpus-0.80", "VCTK"),
+    )
 
     def _audio(self, speaker: str, folder: Path) -> dict[str, Path]:
         pattern = re.compile(rf"{speaker}_(\d+)", re.IGNORECASE)
-        found = self._recordings(folder, pattern, ".wav", f"{speaker}_<number>")
+        found = self.recordings(folder, pattern, ".wav", f"{speaker}_<number>")
         return {f"{speaker}_{recording.match[1]}": recording.path for recording in found}

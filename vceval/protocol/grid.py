@@ -15,7 +15,7 @@ from vceval.protocol.suite import DrawSpec, Suite, frozen_pairs
 from vceval.records import ConversionPair, Utterance, direction_of
 from vceval.signal import audio
 
-__all__ = ["Grid", "build"]
+__all__ = ["Grid", "build", "drawn_list"]
 
 #: What a list drawn by the user holds, beyond its length and seed.
 _CUSTOM = DrawSpec(
@@ -148,16 +148,10 @@ def _repair(row: FrozenPair, gone: set[str], corpus: Corpus, suite: Suite) -> Fr
 def _draw_official(
     suite: Suite, spec: DrawSpec, corpus: Corpus, allow_missing: bool
 ) -> tuple[list[FrozenPair], list[str], bool]:
-    counts = {"utterances": len(corpus), "speakers": len({u.speaker for u in corpus.utterances()})}
-    official = {"utterances": spec.expected_utterances, "speakers": spec.expected_speakers}
-    wrong = [
-        f"{counts[what]} {what} (official release: {count})"
-        for what, count in official.items()
-        if count is not None and count != counts[what]
-    ]
+    wrong = _other_inventory(spec, corpus)
     if wrong and not allow_missing:
         raise UsageError(
-            f"{corpus.root}: {corpus.info.title} has {' and '.join(wrong)}. {suite.label} draws its pairs from the "
+            f"{corpus.root}: {corpus.info.title} has {wrong}. {suite.label} draws its pairs from the "
             "official release, and another inventory gives another list: complete the corpus, or pass --allow-missing "
             "(the result is marked partial)"
         )
@@ -168,6 +162,40 @@ def _draw_official(
             "--allow-missing to draw without them (the result is marked partial)"
         )
     return rows, unreadable, bool(wrong or unreadable) or len(rows) < 4 * spec.pairs_per_direction
+
+
+def _other_inventory(spec: DrawSpec, corpus: Corpus) -> str:
+    """Say in what a corpus differs from the release that pairs are drawn from; empty where it does not."""
+    counts = {"utterances": len(corpus), "speakers": len({u.speaker for u in corpus.utterances()})}
+    official = {"utterances": spec.expected_utterances, "speakers": spec.expected_speakers}
+    return " and ".join(
+        f"{counts[what]} {what} (official release: {count})"
+        for what, count in official.items()
+        if count is not None and count != counts[what]
+    )
+
+
+def drawn_list(suite: Suite, spec: DrawSpec, corpus: Corpus) -> list[FrozenPair]:
+    """Draw the pairs of a suite, to be frozen: those that a run of it uses.
+
+    Raises:
+        UsageError: the corpus is not the release that the suite expects, recordings can't be read, or no pair can be
+            drawn.
+    """
+    if not len(corpus):
+        raise UsageError(f"{corpus.root}: holds no utterances of {corpus.info.title}")
+    wrong = _other_inventory(spec, corpus)
+    if wrong:
+        raise UsageError(
+            f"{corpus.root}: {corpus.info.title} has {wrong}. Another inventory gives another list than that of "
+            f"{suite.label}: complete the corpus, or change draw.expected in a suite with a name of its own"
+        )
+    rows, unreadable = _draw(corpus, spec, 4 * spec.pairs_per_direction, strict=True)
+    if unreadable:
+        raise UsageError(
+            f"{corpus.root}: {len(unreadable)} recordings can't be read: {_few(unreadable)}; replace them first"
+        )
+    return rows
 
 
 def _draw(corpus: Corpus, spec: DrawSpec, pairs: int, *, strict: bool) -> tuple[list[FrozenPair], list[str]]:

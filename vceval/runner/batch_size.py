@@ -78,7 +78,7 @@ class Fitting:
                 stream.write(text.encode() + b"\n")
 
 
-def out_of_memory(error: Exception) -> bool:
+def out_of_memory(error: BaseException) -> bool:
     """Whether there was no room; by name, as torch is not imported for it."""
     return isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"
 

@@ -11,13 +11,14 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from vceval.converters.base import Converter, Request
-from vceval.errors import ItemError, NoRoomError, UnmetNeed, UsageError, no_room
+from vceval.converters.base import Converter, Outcome, Request
+from vceval.errors import ItemError, NoRoomError, UnmetNeed, no_room, reason_of
 from vceval.records import ConversionPair, System
 from vceval.results.rundir import RunDirectory
 from vceval.runner.audio_cache import Reuse
 from vceval.runner.batch_size import Fitting, out_of_memory
 from vceval.runner.factory import make_converter, pair_seed
+from vceval.runner.progress import say
 from vceval.signal import audio
 from vceval.signal.audio import Waveform
 
@@ -57,7 +58,7 @@ class _Batch:
     task: ConvertTask
     address: str | None
     requests: dict[int, Request] = field(default_factory=dict)
-    outcomes: dict[int, object] = field(default_factory=dict)
+    outcomes: dict[int, Outcome] = field(default_factory=dict)
     seconds: float = 0.0
     full: str = ""
 
@@ -110,9 +111,8 @@ class Converting:
         if batch.requests and not batch.full:
             try:
                 converter = self._converter(task.system)
-            except Exception as error:  # whatever keeps a converter from being opened costs its pairs, not the run
-                reason = str(error) if isinstance(error, UsageError) else self._reason(error)
-                batch.outcomes.update(dict.fromkeys(batch.requests, ItemError(reason)))
+            except (Exception, SystemExit) as error:  # whatever keeps it from being opened costs its pairs only
+                batch.outcomes.update(dict.fromkeys(batch.requests, ItemError(self._reason(error))))
             else:
                 items = [(request, task.seconds[place]) for place, request in batch.requests.items()]
                 outcomes = self._converted(task.system.converter, converter, items)
@@ -136,20 +136,20 @@ class Converting:
         at = round(time.time(), 3)
         return [{"at": at, **({} if "reused" in record else {"seconds": spent}), **record} for record in records]
 
-    def _converted(self, name: str, converter: Converter, items: list[tuple[Request, float]]) -> list[object]:
+    def _converted(self, name: str, converter: Converter, items: list[tuple[Request, float]]) -> list[Outcome]:
         """Convert as much at a time as there is room for."""
-        outcomes: list[object] = []
+        outcomes: list[Outcome] = []
         for part in self._fitting.parts(name, items, [length for _, length in items]):
             outcomes += self._together(name, converter, part)
         return outcomes
 
-    def _together(self, name: str, converter: Converter, items: list[tuple[Request, float]]) -> Sequence[object]:
+    def _together(self, name: str, converter: Converter, items: list[tuple[Request, float]]) -> Sequence[Outcome]:
         """Convert some pairs; where there is no room, half of them at a time; where one throws, one by one."""
         seconds = sum(length for _, length in items)
         full, reason = False, ""
         try:
-            outcomes: Sequence[object] = converter.convert([request for request, _ in items])
-        except Exception as error:  # whatever a converter throws costs its pairs, not the run
+            outcomes: Sequence[Outcome] = converter.checked_outcomes([request for request, _ in items])
+        except (Exception, SystemExit) as error:  # whatever a converter throws costs its pairs, not the run
             full, reason = out_of_memory(error), self._reason(error)
         # Only here, as an error that is being handled keeps all that its converter had in hand
         if full:
@@ -162,17 +162,15 @@ class Converting:
             return self._converted(name, converter, items)
         if reason:
             return [outcome for item in items for outcome in self._together(name, converter, [item])]
-        if len(outcomes) != len(items):
-            return [ItemError(f"the converter gave {len(outcomes)} results for {len(items)} pairs")] * len(items)
         self._fitting.went_well(name, seconds)
         return outcomes
 
-    def _reason(self, error: Exception) -> str:
+    def _reason(self, error: BaseException) -> str:
         """Put an error in words; only that of a device without room needs more than its own."""
         if out_of_memory(error):
             told = str(error).partition("\n")[0]
             return f"not enough memory on {self._device}, even for one pair: {told}; free some, or use --device cpu"
-        return f"{type(error).__name__}: {error}"
+        return reason_of(error)
 
     def _converter(self, system: System) -> Converter:
         if self._open is None or self._open[0] != system.name:
@@ -192,6 +190,8 @@ class Converting:
             return {**record, "path": here, "reused": True}
         outcome = batch.outcomes[place]
         try:
+            if isinstance(outcome, Path) and outcome == batch.requests[place].output:
+                outcome = audio.load(outcome, allow_silence=True)  # the file is removed when the stage ends
             if isinstance(outcome, Waveform):
                 gain = audio.write_flac(path, outcome)
                 record["path"] = here
@@ -203,21 +203,22 @@ class Converting:
                 audio.duration(outcome)
                 record["path"] = str(outcome.resolve())
             elif isinstance(outcome, UnmetNeed):
-                return {**record, "status": "skipped", "need": outcome.need, "reason": str(outcome)}
-            elif isinstance(outcome, ItemError):
-                return {**record, "status": "failed", "reason": str(outcome)}
+                return {**record, "status": "skipped", "need": outcome.need, "reason": reason_of(outcome)}
             else:
-                reason = f"the converter gave a {type(outcome).__name__}, not audio"
-                return {**record, "status": "failed", "reason": reason}
+                raise outcome
         except ItemError as error:
-            return {**record, "status": "failed", "reason": str(error)}
+            return {**record, "status": "failed", "reason": reason_of(error)}
         return record
 
     def close(self) -> None:
-        """Free the converter."""
-        if self._open is not None:
-            self._open[1].close()
-            self._open = None
+        """Free the converter; that it can't be closed is said, and costs no pair of the next one."""
+        if self._open is None:
+            return
+        (name, converter), self._open = self._open, None
+        try:
+            converter.close()
+        except Exception as error:  # a plug-in may throw anything
+            say(f"vceval: {name} can't be closed: {reason_of(error)}")
 
 
 def _read_early(request: Request, read: dict[Any, Any]) -> None:

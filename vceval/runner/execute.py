@@ -196,7 +196,9 @@ def _convert(plan: Plan, run: RunDirectory, options: Options, ledger: Ledger) ->
 
 def _calibrate(plan: Plan, run: RunDirectory, workspace: Workspace, options: Options) -> dict[str, dict[str, Any]]:
     if (run.root / "calibration.json").is_file():
-        return run.read_json("calibration.json")
+        earlier = run.read_json("calibration.json")
+        if not any(facts.get("fault") for datasets in earlier.values() for facts in datasets.values()):
+            return earlier
     found: dict[str, dict[str, Any]] = {}
     if plan.natural and learning(plan.metrics, plan.metric_options):
         with stage("calibrate", len(plan.natural), "natural recordings") as advance:

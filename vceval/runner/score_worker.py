@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from vceval.errors import ItemError, UnmetNeed, UsageError
+from vceval.errors import UnmetNeed, reason_of
 from vceval.metrics.base import Metric, Workspace
 from vceval.records import Conversion, Utterance
 from vceval.runner.factory import MetricOptions, make_metric
@@ -87,18 +87,18 @@ class Scoring:
             return [self._timed(one, name) for one in task.tasks for name in one.metrics]
         try:
             metric = self._metric(task.metric)
-        except UsageError as error:
-            return {"unavailable": str(error)}
-        if isinstance(task, Calibrate):
-            return metric.calibrate(task.dataset, task.natural)
-        metric.analyse_many(task.natural)
+            if isinstance(task, Calibrate):
+                return metric.learn(task.dataset, task.natural)
+            metric.analyse_many(task.natural)
+        except (Exception, SystemExit) as error:  # a plug-in's own fault costs the values that need this, not the run
+            return {"unavailable": reason_of(error), "fault": True}
         return None
 
     def _prepare(self, batch: ScoreBatch) -> None:
         for name in sorted({name for task in batch.tasks for name in task.metrics}):
             began = time.perf_counter()
             # Whatever goes wrong here goes wrong again below, where it fails one conversion and is recorded.
-            with contextlib.suppress(Exception):
+            with contextlib.suppress(Exception, SystemExit):
                 self._metric(name).prepare([task.conversion for task in batch.tasks if name in task.metrics])
             self._shared[name] = (time.perf_counter() - began) / len(batch.tasks)
 
@@ -113,14 +113,15 @@ class Scoring:
         }  # fmt: skip
 
     def _score(self, conversion: Conversion, name: str) -> dict[str, Any]:
+        learnt = self._calibrations.get(name, {}).get(conversion.pair.dataset, {})
+        if learnt.get("fault") is True:
+            return {"status": "failed", "reason": f"no calibration: {learnt['unavailable']}"}
         try:
-            statistics = self._metric(name).statistics(conversion)
+            statistics = self._metric(name).checked_statistics(conversion)
         except UnmetNeed as missing:
-            return {"status": "skipped", "need": missing.need, "reason": str(missing)}
-        except (ItemError, UsageError) as error:
-            return {"status": "failed", "reason": str(error)}
-        except Exception as error:  # a plug-in's own fault costs one value, not the run
-            return {"status": "failed", "reason": f"{type(error).__name__}: {error}"}
+            return {"status": "skipped", "need": missing.need, "reason": reason_of(missing)}
+        except (Exception, SystemExit) as error:  # a plug-in's own fault costs one value, not the run
+            return {"status": "failed", "reason": reason_of(error)}
         return {
             "status": "ok",
             "sums": {measure: list(pair) for measure, pair in statistics.sums.items()},

@@ -11,7 +11,8 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from vceval.metrics.base import Metric
+from vceval.errors import ItemError
+from vceval.metrics.base import Metric, Statistics
 from vceval.records import Failure, Score, Skip, System
 from vceval.results.leakage import PairExposure, audit
 from vceval.results.rundir import RunDirectory
@@ -112,10 +113,15 @@ def _scores(system: str, pair: str, metrics: Mapping[str, Metric], scored: Ledge
             for measure in sorted(measure.name for measure in metric.measures):
                 yield Skip(system, pair, name, measure, record["need"], record["reason"])
         else:
-            for measure, (numerator, denominator) in sorted(record["sums"].items()):
+            try:
+                found = metric.complete(Statistics(record["sums"], record["details"], record["unmet"]))
+            except ItemError as error:  # of a journal that was written before values were checked
+                yield Failure(system, pair, "score", name, str(error))
+                continue
+            for measure, (numerator, denominator) in sorted(found.sums.items()):
                 value = numerator / denominator
-                yield Score(system, pair, name, measure, value, numerator, denominator, record["details"])
-            for measure, (need, reason) in sorted(record["unmet"].items()):
+                yield Score(system, pair, name, measure, value, numerator, denominator, found.details)
+            for measure, (need, reason) in sorted(found.unmet.items()):
                 yield Skip(system, pair, name, measure, need, reason)
 
 

@@ -18,7 +18,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from vceval.errors import UsageError, no_room
+from vceval.errors import ItemError, UsageError, no_room
 from vceval.storage.files import replacing
 
 __all__ = ["Cache", "code_digest", "default_limit", "default_root", "file_digest", "trim"]
@@ -130,10 +130,15 @@ class Cache:
 
         ``compute`` returns a mapping of names to arrays or JSON values. ``parameters`` must hold all that
         changes the result besides the file's bytes: model, version, rates.
+
+        Raises:
+            ItemError: there is no such file.
         """
-        key = hashlib.sha256(
-            json.dumps([kind, file_digest(path), parameters], sort_keys=True, default=str).encode()
-        ).hexdigest()
+        try:
+            digest = file_digest(path)
+        except FileNotFoundError:
+            raise ItemError(f"{path}: no such file") from None
+        key = hashlib.sha256(json.dumps([kind, digest, parameters], sort_keys=True, default=str).encode()).hexdigest()
         if key in self._memory:
             return self._memory[key]
         entry = self._file(kind, key)
