@@ -26,9 +26,9 @@ data = Path(vceval.benchmarks.__file__).parent
 assert (data / "suites" / "demo.yaml").is_file()
 assert (data / "pairs" / "demo@1.csv").is_file()
 assert (data / "baselines" / "demo.json").is_file()
+assert (data / "suites" / "../schemas/suite.json").is_file()
 assert (data / "gate" / "noise.json").is_file()
-from vceval.gate.rules import DEFAULT
-assert DEFAULT.is_file()
+assert (Path(vceval.__file__).parent / "gate" / "default.yaml").is_file()
 assert len(list((data / "demo" / "audio").rglob("*.flac"))) == 144
 assert list((Path(vceval.reports.__file__).parent / "templates").iterdir())
 assert (Path(vceval.__file__).parent / "py.typed").is_file()
