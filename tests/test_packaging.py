@@ -26,8 +26,8 @@ data = Path(vceval.benchmarks.__file__).parent
 assert (data / "suites" / "demo.yaml").is_file()
 assert (data / "pairs" / "demo@1.csv").is_file()
 assert (data / "baselines" / "demo.json").is_file()
-from vceval.gate.rules import DEFAULT
-assert DEFAULT.is_file()
+assert (data / "schemas" / "suite.json").is_file()
+assert (Path(vceval.__file__).parent / "gate" / "default.yaml").is_file()
 from vceval.conformance.golden import FILE
 assert FILE.is_file()
 assert len(list((data / "demo" / "audio").rglob("*.flac"))) == 144

@@ -467,7 +467,7 @@ text_info = converter("text_info", each(same), info="text_info")
 rate_info = converter("rate_info", each(same), info=ConverterInfo("rate_info", "a", "16 kHz", "none", "", "native"))
 heard_info = converter("heard_info", each(same),
                        info=ConverterInfo("heard_info", "a", None, "none", "", "native", trained_on={"VCTK": "p225"}))
-says_what = converter("says_what", each(same), says="target")
+says_what = converter("says_what", each(same), text_from="target")
 batchless = converter("batchless", each(same), batch_size=0)
 stepless = converter("stepless", encode_content=STEPS["encode_content"])
 gone_assets = converter("gone_assets", each(same), assets=lambda self: {"weights": "weights.pt"})
@@ -502,7 +502,7 @@ MISDECLARED = {
     "text_info": "info is 'text_info': it must be a ConverterInfo(",
     "rate_info": "info: sample_rate is '16 kHz': it must be a whole number of Hz, or None",
     "heard_info": "info: trained_on is {'VCTK': 'p225'}: it must be a dict of corpus names to frozensets of speakers",
-    "says_what": "says is 'target': it must be source or natural",
+    "says_what": "text_from is 'target': it must be source or natural",
     "batchless": "batch_size is 0: it must be a whole number above 0",
     "stepless": "there is no encode_speaker, decode: write encode_content, encode_speaker, decode, or convert alone",
     "gone_assets": "assets() must give names to Paths of files that are there, not {'weights': 'weights.pt'}",

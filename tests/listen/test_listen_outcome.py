@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vceval.listen.correlation import agreement, clustered_correlation, fisher_interval
+from vceval.listen.correlation import agreement, clustered_correlation, pearson, spearman
 from vceval.listen.differences import comparisons, preferences, share_of_first
 from vceval.listen.key import Rating
 from vceval.listen.outcome import Group, cells, interval_of, per_pair
@@ -194,7 +194,7 @@ def test_intervals_of_correlations_cover_the_truth() -> None:
     for _ in range(TESTS):
         x = rng.standard_normal(12)
         y = truth * x + np.sqrt(1 - truth**2) * rng.standard_normal(12)
-        one = fisher_interval(float(np.corrcoef(x, y)[0, 1]), 12)
+        one = pearson(x.tolist(), y.tolist())
         points += one.low <= truth <= one.high  # type: ignore[operator]
         # 24 pairs, each with 4 recordings that resemble each other
         shared = rng.standard_normal((2, 24)).repeat(4, axis=1)
@@ -207,9 +207,19 @@ def test_intervals_of_correlations_cover_the_truth() -> None:
     assert 0.90 <= clusters / TESTS <= 0.99
 
 
+def test_intervals_of_correlations_are_fishers_and_bonetts_and_wrights() -> None:
+    x, y = [1, 2, 3, 4, 5, 6, 7], [2, 1, 4, 3, 7, 5, 6]
+    r = 23 / 28  # 1 - 6 * 10 / (7 * 48); the values are their own ranks
+    for correlation, variance in ((pearson, 1.0), (spearman, 1 + r**2 / 2)):
+        reach = 1.959963984540054 * np.sqrt(variance / 4)
+        low, high = np.tanh(np.arctanh(r) - reach), np.tanh(np.arctanh(r) + reach)
+        assert correlation(x, y) == (pytest.approx(r), pytest.approx(low), pytest.approx(high))
+
+
 def test_few_points_have_no_interval_and_two_no_coefficient() -> None:
-    assert fisher_interval(0.5, 3) == (0.5, None, None)
-    assert fisher_interval(1.0, 9) == (1.0, None, None)
+    for correlation in (pearson, spearman):
+        assert correlation([1, 2, 3], [1, 3, 2]) == (pytest.approx(0.5), None, None)
+        assert correlation([1, 2, 3, 4], [1, 2, 3, 4]) == (pytest.approx(1.0), None, None)
     assert clustered_correlation([1, 2], [1, 2], ["a", "b"]) == (None, None, None)
     assert clustered_correlation([1, 1, 1], [1, 2, 3], ["a", "b", "c"]) == (None, None, None)
 

@@ -17,7 +17,7 @@ from vceval.corpora.base import Corpus, CorpusInfo
 from vceval.errors import UsageError
 from vceval.protocol import grid, pairlist, suite
 from vceval.protocol.pairlist import FrozenPair
-from vceval.protocol.suite import DrawSpec, NaturalSpec, Suite
+from vceval.protocol.suite import DrawSpec, Expected, NaturalSpec, Suite
 from vceval.records import DIRECTIONS, Utterance
 
 SHARED = os.environ.get("VCEVAL_SHARED", "")
@@ -58,7 +58,8 @@ def protocol(root: Path, pairs: Sequence[FrozenPair] = (), draw: DrawSpec | None
     values: dict[str, Any] = {
         "name": "test", "version": 1, "title": "Test", "description": "x", "corpus": "memory",
         "corpus_options": MappingProxyType({}), "language": "en", "metrics": ("sv",), "systems": ("source",),
-        "published": (), "natural": NaturalSpec(4, 0, 100), "file": root / "test.yaml", "draw": draw,
+        "published": (), "natural": NaturalSpec(utterances_per_speaker=4, seed=0, trials=100),
+        "file": root / "test.yaml", "draw": draw,
     }  # fmt: skip
     return Suite(**(values | frozen | changes))
 
@@ -68,7 +69,10 @@ PAIRS = [
     FrozenPair("s0_001-s2_009", "F2M", "s0_001", ("s2_009",), "s2_001", "s2_001"),
     FrozenPair("s3_008-s0_010", "M2F", "s3_008", ("s0_010",), None, "s0_011"),
 ]
-RULE = DrawSpec(1, 6, 10, 3, (3.0, 8.0), (2.0, 10.0), 4, 60, 4)
+RULE = DrawSpec(
+    seed=1, pairs_per_direction=6, targets_per_gender=10, prompts_per_target=3, prompt_seconds=(3.0, 8.0),
+    source_seconds=(2.0, 10.0), min_utterances=4, expected=Expected(utterances=60, speakers=4),
+)  # fmt: skip
 
 
 # Frozen lists
@@ -209,13 +213,13 @@ def test_drawn_suite_refuses_another_inventory(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"5 speakers \(official release: 4\)"):
         grid.build(protocol(tmp_path, draw=RULE), Memory(tmp_path, recordings(tmp_path, "FFMMM", 6)))
     assert grid.build(protocol(tmp_path, draw=RULE), corpus, allow_missing=True).partial
-    unchecked = replace(RULE, expected_utterances=None, expected_speakers=None)
+    unchecked = RULE.model_copy(update={"expected": Expected()})
     assert not grid.build(protocol(tmp_path, draw=unchecked), corpus).partial
 
 
 def test_drawn_suite_that_falls_short_is_partial(tmp_path: Path) -> None:
     corpus = Memory(tmp_path, recordings(tmp_path))
-    made = grid.build(protocol(tmp_path, draw=replace(RULE, pairs_per_direction=500)), corpus)
+    made = grid.build(protocol(tmp_path, draw=RULE.model_copy(update={"pairs_per_direction": 500})), corpus)
     assert 24 < len(made.pairs) < 2000
     assert made.partial
 
@@ -245,8 +249,8 @@ def test_lengths_come_from_headers_and_damaged_files_are_told(tmp_path: Path) ->
     ("genders", "rule", "message"),
     [
         ("F", RULE, "all utterances are of one speaker"),
-        ("FM", replace(RULE, min_utterances=99), "no speaker has 99 utterances or more"),
-        ("FM", replace(RULE, prompt_seconds=(5.0, 8.0)), "has a prompt of 5 to 8 s"),
+        ("FM", RULE.model_copy(update={"min_utterances": 99}), "no speaker has 99 utterances or more"),
+        ("FM", RULE.model_copy(update={"prompt_seconds": (5.0, 8.0)}), "has a prompt of 5 to 8 s"),
     ],
 )
 def test_why_nothing_can_be_drawn(tmp_path: Path, genders: str, rule: DrawSpec, message: str) -> None:

@@ -93,7 +93,7 @@ def test_frozen_lists(name: str, per_direction: int) -> None:
 def test_drawn_suites(name: str, counts: tuple[int, int | None]) -> None:
     loaded = suite.load(name)
     assert loaded.draw is not None
-    assert (loaded.draw.expected_utterances, loaded.draw.expected_speakers) == counts
+    assert (loaded.draw.expected.utterances, loaded.draw.expected.speakers) == counts
     assert loaded.draw.pairs_per_direction == 300
     assert loaded.draw.prompt_seconds == (3.0, 8.0)
     assert suite.frozen_pairs(loaded) == []
@@ -267,7 +267,7 @@ def test_own_suite_from_another_folder(write: Write, monkeypatch: pytest.MonkeyP
         ({"version": True}, "version: must be a whole number, not True"),
         ({"version": 0}, "version: must be at least 1"),
         ({"metrics": "sv"}, "metrics: must be a list"),
-        ({"metrics": ["sv", 3]}, "metrics: must be a list of texts; 3"),
+        ({"metrics": ["sv", 3]}, r"metrics\[1\]: must be text, not 3$"),
         ({"metrics": ["sv", "sv"]}, "metrics: names something twice"),
         ({"corpus": "csv"}, "corpus: must be a mapping"),
         ({"corpus__options": ["x"]}, r"corpus\.options: must be a mapping"),
@@ -298,7 +298,11 @@ def test_draw_section_is_checked(write: Write) -> None:
         "source_seconds": [2, 10], "min_utterances": 4, "expected": {"utterances": 9},
     }  # fmt: skip
     loaded = suite.load(str(write(pairs=None, draw=rule)))
-    assert loaded.draw == suite.DrawSpec(1, 5, 2, 2, (3.0, 8.0), (2.0, 10.0), 4, 9, None)
+    assert loaded.draw == suite.DrawSpec(
+        seed=1, pairs_per_direction=5, targets_per_gender=2, prompts_per_target=2, prompt_seconds=(3.0, 8.0),
+        source_seconds=(2.0, 10.0), min_utterances=4, expected=suite.Expected(utterances=9),
+    )  # fmt: skip
+    assert loaded.draw.expected.speakers is None
     for span in ([8, 3], [3], [3, "8"], [True, 8]):
         with pytest.raises(UsageError, match=r"draw\.prompt_seconds: must be two numbers"):
             suite.load(str(write(pairs=None, draw=rule | {"prompt_seconds": span})))

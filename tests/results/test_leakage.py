@@ -84,6 +84,17 @@ def test_the_table_is_well_formed():
     assert len(next(row for row in rows if row["converter"] == "knnvc")["speakers"].split()) == 251
 
 
+def test_what_is_known_of_a_converter_stands_in_one_place():
+    with open(TABLE, encoding="utf-8", newline="") as stream:
+        listed = {row["converter"] for row in csv.DictReader(stream)} - {"*"}
+    stated = {
+        name for name in registry.names("converter") if registry.load("converter", name).info.trained_on is not None
+    }
+    assert listed
+    assert stated == {"adainvc-demo", "resynthesis", "source", "target", "world"}
+    assert not listed & stated
+
+
 def test_the_lists_that_were_gathered_are_all_in_the_table(shared):
     names = {"VQMIVC": "vqmivc", "YourTTS": "yourtts", "FreeVC": "freevc", "AdaIN-VC": "adainvc", "AGAIN-VC": "againvc"}
     with open(shared / "corpora" / "training_speakers.csv", encoding="utf-8", newline="") as stream:

@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
-import json
+import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
+import vceval
+import vceval.benchmarks
+import vceval.metrics
+import vceval.reports
+from vceval.cli import doctor
 from vceval.cli.main import main
 from vceval.converters.adainvc_demo import AdaInVcDemo
+from vceval.networks import adainvc, freevc
 from vceval.records import ConversionPair, System, Utterance
 from vceval.runner.audio_cache import Reuse
 from vceval.runner.journal import read_records
-from vceval.storage import cache
 
 SYSTEM = System("demo", "adainvc-demo")
 
@@ -50,7 +58,7 @@ def test_another_seed_recording_option_device_or_code_is_not_found(
         reuse.system(other, AdaInVcDemo(precision="bf16"), "cpu"),
         reuse.system(SYSTEM, AdaInVcDemo(), "cuda:1"),
     ]
-    monkeypatch.setattr("vceval.converters.native.code_digest", lambda: "changed")
+    monkeypatch.setattr("vceval.converters.native.code_identity", lambda module: {"code": "changed"})
     addresses.append(reuse.system(SYSTEM, AdaInVcDemo(), "cpu"))
     assert len({address, *addresses}) == 4
     make_sound("b.wav", seed=9)
@@ -89,7 +97,53 @@ def test_another_run_takes_audio_and_computes_nothing(
     assert not (tmp_path / "cache" / "converted").exists()
 
 
-def test_the_digest_of_the_code_is_that_of_its_bytes() -> None:
-    assert cache.code_digest() == cache.code_digest()
-    assert len(cache.code_digest()) == 64
-    assert json.dumps(AdaInVcDemo().identity("cuda:3")).count('"cuda"') == 1
+def test_an_identity_names_code_packages_files_device_and_precision() -> None:
+    identity = AdaInVcDemo(precision="bf16").identity("cuda:3")
+    assert identity is not None
+    assert {key: identity[key] for key in ("device", "precision")} == {"device": "cuda", "precision": "bf16"}
+    assert len(identity["code"]) == 64
+    assert {"torch", "numpy", "soxr", "soundfile", "scipy"} <= identity["packages"].keys()
+    assert identity["files"].keys() == {"demo_adainvc.ckpt", "attr.npz", "config.json"}
+
+
+def test_audio_is_used_again_while_what_its_converter_imports_is_the_same(tmp_path: Path) -> None:
+    """Real runs of a copy of the package whose files, and whose torch, change."""
+    tree = tmp_path / "tree" / "vceval"
+    shutil.copytree(Path(vceval.__file__).parent, tree, ignore=shutil.ignore_patterns("__pycache__"))
+    for part in (vceval.metrics, vceval.benchmarks, vceval.reports):
+        home = Path(str(part.__file__)).parent
+        shutil.copytree(home, tree / home.name, ignore=shutil.ignore_patterns("__pycache__"), dirs_exist_ok=True)
+    newer = tmp_path / "newer" / "torch-99.0.dist-info"
+    newer.mkdir(parents=True)
+    (newer / "METADATA").write_text("Metadata-Version: 2.1\nName: torch\nVersion: 99.0\n")
+    asked = [
+        sys.executable, "-m", "vceval.cli.main", "run", "--limit", "4", "--converters", "adainvc-demo",
+        "--metrics", "sanity", "--workers", "1", "--device", "cpu",
+    ]  # fmt: skip
+
+    def vceval_run(*options: str, path: tuple[Path, ...] = ()) -> str:
+        places = os.pathsep.join(map(str, (*path, tree.parent)))
+        environment = {**os.environ, "PYTHONPATH": places, "VCEVAL_CACHE": str(tmp_path / "cache")}
+        done = subprocess.run([*asked, *options], cwd=tmp_path, env=environment, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    def from_cache(path: tuple[Path, ...] = ()) -> bool:
+        printed = vceval_run("--out", "two", "--dry-run", path=path)
+        assert "4 to do of 4" in printed
+        return "4 of them from the cache" in printed
+
+    def change(module: ModuleType, text: str) -> None:
+        with open(tree.parent / f"{module.__name__.replace('.', '/')}.py", "a", encoding="utf-8") as stream:
+            stream.write(text)
+
+    vceval_run("--out", "one")
+    for module, text in ((doctor, "# A remark\n"), (freevc, "NEW = 1\n"), (adainvc, "# A remark\n")):
+        change(module, text)
+    assert from_cache(), "remarks, and code that it does not import"
+    assert not from_cache(path=(newer.parent,)), "another torch"
+    vceval_run("--out", "two")
+    assert any("reused" in record for record in read_records(tmp_path / "two" / "journal" / "convert.jsonl"))
+    shutil.rmtree(tmp_path / "two")
+    change(adainvc, "NEW = 1\n")
+    assert not from_cache(), "other code of its network"

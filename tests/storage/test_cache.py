@@ -11,9 +11,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from vceval import registry
 from vceval.errors import UsageError
 from vceval.storage import cache
 from vceval.storage.cache import Cache, default_root, file_digest
+from vceval.storage.code_identity import code_identity
 
 
 class Counter:
@@ -53,6 +55,25 @@ def test_other_parameters_kinds_and_bytes_are_other_entries(tmp_path: Path, reco
     recording.write_bytes(b"three")
     cache.get("kind", recording, {"model": 1}, compute)
     assert compute.calls == 4
+
+
+def test_another_version_of_a_package_is_another_entry(
+    tmp_path: Path, recording: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compute, installed = Counter(), dict(cache._versions())
+    assert {"numpy", "pyworld", "soxr", "torch"} <= installed.keys()
+    for versions in (installed, installed | {"torch": "99.0"}, installed):
+        monkeypatch.setattr(cache, "_versions", lambda versions=versions: versions)
+        Cache(tmp_path / "cache").get("kind", recording, {"model": 1}, compute)
+    assert compute.calls == 2
+
+
+def test_the_packages_of_all_metrics_are_known() -> None:
+    modules = [registry.origin("metric", name).partition(":")[0] for name in registry.names("metric")]
+    used = {package.lower() for module in modules for package in code_identity(module)["packages"]}
+    # Their results are compared or written, not kept
+    assert {name for name in used if name not in cache.PACKAGES} <= {"jiwer", "opencc", "safetensors"}
+    assert {"numba", "onnxruntime", "openai-whisper", "pyworld", "scipy", "torch"} <= used
 
 
 def test_equal_bytes_share_an_entry_whatever_their_name(tmp_path: Path, recording: Path) -> None:

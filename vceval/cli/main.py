@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from vceval import __version__
-from vceval.cli import checkpoints, env, gate, listen, suite
+from vceval.cli import checkpoints, env, gate, listen, schema, suite
 from vceval.errors import NoRoomError, UsageError, no_room
 
 __all__ = ["main"]
@@ -91,6 +91,7 @@ def _parser() -> argparse.ArgumentParser:
     checkpoints.add_commands(commands)
     env.add_commands(commands)
     listen.add_commands(commands)
+    schema.add_commands(commands)
     check = commands.add_parser("selfcheck", help="say whether this installation computes the canonical numbers")
     check.add_argument("--kits", type=Path, metavar="DIR", help="run the reference cases in a folder instead")
     check.add_argument("--only", action="append", default=[], metavar="KIT", help="with --kits: only this one")

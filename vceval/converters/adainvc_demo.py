@@ -50,6 +50,11 @@ class AdaInVcDemo(AdaInVc):
     def __init__(self, *, precision: str = "float32") -> None:
         super().__init__(precision=precision)
 
+    def assets(self) -> dict[str, Path]:
+        """Give its files, which come with the package."""
+        names = (*self.info.checkpoints, "config.json")
+        return {name: path for name in names if (path := _folder() / name).is_file()}
+
     def load(self) -> None:
         """Load the network from the files beside the demo corpus.
 

@@ -25,8 +25,8 @@ class ConverterInfo:
     """What a table or a paper must say about a converter.
 
     sample_rate: of its output in Hz; None when it is that of whatever it is given.
-    trained_on: corpus name to the speakers its checkpoint was trained on; empty when nothing was trained,
-        None when nobody published it.
+    trained_on: corpus name to the speakers its checkpoint was trained on; empty when nothing was trained. None when it
+        can't say: ``training_speakers.csv`` is then asked, which has what the authors of checkpoints published.
     """
 
     name: str
@@ -155,7 +155,8 @@ class Converter(ABC):
         """Name all that decides what it makes of a pair and a seed, so that audio made before can be used again.
 
         None where that can't be known (a program from elsewhere may change at any time), or where audio is found and
-        not made: nothing is then used again.
+        not made: nothing is then used again. A converter of another package names its weights by their digests, the
+        kind of device, and with :func:`vceval.storage.code_identity.code_identity` its code and the packages this uses.
         """
         return None
 

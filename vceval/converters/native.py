@@ -13,7 +13,8 @@ from vceval.checkpoints.weightfile import WeightFile
 from vceval.converters.base import Converter, Outcome, Request
 from vceval.errors import ItemError, UsageError
 from vceval.signal.audio import Waveform
-from vceval.storage.cache import code_digest, file_digest
+from vceval.storage.cache import file_digest
+from vceval.storage.code_identity import code_identity
 
 if TYPE_CHECKING:
     import numpy as np
@@ -97,11 +98,13 @@ class NativeConverter(Converter):
         return self.batch_size if device == "cpu" else max(self.batch_size, _TOGETHER_ON_GPU)
 
     def identity(self, device: str) -> dict[str, Any] | None:
-        """Name its code, its files by their contents, and the kind of device."""
-        if type(self).__module__.partition(".")[0] != "vceval":
-            return None  # somebody else's code, of which nothing is known
+        """Name its code, the packages this uses, its files by their contents, the kind of device and the precision."""
+        module = type(self).__module__
+        if module.partition(".")[0] != "vceval":
+            return None  # somebody else's code may depend on more than its imports: its author has to say
         files = {name: file_digest(path) for name, path in sorted(self.assets().items())}
-        return {"code": code_digest(), "device": device.partition(":")[0], "files": files}
+        how = {"device": device.partition(":")[0], "precision": self.precision}
+        return {**code_identity(module), **how, "files": files}
 
     def encode_content(self, sources: Sequence[Waveform]) -> list[Any]:
         """Encode what is said, by :meth:`content` one source at a time; an ItemError stands for one that is refused."""

@@ -10,14 +10,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from vceval.converters.base import Converter, ConverterInfo
 from vceval.errors import ItemError
 from vceval.signal import world
 from vceval.signal.audio import Waveform, resample
-from vceval.storage.cache import code_digest
+from vceval.storage.code_identity import code_identity
 
 if TYPE_CHECKING:
     import numpy as np
@@ -79,8 +78,8 @@ class World(Converter):
     )
 
     def identity(self, device: str) -> dict[str, Any] | None:
-        """Name its code and WORLD's; the device does not matter."""
-        return {"code": code_digest(), "pyworld": version("pyworld")} if type(self) is World else None
+        """Name its code and the packages this uses; the device does not matter."""
+        return code_identity(__name__) if type(self) is World else None
 
     def encode_content(self, sources: Sequence[Waveform]) -> list[Analysis]:
         """Analyse each source."""

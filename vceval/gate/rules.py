@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import Discriminator, Field, Tag, model_validator
 
 from vceval.errors import UsageError
-from vceval.protocol.schema import Section, read_document
+from vceval.protocol.schema import Names, Section, Text, meaning, mistake, read_document
 from vceval.records import DIRECTIONS
 
-__all__ = ["DEFAULT", "CountRule", "MeasureRule", "Rules", "read_rules"]
+__all__ = ["DEFAULT", "CountRule", "MeasureRule", "Rules", "RulesFile", "read_rules"]
 
 #: The rules that hold where no others are given.
 DEFAULT = Path(__file__).parent / "default.yaml"
@@ -60,79 +62,97 @@ class Rules:
     given: bool
 
 
+Confidence = Annotated[float, Field(ge=0.5, lt=1.0), meaning("at least 0.5 and below 1")]
+Pairs = Annotated[int, Field(ge=1)]
+
+
+class _MeasureRule(Section):
+    """A measure may not become worse by more than is allowed."""
+
+    one_of: ClassVar[Mapping[str, str]] = {
+        "worsening": "in stored units",
+        "relative_worsening": "a share of the baseline's value",
+    }
+
+    measure: Text
+    """Such as wer, mcd or sv_accept."""
+    worsening: Annotated[float, Field(ge=0, allow_inf_nan=False), meaning("0 or more")] | None = None
+    """In stored units: 0.01 of a rate is one percentage point."""
+    relative_worsening: Annotated[float, Field(ge=0, lt=1), meaning("from 0 to below 1")] | None = None
+    """As a share of the baseline's value."""
+    confidence: Confidence | None = None
+    """Where it is not that of the file."""
+    pass_confidence: Confidence | None = None
+    """Where it is not that of the file."""
+    minimum_pairs: Pairs | None = None
+    """Where it is not that of the file."""
+    cap: Annotated[float, Field(gt=0), meaning("above 0")] | None = None
+    """Largest value that counts for one pair."""
+    systems: Names | None = None
+    """Every system that is no control, where left out."""
+    directions: Annotated[
+        tuple[Literal["all", "F2F", "F2M", "M2F", "M2M"], ...],
+        Field(strict=False, min_length=1, json_schema_extra={"uniqueItems": True}),
+        meaning(f"some of all, {', '.join(DIRECTIONS)}"),
+    ] = ("all",)
+
+
+class _CountRule(Section):
+    """There may be no more new failures, or sanity flags, than are allowed."""
+
+    new: Literal["failures", "flags"]
+    allowed: int = Field(default=0, ge=0)
+    systems: Names | None = None
+    """Every system, where left out."""
+
+
+def _kind(rule: Any) -> str | None:
+    return ("count" if "new" in rule else "measured") if isinstance(rule, dict) else None
+
+
+class RulesFile(Section):
+    """Rules for vceval gate: what may become how much worse, and how sure one must be."""
+
+    schema_: Literal[1] = Field(alias="schema")
+    """The form of this file."""
+    confidence: Confidence = 0.95
+    """1 less this is the chance of a red night where nothing is worse than allowed, over all rules together."""
+    pass_confidence: Confidence = 0.95
+    """1 less this is the chance that a rule passes though the worsening is larger than allowed."""
+    minimum_pairs: Pairs = 10
+    """With fewer a rule is undecided, unless nothing differs at all."""
+    rules: tuple[
+        Annotated[Annotated[_MeasureRule, Tag("measured")] | Annotated[_CountRule, Tag("count")], Discriminator(_kind)],
+        ...,
+    ] = Field(strict=False, json_schema_extra={"minItems": 1})
+
+    @model_validator(mode="before")
+    @classmethod
+    def _readable(cls, values: Any) -> Any:
+        """Look at the form first: another one may have other keys."""
+        if isinstance(values, dict) and isinstance(form := values.get("schema"), int) and form != SCHEMA:
+            raise mistake("schema", f"is {form}; this vceval reads {SCHEMA}")
+        return values
+
+
 def read_rules(path: Path | None = None) -> Rules:
     """Read a rules file; without one, the default rules.
 
     Raises:
         UsageError: a key is unknown, missing or mistyped, or a value makes no sense.
     """
-    document = read_document(path or DEFAULT)
-    schema = document.whole("schema", 1)
-    if schema != SCHEMA:
-        raise document.error("schema", f"is {schema}; this vceval reads {SCHEMA}")
-    usual = MeasureRule(
-        "", 0.0,
-        confidence=_share(document, "confidence", 0.95),
-        pass_confidence=_share(document, "pass_confidence", 0.95),
-        minimum_pairs=document.whole("minimum_pairs", 1, 10),
-    )  # fmt: skip
+    found = read_document(path or DEFAULT, RulesFile)
+    usual = found.model_dump(include={"confidence", "pass_confidence", "minimum_pairs"})
     measures: list[MeasureRule] = []
     counts: list[CountRule] = []
-    for section in document.sections("rules"):
-        if "new" in section:
-            counts.append(_count_rule(section))
+    for rule in found.rules:
+        if isinstance(rule, _CountRule):
+            counts.append(CountRule(rule.new, rule.allowed, rule.systems))
         else:
-            measures.append(_measure_rule(section, usual))
-        section.end()
-    document.end()
-    if not measures and not counts:
+            given = rule.model_dump(exclude_none=True)
+            share = given.pop("relative_worsening", None)
+            amount = {} if share is None else {"worsening": share, "relative": True}
+            measures.append(MeasureRule(**usual | given | amount))
+    if not found.rules:
         raise UsageError(f"{path}: rules: there is none; a gate without a rule guards nothing")
     return Rules(str(path) if path else "the default rules", tuple(measures), tuple(counts), path is not None)
-
-
-def _measure_rule(section: Section, usual: MeasureRule) -> MeasureRule:
-    measure = section.text("measure")
-    if ("worsening" in section) == ("relative_worsening" in section):
-        raise section.error("worsening", "give this or relative_worsening, one of the two")
-    relative = "relative_worsening" in section
-    key = "relative_worsening" if relative else "worsening"
-    worsening: float = section.number(key)
-    if not 0.0 <= worsening < (1.0 if relative else float("inf")):
-        raise section.error(key, f"must be {'from 0 to below 1' if relative else '0 or more'}, not {worsening}")
-    cap: float | None = section.number("cap", None)
-    if cap is not None and not cap > 0:
-        raise section.error("cap", f"must be above 0, not {cap}")
-    return MeasureRule(
-        measure,
-        worsening,
-        relative,
-        _share(section, "confidence", usual.confidence),
-        _share(section, "pass_confidence", usual.pass_confidence),
-        section.whole("minimum_pairs", 1, usual.minimum_pairs),
-        cap,
-        section.texts("systems") if "systems" in section else None,
-        _directions(section),
-    )
-
-
-def _count_rule(section: Section) -> CountRule:
-    what = section.choice("new", ("failures", "flags"))
-    systems = section.texts("systems") if "systems" in section else None
-    return CountRule("failures" if what == "failures" else "flags", section.whole("allowed", 0, 0), systems)
-
-
-def _directions(section: Section) -> tuple[str, ...]:
-    if "directions" not in section:
-        return ("all",)
-    directions = section.texts("directions")
-    wrong = [name for name in directions if name not in (*DIRECTIONS, "all")]
-    if wrong or not directions:
-        raise section.error("directions", f"must be some of all, {', '.join(DIRECTIONS)}, not {wrong or 'none'}")
-    return directions
-
-
-def _share(section: Section, key: str, default: float) -> float:
-    value: float = section.number(key, default)
-    if not 0.5 <= value < 1.0:
-        raise section.error(key, f"must be at least 0.5 and below 1, not {value}")
-    return value

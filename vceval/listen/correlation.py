@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import pandas
     from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["Correlation", "agreement", "clustered_correlation", "fisher_interval"]
+__all__ = ["Correlation", "agreement", "clustered_correlation", "pearson", "spearman"]
 
 #: Fewer points have no correlation worth printing.
 _LEAST = 3
@@ -33,23 +33,40 @@ class Correlation(NamedTuple):
     high: float | None
 
 
-def fisher_interval(value: float, count: int, ranks: bool = False, confidence: float = 0.95) -> Correlation:
-    """Interval of a correlation of independent points by Fisher's transformation; none for fewer than four.
+def pearson(ones: Sequence[float], others: Sequence[float]) -> Correlation:
+    """Pearson's correlation of independent points, with Fisher's interval; none for fewer than four or exact ones.
 
     Args:
-        value: the coefficient.
-        count: number of points.
-        ranks: whether it is Spearman's, which varies a little more.
-        confidence: nominal coverage.
-
-    Source: Fisher, "On the probable error of a coefficient of correlation", Metron 1, 1921; Bonett and Wright,
-    "Sample size requirements for estimating Pearson, Kendall and Spearman correlations", Psychometrika 65, 2000.
+        ones: shape (n,), at least two, not all the same.
+        others: likewise.
     """
-    if count < 4 or abs(value) > 1.0 - 1e-9:  # exact but for rounding
+    from scipy.stats import pearsonr
+
+    found = pearsonr(ones, others)
+    value = float(found.statistic)
+    if _without_interval(value, ones):
         return Correlation(value, None, None)
-    error = sqrt((1 + value**2 / 2 if ranks else 1.0) / (count - 3))
-    reach = NormalDist().inv_cdf((1 + confidence) / 2) * error
+    interval = found.confidence_interval(0.95)
+    return Correlation(value, float(interval.low), float(interval.high))
+
+
+def spearman(ones: Sequence[float], others: Sequence[float]) -> Correlation:
+    """Spearman's correlation of independent points, which varies a little more than Pearson's; else like that.
+
+    Source: Bonett and Wright, "Sample size requirements for estimating Pearson, Kendall and Spearman correlations",
+    Psychometrika 65, 2000.
+    """
+    from scipy.stats import spearmanr
+
+    value = float(spearmanr(ones, others).statistic)
+    if _without_interval(value, ones):
+        return Correlation(value, None, None)
+    reach = NormalDist().inv_cdf(0.975) * sqrt((1 + value**2 / 2) / (len(ones) - 3))
     return Correlation(value, tanh(atanh(value) - reach), tanh(atanh(value) + reach))
+
+
+def _without_interval(value: float, points: Sequence[float]) -> bool:
+    return len(points) < 4 or abs(value) > 1.0 - 1e-9  # exact but for rounding
 
 
 def clustered_correlation(ones: ArrayLike, others: ArrayLike, clusters: Sequence[str]) -> Correlation:
@@ -166,14 +183,11 @@ def _figures(
 
 def _over_systems(ones: Sequence[float], others: Sequence[float]) -> dict[str, Any]:
     import numpy as np
-    from scipy.stats import rankdata
 
     empty = Correlation(None, None, None)
     if len(ones) < _LEAST or np.ptp(ones) == 0 or np.ptp(others) == 0:
         return _named(empty, empty)
-    pearson = float(np.corrcoef(ones, others)[0, 1])
-    spearman = float(np.corrcoef(rankdata(ones), rankdata(others))[0, 1])
-    return _named(fisher_interval(pearson, len(ones)), fisher_interval(spearman, len(ones), ranks=True))
+    return _named(pearson(ones, others), spearman(ones, others))
 
 
 def _over_recordings(
@@ -207,9 +221,9 @@ def _centred(values: NDArray[Any], systems: Sequence[str]) -> NDArray[Any]:
     return np.where(np.abs(rest) < 1e-9 * max(1.0, float(np.abs(values).max())), 0.0, rest)
 
 
-def _named(pearson: Correlation, spearman: Correlation) -> dict[str, Any]:
+def _named(plain: Correlation, of_ranks: Correlation) -> dict[str, Any]:
     found: dict[str, Any] = {}
-    for name, one in (("pearson", pearson), ("spearman", spearman)):
+    for name, one in (("pearson", plain), ("spearman", of_ranks)):
         found |= {name: one.value, f"{name}_low": one.low, f"{name}_high": one.high}
     return found
 

@@ -11,16 +11,16 @@ from vceval.errors import ItemError, UsageError
 from vceval.protocol import pairlist
 from vceval.protocol.pairlist import FrozenPair
 from vceval.protocol.sampling import Candidate, Rule, draw, normalise, pick, ranked
-from vceval.protocol.suite import DrawSpec, Suite, frozen_pairs
+from vceval.protocol.suite import DrawSpec, Expected, Suite, frozen_pairs
 from vceval.records import ConversionPair, Utterance, direction_of
 from vceval.signal import audio
 
 __all__ = ["Grid", "build", "drawn_list"]
 
-#: What a list drawn by the user holds, beyond its length and seed.
-_CUSTOM = DrawSpec(
+#: What a list drawn by the user holds, beyond its length and seed. Fewer utterances do than a suite may ask for.
+_CUSTOM = DrawSpec.model_construct(
     seed=0, pairs_per_direction=1, targets_per_gender=10, prompts_per_target=10, prompt_seconds=(3.0, 8.0),
-    source_seconds=(1.0, 12.0), min_utterances=1, expected_utterances=None, expected_speakers=None,
+    source_seconds=(1.0, 12.0), min_utterances=1, expected=Expected(),
 )  # fmt: skip
 
 
@@ -68,7 +68,7 @@ def build(
     if not len(corpus):
         raise UsageError(f"{corpus.root}: holds no utterances of {corpus.info.title}")
     if draw_pairs is not None:
-        rows, missing = _draw(corpus, replace(_CUSTOM, seed=seed), draw_pairs, strict=False)
+        rows, missing = _draw(corpus, _CUSTOM.model_copy(update={"seed": seed}), draw_pairs, strict=False)
         partial = False
     elif suite.draw is not None:
         rows, missing, partial = _draw_official(suite, suite.draw, corpus, allow_missing)
@@ -167,7 +167,7 @@ def _draw_official(
 def _other_inventory(spec: DrawSpec, corpus: Corpus) -> str:
     """Say in what a corpus differs from the release that pairs are drawn from; empty where it does not."""
     counts = {"utterances": len(corpus), "speakers": len({u.speaker for u in corpus.utterances()})}
-    official = {"utterances": spec.expected_utterances, "speakers": spec.expected_speakers}
+    official = spec.expected.model_dump()
     return " and ".join(
         f"{counts[what]} {what} (official release: {count})"
         for what, count in official.items()

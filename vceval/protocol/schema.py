@@ -1,136 +1,171 @@
-"""YAML files of settings, read with a check of every key: unknown, missing and mistyped ones are named."""
+"""YAML files that users write: read safely, checked against a model, every mistake named with its place and value."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+import re
+from collections.abc import Mapping
+from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, TypeVar
+from reprlib import Repr
+from typing import Annotated, Any, ClassVar, TypeVar
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, WrapValidator, model_validator
+from pydantic_core import ErrorDetails, PydanticCustomError
 
 from vceval.errors import UsageError
 
-__all__ = ["REQUIRED", "Section", "read_document"]
+__all__ = ["Names", "Section", "Text", "json_schema", "meaning", "mistake", "read_document"]
 
-#: Stands for "there is no default: the key must be given".
-REQUIRED: Any = object()
-_NAMES = {str: "text", int: "a whole number", float: "a number", list: "a list", dict: "a mapping"}
-T = TypeVar("T")
+Document = TypeVar("Document", bound="Section")
+
+#: Values in messages are cut: a file may hold anything.
+_SHOWN = Repr()
+_SHOWN.maxstring = _SHOWN.maxother = 200
+_KINDS = {
+    "string_type": "text",
+    "int_type": "a whole number",
+    "float_type": "a number",
+    "tuple_type": "a list",
+    "dict_type": "a mapping of keys to values",
+    "model_type": "a mapping of keys to values",
+    "union_tag_not_found": "a mapping of keys to values",
+}
 
 
-def read_document(path: Path) -> Section:
-    """Read a YAML file whose top level is a mapping.
+def _tidy(schema: dict[str, Any], kind: type[Section]) -> None:
+    """Say in a JSON schema what the checks of a section say: a key without a value is none, one key of several."""
+    del schema["title"]
+    for one in schema["properties"].values():
+        one.pop("title", None)
+        kinds = [kind for kind in one.pop("anyOf", ()) if kind != {"type": "null"}]
+        if kinds:
+            one.update(kinds[0])
+        if one.get("default", kind) is None:
+            del one["default"]
+    if kind.one_of:
+        schema["oneOf"] = [{"required": [key]} for key in kind.one_of]
+
+
+class Section(BaseModel):
+    """A mapping in a file, with the keys that it may have. Values are of the types said, and never converted."""
+
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, strict=True, str_strip_whitespace=True, use_attribute_docstrings=True,
+        json_schema_extra=_tidy,
+    )  # fmt: skip
+    #: Exactly one of these keys must be given: key to what it is.
+    one_of: ClassVar[Mapping[str, str]] = {}
+
+    @model_validator(mode="before")
+    @classmethod
+    def _keys(cls, values: Any) -> Any:
+        """Look at the keys before their values: a misspelt one explains one that is missing."""
+        if not isinstance(values, dict):
+            return values
+        known = {field.alias or name: field for name, field in cls.model_fields.items()}
+        for key, value in values.items():
+            if key not in known and cls.model_config["extra"] == "forbid":
+                near = get_close_matches(str(key), known, n=1)
+                hint = f"did you mean {near[0]}? Known" if near else "known"
+                raise mistake(str(key), f"is no known key; {hint}: {', '.join(sorted(known))}")
+            if value is None and key in known and not known[key].is_required():
+                raise mistake(str(key), "has no value; give it one, or leave the key out")
+        if cls.one_of and sum(key in values for key in cls.one_of) != 1:
+            choice = " or ".join(f"{key} ({what})" for key, what in cls.one_of.items())
+            raise mistake(next(iter(cls.one_of)), f"give either {choice}, one of the two")
+        return values
+
+
+def mistake(key: str, message: str) -> PydanticCustomError:
+    """Make the error for a key of a section, to be raised by the section's validators."""
+    return PydanticCustomError("mistake", "{message}", {"key": key, "message": message})
+
+
+def meaning(what: str) -> WrapValidator:
+    """Make every error of a type say what is allowed: ``must be WHAT, not VALUE``."""
+
+    def check(value: Any, handler: Any) -> Any:
+        try:
+            return handler(value)
+        except ValidationError:
+            raise ValueError(f"must be {what}, not {_SHOWN.repr(value)}") from None
+
+    return WrapValidator(check)
+
+
+def _once(values: tuple[str, ...]) -> tuple[str, ...]:
+    if len(set(values)) < len(values):
+        raise ValueError(f"names something twice: {', '.join(values)}")
+    return values
+
+
+#: Text that is not empty, without blanks around it.
+Text = Annotated[str, Field(min_length=1)]
+#: A list of texts, each once.
+Names = Annotated[tuple[Text, ...], Field(strict=False, json_schema_extra={"uniqueItems": True}), AfterValidator(_once)]
+
+
+def read_document(path: Path, kind: type[Document]) -> Document:
+    """Read a YAML file.
 
     Raises:
-        UsageError: the file is missing, no YAML, or holds something else.
+        UsageError: the file is missing or no YAML; a key is unknown or missing; a value is not what it must be.
     """
     import yaml
 
     try:
-        value = yaml.safe_load(path.read_text(encoding="utf-8"))
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise UsageError(f"{path}: no such file") from None
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise UsageError(f"{path}: can't be read as YAML ({error})") from error
-    return Section(path, "", value)
+    try:
+        return kind.model_validate(values)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        raise UsageError(f"{path}: {_place(first, values)}: {_message(first)}") from None
 
 
-class Section:
-    """A mapping whose values are taken out one by one; what is left at :meth:`end` is an unknown key."""
+def json_schema(kind: type[Section]) -> str:
+    """Write the JSON schema of a file, from which editors complete and check it."""
+    dialect = {"$schema": "https://json-schema.org/draft/2020-12/schema"}
+    return json.dumps(dialect | kind.model_json_schema(), indent=2) + "\n"
 
-    def __init__(self, path: Path, name: str, values: Any) -> None:
-        self.path, self.name = path, name
-        if not isinstance(values, dict):
-            raise UsageError(f"{path}: {name or 'top level'}: expected a mapping of keys to values")
-        self._values: dict[Any, Any] = values
-        self._taken: set[Any] = set()
 
-    def __contains__(self, key: str) -> bool:
-        return key in self._values
+def _place(error: ErrorDetails, value: Any) -> str:
+    """Name the place of an error in the file: ``rules[0].measure``."""
+    places: list[Any] = [*error["loc"]]
+    if error["type"] == "mistake":
+        places.append(error["ctx"]["key"])
+    if places[-1:] == ["[key]"]:  # the place is a key itself
+        places[-2:] = [error["input"]]
+    found = ""
+    for at, part in enumerate(places):
+        inside = (isinstance(value, dict) and part in value) or (isinstance(value, list) and isinstance(part, int))
+        if inside:
+            found += f"[{part}]" if isinstance(value, list) else f".{part}"
+            value = value[part]
+        elif at == len(places) - 1:  # else it is the name of a model, which is in no file
+            found += f".{part}"
+    return found.lstrip(".") or "top level"
 
-    def take(self, key: str, kind: type[T], default: Any = REQUIRED) -> T | Any:
-        """Take the value of a key.
 
-        Raises:
-            UsageError: the key is missing and has no default, or its value is of another type.
-        """
-        self._taken.add(key)
-        if key not in self._values:
-            if default is REQUIRED:
-                known = ", ".join(str(k) for k in self._values) or "none"
-                raise self.error(key, f"is missing (keys given: {known})")
-            return default
-        value = self._values[key]
-        wanted = (int, float) if kind is float else kind
-        # YAML's yes and no are booleans, which Python counts as whole numbers
-        if isinstance(value, bool) or not isinstance(value, wanted):
-            raise self.error(key, f"must be {_NAMES[kind]}, not {value!r}")
-        return value
-
-    def text(self, key: str) -> str:
-        """Take a text that is not empty."""
-        value: str = self.take(key, str)
-        if not value.strip():
-            raise self.error(key, "must not be empty")
-        return value.strip()
-
-    def texts(self, key: str) -> tuple[str, ...]:
-        """Take a list of texts."""
-        values = self.take(key, list)
-        for value in values:
-            if not isinstance(value, str) or not value.strip():
-                raise self.error(key, f"must be a list of texts; {value!r} is none")
-        if len(set(values)) < len(values):
-            raise self.error(key, f"names something twice: {', '.join(values)}")
-        return tuple(values)
-
-    def whole(self, key: str, least: int = 0, default: Any = REQUIRED) -> int | Any:
-        """Take a whole number of at least ``least``."""
-        value = self.take(key, int, default)
-        if key in self._values and value < least:
-            raise self.error(key, f"must be at least {least}, not {value}")
-        return value
-
-    def number(self, key: str, default: Any = REQUIRED) -> float | Any:
-        """Take a number."""
-        value = self.take(key, float, default)
-        return float(value) if key in self._values else value
-
-    def span(self, key: str) -> tuple[float, float]:
-        """Take a range: a list of two numbers, the first below the second."""
-        values = self.take(key, list)
-        plain = [v for v in values if isinstance(v, int | float) and not isinstance(v, bool)]
-        if len(values) != 2 or len(plain) != 2 or not 0 <= plain[0] < plain[1]:
-            raise self.error(key, f"must be two numbers, from and to, not {values!r}")
-        return float(plain[0]), float(plain[1])
-
-    def choice(self, key: str, known: Sequence[str], default: Any = REQUIRED) -> str:
-        """Take one of several words."""
-        value: str = self.take(key, str, default)
-        if value not in known:
-            raise self.error(key, f"must be one of {', '.join(known)}, not {value!r}")
-        return value
-
-    def section(self, key: str) -> Section:
-        """Take a mapping, as a section of its own; its owner must call its :meth:`end`."""
-        return Section(self.path, self._path(key), self.take(key, dict))
-
-    def sections(self, key: str) -> list[Section]:
-        """Take a list of mappings."""
-        return [Section(self.path, f"{self._path(key)}[{i}]", v) for i, v in enumerate(self.take(key, list))]
-
-    def end(self) -> None:
-        """Make sure that every key was taken.
-
-        Raises:
-            UsageError: there is an unknown key.
-        """
-        unknown = [str(key) for key in self._values if key not in self._taken]
-        if unknown:
-            known = ", ".join(sorted(map(str, self._taken)))
-            raise self.error(unknown[0], f"is no known key; known: {known}")
-
-    def error(self, key: str, message: str) -> UsageError:
-        """Make the error for a key of this section."""
-        return UsageError(f"{self.path}: {self._path(key)}: {message}")
-
-    def _path(self, key: str) -> str:
-        return f"{self.name}.{key}" if self.name else key
+def _message(error: ErrorDetails) -> str:
+    context, value = error.get("ctx", {}), _SHOWN.repr(error["input"])
+    match error["type"]:
+        case "missing":
+            return f"is missing (keys given: {', '.join(map(str, error['input'])) or 'none'})"
+        case "mistake" | "value_error":
+            return str(context.get("message") or context["error"])
+        case "string_too_short" | "too_short":
+            return "must not be empty"
+        case "literal_error":
+            known = re.findall("'(.*?)'", context["expected"])
+            return f"must be one of {', '.join(known)}, not {value}"
+        case "greater_than_equal":
+            return f"must be at least {context['ge']:g}, not {value}"
+        case kind if kind in _KINDS:
+            return f"must be {_KINDS[kind]}, not {value}"
+        case _:
+            return f"{error['msg']}, not {value}"

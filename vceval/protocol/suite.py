@@ -27,20 +27,24 @@ from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import AfterValidator, Field
 
 from vceval.errors import UsageError
 from vceval.protocol import pairlist
 from vceval.protocol.pairlist import FrozenPair
-from vceval.protocol.schema import Section, read_document
+from vceval.protocol.schema import Names, Section, Text, meaning, read_document
 from vceval.registry import unknown_name
 from vceval.storage.paths import resolve_inside
 
 __all__ = [
     "DrawSpec",
+    "Expected",
     "FrozenPair",
     "NaturalSpec",
     "Suite",
+    "SuiteFile",
     "frozen_pairs",
     "load",
     "names",
@@ -50,32 +54,114 @@ __all__ = [
 ]
 
 
-@dataclass(frozen=True, slots=True)
-class NaturalSpec:
+def _rising(span: tuple[float, float]) -> tuple[float, float]:
+    if not 0 <= span[0] < span[1]:
+        raise ValueError
+    return span
+
+
+#: Lengths in seconds, from and to.
+Span = Annotated[
+    tuple[float, float], Field(strict=False), AfterValidator(_rising), meaning("two numbers, from and to")
+]  # fmt: skip
+Count = Annotated[int, Field(ge=1)]
+
+
+class NaturalSpec(Section):
     """Natural speech for calibration: how much of every speaker, by which seed, and how many trials are made."""
 
-    utterances_per_speaker: int
-    seed: int
-    trials: int
+    utterances_per_speaker: int = Field(ge=2)
+    seed: int = Field(ge=0)
+    trials: Count
 
 
-@dataclass(frozen=True, slots=True)
-class DrawSpec:
+class Expected(Section):
+    """Counts of the official release; what is left out is not checked."""
+
+    utterances: Count | None = None
+    speakers: Count | None = None
+
+
+class DrawSpec(Section):
     """How pairs are drawn from a corpus on disk; lengths in seconds, from and to.
 
-    ``expected_utterances`` and ``expected_speakers`` are the counts of the official release (None: not checked);
-    another inventory would give another list, so it is refused.
+    Another inventory than the ``expected`` one would give another list, so it is refused.
     """
 
-    seed: int
-    pairs_per_direction: int
-    targets_per_gender: int
-    prompts_per_target: int
-    prompt_seconds: tuple[float, float]
-    source_seconds: tuple[float, float]
-    min_utterances: int
-    expected_utterances: int | None
-    expected_speakers: int | None
+    seed: int = Field(ge=0)
+    pairs_per_direction: Count
+    targets_per_gender: Count
+    prompts_per_target: Count
+    prompt_seconds: Span
+    source_seconds: Span
+    min_utterances: int = Field(ge=2)
+    expected: Expected
+
+
+class _CorpusChoice(Section):
+    """The corpus, and options of its reader."""
+
+    name: Text
+    """What ``vceval list corpora`` lists."""
+    options: dict[str, Any] = Field(default_factory=dict)
+
+
+class _PairsChoice(Section):
+    """A frozen list of pairs."""
+
+    file: Text
+    """A CSV table in the folder of the suite, or below."""
+    sha256: Text
+    """Of the table's bytes."""
+    count: Count
+    references: Literal["required", "optional"] = "required"
+    """Whether a run may go on without the parallel recordings."""
+
+
+class SuiteFile(Section):
+    """A suite for vceval: a corpus, the pairs to convert, metrics and systems."""
+
+    one_of: ClassVar[Mapping[str, str]] = {"pairs": "a frozen list", "draw": "a rule"}
+
+    name: Text
+    version: Count
+    """Another number for every change that changes results."""
+    title: Text
+    description: Text
+    """Who is converted to whom, and why."""
+    corpus: _CorpusChoice
+    language: Text | None = None
+    """Of the speech, such as en."""
+    natural: NaturalSpec
+    metrics: Names
+    """What ``vceval list metrics`` lists."""
+    systems: Names
+    """Converters that run where no others are named; ``vceval list converters``."""
+    published: Names
+    """Published figures to stand beside: names, or YAML files in the folder of the suite."""
+    pairs: _PairsChoice | None = None
+    draw: DrawSpec | None = None
+
+
+class _Figure(Section):
+    """One published figure."""
+
+    table: Text
+    task: Text
+    system: Text
+    metric: Text
+    value: Annotated[float, Field(allow_inf_nan=False), meaning("a number")]
+    plus_minus: Annotated[float, Field(allow_inf_nan=False), meaning("a number")] | None = None
+    unit: str = ""
+    notes: str = ""
+
+
+class _Published(Section):
+    """The published figures of one paper."""
+
+    paper: Text
+    citation: Text
+    rows: tuple[_Figure, ...] = Field(strict=False)
 
 
 @dataclass(frozen=True)
@@ -188,66 +274,26 @@ def read_published(names: Sequence[str], said_by: Path) -> list[dict[str, Any]]:
     """
     rows: list[dict[str, Any]] = []
     for name in names:
-        document = read_document(_published_file(name, said_by))
-        about = {"paper": document.text("paper"), "citation": document.text("citation")}
-        for row in document.sections("rows"):
-            rows.append(
-                about
-                | {key: row.text(key) for key in ("table", "task", "system", "metric")}
-                | {"value": row.number("value"), "plus_minus": row.number("plus_minus", None)}
-                | {key: row.take(key, str, "") for key in ("unit", "notes")}
-            )
-            row.end()
-        document.end()
+        found = read_document(_published_file(name, said_by), _Published)
+        rows += [{"paper": found.paper, "citation": found.citation} | row.model_dump() for row in found.rows]
     return rows
 
 
 def _parse(path: Path, lists: Path) -> Suite:
-    top = read_document(path)
-    corpus, natural = top.section("corpus"), top.section("natural")
-    values: dict[str, Any] = {key: top.text(key) for key in ("name", "title", "description")}
-    values |= {key: top.texts(key) for key in ("metrics", "systems", "published")}
-    values |= {"version": top.whole("version", 1), "language": top.take("language", str, None), "file": path}
-    values["corpus"] = corpus.text("name")
-    values["corpus_options"] = MappingProxyType(corpus.take("options", dict, {}))
-    values["natural"] = NaturalSpec(
-        natural.whole("utterances_per_speaker", 2), natural.whole("seed"), natural.whole("trials", 1)
-    )
-    if ("pairs" in top) == ("draw" in top):
-        raise UsageError(f"{path}: give either pairs (a frozen list) or draw (a rule)")
-    if "pairs" in top:
-        pairs = top.section("pairs")
-        values["pairs_file"] = resolve_inside(lists, pairs.text("file"), f"{path}: pairs.file")
-        values["pairs_sha256"] = pairs.text("sha256").lower()
-        values["pairs_count"] = pairs.whole("count", 1)
-        values["references"] = pairs.choice("references", ("required", "optional"), "required")
-        pairs.end()
-    else:
-        values["draw"] = _draw(top.section("draw"))
-    for section in (top, corpus, natural):
-        section.end()
-    for name in values["published"]:
+    found = read_document(path, SuiteFile)
+    frozen: dict[str, Any] = {}
+    if found.pairs is not None:
+        frozen["pairs_file"] = resolve_inside(lists, found.pairs.file, f"{path}: pairs.file")
+        frozen["pairs_sha256"] = found.pairs.sha256.lower()
+        frozen["pairs_count"] = found.pairs.count
+        frozen["references"] = found.pairs.references
+    for name in found.published:
         if not (file := _published_file(name, path)).is_file():
             raise UsageError(f"{path}: published: {file} does not exist")
-    return Suite(**values)
-
-
-def _draw(section: Section) -> DrawSpec:
-    expected = section.section("expected")
-    spec = DrawSpec(
-        seed=section.whole("seed"),
-        pairs_per_direction=section.whole("pairs_per_direction", 1),
-        targets_per_gender=section.whole("targets_per_gender", 1),
-        prompts_per_target=section.whole("prompts_per_target", 1),
-        prompt_seconds=section.span("prompt_seconds"),
-        source_seconds=section.span("source_seconds"),
-        min_utterances=section.whole("min_utterances", 2),
-        expected_utterances=expected.whole("utterances", 1, None),
-        expected_speakers=expected.whole("speakers", 1, None),
-    )
-    expected.end()
-    section.end()
-    return spec
+    same = ("name", "version", "title", "description", "language", "metrics", "systems", "published", "natural", "draw")
+    options = MappingProxyType(found.corpus.options)
+    values = {key: getattr(found, key) for key in same}
+    return Suite(**values, **frozen, corpus=found.corpus.name, corpus_options=options, file=path)
 
 
 def _is_file_name(name: str) -> bool:

@@ -5,14 +5,45 @@ from __future__ import annotations
 import re
 import shlex
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, ConfigDict, Field
 
 from vceval.errors import UsageError
+from vceval.protocol.schema import Section, Text, read_document
 from vceval.records import System
 
-__all__ = ["read_systems", "system_of"]
+__all__ = ["SystemsFile", "read_systems", "system_of"]
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,63}")
+_NO_NAME = "can't be the name of a system: letters, digits and ._+- only, at most 64"
+
+
+def _named(name: str) -> str:
+    if not _NAME.fullmatch(name):
+        raise ValueError(_NO_NAME)
+    return name
+
+
+class _SystemChoice(Section):
+    """A converter and its options."""
+
+    model_config = ConfigDict(extra="allow")
+
+    converter: Text
+    """What ``vceval list converters`` lists."""
+
+
+class SystemsFile(Section):
+    """Systems for vceval run --systems: names, with the converter and options of each."""
+
+    systems: Annotated[
+        dict[
+            Annotated[str, AfterValidator(_named), Field(json_schema_extra={"pattern": f"^{_NAME.pattern}$"})],
+            _SystemChoice,
+        ],
+        Field(min_length=1, json_schema_extra={"additionalProperties": False}),
+    ]
 
 
 def system_of(text: str, timeout: float | None = None) -> System:
@@ -61,25 +92,11 @@ def read_systems(path: Path) -> list[System]:
     Raises:
         UsageError: the file can't be read or has another form.
     """
-    import yaml
-
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise UsageError(f"{path}: can't be read as YAML ({error})") from error
-    table = content.get("systems") if isinstance(content, dict) else None
-    if not isinstance(table, dict) or not table:
-        raise UsageError(f"{path}: needs a mapping 'systems' from names to their converters and options")
-    systems = []
-    for name, options in table.items():
-        if not isinstance(options, dict) or not isinstance(options.get("converter"), str):
-            raise UsageError(f"{path}: system {name!r} needs a mapping with a key 'converter'")
-        rest = {key: value for key, value in options.items() if key != "converter"}
-        systems.append(System(_checked(str(name), str(path)), options["converter"], rest))
-    return systems
+    found = read_document(path, SystemsFile)
+    return [System(name, given.converter, given.model_extra or {}) for name, given in found.systems.items()]
 
 
 def _checked(name: str, where: str) -> str:
     if not _NAME.fullmatch(name):
-        raise UsageError(f"{where}: {name!r} can't be the name of a system: letters, digits and ._+- only, at most 64")
+        raise UsageError(f"{where}: {name!r} {_NO_NAME}")
     return name

@@ -1,8 +1,9 @@
 """The leakage audit: which speakers of a run a system was trained on, as far as its authors published it.
 
 A system that was trained on recordings of the target speaker (or of the source speaker) is easily better on these
-pairs than on speakers that it never heard. What is known is in ``converters/training_speakers.csv``, one row per
-converter and corpus:
+pairs than on speakers that it never heard. What is known of a converter stands in one place. A converter that knows
+what it was trained on says so (``ConverterInfo.trained_on``); of all others, ``converters/training_speakers.csv`` has
+what their authors published, one row per converter and corpus:
 
 converter   registered name; ``*`` for all that were trained at all
 corpus      vctk, libri (LibriSpeech and LibriTTS, whose speakers bear the same numbers), vcc2020, aishell3, demo;
@@ -18,6 +19,7 @@ its speaker encoder or a vocoder of other authors has heard is not counted.
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import functools
 import re
@@ -76,9 +78,8 @@ class _Row(NamedTuple):
 def exposure(converter: str, corpus: str, speaker: str | None) -> Exposure:
     """Say whether a converter's published weights were trained on a speaker: ``trained``, ``unseen`` or ``unknown``.
 
-    A converter that says itself what it was trained on (``ConverterInfo.trained_on``) is believed. Otherwise the table
-    of published facts is asked. ``unknown`` is the answer for a converter, a corpus or a speaker without a name that
-    nobody published anything about.
+    ``unknown`` is the answer for a converter, a corpus or a speaker without a name that nobody published anything
+    about.
 
     Args:
         converter: registered name.
@@ -86,29 +87,21 @@ def exposure(converter: str, corpus: str, speaker: str | None) -> Exposure:
             them (``VCTK-Corpus-0.92``).
         speaker: name of the speaker within the corpus; None where it is not known.
     """
-    stated = _stated(converter)
-    listed = _rows(converter)
-    if stated is not None and not stated and not listed:
+    rows = _known(converter)
+    if rows is None:
         return "unseen"  # nothing in it was trained
     place = known_corpus(corpus)
-    if place is None or not speaker:
+    row = rows.get(place, rows.get(_ANY)) if place else None
+    if place is None or row is None or not speaker:
         return "unknown"
-    who = _speaker(place, speaker)
-    if stated:
-        heard = {_speaker(place, name) for key, names in stated.items() if known_corpus(key) == place for name in names}
-        return "trained" if who in heard else "unseen"
-    row = listed.get(place) or listed.get(_ANY) or _rows(_ANY).get(place)
-    if row is None:
-        return "unknown"
-    return row.exposure if _ANY in row.speakers or who in row.speakers else row.others
+    return row.exposure if not row.speakers.isdisjoint((_ANY, _speaker(place, speaker))) else row.others
 
 
 def published_source(converter: str, corpus: str) -> str:
     """Say where the table's knowledge of a converter and a corpus comes from; empty where it has none."""
-    place = known_corpus(corpus) or ""
-    listed = _rows(converter)
-    row = listed.get(place) or (listed.get(_ANY) if place else None) or _rows(_ANY).get(place)
-    return row.source if row and listed else ""
+    rows, place = _published(converter), known_corpus(corpus)
+    row = rows.get(place, rows.get(_ANY)) if place and converter in _table() else None
+    return row.source if row else ""
 
 
 def known_corpus(name: str) -> str | None:
@@ -155,17 +148,25 @@ def _speaker(corpus: str, name: str) -> str:
     return f"p{plain}" if corpus == "vctk" and plain.isdigit() else plain
 
 
-def _stated(converter: str) -> Mapping[str, Collection[str]] | None:
-    """What a converter says of itself; None where it says nothing or is not registered."""
-    try:
-        stated: Mapping[str, Collection[str]] | None = registry.load("converter", converter).info.trained_on
-    except UsageError:
-        return None  # such as audio that was converted elsewhere
-    return stated
+def _known(converter: str) -> Mapping[str, _Row] | None:
+    """What is known of a converter, by corpus; None where nothing in it was trained."""
+    stated: Mapping[str, Collection[str]] | None = None
+    with contextlib.suppress(UsageError):  # it may not be registered, such as audio that was converted elsewhere
+        stated = registry.load("converter", converter).info.trained_on
+    if stated is None:
+        return _published(converter)
+    heard: dict[str, frozenset[str]] = {}
+    for name, speakers in stated.items():
+        if (corpus := known_corpus(name)) is not None:
+            heard[corpus] = heard.get(corpus, frozenset()) | {_speaker(corpus, speaker) for speaker in speakers}
+    rows = {corpus: _Row("trained", speakers, "unseen", "") for corpus, speakers in heard.items()}
+    return {_ANY: _Row("unseen", frozenset({_ANY}), "unseen", ""), **rows} if stated else None
 
 
-def _rows(converter: str) -> Mapping[str, _Row]:
-    return _table().get(converter, {})
+def _published(converter: str) -> Mapping[str, _Row]:
+    """What was published of a converter, and of all of them, by corpus."""
+    listed = _table().get(converter, {})
+    return listed if _ANY in listed else {**_table()[_ANY], **listed}
 
 
 @functools.cache

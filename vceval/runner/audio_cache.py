@@ -22,8 +22,9 @@ __all__ = ["Reuse"]
 class Reuse:
     """Converted audio in the cache, addressed by all that determines it.
 
-    That is the system's converter and options, its code and weight files, the kind of device, the bytes of source and
-    prompts, and the pair's seed. Converters that can't name all of it (:meth:`Converter.identity`) are left out.
+    That is the system's converter and options, its code, the packages this uses, its weight files, the kind of device,
+    the precision, the bytes of source and prompts, and the pair's seed. Converters that can't name all of it
+    (:meth:`Converter.identity`) are left out.
 
     Args:
         folder: of the cache; None switches it off.

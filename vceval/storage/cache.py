@@ -1,4 +1,4 @@
-"""Expensive results, addressed by what determines them: audio bytes, parameters, version of the method.
+"""Expensive results, addressed by what determines them: audio bytes, parameters, versions of method and packages.
 
 An entry is one ``.npz`` file (or converted audio as FLAC), written under a temporary name and renamed, so several
 processes may share a cache. A damaged entry is computed again. What was used longest ago makes room for the rest.
@@ -15,14 +15,20 @@ import re
 import zipfile
 from collections.abc import Callable, Mapping
 from functools import lru_cache
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 from vceval.errors import ItemError, UsageError, no_room
 from vceval.storage.files import replacing
 
-__all__ = ["Cache", "code_digest", "default_limit", "default_root", "file_digest", "trim"]
+__all__ = ["Cache", "default_limit", "default_root", "file_digest", "trim"]
 
+#: What analyses are made with, by name of the distribution: those of another version are not used again.
+PACKAGES = (
+    "ctranslate2", "faster-whisper", "numba", "numpy", "onnxruntime", "openai-whisper", "pocketsphinx", "pyworld",
+    "scipy", "soundfile", "soxr", "speechbrain", "torch", "torchaudio", "webrtcvad",
+)  # fmt: skip
 _ENTRY = re.compile(r"[0-9a-f]{64}\.(npz|flac)")
 #: A full cache is trimmed to this part of its limit, so that the next entry does not start over.
 _TRIMMED = 0.9
@@ -92,14 +98,12 @@ def _digest(path: str, _size: int, _mtime: int) -> str:
 
 
 @lru_cache(maxsize=1)
-def code_digest() -> str:
-    """SHA-256 of the code that converters and their networks are made of: results of other code are not used again."""
-    root = Path(__file__).parents[1]
-    files = [*root.glob("*.py"), *root.glob("converters/*.py"), *root.glob("networks/*.py")]
-    found = hashlib.sha256()
-    for path in sorted(files):
-        found.update(path.read_bytes())
-    return found.hexdigest()
+def _versions() -> Mapping[str, str]:
+    found: dict[str, str] = {}
+    for name in PACKAGES:
+        with contextlib.suppress(PackageNotFoundError):
+            found[name] = version(name)
+    return found
 
 
 class Cache:
@@ -129,7 +133,7 @@ class Cache:
         """Return the result for one audio file, computing it when it is not there.
 
         ``compute`` returns a mapping of names to arrays or JSON values. ``parameters`` must hold all that
-        changes the result besides the file's bytes: model, version, rates.
+        changes the result besides the file's bytes and the versions of :data:`PACKAGES`: model, method, rates.
 
         Raises:
             ItemError: there is no such file.
@@ -138,7 +142,8 @@ class Cache:
             digest = file_digest(path)
         except FileNotFoundError:
             raise ItemError(f"{path}: no such file") from None
-        key = hashlib.sha256(json.dumps([kind, digest, parameters], sort_keys=True, default=str).encode()).hexdigest()
+        determined = json.dumps([kind, digest, parameters, _versions()], sort_keys=True, default=str)
+        key = hashlib.sha256(determined.encode()).hexdigest()
         if key in self._memory:
             return self._memory[key]
         entry = self._file(kind, key)

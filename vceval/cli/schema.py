@@ -1,0 +1,34 @@
+"""``vceval schema``: the form of the YAML files that users write, for their editors."""
+
+from __future__ import annotations
+
+import argparse
+
+__all__ = ["add_commands", "schema_of"]
+
+
+def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add ``vceval schema`` to the parser."""
+    schema = commands.add_parser(
+        "schema",
+        help="print the JSON schema of suites, systems or rules, from which editors complete and check a YAML file",
+        description="Save it beside your file, and begin the file with: # yaml-language-server: $schema=SCHEMA.json",
+    )
+    schema.add_argument("what", choices=("suite", "systems", "rules"))
+    schema.set_defaults(command=_schema)
+
+
+def schema_of(what: str) -> str:
+    """Write the schema of one kind of file: ``suite``, ``systems`` or ``rules``."""
+    from vceval.gate.rules import RulesFile
+    from vceval.protocol.schema import Section, json_schema
+    from vceval.protocol.suite import SuiteFile
+    from vceval.protocol.systems import SystemsFile
+
+    kinds: dict[str, type[Section]] = {"suite": SuiteFile, "systems": SystemsFile, "rules": RulesFile}
+    return json_schema(kinds[what])
+
+
+def _schema(options: argparse.Namespace) -> int:
+    print(schema_of(options.what), end="")
+    return 0
