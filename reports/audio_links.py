@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 import re
 import shutil
-import tempfile
 from pathlib import Path
 from urllib.parse import quote
 
 from vceval.reports import spectrogram
 from vceval.storage.cache import file_digest
+from vceval.storage.files import replacing
 
 __all__ = ["SUFFIXES", "AudioLinks", "url"]
 
@@ -115,11 +115,5 @@ def _link_or_copy(found: Path, target: Path) -> None:
     try:
         os.link(found, target)
     except OSError:  # another file system, or one without hard links, or another user's file
-        handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=".part-")
-        os.close(handle)
-        try:
-            shutil.copyfile(found, temporary)
-            Path(temporary).chmod(0o644)
-            os.replace(temporary, target)
-        finally:
-            Path(temporary).unlink(missing_ok=True)
+        with replacing(target, durable=False) as stream, open(found, "rb") as original:
+            shutil.copyfileobj(original, stream)

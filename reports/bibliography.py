@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from vceval.reports.latex_text import escape
+from vceval.reports.latex_escape import escape
 from vceval.results.leakage import known_corpus
 from vceval.results.views import Report
 

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from vceval.reports import cells, figures, flags, html, samples
+from vceval.reports import figures, filter_data, problems, report_page, samples
 from vceval.reports.audio_links import AudioLinks
-from vceval.reports.chunks import Chunks
 from vceval.reports.figure_style import Drawing
+from vceval.reports.page_data import Chunks
 from vceval.reports.table_files import DEFAULTS, Options, clear, write_tables
 from vceval.results.marks import with_split_tests
 from vceval.results.merge_runs import material
@@ -62,10 +62,10 @@ def make(
     drawings, notes = figures.draw(report, folder / "figures", links.file)
     clear(folder / "data", ("*.js",))
     chunks = Chunks(folder / "data")
-    chunks.add("cells", cells.cells(report))
-    flag_names = flags.flag_names(report, report.converters)
+    chunks.add("cells", filter_data.cells(report))
+    flag_names = problems.flag_names(report, report.converters)
     samples.add_samples(report, chunks, links, flag_names, drawn=samples.spread(report, spectrograms))
     index = folder / "index.html"
-    write_atomically(index, html.page(report, drawings, files, figure_notes=notes))
+    write_atomically(index, report_page.page(report, drawings, files, figure_notes=notes))
     links.clean()
     return Made(index, report, links, drawings, notes)

@@ -5,18 +5,18 @@ from __future__ import annotations
 import base64
 import io
 import os
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
 from vceval.errors import ItemError, UsageError
-from vceval.reports import cells, flags, html, samples
+from vceval.reports import filter_data, problems, report_page, samples
 from vceval.reports.audio_links import AudioLinks
 from vceval.reports.build import Made
-from vceval.reports.chunks import Chunks, compact, embedded
 from vceval.reports.figure_style import Drawing
+from vceval.reports.page_data import Chunks, compact, embedded
 from vceval.results.rundir import write_atomically
 from vceval.results.views import Report
 from vceval.signal import audio
@@ -70,8 +70,8 @@ def bundle(made: Made, say: Callable[[str], None], *, pairs: int | None = None, 
         encoded = dict(zip(wanted, pool.map(lambda path: _encoded(path, coding), wanted), strict=True))
     names = {path: f"audio-{number}" for number, (path, found) in enumerate(encoded.items()) if found is not None}
     chunks = Chunks(None)
-    chunks.add("cells", cells.cells(report))
-    flag_names = flags.flag_names(report, report.converters)
+    chunks.add("cells", filter_data.cells(report))
+    flag_names = problems.flag_names(report, report.converters)
     samples.add_samples(shown, chunks, _Inside(links, names), flag_names)
     blocks = [*chunks.blocks]
     for path, name in names.items():
@@ -81,7 +81,7 @@ def bundle(made: Made, say: Callable[[str], None], *, pairs: int | None = None, 
     if shown is not report:
         note += f" Samples: {len(shown.pairs):,} of {len(report.pairs):,} pairs, evenly over the list."
     pictures = _pictures(made.drawings, made.index.parent / "figures")
-    page = html.page(
+    page = report_page.page(
         report, made.drawings, figure_notes=made.notes, pictures=pictures, blocks=blocks, audio_note=note, shown=shown
     )
     path = made.index.with_name("bundle.html")
@@ -97,29 +97,16 @@ def _some(report: Report, pairs: int) -> Report:
     return replace(report, pairs=[report.pairs[place] for place in places], scores=report.scores.some(places))
 
 
-class _Listing:
-    """Notes which recordings the samples ask for."""
-
-    def __init__(self, links: AudioLinks) -> None:
-        self._links, self.found = links, dict[Path, None]()
-
-    def href(self, path: str) -> str | None:
-        if path and (found := self._links.file(path)) is not None:
-            self.found[found] = None
-        return None
-
-    def picture(self, path: str) -> str | None:
-        return None
-
-
 class _Inside:
-    """Gives samples the chunks that hold their recordings."""
+    """Gives samples the chunks that hold their recordings, and keeps in ``found`` which recordings they ask for."""
 
-    def __init__(self, links: AudioLinks, names: dict[Path, str]) -> None:
-        self._links, self._names = links, names
+    def __init__(self, links: AudioLinks, names: Mapping[Path, str]) -> None:
+        self._links, self._names, self.found = links, names, dict[Path, None]()
 
     def href(self, path: str) -> str | None:
-        found = self._links.file(path) if path else None
+        if not path or (found := self._links.file(path)) is None:
+            return None
+        self.found[found] = None
         return f"#{self._names[found]}" if found in self._names else None
 
     def picture(self, path: str) -> str | None:
@@ -127,7 +114,7 @@ class _Inside:
 
 
 def _wanted(report: Report, links: AudioLinks) -> list[Path]:
-    listing = _Listing(links)
+    listing = _Inside(links, {})
     samples.add_samples(report, Chunks(None), listing, ())
     return list(listing.found)
 

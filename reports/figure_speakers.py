@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from vceval.reports.figure_style import LINE, SERIES, Drawing, named, plain, save
+from vceval.reports.figure_style import LINE, SERIES, Drawing, canvas, named, plain, save
 from vceval.results.views import Report, SystemView
 from vceval.storage.cache import Cache, default_root, file_digest
 from vceval.storage.embeddings import known
@@ -157,14 +157,13 @@ def _figure(
     placed: Sequence[tuple[float, float]],
 ) -> Figure:
     import numpy as np
-    from matplotlib.figure import Figure
     from matplotlib.lines import Line2D
 
     colours = dict(zip(speakers, SERIES, strict=False))
     columns = min(4, len(systems)) or 1
     rows = -(-max(1, len(systems)) // columns)
     width = 10.0 if columns > 2 else 6.0
-    figure = Figure(figsize=(width, 0.5 + rows * (width / columns)), layout="constrained")
+    figure = canvas(width, 0.5 + rows * (width / columns))
     grid = figure.subplots(rows, columns, squeeze=False, sharex=True, sharey=True)
     places = np.array(placed)
     for number, axes in enumerate(grid.flat):

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from matplotlib.text import Text
 
 __all__ = [
-    "GROUND", "INK", "LINE", "MARK", "SERIES", "SOFT", "Drawing", "named", "plain", "save", "system_axis",
+    "GROUND", "INK", "LINE", "MARK", "SERIES", "SOFT", "Drawing", "canvas", "named", "plain", "save", "system_axis",
     "system_colours",
 ]  # fmt: skip
 
@@ -45,6 +45,13 @@ class Drawing:
     width: int = 600
     height: int = 300
     wide: bool = False
+
+
+def canvas(width: float, height: float) -> Figure:
+    """Make an empty figure; sizes in inches."""
+    from matplotlib.figure import Figure
+
+    return Figure(figsize=(width, height), layout="constrained")
 
 
 def save(folder: Path, stem: str, draw: Callable[[], Figure]) -> tuple[int, int]:

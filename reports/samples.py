@@ -12,8 +12,8 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from vceval.reports.cells import exposed
-from vceval.reports.chunks import Chunks
+from vceval.reports.filter_data import exposed
+from vceval.reports.page_data import Chunks
 from vceval.results.views import MeasureView, Report, SystemView
 
 if TYPE_CHECKING:
@@ -218,8 +218,8 @@ class _Maker:
         found: dict[str, Any] = {"values": [_whole(values[at, place]) for values in self.figures]}
         if all(value is None for value in found["values"]):
             del found["values"]
-        if (heard := self.report.scores.heard.get((at, place))) is not None:
-            found |= {"said": heard.said, "heard": heard.heard}
+        if (texts := self.report.scores.transcripts.get((at, place))) is not None:
+            found |= {"said": texts.reference, "heard": texts.hypothesis}
         if flags and (flagged := self.report.flags.get((system, pair["pair"]))):
             found["flags"] = list(flagged)
         if "trained" in (exposures := self.report.exposures.get((system, pair["pair"]), ("", ""))):

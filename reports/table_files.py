@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import csv
+import io
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -9,28 +12,29 @@ from typing import Any
 
 from vceval.errors import UsageError
 from vceval.reports import (
-    beside,
     bibliography,
-    exposure,
-    flags,
+    grouped_tables,
     latex,
-    latex_plain,
-    latex_signature,
-    listening,
+    listening_tables,
     markdown,
-    shapes,
-    table_json,
+    problems,
+    published_tables,
     tables,
-    training,
+    training_speakers,
 )
-from vceval.reports.latex_style import STYLES, Style
-from vceval.reports.tables import PlainTable, Table
-from vceval.results import views
+from vceval.reports.latex import STYLES, Style
+from vceval.reports.tables import Column, Entry, PlainTable, Table
 from vceval.results.merge_runs import Material
 from vceval.results.rundir import write_atomically
+from vceval.results.views import Cell, Report, cells_of
 
 __all__ = ["DEFAULTS", "Options", "clear", "write_tables"]
 
+#: Columns of every CSV file of corpus figures; values and bounds are in ``unit``.
+CELL_COLUMNS = (
+    "system", "measure", "dataset", "direction", "value", "low", "high",
+    "n", "expected", "failed", "skipped", "unit", "better",
+)  # fmt: skip
 _KINDS = ("*.tex", "*.md", "*.csv", "*.json", "*.bib")
 
 
@@ -69,10 +73,10 @@ def write_tables(found: Material, folder: Path, options: Options = DEFAULTS) -> 
     texts: dict[str, str] = {}
     _add_results(texts, found, style)
     for number, names in enumerate(options.ablations, 1):
-        table = shapes.ablation_table(found.report, names, number)
+        table = grouped_tables.ablation_table(found.report, names, number)
         _add(texts, f"ablation-{number}" if len(options.ablations) > 1 else "ablation", [table], [table], style)
     _add_plain(texts, found, style)
-    texts["signatures.tex"] = latex_signature.macros(found.report)
+    texts["signatures.tex"] = latex.signature_macros(found.report)
     if references := bibliography.bibtex(found.report):
         texts["references.bib"] = references
     clear(folder, _KINDS)
@@ -85,54 +89,54 @@ def _add_results(texts: dict[str, str], found: Material, style: Style) -> None:
     report = found.report
     main = tables.main_tables(report)
     _add(texts, "main", main, main, style)
-    texts["main.csv"] = markdown.cells_csv(report, _columns(main))
+    texts["main.csv"] = _cells_csv(report, _columns(main))
     for split, models in (
         ("direction", tables.direction_tables(report)),
         ("dataset", tables.dataset_tables(report)),
     ):
         if models:
-            grouped = shapes.grouped_table(report, split)
+            grouped = grouped_tables.grouped_table(report, split)
             _add(texts, f"main_{split}s", models, [grouped] if grouped else [], style)
-            texts[f"main_{split}s.csv"] = markdown.cells_csv(report, _columns(models))
-    if seen := exposure.exposure_table(report, found.scores, found.exposures):
+            texts[f"main_{split}s.csv"] = _cells_csv(report, _columns(models))
+    if seen := training_speakers.exposure_table(report, found.scores):
         _add(texts, "main_seen", [seen], [seen], style)
-    if unseen := training.unseen_tables(report):
+    if unseen := training_speakers.unseen_tables(report):
         _add(texts, "main_unseen", unseen, unseen, style)
-        left = replace(report, cells=views.cells_of((report.training or {})["cells"]))
-        texts["main_unseen.csv"] = markdown.cells_csv(left, _columns(unseen))
+        left = replace(report, cells=cells_of((report.training or {})["cells"]))
+        texts["main_unseen.csv"] = _cells_csv(left, _columns(unseen))
 
 
-def _columns(models: Iterable[Table]) -> list[tables.Column]:
+def _columns(models: Iterable[Table]) -> list[Column]:
     return [column for model in models for column in model.columns]
 
 
 def _add(
     texts: dict[str, str], name: str, models: Sequence[Table], set_in_latex: Sequence[Table], style: Style
 ) -> None:
-    texts[f"{name}.tex"] = latex.preamble() + "\n".join(latex.table(model, style) for model in set_in_latex)
+    texts[f"{name}.tex"] = latex.PREAMBLE + "\n".join(latex.table(model, style) for model in set_in_latex)
     texts[f"{name}.md"] = "\n".join(markdown.table(model) for model in models)
-    texts[f"{name}.csv"] = markdown.table_csv(models)
-    texts[f"{name}.json"] = table_json.tables_json(models)
+    texts[f"{name}.csv"] = _table_csv(models)
+    texts[f"{name}.json"] = _tables_json(models)
 
 
 def _add_plain(texts: dict[str, str], found: Material, style: Style) -> None:
     report = found.report
     plains: tuple[PlainTable | None, ...] = (
-        training.training_table(report),
-        flags.flags_table(report),
-        beside.calibration_shape(report),
-        *beside.comparison_tables(report),
-        tables.published_table(report),
-        *listening.listening_tables(report),
+        training_speakers.training_table(report),
+        problems.flags_table(report),
+        published_tables.calibration_table(report),
+        *published_tables.comparison_tables(report),
+        published_tables.published_table(report),
+        *listening_tables.listening_tables(report),
     )
     for plain in plains:
         if plain is not None:
-            texts[f"{plain.id}.tex"] = latex.preamble() + latex_plain.plain_table(plain, style)
+            texts[f"{plain.id}.tex"] = latex.PREAMBLE + latex.plain_table(plain, style)
             texts[f"{plain.id}.md"] = markdown.plain_table(plain)
-            texts[f"{plain.id}.csv"] = markdown.plain_csv(plain)
-            texts[f"{plain.id}.json"] = table_json.plain_json(plain)
+            texts[f"{plain.id}.csv"] = _plain_csv(plain)
+            texts[f"{plain.id}.json"] = _plain_json(plain)
     if report.calibration:
-        texts["calibration.csv"] = markdown.calibration_csv(report)
+        texts["calibration.csv"] = _calibration_csv(report)
 
 
 def clear(folder: Path, patterns: Sequence[str]) -> None:
@@ -141,3 +145,130 @@ def clear(folder: Path, patterns: Sequence[str]) -> None:
         for pattern in patterns:
             for path in folder.glob(pattern):
                 path.unlink()
+
+
+def _plain_csv(model: PlainTable) -> str:
+    """Write a table of texts as CSV."""
+    return _csv(model.headings, model.rows)
+
+
+def _calibration_csv(report: Report) -> str:
+    """Write everything that calibration learnt as CSV, one row per metric and dataset, values as stored."""
+    found = [(metric, name, facts) for metric, by in sorted(report.calibration.items()) for name, facts in by.items()]
+    plain = {key for *_, facts in found for key, value in facts.items() if not isinstance(value, dict | list)}
+    order = sorted(plain)
+    rows = [
+        [metric, name, *(str(facts.get(key, "")) for key in order)]
+        for metric, name, facts in sorted(found, key=lambda row: row[:2])
+    ]
+    return _csv(["metric", "dataset", *order], rows)
+
+
+def _cells_csv(report: Report, columns: Sequence[Column]) -> str:
+    """Write corpus figures as CSV, one row per system and column; values and bounds are in the unit named."""
+    rows = []
+    for column in columns:
+        measure = column.measure
+        for system in report.systems:
+            cell = report.cell(system.name, measure.name, column.dataset, column.direction)
+            if cell is None:
+                continue
+            rows.append(_cell_row(system.name, column, cell))
+    return _csv(CELL_COLUMNS, rows)
+
+
+def _table_csv(models: Sequence[Table]) -> str:
+    """Write tables as CSV, one row per system and column; values and bounds are in the unit named."""
+    rows = []
+    for model in models:
+        for row in model.rows:
+            for column, entry in zip(model.columns, row.entries, strict=True):
+                if entry is not None and entry.cell is not None:
+                    rows.append(_cell_row(row.system.name, column, entry.cell))
+    return _csv(CELL_COLUMNS, rows)
+
+
+def _cell_row(system: str, column: Column, cell: Cell) -> list[str]:
+    measure = column.measure
+    figures = [None if v is None else v * measure.scale for v in (cell.value, cell.low, cell.high)]
+    return (
+        [system, measure.name, column.dataset, column.direction]
+        + ["" if figure is None else f"{figure:.12g}" for figure in figures]
+        + [str(count) for count in (cell.n, cell.expected, cell.failed, cell.skipped)]
+        + [measure.unit, measure.better]
+    )
+
+
+def _csv(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+    writer.writerow(columns)
+    writer.writerows(rows)
+    return buffer.getvalue()
+
+
+def _tables_json(models: Sequence[Table]) -> str:
+    """Write results tables as one JSON document.
+
+    Figures and bounds are in the unit of their column and not rounded; ``mark`` is ``best``, ``second`` or null.
+    """
+    return _json({"schema": 1, "tables": [_table_json(model) for model in models]})
+
+
+def _plain_json(model: PlainTable) -> str:
+    """Write a table of texts as JSON; rows of one cell are headings over the rows below them."""
+    return _json({
+        "schema": 1,
+        "title": model.title,
+        "caption": model.caption,
+        "headings": list(model.headings),
+        "rows": [list(row) for row in model.rows],
+    })  # fmt: skip
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, indent=1, allow_nan=False) + "\n"
+
+
+def _table_json(model: Table) -> dict[str, Any]:
+    return {
+        "id": model.id,
+        "title": model.full_title,
+        "suite": model.suite,
+        "caption": f"{model.caption} {model.count_note}".strip(),
+        "signatures": {metric.name: metric.signature for metric in model.metrics},
+        "columns": [
+            {
+                "measure": column.measure.name,
+                "metric": column.measure.metric,
+                "label": column.measure.label,
+                "heading": column.heading,
+                "unit": column.measure.unit,
+                "better": column.measure.better,
+                "dataset": column.dataset,
+                "direction": column.direction,
+            }
+            for column in model.columns
+        ],
+        "rows": [
+            {
+                "system": row.system.name,
+                "title": row.system.title,
+                "control": row.system.control,
+                "figures": [
+                    entry and _figure_json(entry, column)
+                    for entry, column in zip(row.entries, model.columns, strict=True)
+                ],
+            }
+            for row in model.rows
+        ],
+    }  # fmt: skip
+
+
+def _figure_json(entry: Entry, column: Column) -> dict[str, Any]:
+    cell, scale = entry.cell, column.measure.scale
+    figures = (None, None, None) if cell is None else (cell.value, cell.low, cell.high)
+    value, low, high = (None if figure is None else figure * scale for figure in figures)
+    counts = {} if cell is None else {key: getattr(cell, key) for key in ("n", "expected", "failed", "skipped")}
+    mark = "best" if entry.best else "second" if entry.second else None
+    return {"value": value, "low": low, "high": high, "printed": entry.value, "mark": mark, **counts}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -11,14 +11,22 @@ from vceval.results.marks import NOBODY, Marks, mark_sentence, marks
 from vceval.results.views import ALL, Cell, MeasureView, MetricView, Report, SystemView
 
 __all__ = [
-    "ARROWS", "Block", "Column", "Entry", "PlainTable", "Row", "Table",
-    "calibration_table", "dataset_tables", "direction_tables", "heard_sentence", "main_tables", "published_table",
-    "results", "suite_label",
+    "Block",
+    "Column",
+    "Entry",
+    "PlainTable",
+    "Row",
+    "Table",
+    "changed",
+    "dataset_tables",
+    "direction_tables",
+    "main_tables",
+    "results",
+    "suite_label",
+    "trained_sentence",
+    "unranked",
+    "without_empty",
 ]  # fmt: skip
-
-
-#: What a heading shows for the direction of a measure.
-ARROWS = {"lower": " ↓", "higher": " ↑"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +105,11 @@ class Table:
     marks: str = ""
 
     @property
+    def rows(self) -> list[Row]:
+        """The rows of all blocks."""
+        return [row for block in self.blocks for row in block.rows]
+
+    @property
     def full_title(self) -> str:
         """Title and split, as a caption far from any heading needs them."""
         return f"{self.title} {self.group}".rstrip()
@@ -105,7 +118,7 @@ class Table:
     def caption(self) -> str:
         """What stands over the table: title, suite, what the marks mean."""
         parts = [f"Suite {self.suite}."]
-        if any(entry and entry.interval for block in self.blocks for row in block.rows for entry in row.entries):
+        if any(entry and entry.interval for row in self.rows for entry in row.entries):
             parts.append("In brackets: 95 % interval (bootstrap over speakers).")
         if self.marks:
             parts.append(self.marks)
@@ -142,11 +155,11 @@ def main_tables(report: Report) -> list[Table]:
         for name, title, measures in parts
         if measures or name == "main"
     ]
-    heard = heard_sentence(report)
+    heard = trained_sentence(report)
     return [replace(table, notes=[*table.notes, f"{heard}."]) for table in tables] if heard else tables
 
 
-def heard_sentence(report: Report) -> str:
+def trained_sentence(report: Report) -> str:
     """Say which systems were trained on speakers of their pairs; empty where none is known to be."""
     titles = {system.name: system.title for system in report.systems}
     parts = [
@@ -175,9 +188,8 @@ def _split(report: Report, identity: str, heading: str, parts: Sequence[tuple[st
     tables = []
     for index, m in enumerate(report.measures):
         columns = [Column("All", "", "", m), *(Column(name, "", "", m, **which) for name, which in parts)]
-        title = m.label + (f" ({m.unit})" if m.unit else "") + ARROWS.get(m.better, "")
-        table = results(report, f"{identity}-{index + 1}", title, columns, heading)
-        if any(entry and entry.value for block in table.blocks for row in block.rows for entry in row.entries):
+        table = results(report, f"{identity}-{index + 1}", m.heading, columns, heading)
+        if any(entry and entry.value for row in table.rows for entry in row.entries):
             tables.append(table)
     return tables
 
@@ -256,59 +268,32 @@ def _place(test: Mapping[str, Any]) -> tuple[str, str, str]:
     return str(test["measure"]), str(test.get("dataset", ALL)), str(test.get("direction", ALL))
 
 
-def calibration_table(report: Report) -> PlainTable | None:
-    """Build the table of what was learnt from natural speech; None where no metric calibrates."""
-    headings = ("Metric", "Dataset", "Encoder", "EER (%)", "Threshold", "Trials", "Speakers", "Notes")
-    rows: list[tuple[str, ...]] = []
-    for metric, datasets in sorted(report.calibration.items()):
-        for dataset, found in sorted(datasets.items()):
-            if "unavailable" in found:
-                rows.append((metric, dataset, f"unavailable: {found['unavailable']}"))
-                continue
-            eer, threshold = found.get("eer"), found.get("threshold")
-            low, high = found.get("eer_low"), found.get("eer_high")
-            interval = "" if low is None or high is None else f" [{100 * float(low):.2f}, {100 * float(high):.2f}]"
-            trials = [found[kind] for kind in ("target_trials", "nontarget_trials") if kind in found]
-            rows.append((
-                metric,
-                dataset,
-                str(found.get("encoder") or ""),
-                "" if eer is None else f"{100 * float(eer):.2f}{interval}",
-                "" if threshold is None else f"{float(threshold):.4f}",
-                " + ".join(str(count) for count in trials),
-                str(found.get("speakers", "")),
-                f"{found['unusable']} recordings unusable" if found.get("unusable") else "",
-            ))  # fmt: skip
-    if not rows:
+def without_empty(table: Table) -> Table | None:
+    """Leave out columns in which no system has a figure."""
+    kept = [i for i in range(len(table.columns)) if any((e := row.entries[i]) and e.value for row in table.rows)]
+    if not kept:
         return None
-    full = [row for row in rows if len(row) == len(headings)]
-    used = [column for column in range(len(headings)) if column < 7 or any(row[column] for row in full)]
-    caption = f"Calibration on natural speech. Suite {suite_label(report)}. Trials: same speaker + different speakers."
-    return PlainTable(
-        "calibration", "Calibration", caption, [headings[column] for column in used],
-        [[row[column] for column in used if column < len(row)] for row in rows],
-        frozenset(place for place, column in enumerate(used) if column in (3, 4, 5, 6)),
-    )  # fmt: skip
+    return replace(
+        table,
+        columns=[table.columns[i] for i in kept],
+        blocks=[
+            Block(block.heading, [Row(row.system, [row.entries[i] for i in kept]) for row in block.rows])
+            for block in table.blocks
+        ],
+    )
 
 
-def published_table(report: Report) -> PlainTable | None:
-    """Build the table of what papers report, apart from what was measured here; None where there is none."""
-    if not report.published:
-        return None
-    headings = ("Paper", "Table", "Task", "System", "Metric", "Value", "Notes")
-    rows = []
-    for entry in report.published:
-        value = _plain(entry.get("value", ""))
-        if entry.get("plus_minus") is not None:
-            value += f" ± {_plain(entry['plus_minus'])}"
-        unit = str(entry.get("unit") or "")
-        rows.append(
-            [str(entry.get(key) or "") for key in ("paper", "table", "task", "system", "metric")]
-            + [f"{value} {unit}".strip(), str(entry.get("notes") or "")]
-        )
-    caption = "Published by the papers named, on their own data and with their own tools; not measured here."
-    return PlainTable("published", "Published results", caption, headings, rows, frozenset({5}))
+def unranked(table: Table) -> Table:
+    """Take the marks of best and second systems off."""
+    return replace(changed(table, lambda entry: replace(entry, best=False, second=False)), marks="")
 
 
-def _plain(value: object) -> str:
-    return f"{value:.6g}" if isinstance(value, float) else str(value)
+def changed(table: Table, change: Callable[[Entry], Entry]) -> Table:
+    """Change every figure of a table."""
+    return replace(
+        table,
+        blocks=[
+            Block(block.heading, [Row(row.system, [e and change(e) for e in row.entries]) for row in block.rows])
+            for block in table.blocks
+        ],
+    )

@@ -13,7 +13,7 @@ from vceval.listen.answers import Answer, Session
 from vceval.listen.key import Key
 from vceval.listen.pages import PageFacts
 from vceval.listen.plan import Trial
-from vceval.listen.pool import Pool, Recording
+from vceval.listen.recordings import Pool, Recording
 from vceval.records import ConversionPair, Gender, Score, Utterance
 from vceval.results.rundir import RunDirectory
 from vceval.signal.audio import Waveform, write_flac

@@ -16,7 +16,7 @@ from made_runs import MadeRun
 
 from vceval.cli.main import main
 from vceval.gate.baseline import SCHEMA, read, resolve
-from vceval.gate.comparable import refuse_unless_comparable
+from vceval.gate.preconditions import refuse_unless_comparable
 from vceval.gate.rules import read_rules
 
 ROOT = Path(__file__).parents[2]

@@ -122,6 +122,26 @@ def test_on_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str])
     assert main(["gate", "calibrate", *runs, "--power", "95"]) == 2
 
 
+def test_calibrate_is_a_command_and_a_folder_of_that_name_a_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    MadeRun().fill().write(tmp_path / "calibrate")
+    monkeypatch.chdir(tmp_path)
+    assert main(["gate", "./calibrate", "--baseline", "calibrate"]) == 0
+    with pytest.raises(SystemExit) as left:
+        main(["gate", "calibrate"])
+    assert left.value.code == 2
+    assert "required: RUN" in capsys.readouterr().err
+    for command, holds, lacks in ((["gate"], "--baseline", "--power"), (["gate", "calibrate"], "--power", "--junit")):
+        with pytest.raises(SystemExit) as left:
+            main([*command, "--help"])
+        assert left.value.code == 0
+        printed = capsys.readouterr().out
+        assert printed.startswith(f"usage: vceval {' '.join(command)} [-h]")
+        assert holds in printed
+        assert lacks not in printed
+
+
 def test_runs_that_may_not_be_compared_are_refused(tmp_path: Path, rules: Rules) -> None:
     runs = [MadeRun(suite=name).fill().write(tmp_path / name) for name in ("one@1", "two@1")]
     with pytest.raises(UsageError, match="suites differ"):

@@ -18,7 +18,7 @@ from markdown_it import MarkdownIt
 
 from vceval.cli.main import main
 from vceval.errors import UsageError
-from vceval.gate import baseline, junit, markdown, write
+from vceval.gate import baseline, outputs
 from vceval.gate.check import check
 from vceval.gate.evidence import of_run
 from vceval.gate.rules import read_rules
@@ -140,25 +140,25 @@ def worst() -> Result:
 
 @pytest.mark.parametrize(("undecided", "failures", "skipped"), [("fail", 2, 0), ("warn", 1, 1), ("pass", 1, 0)])
 def test_junit_validates_whatever_the_names(undecided: str, failures: int, skipped: int) -> None:
-    text = junit.render(worst(), undecided)
+    text = outputs.to_junit(worst(), undecided)
     SCHEMA.validate(text)
     suite = ElementTree.fromstring(text)[0]
     assert [int(suite.attrib[name]) for name in ("tests", "failures", "skipped")] == [3, failures, skipped]
     assert len(suite.findall("testcase/failure")) == failures
     assert suite.find("testcase/failure").text.startswith("</failure><!--]]>&")  # type: ignore[union-attr]
-    SCHEMA.validate(junit.render_refusal(HOSTILE))
+    SCHEMA.validate(outputs.refusal_to_junit(HOSTILE))
 
 
 @settings(max_examples=50, deadline=None)
 @given(name=st.text(st.characters(exclude_categories=[]), max_size=40))
 def test_junit_holds_any_text(name: str) -> None:
-    text = junit.render(result_of(Verdict(name, name, "all", "regress", name)), "warn")
+    text = outputs.to_junit(result_of(Verdict(name, name, "all", "regress", name)), "warn")
     SCHEMA.validate(text)
     text.encode()
 
 
 def test_the_schema_itself_refuses_what_is_wrong() -> None:
-    good = junit.render(worst(), "warn")
+    good = outputs.to_junit(worst(), "warn")
     for bad in (good.replace('tests="3"', ""), good.replace("classname", "class"), good.replace("failure", "fault")):
         assert not SCHEMA.is_valid(bad)
 
@@ -167,7 +167,7 @@ def test_junit_of_a_real_gate(run: Path, tmp_path: Path) -> None:
     made = MadeRun(flags={("A", "s3-t3"): ["clipped"]}).fill().worsen("mcd", 1.0, 0.1)
     del made.sums["A", "s2-t2", "wer"]
     result = check(of_run(made.write(tmp_path / "now")), of_run(run), read_rules())
-    text = junit.render(result, "warn")
+    text = outputs.to_junit(result, "warn")
     SCHEMA.validate(text)
     cases = ElementTree.fromstring(text).findall(".//testcase")
     names = [(case.attrib["classname"], case.attrib["name"]) for case in cases]
@@ -178,7 +178,7 @@ def test_junit_of_a_real_gate(run: Path, tmp_path: Path) -> None:
 
 
 def test_markdown_shows_names_as_they_are(tmp_path: Path) -> None:
-    text = markdown.render(worst(), tmp_path / "gate.md", None, "warn")
+    text = outputs.to_markdown(worst(), tmp_path / "gate.md", None, "warn")
     assert "@everyone" not in text
     assert "\x1b" not in text
     page = rendered(text)
@@ -187,8 +187,8 @@ def test_markdown_shows_names_as_they_are(tmp_path: Path) -> None:
     assert re.findall(r"<h2>", page) == ["<h2>"]
     [link] = re.findall(r'href="([^"]*)"', page)
     assert link.startswith("../")
-    assert "\x1b" not in write.text(worst(), "warn")
-    assert "\n## h" not in markdown.render_refusal(HOSTILE)
+    assert "\x1b" not in outputs.to_text(worst(), "warn")
+    assert "\n## h" not in outputs.refusal_to_markdown(HOSTILE)
 
 
 def rendered(text: str) -> str:
@@ -199,12 +199,12 @@ def test_markdown_links_the_recordings(run: Path, tmp_path: Path) -> None:
     made = MadeRun().fill().worsen("mcd", 1.0, 0.1)
     made.systems = {"target": True, "A": False}
     result = check(of_run(made.write(tmp_path / "runs" / "a b")), of_run(run), read_rules())
-    text = markdown.render(result, tmp_path / "gate.md", None, "warn")
+    text = outputs.to_markdown(result, tmp_path / "gate.md", None, "warn")
     found = re.findall(r"\[now\]\(<([^>]+)>\)", text)
     assert all(re.fullmatch(r"runs/a%20b/audio/A/s\d-t\d\.flac", address) for address in found)
     assert len(found) >= 5
     assert re.findall(r"\[before\]\(<run/audio/A/[^>]+>\)", text)
-    text = markdown.render(result, tmp_path / "gate.md", "https://ci.example/job/1/", "warn")
+    text = outputs.to_markdown(result, tmp_path / "gate.md", "https://ci.example/job/1/", "warn")
     assert re.findall(r"\[now\]\(<https://ci\.example/job/1/audio/A/s\d-t\d\.flac>\)", text)
     assert "[before]" not in text
     page = rendered(text)

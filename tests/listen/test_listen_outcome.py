@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from vceval.listen.correlation import agreement, clustered_correlation, pearson, spearman
 from vceval.listen.differences import comparisons, preferences, share_of_first
 from vceval.listen.key import Rating
-from vceval.listen.outcome import Group, cells, interval_of, per_pair
+from vceval.listen.opinion_scores import Group, cells, interval_of, per_pair
 
 #: Simulated tests per coverage; 250 put the share of hits within about 0.03 of the truth.
 TESTS = 250

@@ -12,7 +12,7 @@ from listeners import grid, make_pool
 
 from vceval.errors import UsageError
 from vceval.listen.plan import Plan, Settings, Trial, make_plan, queues
-from vceval.listen.pool import Pool
+from vceval.listen.recordings import Pool
 
 ALL = ("mos", "smos", "abx", "ab")
 

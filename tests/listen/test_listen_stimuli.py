@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sounds import hum
 
-from vceval.listen.pool import Recording
+from vceval.listen.recordings import Recording
 from vceval.listen.stimuli import measure, render, write
 from vceval.signal.loudness_bs1770 import common_level, loudness
 

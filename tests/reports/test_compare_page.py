@@ -14,7 +14,7 @@ from test_reports_runs import HOSTILE
 from test_reports_several import change, make, set_signature
 
 from vceval.cli.main import main
-from vceval.reports.compare_html import write
+from vceval.reports.compare_page import write
 from vceval.results.compare import compare
 from vceval.results.rundir import RunDirectory
 

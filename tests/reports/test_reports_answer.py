@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from test_reports_runs import FakeRun, demo, scattered
 
-from vceval.reports import answer, cells
-from vceval.reports.comparisons import Comparison, between, comparisons_of, not_worse
+from vceval.reports import filter_data, winners
 from vceval.results import views
+from vceval.results.marks import Comparison, between, comparisons_of, not_told_apart
 from vceval.results.views import Report
 from vceval.statistics.intervals import cluster_bootstrap
 
@@ -55,7 +55,7 @@ def test_lead_is_positive_for_the_better_system_whichever_way_the_measure_goes(r
             with_figures(report, measure, dict(zip(names, values, strict=True))),
             comparisons=entries(measure, pairs),
         )
-        win = next(win for win in answer.wins(run) if win.measure.name == measure)
+        win = next(win for win in winners.wins(run) if win.measure.name == measure)
         assert [system.name for system in win.systems] == [good]
         assert win.next is not None
         assert win.next.name == hostile
@@ -73,7 +73,7 @@ def test_verdicts(report: Report) -> None:
 
     def verdict(run: Report, p: float | None) -> str:
         run = replace(run, comparisons=entries("mcd", [compared(good, hostile, -1.0, p)]))
-        return next(win for win in answer.wins(run) if win.measure.name == "mcd").verdict()
+        return next(win for win in winners.wins(run) if win.measure.name == "mcd").verdict()
 
     assert verdict(run, 0.0004) == "yes, p < 0.001"
     assert verdict(run, 0.031) == "yes, p = 0.031"
@@ -83,7 +83,7 @@ def test_verdicts(report: Report) -> None:
     assert verdict(three, 0.01) == "1 not tested"
     both = [compared(good, long, -2.0, 0.02), compared(hostile, long, -2.0, 0.02)]
     two = replace(with_figures(report, "mcd", {good: 5.0, hostile: 5.0, long: 7.0}), comparisons=entries("mcd", both))
-    win = next(win for win in answer.wins(two) if win.measure.name == "mcd")
+    win = next(win for win in winners.wins(two) if win.measure.name == "mcd")
     assert (win.verdict(), win.settled, win.clear) == ("yes, p = 0.020; 2 tie", True, False)
     tie = with_figures(report, "mcd", {good: 5.0, hostile: 5.0001, long: 5.0})
     assert verdict(tie, 0.9) == "nothing to compare with"
@@ -92,13 +92,13 @@ def test_verdicts(report: Report) -> None:
 def test_systems_with_the_same_printed_figure_win_together(report: Report) -> None:
     good, hostile, long = (system.name for system in report.converters)
     run = with_figures(report, "sv", {good: 0.9, hostile: 0.9999, long: 1.0})
-    win = next(win for win in answer.wins(run) if win.measure.name == "sv")
+    win = next(win for win in winners.wins(run) if win.measure.name == "sv")
     assert {system.name for system in win.systems} == {hostile, long}
     assert not win.clear
-    counted = {lead.system.name: lead.best for lead in answer.leads([win])}
+    counted = {lead.system.name: lead.best for lead in winners.leads([win])}
     assert counted == {hostile: 1, long: 1}
     alone = with_figures(report, "sv", {good: 0.9, hostile: None, long: None})
-    assert "sv" not in [win.measure.name for win in answer.wins(alone)]
+    assert "sv" not in [win.measure.name for win in winners.wins(alone)]
 
 
 def test_marks_name_the_best_and_those_a_test_could_not_tell_from_it(report: Report) -> None:
@@ -106,13 +106,13 @@ def test_marks_name_the_best_and_those_a_test_could_not_tell_from_it(report: Rep
     measure = next(m for m in report.measures if m.name == "mcd")
     run = with_figures(report, "mcd", {good: 5.0, hostile: 6.0, long: 7.0, "source": 1.0})
     found = {s.name: cell for s in run.systems if (cell := run.cell(s.name, "mcd")) is not None}
-    assert cells.marks(run, measure, found, []) == {good: cells.BEST}
+    assert filter_data.marks(run, measure, found, []) == {good: filter_data.BEST}
     pairs = [compared(good, hostile, -1, 0.6), compared(good, long, -2, None), compared(hostile, long, -1, 0.9)]
-    assert cells.marks(run, measure, found, pairs) == {good: cells.BEST, hostile: cells.ALIKE}
+    assert filter_data.marks(run, measure, found, pairs) == {good: filter_data.BEST, hostile: filter_data.ALIKE}
     # On the page the same, and within a direction only where that was tested
     tests = entries("mcd", pairs)
     some = [{**entry, "direction": "F2F"} for entry in tests]
-    rows = cells.cells(replace(run, comparisons=[*tests, *some]))["rows"]
+    rows = filter_data.cells(replace(run, comparisons=[*tests, *some]))["rows"]
     marked = {(run.systems[row[0]].name, row[3]): row[-1] for row in rows if row[1:3] == [0, -1]}
     directions = [*report.directions, "all"]
     assert marked[hostile, -1] == 2
@@ -125,7 +125,7 @@ def test_a_comparison_turned_twice_is_itself(difference: float, p: float | None)
     assert one.turned().turned() == one
     assert between([one], "b", "a") == one.turned()
     assert between([one], "a", "c") is None
-    assert not_worse([one], ["a"]) == ({"b"} if p is not None and p >= 0.05 else set())
+    assert not_told_apart([one], ["a"]) == ({"b"} if p is not None and p >= 0.05 else set())
 
 
 def test_comparisons_are_read_by_measure_dataset_and_direction() -> None:
@@ -138,7 +138,7 @@ def test_comparisons_are_read_by_measure_dataset_and_direction() -> None:
 
 def test_rows_of_the_page_are_the_cells_of_the_summary(tmp_path: Path) -> None:
     report = views.load(scattered(tmp_path))
-    found = cells.cells(report)
+    found = filter_data.cells(report)
     datasets, directions = [*found["datasets"], "all"], [*found["directions"], "all"]
     listed = {}
     for system, measure, dataset, direction, part, value, low, high, n, expected, skipped, _ in found["rows"]:
@@ -162,7 +162,7 @@ def test_rows_of_the_page_are_the_cells_of_the_summary(tmp_path: Path) -> None:
 def test_nothing_is_marked_where_systems_have_different_pairs(tmp_path: Path) -> None:
     report = views.load(scattered(tmp_path))
     assert not report.same_pairs
-    assert {row[-1] for row in cells.cells(report)["rows"]} == {0}
+    assert {row[-1] for row in filter_data.cells(report)["rows"]} == {0}
 
 
 def test_figures_without_and_only_with_speakers_trained_on(tmp_path: Path) -> None:
@@ -180,8 +180,8 @@ def test_figures_without_and_only_with_speakers_trained_on(tmp_path: Path) -> No
         for pair in names
     )
     report = views.load(run)
-    assert cells.exposed(report) == [True] * 24
-    found = cells.cells(report)
+    assert filter_data.exposed(report) == [True] * 24
+    found = filter_data.cells(report)
     assert found["parts"]
     rows = {tuple(row[:5]): row[5:] for row in found["rows"]}
     mcd = next(number for number, measure in enumerate(report.measures) if measure.name == "mcd")

@@ -22,7 +22,7 @@ from vceval.reports import bundle as bundles
 from vceval.reports import figures, spectrogram
 from vceval.reports.build import make
 from vceval.reports.bundle import bundle
-from vceval.reports.chunks import compact, embedded
+from vceval.reports.page_data import compact, embedded
 from vceval.results.rundir import RunDirectory
 from vceval.results.scores import joined, read_scores
 from vceval.signal.audio import Waveform, write_flac
@@ -149,7 +149,7 @@ def test_scores_are_read_as_they_were_written(run: RunDirectory) -> None:
     assert list(some.pairs) == [pairs[5], pairs[3]]
     assert np.array_equal(some.of("good", "wer"), found.of("good", "wer")[[4, 2]])
     at = some.systems["good"]
-    assert some.heard[at, 0] == found.heard[at, 4]
+    assert some.transcripts[at, 0] == found.transcripts[at, 4]
 
 
 def test_scores_of_runs_are_put_together(run: RunDirectory) -> None:
@@ -165,7 +165,7 @@ def test_scores_of_runs_are_put_together(run: RunDirectory) -> None:
     assert np.array_equal(found.of("l", "wer"), one.of("long", "wer"), equal_nan=True)
     assert found.of("2nd", "wer")[0] == one.of("good", "wer")[1]
     assert np.isnan(found.of("2nd", "wer")[1:]).all()
-    assert found.heard[found.systems["2nd"], 0] == one.heard[one.systems["good"], 1]
+    assert found.transcripts[found.systems["2nd"], 0] == one.transcripts[one.systems["good"], 1]
 
 
 def test_a_damaged_table_is_refused(tmp_path: Path) -> None:

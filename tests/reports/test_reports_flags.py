@@ -15,7 +15,7 @@ from test_reports_runs import GENDERS, HOSTILE, FakeRun
 
 from vceval.metrics.sanity import FLAGS
 from vceval.records import Score
-from vceval.reports import latex, latex_plain
+from vceval.reports import latex
 from vceval.reports.build import build
 from vceval.reports.tables import PlainTable
 from vceval.results.rundir import RunDirectory
@@ -107,7 +107,7 @@ def test_latex_of_all_flags_fits_the_line(tmp_path: Path) -> None:
     ]
     heads = ["System", "n", "Any (%)", *names]
     model = PlainTable("flags", "Sanity flags", "All of them.", heads, rows, frozenset(range(1, len(heads))))
-    text = latex.preamble() + latex_plain.plain_table(model)
+    text = latex.PREAMBLE + latex.plain_table(model)
     text = "\\documentclass{article}\\usepackage{booktabs}\\begin{document}\n" + text + "\\end{document}\n"
     (tmp_path / "all.tex").write_text(text)
     done = subprocess.run(

@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 
 from vceval.reports import markdown
 from vceval.reports.audio_links import AudioLinks, url
-from vceval.reports.headline import failure_groups, plural
-from vceval.reports.latex_text import breakable, escape
+from vceval.reports.latex_escape import breakable, escape
+from vceval.reports.problems import failure_groups, plural
 from vceval.results.views import Report, number
 
 ANY_TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=60)

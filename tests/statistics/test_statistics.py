@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vceval.statistics.intervals import cluster_bootstrap, holm, paired_difference, percentile_levels
+from vceval.statistics.intervals import cluster_bootstrap, holm, holm_tested, paired_difference, percentile_levels
 
 SPEAKERS, UTTERANCES = 10, 30
 LABELS = [speaker for speaker in range(SPEAKERS) for _ in range(UTTERANCES)]
@@ -148,6 +148,12 @@ def test_bad_input_is_named():
 def test_holm_by_hand():
     assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
     assert holm([]) == []
+
+
+def test_holm_counts_only_what_was_tested():
+    assert holm_tested([0.01, None, 0.04, 0.03, None, 0.005]) == pytest.approx([0.03, None, 0.06, 0.06, None, 0.02])
+    assert holm_tested([None, 0.3]) == [None, 0.3]
+    assert holm_tested([]) == []
 
 
 @given(st.lists(st.floats(0.0, 1.0), min_size=1, max_size=8))

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from vceval.errors import UsageError
 
 if TYPE_CHECKING:
-    from vceval.listen.bring import Brought
+    from vceval.listen.import_answers import Imported
 
 __all__ = ["add_commands"]
 
@@ -73,21 +73,21 @@ def _add_serve(actions: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
 
 
 def _add_import(actions: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    bring = actions.add_parser(
+    parser = actions.add_parser(
         "import",
         help="read answers: scores with intervals, preferences, agreement of metrics with listeners",
         description="Writes listening.json and listening.csv into the run and makes its report again.",
     )
-    bring.add_argument("run", type=Path, metavar="RUN", help="folder of the run")
-    bring.add_argument(
+    parser.add_argument("run", type=Path, metavar="RUN", help="folder of the run")
+    parser.add_argument(
         "answers", type=Path, nargs="*", metavar="FILE",
         help="answers: .sqlite of the server, .json or .csv that listeners saved, or a folder of them (those in the "
         "folder of the test)",
     )  # fmt: skip
-    bring.add_argument("--test", type=Path, metavar="DIR", help="folder of the test (default: RUN/listening)")
-    bring.add_argument("--keep-all", action="store_true", help="count everybody's answers, whatever screening says")
-    bring.add_argument("--headphones", action="store_true", help="leave out who listened with loudspeakers")
-    bring.set_defaults(command=_import)
+    parser.add_argument("--test", type=Path, metavar="DIR", help="folder of the test (default: RUN/listening)")
+    parser.add_argument("--keep-all", action="store_true", help="count everybody's answers, whatever screening says")
+    parser.add_argument("--headphones", action="store_true", help="leave out who listened with loudspeakers")
+    parser.set_defaults(command=_import)
 
 
 def _export(options: argparse.Namespace) -> int:
@@ -175,7 +175,7 @@ def _serve(options: argparse.Namespace) -> int:
 
 
 def _import(options: argparse.Namespace) -> int:
-    from vceval.listen.bring import bring
+    from vceval.listen.import_answers import import_answers
     from vceval.listen.screening import Rules
     from vceval.reports.build import build
     from vceval.results.rundir import RunDirectory
@@ -185,8 +185,8 @@ def _import(options: argparse.Namespace) -> int:
     files = [file for path in options.answers or [folder] for file in _files(path)]
     if not files:
         raise UsageError(f"{folder}: no answers there; name the files, or serve the test first")
-    brought = bring(run, folder, files, Rules(headphones=options.headphones), options.keep_all)
-    _print(brought, len(files))
+    imported = import_answers(run, folder, files, Rules(headphones=options.headphones), options.keep_all)
+    _print(imported, len(files))
     print(build(run))
     return 0
 
@@ -199,18 +199,18 @@ def _files(path: Path) -> list[Path]:
     return sorted(entry for entry in found if entry.is_file())
 
 
-def _print(brought: Brought, files: int) -> None:
-    found = brought.found
-    print(f"{found['kept']} of {len(brought.listeners)} listeners count, from {files} file{'s' if files > 1 else ''}")
-    for at, one in enumerate(brought.listeners, 1):
+def _print(imported: Imported, files: int) -> None:
+    found = imported.found
+    print(f"{found['kept']} of {len(imported.listeners)} listeners count, from {files} file{'s' if files > 1 else ''}")
+    for at, one in enumerate(imported.listeners, 1):
         if one.reasons:
             named = f" ({one.session.rater})" if one.session.rater else ""
             print(f"  listener {at}{named}: {'; '.join(reason.text for reason in one.reasons)}")
-    for at, one in enumerate(brought.listeners, 1):
+    for at, one in enumerate(imported.listeners, 1):
         if one.session.comment:
             print(f"  listener {at} says: {one.session.comment}")
-    if brought.differing:
-        print(f"  {brought.differing} questions were answered twice and differently; the first answer counts")
+    if imported.differing:
+        print(f"  {imported.differing} questions were answered twice and differently; the first answer counts")
     for measure in found["measures"]:
         rows = [c for c in found["cells"] if c["measure"] == measure["name"] and _whole(c)]
         rows += [c for c in found["anchors"] if c["measure"] == measure["name"]]
@@ -245,9 +245,10 @@ def _print_agreement(entries: Sequence[Mapping[str, Any]], measures: Sequence[Ma
 
 
 def _coefficient(entry: Mapping[str, Any]) -> str:
-    low, high = entry["spearman_low"], entry["spearman_high"]
-    ends = "" if low is None else f" [{low:.2f}, {high:.2f}]"
-    return f"{entry['spearman']:.2f}{ends}{'' if entry['agrees'] else ' !'}"
+    from vceval.results.views import with_interval
+
+    value, low, high = (entry[key] for key in ("spearman", "spearman_low", "spearman_high"))
+    return with_interval(value, low, high, "{:.2f}".format) + ("" if entry["agrees"] else " !")
 
 
 def _whole(cell: Mapping[str, Any]) -> bool:
@@ -255,9 +256,9 @@ def _whole(cell: Mapping[str, Any]) -> bool:
 
 
 def _figure(cell: Mapping[str, Any], measure: Mapping[str, Any]) -> str:
+    from vceval.results.views import with_interval
+
     def text(value: float) -> str:
         return f"{value * measure['scale']:.{measure['decimals']}f}"
 
-    if cell["value"] is None:
-        return "–"
-    return text(cell["value"]) + ("" if cell["low"] is None else f" [{text(cell['low'])}, {text(cell['high'])}]")
+    return with_interval(cell["value"], cell["low"], cell["high"], text)

@@ -23,7 +23,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code: 0 fine, 1 some pairs failed, 2 wrong use, 130 interrupted."""
     # pyworld and webrtcvad announce at every import that they use pkg_resources; setuptools is held below 81 for it.
     warnings.filterwarnings("ignore", message="pkg_resources is deprecated", category=UserWarning)
-    options = _parser().parse_args(arguments)
+    options = _parser().parse_args(gate.joined_words(sys.argv[1:] if arguments is None else arguments))
     before = signal.signal(signal.SIGTERM, _interrupt)  # as batch systems end a job: like Ctrl-C
     try:
         code: int = options.command(options)
@@ -251,7 +251,7 @@ def _compare(options: argparse.Namespace) -> int:
         print("vceval: nothing may be compared: every common metric differs", file=sys.stderr)
         return 2
     if not options.no_page:
-        from vceval.reports.compare_html import write
+        from vceval.reports.compare_page import write
 
         out = options.out or options.runs[0].resolve().parent / "-".join(
             ["compare", *(run.resolve().name for run in options.runs)]

@@ -15,13 +15,13 @@ from pathlib import Path
 from statistics import NormalDist
 
 from vceval.errors import UsageError
-from vceval.gate.comparable import applying, refuse_unless_comparable, systems_of
-from vceval.gate.counts import most_new
-from vceval.gate.decide import MOST_CLUSTERS, Family, measure_worsening
+from vceval.gate.check import most_new
+from vceval.gate.decide import MOST_CLUSTERS, Family, allowance, measure_worsening
 from vceval.gate.evidence import Evidence, MeasureInfo, of_run
-from vceval.gate.markdown import plain
+from vceval.gate.outputs import plain
+from vceval.gate.preconditions import applying, refuse_unless_comparable, systems_of
 from vceval.gate.rules import CountRule, MeasureRule, Rules
-from vceval.gate.wording import amount
+from vceval.gate.verdict import amount
 from vceval.results.rundir import write_atomically
 from vceval.statistics.intervals import t_quantile
 
@@ -150,7 +150,7 @@ def _line(noise: _Noise, family: Family, false_alarm: float, power: float) -> Li
     shift = sqrt(max(0.0, between**2 - noise.error**2 / 2.0))
     wanted = _Wanted(noise.rule, family, false_alarm, power, shift)
     tolerance = wanted.tolerance(noise.error, noise.clusters)
-    allowed = noise.rule.worsening * abs(mean) if noise.rule.relative else noise.rule.worsening
+    allowed = allowance(noise.rule, mean)
     if noise.error == 0.0:
         least: int | None = noise.clusters if shift == 0.0 else None
     else:
@@ -221,7 +221,7 @@ def text(found: Calibration) -> str:
     ]
     for line in found.lines:
         measure = line.measure
-        allowed = line.rule.worsening * abs(line.mean) if line.rule.relative else line.rule.worsening
+        allowed = allowance(line.rule, line.mean)
         cells = [
             plain(line.system),
             f"{measure.name}{f' ({measure.unit})' if measure.unit else ''}",
@@ -262,7 +262,7 @@ def save_rules(found: Calibration, path: Path) -> None:
     """Write a rules file: the tolerances, never below what the rules allow already, and the flags that were seen."""
     rows = []
     for line in found.lines:
-        allowed = line.rule.worsening * abs(line.mean) if line.rule.relative else line.rule.worsening
+        allowed = allowance(line.rule, line.mean)
         cap = "" if line.rule.cap is None else f", cap: {line.rule.cap:g}"
         rows.append(
             f"  - {{measure: {_quoted(line.measure.name)}, systems: [{_quoted(line.system)}], "

@@ -1,24 +1,27 @@
-"""The gate itself: a run, a baseline and rules make verdicts."""
+"""The gate itself: a run, a baseline and rules make verdicts.
+
+Verdicts on measures rest on statistics (:mod:`vceval.gate.decide`). Others need none: what is missing, newly failed or
+flagged, and whether the controls stand still.
+"""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from math import isnan
 
-from vceval.gate import counts
-from vceval.gate.comparable import applying, notes, refuse_unless_comparable, systems_of
-from vceval.gate.decide import Family, Worsening, enough, measure_worsening, one_sided
-from vceval.gate.evidence import Evidence, MeasureInfo, PairInfo
-from vceval.gate.rules import MeasureRule, Rules
-from vceval.gate.verdict import Figures, Offender, Result, Verdict
-from vceval.gate.wording import said_of
+from vceval.gate.decide import Family, Worsening, allowance, enough, measure_worsening, one_sided
+from vceval.gate.evidence import Evidence, MeasureInfo, PairInfo, Sums
+from vceval.gate.preconditions import applying, listed, notes, refuse_unless_comparable, systems_of
+from vceval.gate.rules import CountRule, MeasureRule, Rules
+from vceval.gate.verdict import Figures, Offender, Result, Verdict, described
 from vceval.statistics.intervals import t_quantile
 
-__all__ = ["check"]
+__all__ = ["check", "most_new"]
 
-#: Pairs that a verdict names.
-OFFENDERS = 5
+#: Pairs that a verdict on a measure names, and one on what is missing or new.
+OFFENDERS, NAMED = 5, 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,9 +48,9 @@ def check(run: Evidence, baseline: Evidence, rules: Rules) -> Result:
     refuse_unless_comparable(run, baseline, applied)
     cases = [case for rule in applied for case in _cases(rule, run, baseline)]
     verdicts = [
-        *counts.missing(run, baseline),
-        *(verdict for rule in rules.counts for verdict in counts.new(rule, run, baseline)),
-        *counts.controls(run, baseline, applied),
+        *_missing(run, baseline),
+        *(verdict for rule in rules.counts for verdict in _new_ones(rule, run, baseline)),
+        *_controls(run, baseline, applied),
         *_decided(cases, run, baseline),
     ]
     order = {"regress": 0, "undecided": 1, "pass": 2}
@@ -105,7 +108,7 @@ def _decided(cases: Sequence[_Case], run: Evidence, baseline: Evidence) -> Itera
         if outcome == "undecided" and index in corrected:
             figures = replace(figures, enough=_enough(case, found, figures, family))
         offenders = () if outcome == "pass" else tuple(_offenders(case, run, baseline))
-        message = said_of(figures, outcome, case.rule.minimum_pairs)
+        message = described(figures, outcome, case.rule.minimum_pairs)
         yield Verdict(case.rule.measure, case.system, case.direction, outcome, message, figures, offenders)
 
 
@@ -124,7 +127,7 @@ def _measured(case: _Case) -> Worsening:
 
 def _figures(case: _Case, found: Worsening, p: float | None, p_holm: float | None) -> Figures:
     old, new = (sum(n for n, _ in sums) / sum(d for _, d in sums) for sums in (case.old, case.new))
-    allowed = case.rule.worsening * abs(old) if case.rule.relative else case.rule.worsening
+    allowed = allowance(case.rule, old)
     low = high = None
     if p is not None:
         error, freedom = float(found.errors), max(found.clusters - 1, 1)
@@ -160,10 +163,123 @@ def _offenders(case: _Case, run: Evidence, baseline: Evidence) -> Iterator[Offen
         if cost <= 0:
             return
         said = f"{before * scale:.{digits}f} → {after * scale:.{digits}f} {unit}".strip()
-        yield counts.offender(run, baseline, case.system, pair.key, said, worse)
+        yield _offender(run, baseline, case.system, pair.key, said, worse)
 
 
 def _nothing(case: _Case) -> Verdict:
     """A rule for which no pair of the baseline is left; what is missing is a failure of its own."""
     message = "no pair with a value both in the baseline and in the run"
     return Verdict(case.rule.measure, case.system, case.direction, "undecided", message)
+
+
+def _offender(
+    run: Evidence, baseline: Evidence, system: str, key: str, said: str, worsening: float | None = None
+) -> Offender:
+    """Name a pair with what happened to it and where its recordings lie."""
+    pair = run.pairs.get(key) or baseline.pairs.get(key)
+    audio = [str(evidence.audio.get((system, key), "")) for evidence in (run, baseline)]
+    return Offender(pair.name if pair else key, said, audio[0], audio[1], worsening)
+
+
+def _missing(run: Evidence, baseline: Evidence) -> Iterator[Verdict]:
+    """Values that the baseline has and the run has not, system by system: failures, not absences.
+
+    Metrics that the run did not measure at all are left to :mod:`vceval.gate.preconditions`.
+    """
+    for system in baseline.systems:
+        if system not in run.systems:
+            yield Verdict("missing", system, "all", "regress", "the system is in the baseline and not in the run")
+            continue
+        lost: dict[str, list[str]] = {}
+        for name, measure in baseline.measures.items():
+            if measure.metric in run.metrics:
+                after = run.sums.get(system, {}).get(name, {})
+                for key in baseline.sums.get(system, {}).get(name, {}):
+                    if key not in after:
+                        lost.setdefault(key, []).append(name)
+        if not lost:
+            yield Verdict("missing", system, "all", "pass", "every value of the baseline has its counterpart")
+            continue
+        values = sum(map(len, lost.values()))
+        pairs = [baseline.pairs[key].name for key in lost]
+        yield Verdict(
+            "missing", system, "all", "regress",
+            f"{values} values of {len(lost)} pairs that the baseline has are missing: {listed(pairs)}",
+            offenders=[
+                _offender(run, baseline, system, key, f"no {', '.join(names)}")
+                for key, names in list(lost.items())[:NAMED]
+            ],
+        )  # fmt: skip
+
+
+def _new_ones(rule: CountRule, run: Evidence, baseline: Evidence) -> Iterator[Verdict]:
+    """Failures or sanity flags that the baseline does not have, system by system."""
+    found = _all_new(rule, run, baseline)
+    for system in rule.systems or [name for name in baseline.systems if name in run.systems]:
+        mine = [(key, said) for owner, key, said in found if owner == system]
+        mine.sort(key=lambda one: _name(run, one[0]))
+        worse = len(mine) > rule.allowed
+        names = [_name(run, key) for key, _ in mine]
+        message = f"{len(mine)} new {rule.what}, allowed {rule.allowed}" + (f": {listed(names)}" if mine else "")
+        yield Verdict(
+            f"new {rule.what}", system, "all", "regress" if worse else "pass", message,
+            offenders=[_offender(run, baseline, system, key, said) for key, said in mine[:NAMED]] if worse else (),
+        )  # fmt: skip
+
+
+def _name(run: Evidence, key: str) -> str:
+    return run.pairs[key].name if key in run.pairs else key
+
+
+def most_new(rule: CountRule, run: Evidence, baseline: Evidence) -> int:
+    """Count what is new, system by system, and return the largest count."""
+    return max(Counter(system for system, _, _ in _all_new(rule, run, baseline)).values(), default=0)
+
+
+def _all_new(rule: CountRule, run: Evidence, baseline: Evidence) -> list[tuple[str, str, str]]:
+    return _new_failures(run, baseline) if rule.what == "failures" else _new_flags(run, baseline)
+
+
+def _new_failures(run: Evidence, baseline: Evidence) -> list[tuple[str, str, str]]:
+    return [
+        (system, key, f"failed: {stage} {metric}".strip())
+        for system, key, stage, metric in sorted(run.failures - baseline.failures)
+    ]
+
+
+def _new_flags(run: Evidence, baseline: Evidence) -> list[tuple[str, str, str]]:
+    found = []
+    for (system, key), flags in sorted(run.flags.items()):
+        fresh = [flag for flag in flags if flag not in baseline.flags.get((system, key), ())]
+        if fresh:
+            found.append((system, key, f"flagged: {', '.join(fresh)}"))
+    return found
+
+
+def _controls(run: Evidence, baseline: Evidence, rules: Sequence[MeasureRule]) -> Iterator[Verdict]:
+    """Controls depend on no model: where one moves by more than a rule allows, the measuring changed."""
+    for system, info in baseline.systems.items():
+        if not info.control or system not in run.systems:
+            continue
+        moved, looked_at = [], 0
+        for rule in {rule.measure: rule for rule in rules}.values():
+            sums = [evidence.sums.get(system, {}).get(rule.measure, {}) for evidence in (baseline, run)]
+            common = sorted(set(sums[0]) & set(sums[1]))
+            values = [_value(one, common) for one in sums]
+            if values[0] is None or values[1] is None:
+                continue
+            looked_at += 1
+            if abs(values[1] - values[0]) > allowance(rule, values[0]):
+                measure = baseline.measures[rule.measure]
+                shown = [f"{value * measure.scale:.{measure.decimals}f}" for value in values]  # type: ignore[operator]
+                moved.append(f"{measure.label} {shown[0]} → {shown[1]} {measure.unit}".strip())
+        if moved:
+            message = f"a control moved, so it is the measuring that changed, not a model: {'; '.join(moved)}"
+            yield Verdict("control", system, "all", "regress", message)
+        elif looked_at:
+            yield Verdict("control", system, "all", "pass", f"unmoved on {looked_at} measures")
+
+
+def _value(sums: Sums, keys: Sequence[str]) -> float | None:
+    total = sum(sums[key][1] for key in keys)
+    return sum(sums[key][0] for key in keys) / total if total else None

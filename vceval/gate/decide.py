@@ -2,8 +2,8 @@
 
 A worsening is new minus old on the same pairs, turned so that positive is worse. Its standard error comes from the
 bootstrap over whole target speakers (crossed with source speakers where they cross), and is never smaller than that of
-independent pairs: with a handful of speakers the estimate over speakers is often too small by luck, and that is
-what cries wolf. Student's t with (speakers - 1) degrees of freedom then gives two one-sided p-values: against
+independent pairs: with a handful of speakers the estimate over speakers is often too small by chance, and raises false
+alarms then. Student's t with (speakers - 1) degrees of freedom then gives two one-sided p-values: against
 "no worse than allowed" (small: ``regress``) and against "worse than allowed" (small: ``pass``).
 
 Sources: Cameron, Gelbach, Miller, "Bootstrap-based improvements for inference with clustered errors", The Review of
@@ -17,17 +17,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import ceil, sqrt
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from vceval.gate.rules import MeasureRule
-from vceval.gate.verdict import Outcome
 from vceval.statistics.intervals import holm, paired_effects, t_quantile
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["POWER", "Family", "Worsening", "enough", "measure_worsening", "one_sided"]
+__all__ = ["POWER", "Family", "Outcome", "Worsening", "allowance", "enough", "measure_worsening", "one_sided"]
+
+Outcome = Literal["pass", "regress", "undecided"]
 
 #: How often the pairs that are called enough decide for `pass` where nothing changed.
 POWER = 0.8
@@ -50,6 +51,11 @@ class Worsening:
     clusters: int
     by: str
     identical: NDArray[np.bool_]
+
+
+def allowance(rule: MeasureRule, old: float) -> float:
+    """How much worse than ``old`` a measure may become, in stored units."""
+    return rule.worsening * abs(old) if rule.relative else rule.worsening
 
 
 def measure_worsening(

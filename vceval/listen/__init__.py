@@ -2,11 +2,12 @@
 
 A run goes out as a test and its answers come back as a metric::
 
-    pool      which recordings a test can use
-    plan      who hears what in which order
+    kinds         the four kinds of test: what is heard, asked and answered
+    recordings    which recordings of a run a test can use
+    plan          who hears what in which order
     loudness, stimuli, pages, export    the page, its recordings, the key
     store, serve    answers over HTTP into SQLite
-    answers, screening    what came back, and whose answers count
-    key, outcome, differences, correlation, bring    scores, preferences, agreement with metrics
-    results   what reports read
+    answers, key, screening    answers read back as ratings, and whose answers count
+    opinion_scores, differences, correlation, import_answers    scores, preferences, agreement with metrics
+    results       what reports read
 """

@@ -117,8 +117,8 @@ def agreement(
     """Correlate every measure of a run with every kind of human score.
 
     Args:
-        human: mean rating per system and pair (:func:`vceval.listen.outcome.per_pair`).
-        cells: human scores per system (:func:`vceval.listen.outcome.cells`).
+        human: mean rating per system and pair (:func:`vceval.listen.opinion_scores.per_pair`).
+        cells: human scores per system (:func:`vceval.listen.opinion_scores.cells`).
         summary: of the run; what it says of measures, and figures that are no sums over pairs (EER, AUC).
         scores: of the run.
         systems: names of the rows, with whether each is a control.

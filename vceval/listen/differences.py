@@ -11,8 +11,8 @@ from typing import Any
 
 from vceval.listen.key import Rating
 from vceval.listen.kinds import KINDS
-from vceval.listen.outcome import MEASURES, Vote, cross, interval_of, votes_of
-from vceval.statistics.intervals import Difference, holm, paired_difference
+from vceval.listen.opinion_scores import MEASURES, Vote, cross, interval_of, votes_of
+from vceval.statistics.intervals import Difference, holm_tested, paired_difference
 
 __all__ = ["comparisons", "preferences", "share_of_first"]
 
@@ -52,7 +52,7 @@ def comparisons(
             shared = {vote.rating.pair for vote in ones} & {vote.rating.pair for vote in others}
             entries.append({
                 "measure": MEASURES[test].name, "first": first, "second": second, "n": len(shared),
-                **_tested(difference),
+                **difference.entry(),
             })  # fmt: skip
         found += _corrected(entries)
     return found
@@ -118,7 +118,7 @@ def preferences(ratings: Sequence[Rating], systems: Sequence[str]) -> list[dict[
             }
         wins = [float(value == 1.0) for value in values]
         losses = [float(value == -1.0) for value in values]
-        entries.append({**entry, "shares": shares, **_tested(_difference(wins, ones, losses, ones, mine))})
+        entries.append({**entry, "shares": shares, **_difference(wins, ones, losses, ones, mine).entry()})
     return _corrected(entries)
 
 
@@ -139,18 +139,7 @@ def _difference(
     return max(found, key=lambda one: (one.interval is not None, one.p_value or 0.0))
 
 
-def _tested(difference: Difference) -> dict[str, Any]:
-    interval = difference.interval
-    return {
-        "difference": difference.value,
-        "low": interval.low if interval else None,
-        "high": interval.high if interval else None,
-        "p_value": difference.p_value,
-    }
-
-
-def _corrected(entries: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    tested = [entry for entry in entries if entry["p_value"] is not None]
-    for entry, p_value in zip(tested, holm([entry["p_value"] for entry in tested]), strict=True):
-        entry["p_holm"] = float(p_value)
-    return [{**entry, "p_holm": entry.get("p_holm")} for entry in entries]
+def _corrected(entries: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Correct the comparisons of one family for their number."""
+    corrected = holm_tested(entry["p_value"] for entry in entries)
+    return [{**entry, "p_holm": p_holm} for entry, p_holm in zip(entries, corrected, strict=True)]

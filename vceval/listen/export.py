@@ -1,7 +1,7 @@
 """Makes a listening test from a run: the page with its recordings, the plan, and the key that listeners never see.
 
 page/index.html   what listeners open, from disk or from a server; with page/audio/ it is all that they are given
-page/audio/       the recordings, under names that say nothing
+page/audio/       the recordings, under random names
 key.json          which recording is which system's, the right answers of checks, what the test was made with
 plan.csv          who hears what, to look at
 """
@@ -21,7 +21,7 @@ from vceval import __version__
 from vceval.errors import UsageError
 from vceval.listen.pages import page, page_facts
 from vceval.listen.plan import Plan, Settings, Trial, make_plan, queues
-from vceval.listen.pool import Condition, Pool, Recording, read_pool
+from vceval.listen.recordings import Condition, Pool, Recording, read_pool
 from vceval.listen.stimuli import Measured, measure, recordings_of, write
 from vceval.results.rundir import RunDirectory, write_atomically
 from vceval.storage.cache import file_digest

@@ -42,7 +42,7 @@ class Key:
         return found
 
     def changed(self) -> list[str]:
-        """The recordings of the run that are no longer what listeners heard; those that are gone say nothing."""
+        """The recordings of the run that are no longer what listeners heard; missing ones are passed over."""
         return sorted({
             str(entry["path"])
             for entry in self.files.values()

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Literal
 
 from vceval.errors import UsageError
 from vceval.listen.kinds import KINDS
-from vceval.listen.pool import MNRU, NATURAL, PREFIX, SOURCE, TARGET, Condition, Pool
+from vceval.listen.recordings import MNRU, NATURAL, PREFIX, SOURCE, TARGET, Condition, Pool
 
 if TYPE_CHECKING:
     import numpy as np
@@ -146,11 +146,11 @@ def _spread(pool: Pool, pairs: Sequence[str], count: int, first: Sequence[str], 
     import numpy as np
 
     given = {pair: at for at, pair in enumerate(first)}
-    luck = np.random.default_rng([seed, 1]).permutation(len(pairs))
+    ranks = np.random.default_rng([seed, 1]).permutation(len(pairs))
     strata: dict[tuple[str, str], list[tuple[str, int]]] = {}
-    for pair, chance in zip(pairs, luck.tolist(), strict=True):
+    for pair, drawn in zip(pairs, ranks.tolist(), strict=True):
         row = pool.pairs[pair]
-        strata.setdefault((row["dataset"], row["direction"]), []).append((pair, chance))
+        strata.setdefault((row["dataset"], row["direction"]), []).append((pair, drawn))
     targets: Counter[str] = Counter()
     sources: Counter[str] = Counter()
     order: list[str] = []
@@ -202,8 +202,8 @@ def make_plan(pool: Pool, given: Queues, settings: Settings, heard: Iterable[str
 class _Maker:
     """Makes parts one after the other; trials that several forms share exist once."""
 
-    def __init__(self, pool: Pool, settings: Settings, luck: np.random.Generator) -> None:
-        self._pool, self._settings, self._luck = pool, settings, luck
+    def __init__(self, pool: Pool, settings: Settings, rng: np.random.Generator) -> None:
+        self._pool, self._settings, self._rng = pool, settings, rng
         self.trials: dict[str, Trial] = {}
         self._known: dict[tuple[object, ...], str] = {}
 
@@ -237,7 +237,7 @@ class _Maker:
         if what not in self._known:
             name = ""
             while not name or name in self.trials:
-                name = f"t{self._luck.integers(1 << 40):010x}"
+                name = f"t{self._rng.integers(1 << 40):010x}"
             self._known[what] = name
             self.trials[name] = Trial(name, test, kind, conditions, pair, swapped, answer)
         return self.trials[self._known[what]]
@@ -251,7 +251,7 @@ class _Maker:
                 for one, next_ in itertools.pairwise(order)
             )
 
-        tries = ([items[at] for at in self._luck.permutation(len(items))] for _ in range(30))
+        tries = ([items[at] for at in self._rng.permutation(len(items))] for _ in range(30))
         return min(tries, key=repeats)
 
     def _checks(self, test: str, pairs: Sequence[str], form: int, trials: int) -> list[Trial]:
@@ -269,7 +269,7 @@ class _Maker:
         order = [trial.id for trial in items]
         bounds = [1 + at * (len(items) - 1) // max(1, len(checks)) for at in range(len(checks) + 1)]
         for at in reversed(range(len(checks))):
-            place = int(self._luck.integers(bounds[at], max(bounds[at] + 1, bounds[at + 1])))
+            place = int(self._rng.integers(bounds[at], max(bounds[at] + 1, bounds[at + 1])))
             order.insert(place, checks[at].id)
         return order
 

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 from vceval.listen.answers import Session
 from vceval.listen.key import Key, Rating, ratings
 from vceval.listen.kinds import KINDS
-from vceval.listen.pool import HIGH, LOW
+from vceval.listen.recordings import HIGH, LOW
 
 __all__ = ["Reason", "Rules", "Screened", "screen"]
 

@@ -1,4 +1,4 @@
-"""The recordings of a listening test: equally loud, of one rate and form, under names that say nothing."""
+"""The recordings of a listening test: equally loud, of one rate and form, under random names."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from vceval.errors import ItemError
 from vceval.listen.kinds import KINDS
 from vceval.listen.plan import Trial
-from vceval.listen.pool import Pool, Recording
+from vceval.listen.recordings import Pool, Recording
 from vceval.signal.loudness_bs1770 import common_level, loudness
 
 if TYPE_CHECKING:
@@ -124,9 +124,9 @@ def write(
     level = common_level(wanted, ((one.loudness, one.peak) for one in found.values()))
     folder.mkdir(parents=True, exist_ok=True)
     names: dict[Recording, str] = {}
-    luck = np.random.default_rng([seed, 3])
+    rng = np.random.default_rng([seed, 3])
     for recording in sorted(found, key=_order):
-        while (name := f"{luck.integers(1 << 48):012x}.flac") in names.values():
+        while (name := f"{rng.integers(1 << 48):012x}.flac") in names.values():
             pass
         names[recording] = name
         wave = render(recording, sample_rate)

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 from vceval.errors import UsageError
 from vceval.results.comparable import Identity, Side, differences, identities
 from vceval.results.rundir import RunDirectory
-from vceval.statistics.intervals import Difference, Interval, cluster_bootstrap, holm, paired_difference
+from vceval.results.views import with_interval
+from vceval.statistics.intervals import Difference, Interval, cluster_bootstrap, holm_tested, paired_difference
 
 if TYPE_CHECKING:
     import pandas
@@ -172,14 +173,10 @@ def _corrected(lines: Sequence[Line], runs: Sequence[_Run]) -> list[Line]:
     corrected: list[list[float | None]] = [[None] * len(runs) for _ in lines]
     for number in range(len(runs)):
         for wanted in (False, True):
-            tested = {
-                place: found.p_value
-                for place, line in enumerate(lines)
-                if (line.system in controls) is wanted
-                and (found := line.differences[number]) is not None
-                and found.p_value is not None
-            }
-            for place, p_value in zip(tested, holm(list(tested.values())), strict=True):
+            mine = [place for place, line in enumerate(lines) if (line.system in controls) is wanted]
+            found = [lines[place].differences[number] for place in mine]
+            p_values = holm_tested(None if one is None else one.p_value for one in found)
+            for place, p_value in zip(mine, p_values, strict=True):
                 corrected[place][number] = p_value
     return [replace(line, corrected=found) for line, found in zip(lines, corrected, strict=True)]
 
@@ -222,7 +219,7 @@ def to_markdown(comparison: Comparison) -> str:
             f"| :-- | --: |{' --: |' * len(heads)}",
         ]
         for line in lines:
-            cells = [_value(value, measure) for value in line.values]
+            cells = ["–" if found is None else _figure(*found, measure) for found in line.values]
             cells += [
                 _difference(difference, p_value, measure)
                 for difference, p_value in zip(line.differences[1:], line.corrected[1:], strict=True)
@@ -239,20 +236,13 @@ def _number(value: float, measure: Mapping[str, Any], sign: str = "") -> str:
     return text.replace("-", "−")
 
 
-def _value(value: tuple[float, Interval | None] | None, measure: Mapping[str, Any]) -> str:
-    if value is None:
-        return "–"
-    figure, interval = value
-    if interval is None:
-        return _number(figure, measure)
-    return f"{_number(figure, measure)} [{_number(interval.low, measure)}, {_number(interval.high, measure)}]"
+def _figure(value: float, interval: Interval | None, measure: Mapping[str, Any], sign: str = "") -> str:
+    low, high = interval[:2] if interval else (None, None)
+    return with_interval(value, low, high, lambda figure: _number(figure, measure, sign))
 
 
 def _difference(difference: Difference | None, p_value: float | None, measure: Mapping[str, Any]) -> str:
     if difference is None:
         return "–"
-    text = _number(difference.value, measure, "+")
-    if difference.interval is not None:
-        low, high = (_number(end, measure, "+") for end in difference.interval[:2])
-        text += f" [{low}, {high}]"
+    text = _figure(difference.value, difference.interval, measure, "+")
     return text if p_value is None else f"{text} p={p_value:.2g}"

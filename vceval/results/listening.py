@@ -52,7 +52,7 @@ def heard(run: RunDirectory, rated: Collection[tuple[str, str]]) -> list[Heard]:
 
 
 def changed(run: RunDirectory, found: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """Name the recordings (system, pair) that are no longer what listeners heard; those that are gone say nothing."""
+    """Name the recordings (system, pair) that are no longer what listeners heard; missing ones are passed over."""
     entries = (Heard(*entry) for entry in found.get("heard", ()))
     return [
         (one.system, one.pair)

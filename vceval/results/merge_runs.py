@@ -1,4 +1,4 @@
-"""What a report is made of, from one run or from several whose systems may stand side by side."""
+"""What a report is made of: one run, or several put together where their systems may be compared."""
 
 from __future__ import annotations
 
@@ -20,11 +20,10 @@ __all__ = ["Material", "material", "run_names"]
 
 @dataclass(frozen=True, slots=True)
 class Material:
-    """A report, the sums behind its figures, and the rows of ``leakage.csv``."""
+    """A report and the sums behind its figures."""
 
     report: Report
     scores: PairedScores
-    exposures: Sequence[Mapping[str, str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +48,7 @@ def material(runs: Sequence[RunDirectory]) -> Material:
     first = runs[0]
     if len(runs) == 1:
         report = views.load(first)
-        return Material(report, PairedScores.of(report), _exposures(first))
+        return Material(report, PairedScores.of(report))
     summaries = [run.read_json("summary.json") for run in runs]
     if len({run.root.resolve() for run in runs}) < len(runs):
         raise UsageError("the same run is given twice")
@@ -159,8 +158,7 @@ def _merged(parts: Sequence[_Part], names: Sequence[str]) -> Material:
     )
     scores = PairedScores.of(report)
     tests = scores.compare([system.name for system in report.converters], report.measures)
-    exposures = [row for part in parts for row in _rows(part, _exposures(part.run))]
-    return Material(replace(report, comparisons=list(tests)), scores, exposures)
+    return Material(replace(report, comparisons=list(tests)), scores)
 
 
 def _renamed(part: _Part, found: Mapping[Any, Any]) -> list[tuple[str, Any, Any]]:
@@ -228,7 +226,3 @@ def _overall(report: Report) -> list[dict[str, Any]]:
         for key, cell in report.cells.items()
         if key[2:] == (views.ALL, views.ALL)
     ]  # fmt: skip
-
-
-def _exposures(run: RunDirectory) -> list[dict[str, str]]:
-    return run.read_leakage() if (run.root / "leakage.csv").is_file() else []

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from vceval.results.views import ALL, Cell, MeasureView, Report
-from vceval.statistics.intervals import cluster_bootstrap, holm, paired_difference
+from vceval.statistics.intervals import cluster_bootstrap, holm_tested, paired_difference
 
 if TYPE_CHECKING:
     import numpy as np
@@ -97,11 +97,8 @@ class PairedScores:
                 for first, second in itertools.combinations(names, 2)
                 if (entry := self._difference(first, second, measure.name, among)) is not None
             ]
-            tested = [entry for entry in found if entry["p_value"] is not None]
-            corrected = holm([entry["p_value"] for entry in tested])
-            for entry, p_holm in zip(tested, corrected, strict=True):
-                entry["p_holm"] = p_holm
-            yield from ({**entry, "dataset": dataset, "direction": direction} for entry in found)
+            for entry, p_holm in zip(found, holm_tested(entry["p_value"] for entry in found), strict=True):
+                yield {**entry, "p_holm": p_holm, "dataset": dataset, "direction": direction}
 
     def _grouped(
         self, columns: Sequence[NDArray[np.float64]], chosen: NDArray[np.intp]
@@ -132,17 +129,7 @@ class PairedScores:
             return None
         (a, b, c, d), targets, sources = self._grouped([*one, *other], common)
         found = paired_difference(a, b, c, d, targets, crossed=sources)
-        return {
-            "measure": measure,
-            "first": first,
-            "second": second,
-            "n": len(common),
-            "difference": found.value,
-            "low": found.interval.low if found.interval else None,
-            "high": found.interval.high if found.interval else None,
-            "p_value": found.p_value,
-            "p_holm": None,
-        }
+        return {"measure": measure, "first": first, "second": second, "n": len(common), **found.entry()}
 
 
 def _meetings(

@@ -11,7 +11,7 @@ skipped.csv     values that can't exist because the pair lacks what the metric n
 calibration.json  metric -> dataset -> what was learnt from natural speech
 summary.json    per system, measure and direction: value, interval, counts (see vceval.results.summary)
 listening/      a listening test made from the run (vceval.listen.export), and listening.json and listening.csv, what
-                its listeners answered (vceval.listen.bring)
+                its listeners answered (vceval.listen.import_answers)
 report/         index.html, tables/, figures/
 """
 

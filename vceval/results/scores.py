@@ -15,17 +15,17 @@ if TYPE_CHECKING:
     import pyarrow
     from numpy.typing import NDArray
 
-__all__ = ["Heard", "Scores", "joined", "read_scores"]
+__all__ = ["Scores", "Transcripts", "joined", "read_scores"]
 
 #: Rows held as Python texts at a time.
 BATCH = 1 << 16
 
 
-class Heard(NamedTuple):
-    """What a recogniser should have heard and what it heard, both in the form in which they were compared."""
+class Transcripts(NamedTuple):
+    """What was to be said and what a recogniser understood, both in the form in which they were compared."""
 
-    said: str
-    heard: str
+    reference: str
+    hypothesis: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,8 +33,8 @@ class Scores:
     """All scores of a run by system, pair and measure.
 
     systems, pairs, measures: name to place on the axes of the arrays. values, numerators, denominators:
-    float64 of shape (systems, pairs, measures), NaN where there is no score. heard and sanity: by place of system and
-    pair, where a recogniser listened and where sanity was checked (the details of that metric).
+    float64 of shape (systems, pairs, measures), NaN where there is no score. transcripts and sanity: by place of
+    system and pair, where a recogniser listened and where sanity was checked (the details of that metric).
     """
 
     systems: Mapping[str, int]
@@ -43,7 +43,7 @@ class Scores:
     values: NDArray[np.float64]
     numerators: NDArray[np.float64]
     denominators: NDArray[np.float64]
-    heard: Mapping[tuple[int, int], Heard]
+    transcripts: Mapping[tuple[int, int], Transcripts]
     sanity: Mapping[tuple[int, int], Mapping[str, Any]]
 
     def of(self, system: str, measure: str) -> NDArray[np.float64]:
@@ -75,7 +75,7 @@ class Scores:
             self.values[:, chosen],
             self.numerators[:, chosen],
             self.denominators[:, chosen],
-            {(system, new[pair]): heard for (system, pair), heard in self.heard.items() if pair in new},
+            {(system, new[pair]): texts for (system, pair), texts in self.transcripts.items() if pair in new},
             {(system, new[pair]): facts for (system, pair), facts in self.sanity.items() if pair in new},
         )
 
@@ -94,7 +94,7 @@ def joined(parts: Sequence[tuple[Scores, Mapping[str, str], Mapping[str, str]]],
     systems = {new: place for place, new in enumerate(new for _, names, _ in parts for new in names.values())}
     places = {name: place for place, name in enumerate(pairs)}
     figures = [np.full((len(systems), len(places), len(measures)), np.nan) for _ in range(3)]
-    heard: dict[tuple[int, int], Heard] = {}
+    transcripts: dict[tuple[int, int], Transcripts] = {}
     sanity: dict[tuple[int, int], Mapping[str, Any]] = {}
     for scores, names, renamed in parts:
         rows = {old: systems[names[name]] for name, old in scores.systems.items() if name in names}
@@ -104,9 +104,11 @@ def joined(parts: Sequence[tuple[Scores, Mapping[str, str], Mapping[str, str]]],
         out_of = np.ix_(list(rows), list(columns), [scores.measures[name] for name in shared])
         for array, part in zip(figures, (scores.values, scores.numerators, scores.denominators), strict=True):
             array[into] = part[out_of]
-        heard |= {(rows[s], columns[p]): one for (s, p), one in scores.heard.items() if s in rows and p in columns}
+        transcripts |= {
+            (rows[s], columns[p]): one for (s, p), one in scores.transcripts.items() if s in rows and p in columns
+        }
         sanity |= {(rows[s], columns[p]): one for (s, p), one in scores.sanity.items() if s in rows and p in columns}
-    return Scores(systems, places, measures, figures[0], figures[1], figures[2], heard, sanity)
+    return Scores(systems, places, measures, figures[0], figures[1], figures[2], transcripts, sanity)
 
 
 def read_scores(path: Path, systems: Sequence[str], pairs: Sequence[str], measures: Sequence[str]) -> Scores:
@@ -124,7 +126,7 @@ def read_scores(path: Path, systems: Sequence[str], pairs: Sequence[str], measur
     axes = [{name: place for place, name in enumerate(names)} for names in (systems, pairs, measures)]
     shape = tuple(len(axis) for axis in axes)
     figures = {name: np.full(shape, np.nan) for name in ("value", "numerator", "denominator")}
-    heard: dict[tuple[int, int], Heard] = {}
+    transcripts: dict[tuple[int, int], Transcripts] = {}
     sanity: dict[tuple[int, int], Mapping[str, Any]] = {}
     columns = ["system", "pair", "measure", *figures, "details"]
     try:
@@ -137,12 +139,12 @@ def read_scores(path: Path, systems: Sequence[str], pairs: Sequence[str], measur
             where = tuple(axis[known] for axis in at)
             for name, array in figures.items():
                 array[where] = batch.column(name).to_numpy(zero_copy_only=False)[known]
-            _take_details(batch.column("details"), at[0], at[1], known, heard, sanity)
+            _take_details(batch.column("details"), at[0], at[1], known, transcripts, sanity)
     except (OSError, KeyError, ValueError, pyarrow.ArrowException) as error:
         raise UsageError(f"{path}: can't be read as a table of scores ({error}); score the run again") from error
     values = figures["value"]
     values[~np.isfinite(values)] = np.nan
-    return Scores(axes[0], axes[1], axes[2], values, figures["numerator"], figures["denominator"], heard, sanity)
+    return Scores(axes[0], axes[1], axes[2], values, figures["numerator"], figures["denominator"], transcripts, sanity)
 
 
 def _places(column: pyarrow.Array, axis: Mapping[str, int]) -> NDArray[np.intp]:
@@ -162,7 +164,7 @@ def _take_details(
     systems: NDArray[np.intp],
     pairs: NDArray[np.intp],
     known: NDArray[np.bool_],
-    heard: dict[tuple[int, int], Heard],
+    transcripts: dict[tuple[int, int], Transcripts],
     sanity: dict[tuple[int, int], Mapping[str, Any]],
 ) -> None:
     """Take what samples show out of the details; all measures of a metric repeat them, the first ones do."""
@@ -173,12 +175,13 @@ def _take_details(
         found = compute.match_substring(column, mark).fill_null(False).to_numpy(zero_copy_only=False) & known
         for row in np.flatnonzero(found):
             key = (int(systems[row]), int(pairs[row]))
-            if key in (heard if mark == '"heard"' else sanity):
+            if key in (transcripts if mark == '"heard"' else sanity):
                 continue
             details = json.loads(column[int(row)].as_py())
             if mark == '"heard"' and isinstance(details.get("heard"), str):
-                said = details.get("said_normalised", details.get("said", ""))
-                heard[key] = Heard(str(said), str(details.get("heard_normalised", details["heard"])))
+                reference = details.get("said_normalised", details.get("said", ""))
+                hypothesis = details.get("heard_normalised", details["heard"])
+                transcripts[key] = Transcripts(str(reference), str(hypothesis))
             elif mark == '"flags"' and isinstance(details.get("flags"), list):
                 kept = ("flags", "sample_rate", "seconds")
                 sanity[key] = {name: details[name] for name in kept if name in details}

@@ -12,7 +12,7 @@ from vceval.metrics.base import Calibrations, Measure, Metric
 from vceval.records import DIRECTIONS, ConversionPair
 from vceval.results.leakage import PairExposure, counts
 from vceval.results.table import Column, Tally
-from vceval.statistics.intervals import Interval, cluster_bootstrap, holm, paired_difference
+from vceval.statistics.intervals import Interval, cluster_bootstrap, holm_tested, paired_difference
 from vceval.statistics.separation import separation
 
 if TYPE_CHECKING:
@@ -279,19 +279,8 @@ def _comparisons(
                 speakers.targets[common].tolist(),
                 crossed=speakers.sources[common].tolist(),
             )
-            interval = difference.interval
-            entry: dict[str, Any] = {
-                "measure": measure.name,
-                "first": first,
-                "second": second,
-                "n": len(common),
-                "difference": difference.value,
-                "low": interval.low if interval else None,
-                "high": interval.high if interval else None,
-                "p_value": difference.p_value,
-            }
-            found.append(entry)
-        tested = [entry for entry in found if entry["p_value"] is not None]
-        for entry, corrected in zip(tested, holm([entry["p_value"] for entry in tested]), strict=True):
-            entry["p_holm"] = float(corrected)
-        yield from ({**entry, "p_holm": entry.get("p_holm")} for entry in found)
+            found.append({
+                "measure": measure.name, "first": first, "second": second, "n": len(common), **difference.entry(),
+            })  # fmt: skip
+        corrected = holm_tested(entry["p_value"] for entry in found)
+        yield from ({**entry, "p_holm": p_holm} for entry, p_holm in zip(found, corrected, strict=True))

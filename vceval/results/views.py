@@ -7,7 +7,7 @@ Nothing is computed here beyond counting and grouping; every figure comes from `
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,17 +19,20 @@ from vceval.results.rundir import RunDirectory
 from vceval.results.scores import Scores, read_scores
 
 __all__ = [
-    "ALL", "WRONG_RATE", "Cell", "MeasureView", "MetricView", "Report", "SystemView", "cells_of",
-    "load", "number",
+    "ALL", "ARROWS", "WRONG_RATE", "Cell", "MeasureView", "MetricView", "Report", "SystemView", "cells_of", "finite",
+    "load", "number", "with_interval",
 ]  # fmt: skip
 
 #: The dataset or direction of a figure that is taken over all of them.
 ALL = "all"
 
+#: What a heading shows for the better side of a measure.
+ARROWS = {"lower": " ↓", "higher": " ↑"}
+
 #: The flag of a recording whose sample rate is not the one that its system declares.
 WRONG_RATE = "wrong rate"
 
-#: The measure that says whether a recording bears a sanity flag.
+#: The measure that says whether a recording has a sanity flag.
 FLAG_MEASURE = "sanity_flags"
 
 
@@ -75,9 +78,45 @@ class MeasureView:
     reduction: str = "ratio"
     secondary: bool = False
 
+    @classmethod
+    def of(cls, entry: Mapping[str, Any]) -> MeasureView:
+        """Read an entry of ``summary.json``."""
+        name = str(entry["name"])
+        return cls(
+            name=name,
+            metric=str(entry["metric"]),
+            label=str(entry.get("label") or name),
+            unit=str(entry.get("unit") or ""),
+            better=str(entry.get("better") or ""),
+            scale=float(entry.get("scale", 1.0)),
+            decimals=int(entry.get("decimals", 2)),
+            reduction=str(entry.get("reduction", "ratio")),
+            secondary=bool(entry.get("secondary", False)),
+        )
+
     def text(self, value: float | None) -> str:
         """Print a stored value as tables show it, without the unit; empty where there is none."""
         return "" if value is None else number(value * self.scale, self.decimals)
+
+    def signed(self, value: float) -> str:
+        """Print a stored difference as tables show it, with its sign; zero has none."""
+        text = self.text(value)
+        return text if text.startswith("-") or not text.strip("0.") else f"+{text}"
+
+    @property
+    def title(self) -> str:
+        """Label and unit, ``MCD (dB)``."""
+        return self.label + (f" ({self.unit})" if self.unit else "")
+
+    @property
+    def heading(self) -> str:
+        """Label, unit and an arrow to the better side, ``MCD (dB) ↓``."""
+        return self.title + ARROWS.get(self.better, "")
+
+    @property
+    def hint(self) -> str:
+        """The better side in words, ``lower is better``; empty where neither is."""
+        return f"{self.better} is better" if self.better in ARROWS else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,8 +137,8 @@ class Report:
     """Everything that the renderers need, in the order in which it is shown.
 
     ``flags`` holds what sanity checks found, by system and pair: an entry, if an empty one, per recording checked.
-    ``comparisons`` are those of the summary (:mod:`vceval.reports.comparisons`). ``exposures`` say of system and pair
-    what is known of the source and the target speaker: ``trained``, ``unseen`` or ``unknown``. ``learnt`` is all of
+    ``comparisons`` are those of the summary (:mod:`vceval.results.marks`). ``exposures`` say of system and pair
+    what is known of the source and the target speaker: ``trained``, ``unseen`` or ``unknown``. ``calibration_file`` is
     calibration.json: what ``calibration`` says, with scores of natural speech and error curves.
     """
 
@@ -128,7 +167,7 @@ class Report:
     training: Mapping[str, Any] | None = None
     comparisons: Sequence[Mapping[str, Any]] = ()
     exposures: Mapping[tuple[str, str], tuple[str, str]] = field(default_factory=dict)
-    learnt: Mapping[str, Mapping[str, Mapping[str, Any]]] = field(default_factory=dict)
+    calibration_file: Mapping[str, Mapping[str, Mapping[str, Any]]] = field(default_factory=dict)
 
     def cell(self, system: str, measure: str, dataset: str = ALL, direction: str = ALL) -> Cell | None:
         """Return one corpus figure, or None where the summary has none."""
@@ -181,6 +220,21 @@ def number(value: float, decimals: int) -> str:
     return text[1:] if text.startswith("-") and not text.strip("-0.") else text
 
 
+def with_interval(value: float | None, low: float | None, high: float | None, text: Callable[[float], str]) -> str:
+    """Print a figure and its interval, ``1.23 [1.10, 1.40]``, alone where it has none; a dash where there is no figure.
+
+    ``text`` prints one number.
+    """
+    if value is None:
+        return "–"
+    return text(value) if low is None or high is None else f"{text(value)} [{text(low)}, {text(high)}]"
+
+
+def finite(value: Any) -> float | None:
+    """Read a number of a summary; None for none, NaN and infinity."""
+    return None if value is None or not math.isfinite(float(value)) else float(value)
+
+
 def load(run: RunDirectory, *, listened: bool = True) -> Report:
     """Read the files of a finished run, and what listeners said of it unless ``listened`` is False.
 
@@ -193,7 +247,7 @@ def load(run: RunDirectory, *, listened: bool = True) -> Report:
     try:
         systems = [_system(entry) for entry in summary["systems"]]
         metrics = {entry["metric"]: _metric(entry) for entry in summary["metrics"]}
-        measures = [_measure(entry) for entry in summary["measures"]]
+        measures = [MeasureView.of(entry) for entry in summary["measures"]]
         cells = cells_of(summary["cells"])
         pair_count = int(summary["pairs"])
     except (KeyError, TypeError, ValueError) as error:
@@ -236,7 +290,7 @@ def load(run: RunDirectory, *, listened: bool = True) -> Report:
         training=summary.get("training"),
         comparisons=summary.get("comparisons") or [],
         exposures=_exposures(run),
-        learnt=run.read_json("calibration.json") if (run.root / "calibration.json").is_file() else {},
+        calibration_file=run.read_json("calibration.json") if (run.root / "calibration.json").is_file() else {},
     )
 
 
@@ -282,29 +336,10 @@ def _metric(entry: Mapping[str, Any]) -> MetricView:
     )
 
 
-def _measure(entry: Mapping[str, Any]) -> MeasureView:
-    name = str(entry["name"])
-    return MeasureView(
-        name=name,
-        metric=str(entry["metric"]),
-        label=str(entry.get("label") or name),
-        unit=str(entry.get("unit") or ""),
-        better=str(entry.get("better") or ""),
-        scale=float(entry.get("scale", 1.0)),
-        decimals=int(entry.get("decimals", 2)),
-        reduction=str(entry.get("reduction", "ratio")),
-        secondary=bool(entry.get("secondary", False)),
-    )
-
-
 def _cell(entry: Mapping[str, Any]) -> Cell:
-    value, low, high = (_finite(entry.get(key)) for key in ("value", "low", "high"))
+    value, low, high = (finite(entry.get(key)) for key in ("value", "low", "high"))
     n, failed = int(entry["n"]), int(entry.get("failed", 0))
     return Cell(value, low, high, n, int(entry.get("expected", n + failed)), failed, int(entry.get("skipped", 0)))
-
-
-def _finite(value: Any) -> float | None:
-    return None if value is None or not math.isfinite(float(value)) else float(value)
 
 
 def _flags_of(scores: Scores, rates: Mapping[str, int | None]) -> dict[tuple[str, str], Sequence[str]]:

@@ -6,7 +6,7 @@ speakers an interval over single scores is several times too narrow.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from math import sqrt
 from statistics import NormalDist
 from typing import TYPE_CHECKING, NamedTuple
@@ -23,6 +23,7 @@ __all__ = [
     "Interval",
     "cluster_bootstrap",
     "holm",
+    "holm_tested",
     "paired_difference",
     "paired_effects",
     "percentile_levels",
@@ -53,6 +54,11 @@ class Difference(NamedTuple):
     value: float
     interval: Interval | None
     p_value: float | None
+
+    def entry(self) -> dict[str, float | None]:
+        """The difference as comparisons in ``summary.json`` hold it."""
+        low, high = (self.interval.low, self.interval.high) if self.interval else (None, None)
+        return {"difference": self.value, "low": low, "high": high, "p_value": self.p_value}
 
 
 class Effects(NamedTuple):
@@ -267,6 +273,13 @@ def holm(p_values: Sequence[float], weights: Sequence[float] | None = None) -> l
         corrected[index] = largest
         left -= shares[index]
     return corrected
+
+
+def holm_tested(p_values: Iterable[float | None]) -> list[float | None]:
+    """Correct one family of p-values by :func:`holm`; None, where nothing could be tested, stays and does not count."""
+    given = list(p_values)
+    corrected = iter(holm([value for value in given if value is not None]))
+    return [None if value is None else next(corrected) for value in given]
 
 
 def t_quantile(level: float, freedom: int) -> float:

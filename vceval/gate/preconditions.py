@@ -1,7 +1,4 @@
-"""Whether a run may be held against a baseline at all: what differs is named.
-
-A gate that compares apples with pears guards nothing.
-"""
+"""Whether a run may be held against a baseline at all: measured in the same way, on the same pairs, or what differs."""
 
 from __future__ import annotations
 
@@ -20,7 +17,7 @@ SHOWN = 5
 
 
 def applying(rules: Rules, baseline: Evidence) -> list[MeasureRule]:
-    """The measure rules that the baseline has something for.
+    """Choose the measure rules that the baseline has values for.
 
     Raises:
         UsageError: a rule of the user's own names what the baseline does not have, two decide the same, or none
@@ -60,7 +57,7 @@ def applying(rules: Rules, baseline: Evidence) -> list[MeasureRule]:
 
 
 def systems_of(rule: MeasureRule, baseline: Evidence) -> list[str]:
-    """The systems that a rule is about: those it names, else all that are no control."""
+    """Name the systems that a rule is about: those it names, else all that are no control."""
     return list(rule.systems or [name for name, system in baseline.systems.items() if not system.control])
 
 
@@ -135,13 +132,13 @@ def _apart(one: object, other: object) -> bool:
 
 
 def listed(names: Sequence[str]) -> str:
-    """Some of many names, and how many more there are."""
+    """Write out some of many names, and how many more there are."""
     more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
     return ", ".join(names[:SHOWN]) + more
 
 
 def notes(run: Evidence, baseline: Evidence, rules: Rules, applied: Sequence[MeasureRule]) -> list[str]:
-    """What a reader should know besides: none of it decides."""
+    """List what a reader should know besides; none of it decides."""
     found = [
         f"no rule on {rule.measure}: the baseline has no values of it" for rule in rules.measures if rule not in applied
     ]

@@ -6,7 +6,7 @@ import re
 import unicodedata
 from collections.abc import Iterable
 
-__all__ = ["breakable", "escape", "width"]
+__all__ = ["breakable", "escape"]
 
 _SPECIAL = {
     "\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_",
@@ -63,25 +63,3 @@ def breakable(text: str, every: int = 14, after: str = "|/_-:.,;=@+") -> str:
             pieces.append(r"\allowbreak{}")
             run = 0
     return _apart(pieces)
-
-
-def width(text: str, size: int) -> float:
-    """Estimate how wide a text is set in Computer Modern, in points, at a type size of 10, 8 or 7 points."""
-    # Small sizes are drawn wider for their height.
-    return size * {10: 1.0, 8: 1.07, 7: 1.14}[size] * sum(_ems(character) for character in text)
-
-
-def _ems(character: str) -> float:
-    if character in "iljI.,:;'|![]-_ ":
-        return 0.32
-    if character in "ftrs()":
-        return 0.4
-    if character in "mMwW%@+=":
-        return 0.85
-    if character.isupper():
-        return 0.73
-    if character.isascii():
-        return 0.52
-    if character in "±×·−≤≥µ°Δ†":
-        return 0.8
-    return 1.0 if character in "↑↓→–—…" else 3.3  # others are set as U+1F600

@@ -1,4 +1,4 @@
-"""Brings answers home: screens listeners, computes what follows, writes ``listening.json`` and ``listening.csv``."""
+"""Imports answers: screens listeners, computes what follows, writes ``listening.json`` and ``listening.csv``."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from pathlib import Path
 from typing import Any
 
 from vceval.errors import UsageError
-from vceval.listen import differences, outcome
+from vceval.listen import differences, opinion_scores
 from vceval.listen.answers import merged, read_answers
 from vceval.listen.correlation import agreement
 from vceval.listen.export import KEY
 from vceval.listen.key import Key, Rating, ratings, read_key
 from vceval.listen.kinds import KINDS
 from vceval.listen.pages import page_facts
-from vceval.listen.pool import ANCHOR_TITLES, PREFIX
+from vceval.listen.recordings import ANCHOR_TITLES, PREFIX
 from vceval.listen.screening import Rules, Screened, screen
 from vceval.results.listening import FILE, RATINGS, heard
 from vceval.results.rundir import RunDirectory, write_atomically
 
-__all__ = ["VERSION", "Brought", "bring"]
+__all__ = ["VERSION", "Imported", "import_answers"]
 
 #: Changes with anything that changes a value.
 VERSION = "1.0"
@@ -37,7 +37,7 @@ _SOURCES = {
 
 
 @dataclass(frozen=True, slots=True)
-class Brought:
+class Imported:
     """What an import found: all of ``listening.json``, the listeners, and how many repeated answers differed."""
 
     found: dict[str, Any]
@@ -45,7 +45,9 @@ class Brought:
     differing: int
 
 
-def bring(run: RunDirectory, test: Path, files: Sequence[Path], rules: Rules, keep_all: bool = False) -> Brought:
+def import_answers(
+    run: RunDirectory, test: Path, files: Sequence[Path], rules: Rules, keep_all: bool = False
+) -> Imported:
     """Analyse the answers to a listening test and write the results into the run.
 
     Args:
@@ -78,20 +80,20 @@ def bring(run: RunDirectory, test: Path, files: Sequence[Path], rules: Rules, ke
             "--keep-all counts their answers all the same"
         )
     given = ratings(kept, key)
-    groups = {name: outcome.Group(row["dataset"], row["direction"]) for name, row in pairs.items()}
-    cells = outcome.cells(given, groups, key.planned)
-    human = outcome.per_pair(given)
+    groups = {name: opinion_scores.Group(row["dataset"], row["direction"]) for name, row in pairs.items()}
+    cells = opinion_scores.cells(given, groups, key.planned)
+    human = opinion_scores.per_pair(given)
     converters = [name for name, control in rows.items() if not control]
     tests = [test_name for test_name in KINDS if any(rating.test == test_name for rating in given)]
     found = {
         "schema": 1,
         "plan": key.plan,
         "metrics": [_metric(name, key, given, len(kept), len(listeners), rules, keep_all) for name in tests],
-        "measures": outcome.measure_rows(tests),
+        "measures": opinion_scores.measure_rows(tests),
         "cells": [cell for cell in cells if cell["system"] in rows],
         "comparisons": differences.comparisons(given, converters, key.planned),
         "pairs": [row for row in human if row["system"] in rows],
-        "anchors": [{**cell, "title": ANCHOR_TITLES[cell["system"]]} for cell in outcome.anchors(cells)],
+        "anchors": [{**cell, "title": ANCHOR_TITLES[cell["system"]]} for cell in opinion_scores.anchors(cells)],
         "preferences": differences.preferences(given, converters),
         "first_preferred": differences.share_of_first(given),
         "agreement": agreement(human, cells, summary, run.read_scores(), rows),
@@ -106,7 +108,7 @@ def bring(run: RunDirectory, test: Path, files: Sequence[Path], rules: Rules, ke
     }
     run.write_json(FILE, found)
     write_atomically(run.root / RATINGS, _csv(given, {one.session.id: at for at, one in enumerate(listeners, 1)}))
-    return Brought(found, listeners, differing)
+    return Imported(found, listeners, differing)
 
 
 def _check_run(run: RunDirectory, key: Key, pairs: dict[str, Any], rows: dict[str, bool]) -> None:
@@ -143,7 +145,7 @@ def _metric(
         f"listeners:{kept}/{all_}", "interval:listeners*pairs", f"v:{VERSION}",
     ])  # fmt: skip
     return {
-        "metric": outcome.MEASURES[test].name,
+        "metric": opinion_scores.MEASURES[test].name,
         "title": f"{kind.title}: {count:,} ratings by {kept} of {all_} listeners, intervals over listeners and pairs",
         "signature": signature,
         "long_signature": signature,

@@ -1,4 +1,4 @@
-"""Every corpus figure by dataset, direction and what systems had heard, as the page's filters show them."""
+"""Every corpus figure by dataset, direction and training speakers, as the page's filters show them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import product
 from typing import TYPE_CHECKING, Any
 
-from vceval.reports.comparisons import Comparison, comparisons_of, not_worse
+from vceval.results.marks import Comparison, comparisons_of, not_told_apart
 from vceval.results.pairwise import PairedScores
 from vceval.results.views import ALL, Cell, MeasureView, Report, SystemView, cells_of
 
@@ -32,7 +32,7 @@ def marks(
         return {}
     text = measure.text(min(known.values()) if measure.better == "lower" else max(known.values()))
     best = [name for name, value in known.items() if measure.text(value) == text]
-    alike = not_worse(tests, best)
+    alike = not_told_apart(tests, best)
     return {**dict.fromkeys(alike & set(known), ALIKE), **dict.fromkeys(best, BEST)}
 
 
@@ -74,15 +74,15 @@ def cells(report: Report) -> dict[str, Any]:
 
 
 def _parts(report: Report) -> list[dict[tuple[str, str, str, str], Cell]]:
-    """Make the figures without speakers trained on, and only with them; none where no system heard any of them."""
-    heard = {key for key, exposures in report.exposures.items() if "trained" in exposures}
-    if not heard:
+    """Make the figures without speakers trained on, and only with them; none where no system was."""
+    involved = {key for key, exposures in report.exposures.items() if "trained" in exposures}
+    if not involved:
         return []
     given = cells_of((report.training or {}).get("cells", ()))
     found: list[dict[tuple[str, str, str, str], Cell]] = [{}, {}]
     for system in report.systems:
         mine = [pair for name, pair in report.exposures if name == system.name]
-        trained = {pair for pair in mine if (system.name, pair) in heard}
+        trained = {pair for pair in mine if (system.name, pair) in involved}
         if not mine or not trained:
             found[0].update({key: cell for key, cell in report.cells.items() if key[0] == system.name})
         elif len(trained) == len(mine):
@@ -124,5 +124,5 @@ def _failed(report: Report, system: str, metric: str, pairs: NDArray[Any]) -> in
 
 def exposed(report: Report) -> Sequence[bool]:
     """Say of each pair whether any system was trained on one of its speakers."""
-    heard = {pair for (_, pair), exposures in report.exposures.items() if "trained" in exposures}
-    return [row["pair"] in heard for row in report.pairs]
+    trained = {pair for (_, pair), exposures in report.exposures.items() if "trained" in exposures}
+    return [row["pair"] in trained for row in report.pairs]

@@ -1,4 +1,4 @@
-"""The sentences at the top of a report, and failures and skips grouped by reason."""
+"""What was done and what is wrong with it: counts, failures and skips grouped by reason, sanity flags."""
 
 from __future__ import annotations
 
@@ -8,11 +8,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from vceval.records import NEEDS
-from vceval.reports.flags import flag_sentence
-from vceval.reports.tables import heard_sentence
-from vceval.results.views import Report
+from vceval.reports.tables import PlainTable, suite_label, trained_sentence
+from vceval.results.views import WRONG_RATE, Report, SystemView
 
-__all__ = ["Group", "counts", "failure_groups", "skip_groups"]
+__all__ = ["Group", "counts", "failure_groups", "flag_names", "flag_sentence", "flags_table", "skip_groups"]
 
 #: Examples shown of one group of failures or skips.
 EXAMPLES = 5
@@ -20,7 +19,7 @@ EXAMPLES = 5
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Failures (or skips) for what is, but for names and numbers, the same reason."""
+    """Failures (or skips) whose reasons differ in names and numbers only."""
 
     stage: str
     metric: str
@@ -31,7 +30,7 @@ class Group:
 
 
 def plural(count: int, one: str, many: str | None = None) -> str:
-    """Count something: ``1 pair``, ``2 pairs``."""
+    """Write a count with its noun: ``1 pair``, ``2 pairs``."""
     return f"{count:,} {one if count == 1 else many or one + 's'}"
 
 
@@ -61,7 +60,7 @@ def counts(report: Report) -> tuple[list[str], list[str]]:
             done.append(f"{plural(count, 'comparison')} of a recording with itself left out")
             continue
         lacking.append(f"{plural(count, 'value')} could not be made because pairs lack {NEEDS.get(need, need)}")
-    lacking += [sentence for sentence in (flag_sentence(report), heard_sentence(report)) if sentence]
+    lacking += [sentence for sentence in (flag_sentence(report), trained_sentence(report)) if sentence]
     if report.missing:
         lacking.append(f"{plural(report.missing, 'utterance')} of the suite’s list missing on disk")
     return done, lacking
@@ -100,3 +99,59 @@ def _shape(reason: str, pair: str) -> str:
     if pair:
         reason = reason.replace(pair, "…")
     return re.sub(r"[\d.]*\d", "#", re.sub(r"\S*[/\\]\S*", "…", reason))
+
+
+def flag_names(report: Report, systems: Sequence[SystemView]) -> list[str]:
+    """Name the flags that recordings of these systems bear, the most frequent first."""
+    tally = _tally(report, systems)
+    return sorted(tally, key=lambda flag: (-tally[flag], flag))
+
+
+def flag_sentence(report: Report) -> str:
+    """Say how many recordings of converters (not of controls) are flagged and for what; empty where none is."""
+    checked = sum(_checked(report, system) for system in report.converters)
+    flagged = sum(_flagged(report, system) for system in report.converters)
+    if not flagged:
+        return ""
+    tally = _tally(report, report.converters)
+    what = ", ".join(f"{tally[flag]:,} {flag}" for flag in flag_names(report, report.converters))
+    return f"{flagged:,} of {checked:,} converted recordings bear a sanity flag: {what}"
+
+
+def flags_table(report: Report) -> PlainTable | None:
+    """Build the table of flags: systems × flags that occur; None where no recording was checked."""
+    rows, systems = [], [*report.converters, *report.controls]
+    names = flag_names(report, systems)
+    for system in systems:
+        checked, flagged = _checked(report, system), _flagged(report, system)
+        if not checked:
+            continue
+        tally = _tally(report, [system])
+        rows.append([
+            f"Control: {system.title}" if system.control else system.title,
+            str(checked),
+            f"{100 * flagged / checked:.1f}",
+            *(str(tally[name] or "–") for name in names),
+        ])  # fmt: skip
+    if not rows:
+        return None
+    caption = f"Of n recordings, those that look wrong. Suite {suite_label(report)}. One can bear several flags."
+    if any(system.control and system.converter == "source" for system in systems):
+        caption += " The source control is the source: being the same is its purpose."
+    if WRONG_RATE in names:
+        caption += " Rates are compared with those that the systems declare; this is no part of the measure."
+    headings = ("System", "n", "Any (%)", *(name[:1].upper() + name[1:] for name in names))
+    return PlainTable("flags", "Sanity flags", caption, headings, rows, frozenset(range(1, len(headings))))
+
+
+def _tally(report: Report, systems: Sequence[SystemView]) -> Counter[str]:
+    wanted = {system.name for system in systems}
+    return Counter(flag for (system, _), found in report.flags.items() if system in wanted for flag in found)
+
+
+def _checked(report: Report, system: SystemView) -> int:
+    return sum(name == system.name for name, _ in report.flags)
+
+
+def _flagged(report: Report, system: SystemView) -> int:
+    return sum(bool(found) for (name, _), found in report.flags.items() if name == system.name)

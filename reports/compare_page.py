@@ -1,26 +1,30 @@
-"""The page of ``vceval compare``: differences between runs on the same pairs, in the look of the report."""
+"""The page of ``vceval compare``: differences between runs on the same pairs, and the pairs that changed most."""
 
 from __future__ import annotations
 
-import base64
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from vceval.reports.audio_links import AudioLinks
-from vceval.reports.compare_samples import changes
+from vceval.reports.templating import fill, read
+from vceval.results.comparable import Identity, identities
 from vceval.results.compare import Comparison, Line
 from vceval.results.marks import ALPHA
 from vceval.results.merge_runs import run_names
 from vceval.results.rundir import RunDirectory, write_atomically
 from vceval.results.views import MeasureView
 
+if TYPE_CHECKING:
+    import pandas
+
 __all__ = ["write"]
 
 #: Width of a bar of differences in units of its own picture, and what is left free at both ends.
 WIDTH, MARGIN = 200.0, 6.0
+#: Pairs shown of one measure that got worse most, and as many that got better most.
+EXAMPLES = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,57 +64,28 @@ def write(comparison: Comparison, folders: Sequence[Path], out: Path) -> Path:
     Raises:
         UsageError: a run is unreadable.
     """
-    import jinja2
-    from markupsafe import Markup
-
     out.mkdir(parents=True, exist_ok=True)
-    templates = Path(__file__).parent / "templates"
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(templates),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["minus"] = lambda text: text.replace("-", "−")
-    style = "".join((templates / name).read_text(encoding="utf-8") for name in ("style.css", "compare.css"))
-    script = (templates / "compare.js").read_text(encoding="utf-8")
+    *styles, script = read(("style.css", "compare.css", "compare.js"))
     links = AudioLinks(out, out)
-    measures = [_measure(entry) for entry in comparison.measures.values()]
+    measures = [MeasureView.of(entry) for entry in comparison.measures.values()]
     systems = _systems(folders)
-    moved = changes(folders, list(comparison.measures.values()), links)
-    page = environment.get_template("compare.html.j2").render(
-        policy=_policy(style, script),
-        style=Markup(style),  # noqa: S704 - our own file
-        script=Markup(script),  # noqa: S704 - our own file
-        runs=[_run(name, folder) for name, folder in zip(run_names(folders), folders, strict=True)],
-        comparison=comparison,
-        signatures=comparison.signatures,
-        measures=[(measure, _entries(comparison, measure, systems), moved[measure.name]) for measure in measures],
-        titles={name: title for name, (title, _) in systems.items()},
-        verdicts=_verdicts(comparison, measures, {name for name, (_, control) in systems.items() if control}),
-        refused=comparison.refused,
-        alpha=ALPHA,
-        width=WIDTH,
-    )
+    moved = _changes(folders, measures, links)
+    values = {
+        "runs": [_run(name, folder) for name, folder in zip(run_names(folders), folders, strict=True)],
+        "comparison": comparison,
+        "signatures": comparison.signatures,
+        "measures": [(measure, _entries(comparison, measure, systems), moved[measure.name]) for measure in measures],
+        "titles": {name: title for name, (title, _) in systems.items()},
+        "verdicts": _verdicts(comparison, measures, {name for name, (_, control) in systems.items() if control}),
+        "refused": comparison.refused,
+        "alpha": ALPHA,
+        "width": WIDTH,
+    }
+    page = fill("compare.html.j2", "".join(styles), script, {"media": "'self' file:"}, values)
     index = out / "index.html"
     write_atomically(index, page)
     links.clean()
     return index
-
-
-def _measure(entry: Mapping[str, Any]) -> MeasureView:
-    name, metric, label, unit, better = (str(entry[key]) for key in ("name", "metric", "label", "unit", "better"))
-    return MeasureView(
-        name,
-        metric,
-        label,
-        unit,
-        better,
-        scale=float(entry["scale"]),
-        decimals=int(entry["decimals"]),
-        secondary=bool(entry.get("secondary", False)),
-    )
 
 
 def _run(name: str, folder: Path) -> dict[str, str]:
@@ -167,17 +142,12 @@ def _gap(line: Line, run: int, measure: MeasureView, reach: float) -> Gap | None
     interval = difference.interval
     low, high = (interval.low, interval.high) if interval else (difference.value, difference.value)
     return Gap(
-        value=_signed(measure, difference.value),
-        interval=f"[{_signed(measure, low)}, {_signed(measure, high)}]" if interval else "",
+        value=measure.signed(difference.value),
+        interval=f"[{measure.signed(low)}, {measure.signed(high)}]" if interval else "",
         p_value="" if p_value is None else "p < 0.001" if p_value < 0.001 else f"p = {p_value:.2g}",
         verdict=_verdict(difference.value, p_value, measure),
         bar=Bar(*(_place(end, reach) for end in (low, difference.value, high))),
     )
-
-
-def _signed(measure: MeasureView, value: float) -> str:
-    text = measure.text(value)
-    return text if text.startswith("-") or not text.strip("0.") else f"+{text}"
 
 
 def _place(value: float, reach: float) -> float:
@@ -211,13 +181,113 @@ def _verdicts(comparison: Comparison, measures: Sequence[MeasureView], controls:
     return found
 
 
-def _policy(style: str, script: str) -> str:
-    """Allow this page's own style and script, and recordings beside it; nothing else."""
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One system's conversion of one pair in the first run and in another: values as stored, links to recordings.
 
-    def digest(text: str) -> str:
-        return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
+    ``worse`` says whether it changed for the worse; None where the measure has no better side. A link is None where
+    there is no recording.
+    """
 
-    return (
-        f"default-src 'none'; style-src {digest(style)}; script-src {digest(script)}; media-src 'self' file:; "
-        "base-uri 'none'; form-action 'none'"
+    system: str
+    pair: str
+    run: int
+    values: Sequence[float]
+    worse: bool | None
+    source: str | None
+    target: str | None
+    converted: Sequence[str | None]
+    transcript: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Side:
+    root: Path
+    pairs: Mapping[Identity, Mapping[str, str]]
+    audio: Mapping[tuple[str, str], str]
+
+
+def _changes(folders: Sequence[Path], measures: Sequence[MeasureView], links: AudioLinks) -> dict[str, list[Change]]:
+    """Find per measure the conversions that changed most from the first run to another, for the worse and the better.
+
+    Args:
+        folders: of finished runs.
+        measures: those that may be compared.
+        links: that make recordings reachable from the page.
+
+    Returns:
+        By name of the measure, at most twice ``EXAMPLES`` conversions, the worst first; none that did not change.
+    """
+    import pandas
+
+    runs = [RunDirectory(folder) for folder in folders]
+    sides = [_side(run) for run in runs]
+    order = list(dict.fromkeys(identity for side in sides for identity in side.pairs))
+    numbers = {identity: number for number, identity in enumerate(order)}
+    first, *others = (_values(run, side, numbers) for run, side in zip(runs, sides, strict=True))
+    both = pandas.concat(
+        first.merge(other, on=["system", "measure", "identity"], suffixes=("", "_after")).assign(run=number)
+        for number, other in enumerate(others, 2)
+    )
+    both = both[both["value"] != both["value_after"]].sort_values(["run", "system", "identity"])
+    found = {}
+    for measure in measures:
+        sign = {"lower": 1.0, "higher": -1.0}.get(measure.better, 0.0)
+        moved = both[both["measure"] == measure.name]
+        gap = moved["value_after"] - moved["value"]
+        moved = moved.assign(worse=gap.abs() if not sign else sign * gap).sort_values(
+            "worse", ascending=False, kind="stable"
+        )
+        chosen = pandas.concat([moved[moved["worse"] > 0].head(EXAMPLES), moved[moved["worse"] < 0].tail(EXAMPLES)])
+        columns = (chosen[name].tolist() for name in ("run", "system", "identity", "value", "value_after", "worse"))
+        found[measure.name] = [
+            _change(sides, run, str(system), order[place], values, (worse > 0) if sign else None, links)
+            for run, system, place, *values, worse in zip(*columns, strict=True)
+        ]
+    return found
+
+
+def _side(run: RunDirectory) -> _Side:
+    rows = run.read_pairs()
+    known = identities(rows)
+    return _Side(
+        run.root,
+        {known[row["pair"]]: row for row in rows},
+        {(row["system"], row["pair"]): row["path"] for row in run.read_audio()},
+    )
+
+
+def _values(run: RunDirectory, side: _Side, numbers: Mapping[Identity, int]) -> pandas.DataFrame:
+    """System, measure, number of the pair's identity, and value of every score."""
+    frame = run.read_scores()[["system", "measure", "pair", "value"]].dropna()
+    places = {row["pair"]: numbers[identity] for identity, row in side.pairs.items()}
+    return frame.assign(identity=frame["pair"].map(places)).drop(columns="pair").dropna()
+
+
+def _change(
+    sides: Sequence[_Side],
+    run: int,
+    system: str,
+    identity: Identity,
+    values: Sequence[float],
+    worse: bool | None,
+    links: AudioLinks,
+) -> Change:
+    first, other = sides[0], sides[run - 1]
+    pair = first.pairs[identity]
+
+    def href(side: _Side, path: str) -> str | None:
+        inside = side.root / path
+        return links.href(str(inside.resolve()) if path and inside.is_file() else path)
+
+    return Change(
+        system=system,
+        pair=pair["pair"],
+        run=run,
+        values=values,
+        worse=worse,
+        source=href(first, pair["source_path"]),
+        target=href(first, pair["reference_path"] or pair["natural_path"] or pair["prompt_paths"].split("|")[0]),
+        converted=[href(side, side.audio.get((system, side.pairs[identity]["pair"]), "")) for side in (first, other)],
+        transcript=pair["transcript"],
     )

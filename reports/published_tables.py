@@ -1,22 +1,25 @@
-"""Measured results beside published ones, and calibrations as papers print them."""
+"""Tables of what is not measured on conversions: published results, and calibrations on natural speech."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from vceval.reports.tables import ARROWS, PlainTable, suite_label
-from vceval.results.views import Report
+from vceval.reports.tables import PlainTable, suite_label
+from vceval.results.views import ARROWS, Report, with_interval
 
-__all__ = ["calibration_shape", "comparison_tables"]
+__all__ = ["calibration_details", "calibration_table", "comparison_tables", "published_table"]
 
+#: Counts of a calibration: trials of the same speaker, of different speakers.
+_TRIALS = ("target_trials", "nontarget_trials")
+#: The better side of figures that papers print.
 _BETTER = {"MOS": "higher", "SMOS": "higher", "VSS": "higher", "SECS": "higher", "SIM": "higher"}
 
 
 def comparison_tables(report: Report) -> list[PlainTable]:
     """Build per paper the table of measured systems and, apart from them, what the paper prints.
 
-    A published figure stands in the column of a measure if it bears the same name; nothing makes the two comparable.
+    A published figure stands in the column of a measure if it has the same name; nothing makes the two comparable.
     """
     by_paper: dict[str, list[Mapping[str, Any]]] = {}
     for row in report.published:
@@ -88,9 +91,7 @@ def _measured(report: Report, system: str, names: Iterable[str]) -> list[str]:
         if measure is None or cell is None or cell.value is None:
             cells.append("")
             continue
-        bounded = cell.low is not None and cell.high is not None
-        interval = f" [{measure.text(cell.low)}, {measure.text(cell.high)}]" if bounded else ""
-        cells.append(measure.text(cell.value) + interval)
+        cells.append(with_interval(cell.value, cell.low, cell.high, measure.text))
     return cells
 
 
@@ -115,7 +116,30 @@ def _value(row: Mapping[str, Any], decimals: int) -> str:
     return f"{value:.{decimals}f}" + (f" ± {spread:.{decimals}f}" if isinstance(spread, float) else "")
 
 
-def calibration_shape(report: Report) -> PlainTable | None:
+def published_table(report: Report) -> PlainTable | None:
+    """Build the table of what papers report, apart from what was measured here; None where there is none."""
+    if not report.published:
+        return None
+    headings = ("Paper", "Table", "Task", "System", "Metric", "Value", "Notes")
+    rows = []
+    for entry in report.published:
+        value = _printed(entry.get("value", ""))
+        if entry.get("plus_minus") is not None:
+            value += f" ± {_printed(entry['plus_minus'])}"
+        unit = str(entry.get("unit") or "")
+        rows.append(
+            [str(entry.get(key) or "") for key in ("paper", "table", "task", "system", "metric")]
+            + [f"{value} {unit}".strip(), str(entry.get("notes") or "")]
+        )
+    caption = "Published by the papers named, on their own data and with their own tools; not measured here."
+    return PlainTable("published", "Published results", caption, headings, rows, frozenset({5}))
+
+
+def _printed(value: object) -> str:
+    return f"{value:.6g}" if isinstance(value, float) else str(value)
+
+
+def calibration_table(report: Report) -> PlainTable | None:
     """Build the table of EER and threshold per corpus, published calibrations below it; None where there is neither."""
     body: list[list[str]] = []
     notes: list[str] = []
@@ -155,17 +179,53 @@ def calibration_shape(report: Report) -> PlainTable | None:
 
 
 def _calibrated(name: str, facts: Mapping[str, Any]) -> list[str]:
-    eer, low, high = (facts.get(key) for key in ("eer", "eer_low", "eer_high"))
-    interval = "" if low is None or high is None else f" [{100 * float(low):.2f}, {100 * float(high):.2f}]"
-    trials = [f"{int(facts[key]):,}" for key in ("target_trials", "nontarget_trials") if key in facts]
+    trials = [f"{int(facts[key]):,}" for key in _TRIALS if key in facts]
     return [
         name,
-        "–" if eer is None else f"{100 * float(eer):.2f}{interval}",
+        _eer(facts),
         _plain(facts.get("threshold"), ".4f"),
         " + ".join(trials) or "–",
         str(facts.get("speakers", "–")),
     ]
 
 
+def _eer(facts: Mapping[str, Any]) -> str:
+    """Print an equal error rate in per cent with its interval."""
+    eer, low, high = (facts.get(key) for key in ("eer", "eer_low", "eer_high"))
+    return with_interval(eer, low, high, lambda rate: f"{100 * float(rate):.2f}")
+
+
 def _plain(value: Any, style: str) -> str:
     return "–" if value is None else format(float(value), style)
+
+
+def calibration_details(report: Report) -> PlainTable | None:
+    """Build the table of what was learnt from natural speech; None where no metric calibrates."""
+    headings = ("Metric", "Dataset", "Encoder", "EER (%)", "Threshold", "Trials", "Speakers", "Notes")
+    rows: list[tuple[str, ...]] = []
+    for metric, datasets in sorted(report.calibration.items()):
+        for dataset, found in sorted(datasets.items()):
+            if "unavailable" in found:
+                rows.append((metric, dataset, f"unavailable: {found['unavailable']}"))
+                continue
+            threshold = found.get("threshold")
+            rows.append((
+                metric,
+                dataset,
+                str(found.get("encoder") or ""),
+                "" if found.get("eer") is None else _eer(found),
+                "" if threshold is None else f"{float(threshold):.4f}",
+                " + ".join(str(found[kind]) for kind in _TRIALS if kind in found),
+                str(found.get("speakers", "")),
+                f"{found['unusable']} recordings unusable" if found.get("unusable") else "",
+            ))  # fmt: skip
+    if not rows:
+        return None
+    full = [row for row in rows if len(row) == len(headings)]
+    used = [column for column in range(len(headings)) if column < 7 or any(row[column] for row in full)]
+    caption = f"Calibration on natural speech. Suite {suite_label(report)}. Trials: same speaker + different speakers."
+    return PlainTable(
+        "calibration", "Calibration", caption, [headings[column] for column in used],
+        [[row[column] for column in used if column < len(row)] for row in rows],
+        frozenset(place for place, column in enumerate(used) if column in (3, 4, 5, 6)),
+    )  # fmt: skip

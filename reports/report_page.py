@@ -2,25 +2,36 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import json
 import shlex
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from vceval.reports import answer, cells, flags, headline, listening, samples, tables, training
-from vceval.reports.chunks import compact
-from vceval.reports.comparisons import comparisons_of
+from vceval.reports import (
+    filter_data,
+    listening_tables,
+    problems,
+    published_tables,
+    samples,
+    tables,
+    training_speakers,
+    winners,
+)
 from vceval.reports.figure_style import Drawing
+from vceval.reports.page_data import compact
+from vceval.reports.templating import fill, read
+from vceval.results.marks import comparisons_of
 from vceval.results.views import Report
 
 __all__ = ["SCRIPTS", "page"]
 
 #: The page's script, in the order in which its parts need each other.
 SCRIPTS = ("core.js", "results.js", "player.js", "words.js", "spectrogram.js", "samples.js")
+#: Chunks of data, recordings and figures lie beside the page, or inside of it.
+_SOURCES = {
+    "script": "'self' file:", "img": "'self' file: data:", "media": "'self' file: blob:", "connect": "'self'",
+}  # fmt: skip
 
 
 def page(
@@ -34,7 +45,7 @@ def page(
     audio_note: str = "",
     shown: Report | None = None,
 ) -> str:
-    """Render the page.
+    """Make the page of a report.
 
     Args:
         report: what the run holds.
@@ -46,75 +57,61 @@ def page(
         audio_note: what to know about the recordings.
         shown: the run with only those pairs that are samples; None for all of them.
     """
-    import jinja2
     from markupsafe import Markup
 
-    folder = Path(__file__).parent / "templates"
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(folder),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {"minus": _minus, "quoted": lambda name: quote(name, safe=""), "anchor": _anchor}
-    style = (folder / "style.css").read_text(encoding="utf-8")
-    parts = "\n".join((folder / name).read_text(encoding="utf-8") for name in SCRIPTS)
-    script = f'"use strict";\n(() => {{\n{parts}\n}})();\n'
-    done, lacking = headline.counts(report)
+    style, *parts = read(("style.css", *SCRIPTS))
+    script = '"use strict";\n(() => {\n' + "\n".join(parts) + "\n})();\n"
+    done, lacking = problems.counts(report)
     main, *more = tables.main_tables(report)
-    names = flags.flag_names(report, report.converters)
-    found = answer.wins(report)
-    return environment.get_template("report.html.j2").render(
-        report=report,
-        policy=_policy(style, script),
-        style=Markup(style),  # noqa: S704 - our own file
-        script=Markup(script),  # noqa: S704 - our own files
-        about=Markup(compact(_about(report, names, shown or report))),  # noqa: S704 - inert: compact() leaves no "<"
-        blocks=[Markup(block) for block in blocks],  # noqa: S704 - made by chunks.embedded()
-        done=done,
-        lacking=lacking,
-        wins=found,
-        leads=answer.leads(found),
-        main=main,
-        more=more,
-        numbers=_numbers(report),
-        marked=_marks(report),
-        directions=_split(report, report.directions, "direction"),
-        datasets=_split(report, report.datasets, "dataset"),
-        exposed=any(cells.exposed(report)),
-        trained=training.trained_marks(report),
-        training=training.training_table(report),
-        unseen=training.unseen_tables(report),
-        flags=flags.flags_table(report),
-        flag_names=names,
-        calibration=tables.calibration_table(report),
-        published=tables.published_table(report),
-        listening=listening.listening_tables(report),
-        drawings=drawings,
-        figure_notes=figure_notes,
-        picture=lambda stem: pictures[stem] if pictures is not None else f"figures/{quote(stem, safe='')}.png",
-        files=files,
-        samples=bool(report.pairs),
-        audio_note=audio_note,
-        bundle=pictures is not None,
-        failures=headline.failure_groups(report),
-        skips=headline.skip_groups(report),
-        facts=facts(report.run),
-    )
+    names = problems.flag_names(report, report.converters)
+    found = winners.wins(report)
+    values = {
+        "report": report,
+        "about": Markup(compact(_about(report, names, shown or report))),  # noqa: S704 - inert: compact() leaves no "<"
+        "blocks": [Markup(block) for block in blocks],  # noqa: S704 - made by page_data.embedded()
+        "done": done,
+        "lacking": lacking,
+        "wins": found,
+        "leads": winners.leads(found),
+        "main": main,
+        "more": more,
+        "numbers": _numbers(report),
+        "marked": _marks(report),
+        "directions": _split(report, report.directions, "direction"),
+        "datasets": _split(report, report.datasets, "dataset"),
+        "exposed": any(filter_data.exposed(report)),
+        "trained": training_speakers.trained_marks(report),
+        "training": training_speakers.training_table(report),
+        "unseen": training_speakers.unseen_tables(report),
+        "flags": problems.flags_table(report),
+        "flag_names": names,
+        "calibration": published_tables.calibration_details(report),
+        "published": published_tables.published_table(report),
+        "listening": listening_tables.listening_tables(report),
+        "drawings": drawings,
+        "figure_notes": figure_notes,
+        "picture": lambda stem: pictures[stem] if pictures is not None else f"figures/{quote(stem, safe='')}.png",
+        "files": files,
+        "samples": bool(report.pairs),
+        "audio_note": audio_note,
+        "bundle": pictures is not None,
+        "failures": problems.failure_groups(report),
+        "skips": problems.skip_groups(report),
+        "facts": facts(report.run),
+    }
+    return fill("report.html.j2", style, script, _SOURCES, values)
 
 
 def _about(report: Report, flag_names: Sequence[str], shown: Report) -> dict[str, Any]:
     """What the page's script knows before it loads any chunk."""
     measures = []
     for measure in report.measures:
-        title = measure.label + (f" ({measure.unit})" if measure.unit else "")
-        hint = {"lower": "lower is better", "higher": "higher is better"}.get(measure.better, "")
         signature = report.metrics[measure.metric].signature if measure.metric in report.metrics else ""
-        words = "; ".join(part for part in (title, hint, "in brackets: 95 % interval", "below: n/expected") if part)
+        parts = (measure.title, measure.hint, "in brackets: 95 % interval", "below: n/expected")
+        words = "; ".join(part for part in parts if part)
         measures.append({"better": measure.better, "title": f"{words}. {signature}".strip()})
     found = samples.about(shown, flag_names)
-    trained = training.trained_marks(report)
+    trained = training_speakers.trained_marks(report)
     for system, entry in zip(report.systems, found["systems"], strict=True):
         if system.name in trained:
             entry["trained"] = trained[system.name]
@@ -135,7 +132,7 @@ def _marks(report: Report) -> dict[str, dict[str, str]]:
     tested = comparisons_of(report.comparisons)
     for measure in report.measures:
         known = {s.name: cell for s in report.systems if (cell := report.cell(s.name, measure.name)) is not None}
-        found[measure.name] = cells.marks(report, measure, known, tested.get((measure.name, "all", "all"), ()))
+        found[measure.name] = filter_data.marks(report, measure, known, tested.get((measure.name, "all", "all"), ()))
     return found
 
 
@@ -146,29 +143,6 @@ def _split(report: Report, names: Sequence[str], kind: str) -> set[str]:
     found = report.cells.items()
     place = {"dataset": 2, "direction": 3}[kind]
     return {key[1] for key, cell in found if key[place] != "all" and key[5 - place] == "all" and cell.value is not None}
-
-
-def _anchor(name: str) -> str:
-    """Make a name fit for an id: letters, digits and hyphens."""
-    return "".join(character if character.isascii() and character.isalnum() else "-" for character in name)
-
-
-def _policy(style: str, script: str) -> str:
-    """Allow this page's own style and script, and chunks, recordings and figures beside it; nothing else."""
-
-    def digest(text: str) -> str:
-        return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
-
-    beside = "'self' file:"
-    return (
-        f"default-src 'none'; style-src {digest(style)}; script-src {digest(script)} {beside}; "
-        f"img-src {beside} data:; media-src {beside} blob:; connect-src 'self'; base-uri 'none'; form-action 'none'"
-    )
-
-
-def _minus(text: str) -> str:
-    """Set minus signs of printed figures as such."""
-    return text.replace("-", "−")
 
 
 def facts(run: Mapping[str, Any]) -> list[tuple[str, list[tuple[str, str]]]]:

@@ -31,7 +31,7 @@ def embedded(name: str, text: str) -> str:
 
 
 class Chunks:
-    """Takes chunks in: writes each as a file at once, or keeps its block for a page of one file.
+    """Writes chunks: each as a file at once, or as a block that is kept for a page of one file.
 
     Args:
         folder: where the files go; None keeps blocks instead.
@@ -43,7 +43,7 @@ class Chunks:
         self.bytes = 0
 
     def add(self, name: str, value: Any) -> None:
-        """Take in one chunk; the name is made of letters, digits and hyphens."""
+        """Write one chunk; its name is made of letters, digits and hyphens."""
         text = compact(value)
         self.bytes += len(text.encode())
         if self._folder is None:

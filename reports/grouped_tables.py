@@ -1,18 +1,16 @@
-"""The shapes in which papers print results: measures side by side per direction or dataset, ablation."""
+"""Tables as papers print them: measures side by side per direction or dataset, and ablations."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
 
 from vceval.errors import UsageError
-from vceval.reports.tables import ARROWS, Block, Column, Entry, Row, Table, results
-from vceval.reports.training import unranked
-from vceval.results.marks import ALPHA
+from vceval.reports.tables import Block, Column, Entry, Row, Table, results, unranked, without_empty
+from vceval.results.marks import ALPHA, Comparison, between, comparisons_of
 from vceval.results.views import ALL, Cell, MeasureView, Report, SystemView
 
-__all__ = ["ablation_table", "group_heading", "grouped_table", "without_empty"]
+__all__ = ["ablation_table", "grouped_table"]
 
 
 def grouped_table(report: Report, split: str) -> Table | None:
@@ -26,34 +24,13 @@ def grouped_table(report: Report, split: str) -> Table | None:
     if len(names) < 2:
         return None
     columns = [
-        Column(name, "", "", measure, group=group_heading(measure), **{split: name})
+        Column(name, "", "", measure, group=measure.heading, **{split: name})
         for measure in report.primary_measures
         for name in names
     ]
     words = " (source gender, then target gender)" if split == "direction" else ""
     table = results(report, f"{split}s", "Results", columns, f"by {split}{words}")
     return without_empty(table)
-
-
-def group_heading(measure: MeasureView) -> str:
-    """Write the heading over the columns of a measure: label, unit, arrow."""
-    return measure.label + (f" ({measure.unit})" if measure.unit else "") + ARROWS.get(measure.better, "")
-
-
-def without_empty(table: Table) -> Table | None:
-    """Leave out columns in which no system has a figure."""
-    rows = [row for block in table.blocks for row in block.rows]
-    kept = [i for i in range(len(table.columns)) if any((e := row.entries[i]) and e.value for row in rows)]
-    if not kept:
-        return None
-    return replace(
-        table,
-        columns=[table.columns[i] for i in kept],
-        blocks=[
-            Block(block.heading, [Row(row.system, [row.entries[i] for i in kept]) for row in block.rows])
-            for block in table.blocks
-        ],
-    )
 
 
 def ablation_table(report: Report, names: Sequence[str], number: int = 1) -> Table:
@@ -77,15 +54,11 @@ def ablation_table(report: Report, names: Sequence[str], number: int = 1) -> Tab
         Column(m.label, m.unit, m.better, m) for m in report.primary_measures if m.reduction == "ratio"
     ]  # fmt: skip
     table = results(replace(report, systems=systems, comparisons=()), f"ablation-{number}", "Ablation", columns)
-    tests = {
-        (str(test["measure"]), frozenset((str(test["first"]), str(test["second"])))): test
-        for test in report.comparisons
-        if test.get("dataset", ALL) == ALL and test.get("direction", ALL) == ALL
-    }
+    tests = comparisons_of(report.comparisons)
     rows = [
         Row(
             replace(variant, title=f"Δ {variant.title}"),
-            [_difference(tests, base, variant, column, report) for column in columns],
+            [_difference(tests, base, variant, column.measure, report) for column in columns],
         )
         for variant in variants
     ]
@@ -94,9 +67,8 @@ def ablation_table(report: Report, names: Sequence[str], number: int = 1) -> Tab
         f"Holm-corrected over all systems of the run, p < {ALPHA:g})."
     )
     notes = [note for note in table.notes if "different pairs" not in note]
-    return replace(
-        table, blocks=[*(unranked(block) for block in table.blocks), Block("", rows)], marks="", notes=[*notes, note]
-    )  # fmt: skip
+    table = unranked(table)
+    return replace(table, blocks=[*table.blocks, Block("", rows)], notes=[*notes, note])
 
 
 def _named(report: Report, name: str) -> SystemView:
@@ -108,34 +80,24 @@ def _named(report: Report, name: str) -> SystemView:
 
 
 def _difference(
-    tests: Mapping[tuple[str, frozenset[str]], Mapping[str, Any]],
+    tests: Mapping[tuple[str, str, str], Sequence[Comparison]],
     base: SystemView,
     variant: SystemView,
-    column: Column,
+    measure: MeasureView,
     report: Report,
 ) -> Entry | None:
-    measure = column.measure
-    test = tests.get((measure.name, frozenset((base.name, variant.name))))
+    test = between(tests.get((measure.name, ALL, ALL), ()), variant.name, base.name)
     if test is None:
         return None
-    sign = 1.0 if test["first"] == variant.name else -1.0
-    value = sign * float(test["difference"])
-    ends = sorted(sign * float(test[key]) for key in ("low", "high")) if test["low"] is not None else []
     cell = report.cell(variant.name, measure.name)
-    expected = cell.expected if cell else int(test["n"])
-    low, high = (ends[0], ends[1]) if ends else (None, None)
+    expected = cell.expected if cell else test.n
     return Entry(
-        value=_signed(measure, value),
-        low=_signed(measure, low) if low is not None else "",
-        high=_signed(measure, high) if high is not None else "",
-        count=f"{test['n']}/{expected}",
+        value=measure.signed(test.difference),
+        low="" if test.low is None else measure.signed(test.low),
+        high="" if test.high is None else measure.signed(test.high),
+        count=f"{test.n}/{expected}",
         skipped=0,
-        best=test.get("p_holm") is not None and float(test["p_holm"]) < ALPHA,
-        usual=cell is not None and int(test["n"]) == cell.n,
-        cell=Cell(value, low, high, int(test["n"]), expected, 0, 0),
+        best=test.p_value is not None and test.p_value < ALPHA,
+        usual=cell is not None and test.n == cell.n,
+        cell=Cell(test.difference, test.low, test.high, test.n, expected, 0, 0),
     )
-
-
-def _signed(measure: MeasureView, value: float) -> str:
-    text = measure.text(value)
-    return text if text.startswith("-") or not text.strip("0.") else f"+{text}"

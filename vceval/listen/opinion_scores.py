@@ -15,7 +15,7 @@ from statistics import fmean
 from typing import Any
 
 from vceval.listen.key import Rating
-from vceval.listen.pool import PREFIX
+from vceval.listen.recordings import PREFIX
 from vceval.metrics.base import Measure
 from vceval.statistics.intervals import Interval, cluster_bootstrap
 

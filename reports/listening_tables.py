@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from vceval.reports.tables import ARROWS, PlainTable, suite_label
+from vceval.reports.tables import PlainTable, suite_label
 from vceval.results.listening import changed, listening
 from vceval.results.rundir import RunDirectory
-from vceval.results.views import Report, number
+from vceval.results.views import ARROWS, Report, number, with_interval
 
 __all__ = ["agreement_table", "listeners_table", "listening_tables", "preference_table"]
 
@@ -138,13 +138,8 @@ def _share(entry: Mapping[str, Any]) -> str:
 
 
 def _spread(value: float | None, low: float | None, high: float | None, scale: float, decimals: int) -> str:
-    """Print a figure with its interval."""
-    if value is None:
-        return "–"
-    text = number(scale * value, decimals)
-    if low is not None and high is not None:
-        text += f" [{number(scale * low, decimals)}, {number(scale * high, decimals)}]"
-    return text.replace("-", "−")
+    """Print ``scale`` times a figure and its interval, with minus signs."""
+    return with_interval(value, low, high, lambda figure: number(scale * figure, decimals)).replace("-", "−")
 
 
 def _p_value(value: float) -> str:

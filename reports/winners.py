@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from vceval.reports.comparisons import LEVEL, Comparison, between, comparisons_of
+from vceval.results.marks import ALPHA, Comparison, between, comparisons_of
 from vceval.results.views import Cell, MeasureView, Report, SystemView
 
 __all__ = ["Lead", "Win", "leads", "wins"]
@@ -82,7 +82,7 @@ def p_text(value: float | None) -> str:
     """Print a p-value: ``p = 0.45``, ``p < 0.001``; empty where there is none."""
     if value is None:
         return ""
-    return "p < 0.001" if value < 0.001 else f"p = {value:.3f}" if value < LEVEL else f"p = {value:.2f}"
+    return "p < 0.001" if value < 0.001 else f"p = {value:.3f}" if value < ALPHA else f"p = {value:.2f}"
 
 
 def wins(report: Report) -> list[Win]:
@@ -116,7 +116,7 @@ def _win(measure: MeasureView, ranked: Sequence[tuple[SystemView, Cell]], compar
             ahead = one if sign > 0 else one.turned()
         if one is None or one.p_value is None:
             untested.append(system)
-        elif one.p_value >= LEVEL or sign * one.difference <= 0:
+        elif one.p_value >= ALPHA or sign * one.difference <= 0:
             alike.append(system)
     return Win(measure, best, ranked[0][1], others[0] if others else None, ahead, alike, untested, len(others))
 
