@@ -51,7 +51,8 @@ def origin(kind: str, name: str) -> str:
     """Say where a plug-in, or a recipe of one, comes from, as ``module:object``."""
     base, _, recipe = name.partition(":")
     place = _entry(kind, base).value
-    return str(load(kind, base).recipes[recipe]) if recipe else place
+    row = load(kind, base).recipes[recipe] if recipe else None
+    return row if isinstance(row, str) else place
 
 
 def load(kind: str, name: str) -> Any:

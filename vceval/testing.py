@@ -13,7 +13,6 @@ tests of their own; the author of a network with reference cases runs :func:`run
 from __future__ import annotations
 
 import pickle
-import pkgutil
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -203,8 +202,8 @@ def check_metric(
     report.problems += metric.declaration_faults(metric, getattr(metric, "name", ""))
     if report.problems:
         return report
-    for name, place in metric.recipes.items():
-        _told(report.problems, f"recipe {name} ({place})", partial(pkgutil.resolve_name, place))
+    for name in metric.recipes:
+        _told(report.problems, f"recipe {name}", partial(metric.of_recipe, name))
     signature = _told(report.problems, "signature()", metric.signature)
     if signature is not None and (not isinstance(signature, str) or len(signature.splitlines()) != 1):
         report.problems.append(f"signature() must give one line of text, not {signature!r}")
