@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 from mkdocs.config.defaults import MkDocsConfig
-from mkdocs.plugins import event_priority
 from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
 
@@ -55,7 +54,7 @@ def commands(top: argparse.ArgumentParser) -> list[argparse.ArgumentParser]:
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
-    """Add the pages that lie elsewhere; ``benchmarks/simulations/README.md`` is ``benchmarks/simulations.md`` of the site."""
+    """Add the pages that lie elsewhere; ``benchmarks/speed/README.md`` is ``benchmarks/speed.md`` of the site."""
     for place, page in _added().items():
         files.append(File.generated(config, page, abs_src_path=str(ROOT / place)))
     return files
@@ -83,7 +82,6 @@ def on_page_content(html: str, page: Page, config: MkDocsConfig, files: Files) -
     return ROLE.sub("", html).replace("::</p>", ":</p>")
 
 
-@event_priority(100)  # before the reader takes its paths
 def _added() -> dict[str, str]:
     """From paths in the repository to those in the site."""
     places = [path.relative_to(ROOT).as_posix() for pattern in ELSEWHERE for path in sorted(ROOT.glob(pattern))]
