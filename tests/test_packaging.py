@@ -11,8 +11,8 @@ import venv
 from pathlib import Path
 
 import pytest
+from places import ROOT
 
-ROOT = Path(__file__).parent.parent
 CHECK = """
 import importlib.util, sys
 from pathlib import Path

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from test_reports_runs import FakeRun, demo, scattered
+from report_runs import FakeRun, demo, scattered
 
 from vceval.reports import answer, cells
 from vceval.reports.comparisons import Comparison, between, comparisons_of, not_worse
