@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import functools
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 import soundfile
-from browser import Browser, find_chromium
+from made_up_converters import MadeUpWeights
+from pages import OpenPage, find_chromium, launch, open_in
 from sounds import hum
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
+
+    from vceval.converters.base import Request
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
@@ -49,10 +57,45 @@ def make_sound(tmp_path: Path) -> Callable[..., Path]:
     return make
 
 
+@pytest.fixture
+def openvoice_request(tmp_path: Path, make_sound: Callable[..., Path]) -> Callable[..., Request]:
+    """Make a request to OpenVoice for made-up sounds of these lengths."""
+    from vceval.converters.base import Request
+    from vceval.records import ConversionPair, Utterance
+
+    def request(name: str, samples: int = 12_000, seed: int = 1, prompts: int = 1, prompt: float = 0.5) -> Request:
+        source = Utterance(name, make_sound(f"{name}.wav", samples / 16_000, subtype="FLOAT"), "made up")
+        voices = [
+            Utterance(f"v{k}", make_sound(f"{name}-{k}.wav", prompt, pitch=200.0 + k), "made up")
+            for k in range(prompts)
+        ]
+        pair = ConversionPair(name, "made up", source=source, prompts=tuple(voices))
+        return Request("openvoice", pair, seed, tmp_path / "scratch" / f"{name}.wav")
+
+    return request
+
+
 @pytest.fixture(scope="session")
-def browser() -> Iterator[Browser]:
-    """Headless Chromium, one for the whole session; every test opens a tab of its own."""
-    if find_chromium() is None:
+def weights_of(tmp_path_factory: pytest.TempPathFactory) -> MadeUpWeights:
+    """Folders with made-up weight files of native converters, by the converter's name."""
+    return MadeUpWeights(tmp_path_factory.mktemp("weights"))
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Browser]:
+    """Headless Chromium of this system, one for the whole session."""
+    program = find_chromium()
+    if program is None:
         pytest.skip("Chromium is not installed")
-    with Browser() as found:
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright, launch(playwright, program) as found:
         yield found
+
+
+@pytest.fixture
+def open_page(chromium: Browser) -> Iterator[OpenPage]:
+    """Open a page, and see what it does; all are closed at the end of the test."""
+    yield functools.partial(open_in, chromium)
+    for context in chromium.contexts:
+        context.close()

@@ -1,15 +1,15 @@
-"""Made-up runs for the gate: systems, pairs, scores, flags and failures by a few words."""
+"""Made-up runs: what a finished run holds on disk, and runs for the gate by a few words."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from vceval.records import ConversionPair, Failure, Score, Utterance
+from vceval.records import ConversionPair, Failure, Score, Skip, Utterance
 from vceval.results.rundir import RunDirectory
 
 MEASURES = {
@@ -78,7 +78,6 @@ class MadeRun:
     def write(self, folder: Path) -> Path:
         """Write the run's files."""
         run, pairs = RunDirectory(folder), self.pairs
-        run.write_pairs(pairs.values())
         scores = []
         for (system, pair, measure), (numerator, denominator) in self.sums.items():
             flags = list(self.flags.get((system, pair), ()))
@@ -88,21 +87,40 @@ class MadeRun:
             scores.append(
                 Score(system, pair, metric, measure, value / denominator, value, denominator, details)
             )  # fmt: skip
-        run.write_scores(scores, pairs, self.signatures)
-        run.write_failures(self.failures)
-        run.write_audio((s, p, f"audio/{s}/{p}.flac") for s in self.systems for p in pairs)
-        run.write_json(
-            "run.json",
-            {"suite": self.suite, "created": "2026-01-01", "versions": {"numpy": "2"}, "pairs_sha256": "h",
-             "state": "finished"},
-        )  # fmt: skip
-        run.write_json(
-            "summary.json",
-            {
+        write_files(
+            run, pairs.values(), scores, self.signatures, failures=self.failures,
+            audio=((s, p, f"audio/{s}/{p}.flac") for s in self.systems for p in pairs),
+            about={"suite": self.suite, "created": "2026-01-01", "versions": {"numpy": "2"}, "pairs_sha256": "h",
+                   "state": "finished"},
+            summary={
                 "systems": [{"name": n, "title": n, "control": control} for n, control in self.systems.items()],
                 "metrics": [{"metric": name, "signature": text} for name, text in self.signatures.items()],
                 "measures": [{"name": name, **facts} for name, facts in MEASURES.items()],
                 "calibration": self.calibration,
             },
-        )
+        )  # fmt: skip
         return folder
+
+
+def write_files(
+    run: RunDirectory,
+    pairs: Iterable[ConversionPair],
+    scores: Sequence[Score],
+    signatures: Mapping[str, str],
+    *,
+    about: Mapping[str, Any],
+    summary: Mapping[str, Any],
+    audio: Iterable[tuple[str, str, str]],
+    failures: Sequence[Failure] = (),
+    skips: Sequence[Skip] = (),
+) -> None:
+    """Write what a finished run holds; its calibration is that of the summary."""
+    known = {pair.id: pair for pair in pairs}
+    run.write_pairs(known.values())
+    run.write_scores(scores, known, signatures)
+    run.write_failures(failures)
+    run.write_skips(skips)
+    run.write_audio(audio)
+    run.write_json("run.json", about)
+    run.write_json("calibration.json", summary["calibration"])
+    run.write_json("summary.json", summary)

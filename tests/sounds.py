@@ -18,3 +18,15 @@ def hum(seconds: float = 1.0, rate: int = 16_000, pitch: float = 140.0, seed: in
         wave += gain * np.sin(harmonic * phase)
     wave += 0.003 * rng.standard_normal(len(t))
     return (0.3 * wave / np.max(np.abs(wave))).astype(np.float32)
+
+
+def buzz(seconds: float = 1.2, seed: int = 0, rate: int = 16_000) -> np.ndarray:
+    """A buzz through moving resonances, with a breath of noise, at full scale 0.5."""
+    generator = np.random.default_rng(seed)
+    time = np.arange(int(seconds * rate)) / rate
+    pitch = 120.0 + 20.0 * seed + 15.0 * np.sin(2 * np.pi * 2.0 * time + seed)
+    phase = 2 * np.pi * np.cumsum(pitch) / rate
+    centre = 700.0 + 400.0 * np.sin(2 * np.pi * (1.0 + 0.3 * seed) * time)
+    wave = sum(np.exp(-(((k * pitch - centre) / 500.0) ** 2)) * np.sin(k * phase) for k in range(1, 30))
+    wave = wave + 0.01 * generator.normal(size=len(time))
+    return (0.5 * wave / np.abs(wave).max()).astype(np.float32)

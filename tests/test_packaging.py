@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 import setuptools
+from places import ROOT
 
-ROOT = Path(__file__).parent.parent
 CHECK = """
 import importlib.util, sys
 from pathlib import Path

@@ -91,22 +91,25 @@ def _size(path: Path) -> float:
 def _paint(page: Path) -> None:
     """Open the page in headless Chromium and time what a reader waits for."""
     sys.path.insert(0, str(Path(__file__).parents[2] / "tests"))
-    driver = importlib.import_module("browser")
-    if driver.find_chromium() is None:
+    pages = importlib.import_module("pages")
+    program = pages.find_chromium()
+    if program is None:
         print("Chromium is not installed: nothing painted")
         return
-    with driver.Browser() as browser:
-        tab = browser.open(page)
-        print(f"first paint {tab.first_paint():.2f} s")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright, pages.launch(playwright, program) as browser:
+        tab, seen = pages.open_in(browser, page)
+        print(f"first paint {pages.first_paint(tab):.2f} s")
         start = time.perf_counter()
         tab.evaluate("document.getElementById('samples').scrollIntoView()")
-        tab.wait_for("document.querySelectorAll('article.sample').length", timeout=30)
+        pages.wait_for(tab, "document.querySelectorAll('article.sample').length", 30)
         print(f"first samples {time.perf_counter() - start:.2f} s")
-        first = tab.text("article.sample h3")
+        first = tab.inner_text("article.sample h3")
         start = time.perf_counter()
-        tab.choose("#filter [name=order]", "worst")
-        tab.wait_for(f"document.querySelector('article.sample h3').innerText !== {json.dumps(first)}", timeout=30)
-        print(f"worst first {time.perf_counter() - start:.2f} s; errors: {tab.errors or 'none'}")
+        tab.select_option("#filter [name=order]", "worst")
+        pages.wait_for(tab, f"document.querySelector('article.sample h3').innerText !== {json.dumps(first)}", 30)
+        print(f"worst first {time.perf_counter() - start:.2f} s; errors: {seen.errors or 'none'}")
 
 
 def write_run(folder: Path, pairs: int, systems: int, seed: int = 0) -> RunDirectory:

@@ -7,7 +7,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pandas
 import pytest
 
 
@@ -31,6 +30,8 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_every_measure_has_a_value_for_every_pair(run: Path) -> None:
+    import pandas
+
     scores = pandas.read_parquet(run / "scores.parquet")
     counts = scores.groupby(["system", "measure"]).size().unstack()
     assert set(counts.index) == {"source", "target", "resynthesis", "world", "adainvc-demo"}
@@ -109,6 +110,8 @@ def test_doctor_says_that_the_demo_can_run_and_what_is_missing(tmp_path: Path) -
 
 def test_three_recordings_and_one_converted_file_are_enough(tmp_path: Path, run: Path) -> None:
     """No corpus, no transcripts, no genders: what can be measured is, what can't is counted."""
+    import pandas
+
     from vceval.benchmarks import demo
 
     audio = demo.root() / "audio"

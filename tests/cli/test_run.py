@@ -14,7 +14,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import pandas
 import pytest
 import yaml
 from plugin import write_plugin
@@ -44,7 +43,9 @@ def cli(tmp_path: Path, environment: dict[str, str], command: list[str]) -> Cli:
     return run
 
 
-def scores(run: Path) -> pandas.DataFrame:
+def scores(run: Path) -> Any:
+    import pandas
+
     return pandas.read_parquet(run / "scores.parquet")
 
 

@@ -18,11 +18,11 @@ import numpy as np
 import pytest
 import small_wavlm
 import soundfile
+from made_up_converters import LENGTHS, files, native
 
 from vceval import registry
 from vceval.checkpoints import store
 from vceval.checkpoints.known_files import WAVLM_LARGE
-from vceval.checkpoints.weightfile import WeightFile
 from vceval.cli.main import main
 from vceval.conformance import made_up_files
 from vceval.converters.base import Converter, Request
@@ -30,28 +30,11 @@ from vceval.converters.native import NativeConverter
 from vceval.errors import UsageError
 from vceval.networks.wavlm import LARGE, Sizes
 from vceval.records import ConversionPair, Utterance
-from vceval.signal.audio import Waveform, load, resample
+from vceval.signal.audio import Waveform, load
 
 torch = pytest.importorskip("torch")
 
 PAIR = "published_demos/FragmentVC-demo/VCTK/F2M/p225_002__p227_002"
-
-
-def native() -> list[str]:
-    """Registered converters of this kind that read weight files; test_registry tells what can't be imported."""
-    found = []
-    for name in registry.names("converter"):
-        try:
-            kind = registry.load("converter", name)
-        except UsageError:
-            continue
-        if kind.info.kind == "native" and getattr(kind, "files", ()):
-            found.append(name)
-    return found
-
-
-def files() -> list[WeightFile]:
-    return list({file.name: file for name in native() for file in store.files_of(name)}.values())
 
 
 @pytest.fixture(scope="module")
@@ -120,60 +103,6 @@ def runs(place: Path, recordings: dict[str, Path], filed: dict[str, Any]) -> tup
     for out in ("first", "second"):
         main(["run", *corpus, *rest, "--out", str(place / out)])
     return place / "first", place / "second"
-
-
-def frames_of_wavlm(wave: Waveform) -> int:
-    return (len(resample(wave, 16_000).samples) - 400) // 320 + 1
-
-
-def of_adainvc(wave: Waveform) -> int:
-    from vceval.networks.adainvc_features import speech
-
-    return 300 * (-(-(1 + len(speech(wave)) // 300) // 8) * 8 - 1)
-
-
-def of_adainvc_cyhuang(wave: Waveform) -> int:
-    from vceval.networks.adainvc_cyhuang_features import speech
-
-    return 200 * (-(-(1 + len(speech(wave)) // 200) // 8) * 8)
-
-
-def of_againvc(wave: Waveform) -> int:
-    from vceval.networks.againvc_features import trimmed
-
-    return 256 * (1 + len(trimmed(resample(wave, 22_050).samples)[0]) // 256)
-
-
-def of_fragmentvc(wave: Waveform) -> int:
-    from vceval.networks.fragmentvc_features import scaled, trimmed
-
-    return 326 * ((len(trimmed(scaled(resample(wave, 16_000).samples))) - 400) // 320 + 1)
-
-
-def of_freevc(wave: Waveform) -> int:
-    return 320 * frames_of_wavlm(wave)
-
-
-def of_hifigan(wave: Waveform) -> int:
-    return len(resample(wave, 22_050).samples) // 256 * 256
-
-
-#: Samples of the output for a source, as each converter's documentation has it, and how far it may be from that.
-LENGTHS: dict[str, tuple[Callable[[Waveform], int], int]] = {
-    "adainvc": (of_adainvc, 512),  # quiet ends are cut once more, in frames of 512 samples
-    "adainvc-cyhuang": (of_adainvc_cyhuang, 0),
-    "againvc": (of_againvc, 0),
-    "autovc": (lambda wave: 256 * (1 + len(resample(wave, 16_000).samples) // 256), 0),
-    "fragmentvc": (of_fragmentvc, 0),
-    "freevc": (of_freevc, 0),
-    "freevc-24": (lambda wave: 480 * frames_of_wavlm(wave), 0),
-    "freevc-s": (of_freevc, 0),
-    "knnvc": (of_freevc, 0),
-    "maevc": (of_hifigan, 0),
-    "mediumvc": (of_hifigan, 0),
-    "vqmivc": (lambda wave: 320 * ((1 + len(resample(wave, 16_000).samples) // 160) // 2), 0),
-    "yourtts": (lambda wave: 256 * (len(resample(wave, 16_000).samples) // 256), 0),
-}
 
 
 @pytest.mark.parametrize("name", [file.name for file in files()])

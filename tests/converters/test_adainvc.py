@@ -7,13 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import parity
 import pytest
+from made_up_converters import MadeUpWeights
 from sounds import hum
 
-from vceval.conformance.adainvc import AdaInVcPort
-from vceval.conformance.adainvc_cyhuang import AdaInVcCyhuangPort
-from vceval.conformance.kits import made_up_weights
 from vceval.converters import adainvc, adainvc_cyhuang
 from vceval.converters.adainvc import AdaInVc
 from vceval.converters.adainvc_cyhuang import AdaInVcCyhuang
@@ -22,41 +19,13 @@ from vceval.networks import adainvc_cyhuang_features, adainvc_features
 from vceval.signal import spectral
 from vceval.signal.audio import Waveform
 from vceval.signal.griffin_lim import fast_griffin_lim, griffin_lim
-from vceval.testing import check_converter
 
 torch = pytest.importorskip("torch")
 
-PORTS = {"adain_vc": AdaInVcPort, "adain_vc_cyhuang": AdaInVcCyhuangPort}
-
 
 @pytest.fixture(scope="module")
-def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The files of both editions in their authors' containers; the vocoder is a small one."""
-    from vceval.networks.universal_vocoder import UniversalVocoder
-
-    folder = tmp_path_factory.mktemp("adainvc")
-    torch.save(made_up_weights(adainvc.WEIGHTS.build()), folder / adainvc.WEIGHTS.name)
-    rng = np.random.default_rng(0)
-    bands = {"mean": rng.uniform(0.4, 0.6, 512), "std": rng.uniform(0.002, 0.004, 512)}
-    with open(folder / adainvc.STATISTICS.name, "wb") as handle:
-        pickle.dump({name: values.astype(np.float32) for name, values in bands.items()}, handle, protocol=2)
-    (folder / "adainvc-cyhuang").mkdir()
-    network = adainvc_cyhuang.WEIGHTS.build().eval()
-    network.load_state_dict(made_up_weights(network))
-    with torch.no_grad():
-        network.decoder.out_conv_layer.weight *= 0.05  # frames of a size that real ones have
-    vocoder = UniversalVocoder(200, mel_rnn_dim=8, emb_dim=8, wav_rnn_dim=16, affine_dim=8)
-    vocoder.load_state_dict(made_up_weights(vocoder))
-    examples: dict[str, tuple[Any, Any]] = {
-        adainvc_cyhuang.WEIGHTS.name: (network, (torch.randn(1, 80, 64), torch.randn(1, 80, 40))),
-        adainvc_cyhuang.VOCODER.name: (
-            vocoder.eval(),
-            (torch.zeros(1, 800, dtype=torch.long), torch.zeros(1, 4, 80)),
-        ),
-    }
-    for name, (module, inputs) in examples.items():
-        torch.jit.trace(module, inputs, check_trace=False).save(str(folder / name))
-    return folder
+def weights(weights_of: MadeUpWeights) -> Path:
+    return weights_of("adainvc", "adainvc-cyhuang")
 
 
 @pytest.fixture(scope="module")
@@ -64,59 +33,6 @@ def converter(weights: Path) -> AdaInVc:
     opened = AdaInVc(weights=str(weights))
     opened.open("cpu")
     return opened
-
-
-@pytest.mark.parametrize("kit", sorted(PORTS))
-def test_reference_cases(shared: Path, kit: str) -> None:
-    parity.check(shared / "parity" / kit, PORTS[kit]())
-
-
-@pytest.mark.parametrize(
-    ("file", "values", "shapes"),
-    [
-        (
-            adainvc.WEIGHTS,
-            9_040_512,
-            {"speaker_encoder.in_conv_layer.weight": (128, 1536, 1), "decoder.conv_affine_layers.11.bias": (256,)},
-        ),
-        (
-            adainvc_cyhuang.WEIGHTS,
-            4_892_880,
-            {
-                "content_encoder.conv_bank.conv_bank.7.1.weight": (128, 80, 8),
-                "decoder.second_affine_layers.5.linear_layer.weight": (256, 128),
-            },
-        ),
-    ],
-)
-def test_layout(file: Any, values: int, shapes: dict[str, tuple[int, ...]]) -> None:
-    layout = file.layout()
-    assert len(layout) == 166
-    assert sum(int(np.prod(shape)) for shape in layout.values()) == values
-    assert shapes.items() <= layout.items()
-
-
-@pytest.mark.parametrize("options", [{}, {"vocoder": "griffin-lim"}, None])
-def test_any_batch_any_length(weights: Path, make_sound: Any, options: dict[str, str] | None) -> None:
-    """Two items have the same length; one has two prompts. The vocoder is slow, and has tests of its own."""
-    lengths = [0.6, 0.41, 0.6, 0.75, 0.33] if options != {} else [0.33, 0.24, 0.33, 0.3, 0.27]
-    pairs = [
-        (
-            make_sound(f"s{place}.wav", seconds, seed=place, rate=24_000),
-            [make_sound(f"t{place}.wav", 1.0 - seconds, pitch=210.0, seed=50 + place)],
-        )
-        for place, seconds in enumerate(lengths)
-    ]
-    pairs[1][1].append(make_sound("more.wav", 0.4, pitch=190.0, seed=99))
-    made = AdaInVc(weights=str(weights)) if options is None else AdaInVcCyhuang(weights=str(weights), **options)
-    report = check_converter(made, pairs)
-    assert not report.problems
-    assert report.batch_difference == 0.0
-    for outcome, seconds in zip(report.outcomes, lengths, strict=True):
-        assert isinstance(outcome, Waveform)
-        assert outcome.sample_rate == made.info.sample_rate
-        assert 0.1 < outcome.seconds <= seconds + 8 / 80 + 1e-9
-        assert outcome.samples.std() > 1e-4
 
 
 def test_source_and_target_both_matter(converter: AdaInVc) -> None:

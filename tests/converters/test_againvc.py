@@ -3,36 +3,23 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import parity
 import pytest
+from made_up_converters import MadeUpWeights
 from sounds import hum
 
-from vceval.conformance.againvc import AgainVcPort
-from vceval.conformance.kits import made_up_weights
-from vceval.conformance.melgan import MelGanPort
-from vceval.converters.againvc import MELGAN, WEIGHTS, AgainVc
-from vceval.errors import ItemError, UsageError
+from vceval.converters.againvc import AgainVc
+from vceval.errors import ItemError
 from vceval.networks import againvc_features
 from vceval.signal.audio import Waveform
-from vceval.testing import check_converter
 
 torch = pytest.importorskip("torch")
 
-PORTS = {"again_vc": AgainVcPort, "melgan_descript": MelGanPort}
-
 
 @pytest.fixture(scope="module")
-def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Both files, wrapped as the authors wrap them."""
-    folder = tmp_path_factory.mktemp("again")
-    for file, wrap in ((WEIGHTS, lambda made: {"model": made, "optimizer": {"state": {}}, "steps": 7}), (MELGAN, dict)):
-        path = folder / file.name
-        path.parent.mkdir(parents=True)
-        torch.save(wrap(made_up_weights(file.build())), path)
-    return folder
+def weights(weights_of: MadeUpWeights) -> Path:
+    return weights_of("againvc")
 
 
 @pytest.fixture(scope="module")
@@ -40,52 +27,6 @@ def converter(weights: Path) -> AgainVc:
     opened = AgainVc(weights=str(weights))
     opened.open("cpu")
     return opened
-
-
-@pytest.mark.parametrize("kit", sorted(PORTS))
-def test_reference_cases(shared: Path, kit: str) -> None:
-    parity.check(shared / "parity" / kit, PORTS[kit]())
-
-
-@pytest.mark.parametrize(
-    ("file", "tensors", "values", "shapes"),
-    [
-        (
-            WEIGHTS,
-            178,
-            7_931_476,
-            {"encoder.out_layer.conv.weight": (4, 256, 1), "decoder.rnn.weight_ih_l1": (768, 256)},
-        ),
-        (MELGAN, 126, 4_266_050, {"model.3.weight_g": (512, 1, 1), "model.21.block.4.weight_v": (32, 32, 1)}),
-    ],
-)
-def test_layout(file: Any, tensors: int, values: int, shapes: dict[str, tuple[int, ...]]) -> None:
-    layout = file.layout()
-    trained = {name: shape for name, shape in layout.items() if "running_" not in name and "num_batches" not in name}
-    assert len(layout) == tensors
-    assert sum(int(np.prod(shape)) for shape in trained.values()) == values
-    assert shapes.items() <= layout.items()
-
-
-def test_any_batch_any_length(weights: Path, make_sound: Any) -> None:
-    """Two items have the same length, so that a batch of more than one is among them; one has two prompts."""
-    lengths = [0.7, 0.5, 0.7, 0.93, 0.31]
-    pairs = [
-        (
-            make_sound(f"s{place}.wav", seconds, seed=place, rate=22_050),
-            [make_sound(f"t{place}.wav", 1.1 - seconds / 2, pitch=210.0, seed=50 + place)],
-        )
-        for place, seconds in enumerate(lengths)
-    ]
-    pairs[1][1].append(make_sound("more.wav", 0.4, pitch=190.0, seed=99))
-    report = check_converter(AgainVc(weights=str(weights)), pairs)
-    assert not report.problems
-    for outcome, seconds in zip(report.outcomes, lengths, strict=True):
-        assert isinstance(outcome, Waveform)
-        assert outcome.sample_rate == 22_050
-        assert len(outcome.samples) % 256 == 0
-        assert abs(outcome.seconds - seconds) < 0.05
-        assert outcome.samples.std() > 1e-3
 
 
 def test_source_and_target_both_matter(converter: AgainVc) -> None:
@@ -179,27 +120,3 @@ def test_what_can_not_be_converted(converter: AgainVc) -> None:
     contents = converter.encode_content([short, long, silent, fine])
     assert [isinstance(content, ItemError) for content in contents] == [True, True, True, False]
     assert "61.0 s is longer than 60 s" in str(contents[1])
-
-
-def test_audio_that_is_not_finite_is_an_error(converter: AgainVc) -> None:
-    wave = Waveform(hum(0.4, 22_050), 22_050)
-    content, voice = converter.encode_content([wave])[0], converter.encode_speaker([[wave]])[0]
-    broken = content._replace(code=content.code * float("nan"))
-    spoilt, fine = converter.decode([(broken, voice), (content, voice)], [0, 0])
-    assert isinstance(spoilt, ItemError)
-    assert isinstance(fine, Waveform)
-
-
-@pytest.mark.parametrize("change", ["missing", "misshapen"])
-def test_other_weights_are_refused(weights: Path, tmp_path: Path, change: str) -> None:
-    """The authors' loader goes on with random weights here."""
-    content = torch.load(weights / WEIGHTS.name, weights_only=True)
-    if change == "missing":
-        del content["model"]["decoder.rnn.bias_hh_l1"]
-    else:
-        content["model"]["decoder.rnn.bias_hh_l1"] = torch.zeros(3)
-    path = tmp_path / WEIGHTS.name
-    path.parent.mkdir()
-    torch.save(content, path)
-    with pytest.raises(UsageError, match=r"decoder\.rnn\.bias_hh_l1"):
-        AgainVc(weights=str(tmp_path)).open("cpu")

@@ -6,33 +6,21 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import parity
 import pytest
+from made_up_converters import MadeUpWeights
 from sounds import hum
 
-from vceval.conformance.autovc import AutoVcPort, AutoVcSpeakerPort
-from vceval.conformance.kits import made_up_weights
 from vceval.converters.autovc import AutoVc, crops
 from vceval.errors import ItemError, UsageError
 from vceval.networks import autovc_features
 from vceval.signal.audio import Waveform
-from vceval.testing import check_converter
 
 torch = pytest.importorskip("torch")
 
-PORTS = {"autovc": AutoVcPort, "autovc_dvector": AutoVcSpeakerPort}
-FILES = {file.name: file for file in AutoVc.files}
-
 
 @pytest.fixture(scope="module")
-def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The three files, wrapped as the authors wrap them."""
-    folder = tmp_path_factory.mktemp("autovc")
-    for file in AutoVc.files:
-        made = made_up_weights(file.build())
-        path = folder / Path(file.name).name
-        torch.save({file.entry[0]: {file.prefix + key: value for key, value in made.items()}, "step": 3}, path)
-    return folder
+def weights(weights_of: MadeUpWeights) -> Path:
+    return weights_of("autovc")
 
 
 @pytest.fixture(scope="module")
@@ -48,49 +36,6 @@ def wave(seconds: float, pitch: float = 140.0, seed: int = 0) -> Waveform:
 
 def mel(seconds: float, **rest: Any) -> np.ndarray:
     return autovc_features.mel_spectrogram(wave(seconds, **rest).samples)
-
-
-@pytest.mark.parametrize("kit", sorted(PORTS))
-def test_reference_cases(shared: Path, kit: str) -> None:
-    parity.check(shared / "parity" / kit, PORTS[kit]())
-
-
-@pytest.mark.parametrize(
-    ("name", "tensors", "shapes"),
-    [
-        (
-            "autovc.ckpt",
-            107,
-            {"encoder.convolutions.0.0.conv.weight": (512, 336, 5), "decoder.lstm2.bias_hh_l1": (4096,)},
-        ),
-        ("3000000-BL.ckpt", 14, {"lstm.weight_ih_l0": (3072, 80), "embedding.weight": (256, 768)}),
-    ],
-)
-def test_layout(name: str, tensors: int, shapes: dict[str, tuple[int, ...]]) -> None:
-    layout = FILES[name].layout()
-    assert len(layout) == tensors
-    assert shapes.items() <= layout.items()
-
-
-@pytest.mark.parametrize("vocoder", ["hifigan", "griffin-lim"])
-def test_any_batch_any_length(weights: Path, make_sound: Any, vocoder: Any) -> None:
-    """Some lengths are equal, some only once padded; the fourth has two prompts, one of them long."""
-    lengths = [0.5, 0.62, 0.62, 0.31, 0.55] if vocoder == "hifigan" else [0.5, 0.3, 0.3, 0.31, 0.42]
-    pairs = [
-        (
-            make_sound(f"s{place}.wav", seconds, seed=place),
-            [make_sound(f"t{place}.wav", 0.9, pitch=210.0, seed=50 + place)],
-        )
-        for place, seconds in enumerate(lengths)
-    ]
-    pairs[3][1].append(make_sound("long.wav", 2.4, pitch=190.0, seed=99))
-    report = check_converter(AutoVc(weights=str(weights), vocoder=vocoder), pairs)
-    assert not report.problems
-    for outcome, seconds in zip(report.outcomes, lengths, strict=True):
-        assert isinstance(outcome, Waveform)
-        frames = 1 + round(seconds * 16_000) // 256
-        assert len(outcome.samples) == 256 * (frames if vocoder == "hifigan" else frames - 1)
-        assert outcome.samples.std() > 1e-4
 
 
 def test_a_code_knows_its_chunk_from_both_ends(converter: AutoVc) -> None:
@@ -194,15 +139,6 @@ def test_what_can_not_be_converted(converter: AutoVc) -> None:
     voices = converter.encode_speaker([[fine, short], [fine]])
     assert isinstance(voices[0], ItemError)
     assert not isinstance(voices[1], ItemError)
-
-
-def test_audio_that_is_not_finite_is_an_error(weights: Path) -> None:
-    converter = AutoVc(weights=str(weights))
-    converter.open("cpu")
-    content, voice = converter.encode_content([wave(0.3)])[0], converter.encode_speaker([[wave(0.3)]])[0]
-    spoilt, fine = converter.decode([(content, voice * float("nan")), (content, voice)], [0, 0])
-    assert isinstance(spoilt, ItemError)
-    assert isinstance(fine, Waveform)
 
 
 def test_a_vocoder_must_be_there_and_known(weights: Path, tmp_path: Path) -> None:

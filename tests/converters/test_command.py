@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from places import ROOT
 
 from vceval.converters.base import Request
 from vceval.converters.command import Command
@@ -146,8 +147,8 @@ def test_wrong_options_are_refused(options: dict[str, object], words: str) -> No
 
 
 def test_the_example_worker_of_the_readme_works(tmp_path: Path, ask: Callable[[str], Request]) -> None:
-    readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
-    example = readme.split("```python\n# worker.py")[1].split("```")[0]
+    page = (ROOT / "docs" / "pages" / "how-to" / "own-converter.md").read_text(encoding="utf-8")
+    example = page.split("```python\n# worker.py")[1].split("```")[0]
     assert len(example.strip().splitlines()) <= 20
     path = tmp_path / "worker.py"
     path.write_text("# worker.py" + example)

@@ -17,7 +17,6 @@ from vceval.converters.base import Request
 from vceval.converters.coqui import CHECKPOINT, CONFIG, MODELS, SETTINGS_V2, OpenVoice, check_settings
 from vceval.converters.freevc import FREEVC_24
 from vceval.errors import ItemError, UsageError
-from vceval.records import ConversionPair, Utterance
 from vceval.signal.audio import Waveform
 
 torch = pytest.importorskip("torch")
@@ -97,20 +96,6 @@ def folder(tmp_path: Path) -> Path:
     return path
 
 
-@pytest.fixture
-def ask(tmp_path: Path, make_sound: Callable[..., Path]) -> Callable[..., Request]:
-    def request(name: str, samples: int = 12_000, seed: int = 1, prompts: int = 1, prompt: float = 0.5) -> Request:
-        source = Utterance(name, make_sound(f"{name}.wav", samples / 16_000, subtype="FLOAT"), "made up")
-        voices = [
-            Utterance(f"v{k}", make_sound(f"{name}-{k}.wav", prompt, pitch=200.0 + k), "made up")
-            for k in range(prompts)
-        ]
-        pair = ConversionPair(name, "made up", source=source, prompts=tuple(voices))
-        return Request("openvoice", pair, seed, tmp_path / "scratch" / f"{name}.wav")
-
-    return request
-
-
 def opened(folder: Path, python: str, **options: Any) -> OpenVoice:
     converter = OpenVoice(weights=str(folder), python=python, timeout=60, **options)
     assert converter.missing_files() == []
@@ -118,19 +103,19 @@ def opened(folder: Path, python: str, **options: Any) -> OpenVoice:
     return converter
 
 
-def test_the_worker_keeps_its_manners(folder: Path, stand_in: str, ask: Callable[..., Request]) -> None:
+def test_the_worker_keeps_its_manners(folder: Path, stand_in: str, openvoice_request: Callable[..., Request]) -> None:
     """Noise on standard output, downloads and exceptions cost at most their pair; the seed decides what is drawn."""
     converter = opened(folder, stand_in)
     requests = [
-        ask("fine", seed=7),
-        ask("fetches", 8_000),
-        ask("raises", 9_000),
-        ask("two", 11_000, prompts=2),
-        ask("short", 1_000),
-        ask("hasty", prompt=0.05),
-        ask("endless", 16_000 * 61),
-        ask("again", seed=7),
-        ask("other", seed=8),
+        openvoice_request("fine", seed=7),
+        openvoice_request("fetches", 8_000),
+        openvoice_request("raises", 9_000),
+        openvoice_request("two", 11_000, prompts=2),
+        openvoice_request("short", 1_000),
+        openvoice_request("hasty", prompt=0.05),
+        openvoice_request("endless", 16_000 * 61),
+        openvoice_request("again", seed=7),
+        openvoice_request("other", seed=8),
     ]
     fine, fetches, raises, two, short, hasty, endless, again, other = converter.convert(requests)
     converter.close()
@@ -154,19 +139,23 @@ def test_the_worker_keeps_its_manners(folder: Path, stand_in: str, ask: Callable
         assert text in str(outcome)
 
 
-def test_samples_that_are_no_numbers_are_an_error(folder: Path, stand_in: str, ask: Callable[..., Request]) -> None:
+def test_samples_that_are_no_numbers_are_an_error(
+    folder: Path, stand_in: str, openvoice_request: Callable[..., Request]
+) -> None:
     converter = opened(folder, stand_in)
-    broken, fine = converter.convert([ask("broken", 10_000), ask("fine")])
+    broken, fine = converter.convert([openvoice_request("broken", 10_000), openvoice_request("fine")])
     converter.close()
     assert isinstance(broken, ItemError)
     assert "NaN" in str(broken)
     assert isinstance(fine, Waveform)
 
 
-def test_wrong_weights_are_told_with_every_pair(folder: Path, stand_in: str, ask: Callable[..., Request]) -> None:
+def test_wrong_weights_are_told_with_every_pair(
+    folder: Path, stand_in: str, openvoice_request: Callable[..., Request]
+) -> None:
     torch.save({"model": {"volume": torch.tensor([0.5])}}, folder / "checkpoint.pth")
     converter = opened(folder, stand_in)
-    outcomes = converter.convert([ask("one"), ask("two")])
+    outcomes = converter.convert([openvoice_request("one"), openvoice_request("two")])
     worker = converter._program._worker if converter._program else None
     assert worker is not None  # still the first one: loading was not tried again
     converter.close()
@@ -176,14 +165,16 @@ def test_wrong_weights_are_told_with_every_pair(folder: Path, stand_in: str, ask
         assert "gain" in str(outcome)
 
 
-def test_code_in_a_weight_file_is_not_run(folder: Path, stand_in: str, ask: Callable[..., Request]) -> None:
+def test_code_in_a_weight_file_is_not_run(
+    folder: Path, stand_in: str, openvoice_request: Callable[..., Request]
+) -> None:
     class Trap:
         def __reduce__(self) -> tuple[Any, ...]:
             return Path.touch, (folder / "sprung",)
 
     torch.save({"model": Trap()}, folder / "checkpoint.pth")
     converter = opened(folder, stand_in)
-    [outcome] = converter.convert([ask("one")])
+    [outcome] = converter.convert([openvoice_request("one")])
     converter.close()
     assert isinstance(outcome, ItemError)
     assert "can't be loaded" in str(outcome)

@@ -27,26 +27,11 @@ from vceval.converters.native import noise
 from vceval.converters.yourtts import YourTts
 from vceval.networks.openvoice import ToneConverter
 from vceval.networks.yourtts_features import spectrogram
-from vceval.records import ConversionPair, Utterance
 from vceval.signal import audio
 from vceval.signal.audio import Waveform, resample
 from vceval.testing import check_converter
 
 torch = pytest.importorskip("torch")
-
-
-@pytest.fixture
-def ask(tmp_path: Path, make_sound: Callable[..., Path]) -> Callable[..., Request]:
-    def request(name: str, samples: int = 12_000, seed: int = 1, prompts: int = 1, prompt: float = 0.5) -> Request:
-        source = Utterance(name, make_sound(f"{name}.wav", samples / 16_000, subtype="FLOAT"), "made up")
-        voices = [
-            Utterance(f"v{k}", make_sound(f"{name}-{k}.wav", prompt, pitch=200.0 + k), "made up")
-            for k in range(prompts)
-        ]
-        pair = ConversionPair(name, "made up", source=source, prompts=tuple(voices))
-        return Request("openvoice", pair, seed, tmp_path / "scratch" / f"{name}.wav")
-
-    return request
 
 
 @pytest.fixture(scope="module")
@@ -129,7 +114,9 @@ def test_the_library_converts_as_our_network(library: str, weights: Path, make_s
         assert np.abs(outcome.samples - wanted).max() < 1e-4
 
 
-def test_the_library_agrees_with_our_yourtts(library: str, tmp_path: Path, ask: Callable[..., Request]) -> None:
+def test_the_library_agrees_with_our_yourtts(
+    library: str, tmp_path: Path, openvoice_request: Callable[..., Request]
+) -> None:
     model, settings, encoder, encoder_settings = YourTts.files
     place = tmp_path / "files"
     (place / "yourtts").mkdir(parents=True)
@@ -164,7 +151,7 @@ def test_the_library_agrees_with_our_yourtts(library: str, tmp_path: Path, ask: 
             }
         )
     )  # fmt: skip
-    requests = [ask("one", 9_000, seed=3), ask("two", 12_000, prompts=2, seed=4)]
+    requests = [openvoice_request("one", 9_000, seed=3), openvoice_request("two", 12_000, prompts=2, seed=4)]
     ours, theirs = YourTts(weights=str(place)), OpenVoice(model="your_tts", weights=str(place))
     for found, wanted in zip(converted(theirs, requests), converted(ours, requests), strict=True):
         assert found.shape == wanted.shape
@@ -181,7 +168,7 @@ def mel_triangles(bins: int, bands: int) -> np.ndarray:
 
 
 def test_the_library_agrees_with_our_freevc(
-    library: str, tmp_path: Path, ask: Callable[..., Request], monkeypatch: pytest.MonkeyPatch
+    library: str, tmp_path: Path, openvoice_request: Callable[..., Request], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """But for the edges of a prompt, where today's librosa puts zeros and FreeVC's mirrored the signal."""
     place = tmp_path / "files"
@@ -191,7 +178,7 @@ def test_the_library_agrees_with_our_freevc(
     scalars = {"similarity_weight": torch.ones(1), "similarity_bias": torch.ones(1)}
     torch.save({"step": 5_805_000, "model_state": {**scalars, **speaker}}, place / GE2E.name)
     small_wavlm.write(place / WAVLM_LARGE.name, small_wavlm.settings(2))
-    requests = [ask("one", 9_000, seed=3), ask("two", 12_000, seed=4)]
+    requests = [openvoice_request("one", 9_000, seed=3), openvoice_request("two", 12_000, seed=4)]
     [theirs, ours] = (
         converted(kind, requests)
         for kind in (OpenVoice(model="freevc24", weights=str(place)), FreeVc24(weights=str(place)))

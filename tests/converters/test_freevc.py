@@ -4,45 +4,25 @@ from __future__ import annotations
 
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import parity
 import pytest
-import small_wavlm
-import soundfile
+from made_up_converters import MadeUpWeights
 from sounds import hum
 
 from vceval.checkpoints.known_files import GE2E, WAVLM_LARGE
-from vceval.conformance.freevc import FreeVcPort
 from vceval.conformance.kits import made_up_weights
-from vceval.converters.freevc import FREEVC, FREEVC_24, FREEVC_S, FreeVc, FreeVc24, FreeVcS
+from vceval.converters.freevc import FREEVC, FREEVC_24, FREEVC_S, FreeVc
 from vceval.errors import ItemError, UsageError
 from vceval.networks import freevc_features, ge2e
 from vceval.signal.audio import Waveform
-from vceval.testing import check_converter
 
 torch = pytest.importorskip("torch")
 
-LENGTHS = [0.7, 0.45, 0.7, 0.61, 0.52]
-
 
 @pytest.fixture(scope="module")
-def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """All files, wrapped as the authors wrap them; WavLM is a small one."""
-    folder = tmp_path_factory.mktemp("freevc")
-    made = made_up_weights(FREEVC_S.build())
-    plain = {name: value for name, value in made.items() if not name.startswith("enc_spk.")}
-    for file, state in ((FREEVC, plain), (FREEVC_S, made)):
-        torch.save(
-            {"model": state, "iteration": 7, "optimizer": {"state": {}}, "learning_rate": 1e-4}, folder / file.name
-        )
-    (folder / FREEVC_24.name).symlink_to(folder / FREEVC.name)  # the same layout
-    scalars = {"similarity_weight": torch.ones(1), "similarity_bias": torch.ones(1)}
-    speaker = {name: value * 3.0 for name, value in made_up_weights(GE2E.build()).items()}
-    torch.save({"step": 5_805_000, "model_state": {**scalars, **speaker}, "optimizer_state": {}}, folder / GE2E.name)
-    small_wavlm.write(folder / WAVLM_LARGE.name, small_wavlm.settings(2))
-    return folder
+def weights(weights_of: MadeUpWeights) -> Path:
+    return weights_of("freevc")
 
 
 @pytest.fixture(scope="module")
@@ -50,57 +30,6 @@ def freevc(weights: Path) -> FreeVc:
     opened = FreeVc(weights=str(weights))
     opened.open("cpu")
     return opened
-
-
-def sounds(folder: Path) -> list[tuple[Path, list[Path]]]:
-    """Five pairs of unequal lengths, at two sample rates; one has two prompts."""
-
-    def write(name: str, samples: np.ndarray, rate: int) -> Path:
-        soundfile.write(folder / name, samples, rate, subtype="FLOAT")
-        return folder / name
-
-    pairs = []
-    for place, seconds in enumerate(LENGTHS):
-        rate = 16_000 if place % 2 else 22_050
-        source = write(f"s{place}.wav", hum(seconds, rate, 120.0, seed=place), rate)
-        pairs.append((source, [write(f"t{place}.wav", hum(2.2 - seconds, 16_000, 210.0, seed=50 + place), 16_000)]))
-    pairs[1][1].append(write("more.wav", hum(0.8, 16_000, 190.0, seed=99), 16_000))
-    return pairs
-
-
-@pytest.mark.parametrize("kit", ["freevc", "freevc_s", "freevc_24"])
-def test_reference_cases(shared: Path, kit: str) -> None:
-    parity.check(shared / "parity" / kit, FreeVcPort())
-
-
-@pytest.mark.parametrize(
-    ("file", "tensors", "values"),
-    [(FREEVC, 560, 39_339_712), (FREEVC_24, 560, 39_339_712), (FREEVC_S, 574, 40_804_288), (GE2E, 14, 1_423_616)],
-)
-def test_layout(file: Any, tensors: int, values: int) -> None:
-    layout = file.layout()
-    assert len(layout) == tensors
-    assert sum(int(np.prod(shape)) for shape in layout.values()) == values
-    if file is not GE2E:
-        assert {name.split(".")[2] for name in layout if name.startswith("flow.")} == {"0", "2", "4", "6"}
-        assert layout["enc_q.enc.cond_layer.weight_v"] == (6144, 256, 1)
-
-
-@pytest.mark.parametrize(("kind", "together"), [(FreeVc, 1), (FreeVc, 16), (FreeVcS, 16), (FreeVc24, 1)])
-def test_any_batch_any_length(
-    weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: type[FreeVc], together: int
-) -> None:
-    """Decoded one by one, as on processors, and together, as elsewhere."""
-    monkeypatch.setattr("vceval.converters.freevc._DECODED_ON_PROCESSORS", together)
-    pairs = sounds(tmp_path)
-    report = check_converter(kind(weights=str(weights)), pairs)
-    assert not report.problems
-    for outcome, seconds in zip(report.outcomes, LENGTHS, strict=True):
-        assert isinstance(outcome, Waveform)
-        assert outcome.sample_rate == (24_000 if kind is FreeVc24 else 16_000)
-        frames = (round(seconds * 16_000) - 400) // 320 + 1
-        assert len(outcome.samples) == frames * (480 if kind is FreeVc24 else 320)
-        assert outcome.samples.std() > 1e-3
 
 
 def test_source_target_and_seed_matter(freevc: FreeVc) -> None:
@@ -232,3 +161,5 @@ def test_numbering_of_the_couplings() -> None:
 
     assert list(CouplingFlow(4, 4, layers=1, step=1).flows) == ["0", "1", "2", "3"]
     assert list(CouplingFlow(4, 4, layers=1).flows) == ["0", "2", "4", "6"]
+    for file in (FREEVC, FREEVC_24, FREEVC_S):
+        assert {name.split(".")[2] for name in file.layout() if name.startswith("flow.")} == {"0", "2", "4", "6"}

@@ -6,24 +6,17 @@ import math
 from pathlib import Path
 
 import numpy as np
-import parity
 import pytest
-import small_wavlm
-import soundfile
+from made_up_converters import MadeUpWeights
 from sounds import hum
 
 from vceval.checkpoints.known_files import WAVLM_LARGE
-from vceval.conformance.kits import made_up_weights
-from vceval.conformance.knnvc import KnnVcPort
 from vceval.converters.knnvc import PREMATCHED, REGULAR, KnnVc
 from vceval.errors import ItemError, UsageError
 from vceval.signal.audio import Waveform
 from vceval.signal.loudness_torchaudio import levelled, loudness
-from vceval.testing import check_converter
 
 torch = pytest.importorskip("torch")
-
-LENGTHS = [0.7, 0.45, 0.7, 0.61, 0.52]
 
 
 def spoken(seconds: float, pitch: float = 140.0, seed: int = 0) -> np.ndarray:
@@ -37,13 +30,8 @@ def wave(samples: np.ndarray) -> Waveform:
 
 
 @pytest.fixture(scope="module")
-def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """All files, wrapped as the authors wrap them; WavLM is a small one of eight layers, of which six are used."""
-    folder = tmp_path_factory.mktemp("knnvc")
-    for seed, file in enumerate((PREMATCHED, REGULAR)):
-        torch.save({"generator": made_up_weights(file.build(), seed)}, folder / file.name)
-    small_wavlm.write(folder / WAVLM_LARGE.name, small_wavlm.settings(8))
-    return folder
+def weights(weights_of: MadeUpWeights) -> Path:
+    return weights_of("knnvc")
 
 
 @pytest.fixture(scope="module")
@@ -51,38 +39,6 @@ def knnvc(weights: Path) -> KnnVc:
     opened = KnnVc(weights=str(weights))
     opened.open("cpu")
     return opened
-
-
-def test_reference_cases(shared: Path) -> None:
-    parity.check(shared / "parity" / "knnvc_hifigan", KnnVcPort())
-
-
-def test_layout() -> None:
-    for file in (PREMATCHED, REGULAR):
-        layout = file.layout()
-        assert len(layout) == 236
-        assert sum(int(np.prod(shape)) for shape in layout.values()) == 16_533_506
-        assert {"lin_pre.weight": (512, 1024), "conv_post.bias": (1,)}.items() <= layout.items()
-
-
-def test_any_batch_any_length(weights: Path, tmp_path: Path) -> None:
-    def write(name: str, samples: np.ndarray, rate: int = 16_000) -> Path:
-        soundfile.write(tmp_path / name, samples, rate, subtype="FLOAT")
-        return tmp_path / name
-
-    pairs = []
-    for place, seconds in enumerate(LENGTHS):
-        rate = 16_000 if place % 2 else 22_050
-        source = write(f"s{place}.wav", hum(seconds, rate, 120.0, seed=place), rate)
-        pairs.append((source, [write(f"t{place}.wav", spoken(1.6 - seconds, 210.0, 50 + place))]))
-    pairs[1][1].append(write("more.wav", spoken(0.8, 190.0, 99)))
-    report = check_converter(KnnVc(weights=str(weights)), pairs)
-    assert not report.problems
-    assert report.batch_difference == 0.0
-    for outcome, seconds in zip(report.outcomes, LENGTHS, strict=True):
-        assert isinstance(outcome, Waveform)
-        assert len(outcome.samples) == ((round(seconds * 16_000) - 400) // 320 + 1) * 320
-        assert loudness(outcome.samples, 16_000) == pytest.approx(-16.0, abs=0.01)
 
 
 def test_the_nearest_are_those_by_angle() -> None:
@@ -143,6 +99,15 @@ def test_loudness_leaves_pauses_out_and_clips_its_filters() -> None:
     assert np.corrcoef(moved, tone)[0, 1] == pytest.approx(1.0)
     silence = np.zeros(8_000, np.float32)
     assert np.array_equal(levelled(silence, 16_000, -16.0), silence)
+
+
+def test_output_is_levelled(knnvc: KnnVc) -> None:
+    contents, [voice] = (
+        knnvc.encode_content([wave(hum(0.5)), wave(hum(0.7))]),
+        knnvc.encode_speaker([[wave(spoken(0.8))]]),
+    )
+    for outcome in knnvc.decode([(content, voice) for content in contents], [0, 0]):
+        assert loudness(outcome.samples, 16_000) == pytest.approx(-16.0, abs=0.01)
 
 
 def test_prompts_are_trimmed_joined_and_told_apart(knnvc: KnnVc, weights: Path) -> None:

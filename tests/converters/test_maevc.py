@@ -5,34 +5,20 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-import parity
 import pytest
+from made_up_converters import MadeUpWeights
 from sounds import hum
 
-from vceval.checkpoints.known_files import HIFIGAN_UNIVERSAL
-from vceval.conformance.maevc import MaeVcPort
-from vceval.converters.maevc import WEIGHTS, MaeVc
+from vceval.converters.maevc import MaeVc
 from vceval.errors import ItemError
 from vceval.signal.audio import Waveform
-from vceval.testing import check_converter, made_up_weights
 
 torch = pytest.importorskip("torch")
 
 
-def test_kit(shared: Path) -> None:
-    parity.check(shared / "parity" / "maevc", MaeVcPort())
-
-
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Made-up weights in the authors' containers, scaled so that the mel is neither 0 nor 1 everywhere."""
-    place = tmp_path_factory.mktemp("weights")
-    weights = made_up_weights(WEIGHTS.build())
-    for key in weights:
-        weights[key] = weights[key].float() * {"spk_en": 0.8, "ge": 0.75}.get(key.split(".")[0], 1.0)
-    torch.save({"step": 400_000, "Generator": weights}, place / WEIGHTS.name)
-    torch.save({"generator": made_up_weights(HIFIGAN_UNIVERSAL.build())}, place / HIFIGAN_UNIVERSAL.name)
-    return place
+def folder(weights_of: MadeUpWeights) -> Path:
+    return weights_of("maevc")
 
 
 @pytest.fixture(scope="module")
@@ -40,19 +26,6 @@ def converter(folder: Path) -> MaeVc:
     made = MaeVc(weights=str(folder))
     made.open("cpu")
     return made
-
-
-def test_batch_equals_single_and_runs_repeat(folder: Path, make_sound) -> None:
-    lengths = (0.3, 0.55, 0.2, 0.4, 0.45)
-    sources = [make_sound(f"s{n}.wav", seconds=s, rate=22_050, seed=n) for n, s in enumerate(lengths)]
-    prompts = [make_sound(f"p{n}.wav", seconds=0.6 + 0.2 * n, pitch=110.0 + 40 * n, seed=9 + n) for n in range(3)]
-    pairs = [(source, prompts[n % 3 : n % 3 + 1 + n % 2]) for n, source in enumerate(sources)]
-    report = check_converter(MaeVc(weights=str(folder)), pairs)
-    assert not report.problems
-    assert all(isinstance(outcome, Waveform) for outcome in report.outcomes)
-    for outcome, seconds in zip(report.outcomes, lengths, strict=True):
-        assert len(outcome.samples) == int(seconds * 22_050) // 256 * 256
-        assert float(outcome.samples.std()) > 1e-4
 
 
 @pytest.mark.parametrize("frames", [2, 40, 41])
@@ -101,11 +74,3 @@ def test_shortest_target(converter: MaeVc) -> None:
         assert converter._network.speaker(torch.rand(1, 33, 80)).shape == (1, 1, 256)
         with pytest.raises(RuntimeError):
             converter._network.speaker(torch.rand(1, 32, 80))
-
-
-def test_layout_of_the_published_file() -> None:
-    layout = WEIGHTS.layout()
-    assert len(layout) == 685
-    assert layout["spk_en.conv_bank.7.weight"] == (80, 80, 8)
-    assert layout["modu6_mask.speak_line.weight"] == (160, 256)
-    assert layout["modu1_mask.sim_block.pre_sim_block.post_block.1.conv_block2.conv_block.conv0.weight_g"] == (1, 1, 1)

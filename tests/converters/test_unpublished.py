@@ -7,8 +7,8 @@ import shutil
 import sys
 from pathlib import Path
 
-import pandas
 import pytest
+from places import ROOT
 
 from vceval import registry
 from vceval.cli import main as cli
@@ -67,6 +67,8 @@ def advice(converter: type[Unpublished], door: str) -> list[str]:
 def test_a_run_says_why_its_pairs_failed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    import pandas
+
     monkeypatch.chdir(tmp_path)
     assert run("--system", "vqvcplus") == 1
     assert (
@@ -79,6 +81,8 @@ def test_a_run_says_why_its_pairs_failed(
 
 def test_through_precomputed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Files named as Seed-VC's own script names them are found by the pattern of the advice."""
+    import pandas
+
     monkeypatch.chdir(tmp_path)
     assert run() == 0
     pairs = pandas.read_csv(tmp_path / "runs" / "demo" / "pairs.csv")
@@ -95,14 +99,16 @@ def test_through_precomputed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 def test_through_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The README's worker stands for a user's own."""
     monkeypatch.chdir(tmp_path)
-    readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
-    (tmp_path / "worker.py").write_text("#" + readme.split("```python\n# worker.py")[1].split("```")[0])
+    page = (ROOT / "docs" / "pages" / "how-to" / "own-converter.md").read_text(encoding="utf-8")
+    (tmp_path / "worker.py").write_text("#" + page.split("```python\n# worker.py")[1].split("```")[0])
     flag, system = advice(registry.load("converter", "skqvc"), "command")
     assert run(flag, system.replace("/path/of/its/environment/bin/python", sys.executable)) == 0
     check(tmp_path / "runs" / "demo", "skqvc", 2)
 
 
 def check(folder: Path, system: str, pairs: int) -> None:
+    import pandas
+
     scores = pandas.read_parquet(folder / "scores.parquet")
     assert set(scores.system) == {"source", system}
     assert scores[scores.system == system]["pair"].nunique() == pairs

@@ -7,22 +7,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import parity
 import pytest
 from sounds import hum
 
 from vceval.conformance.kits import made_up_weights
-from vceval.conformance.parallel_wavegan import ParallelWaveGanPort
-from vceval.conformance.vqmivc import VqmiVcPort
 from vceval.converters.vqmivc import STATISTICS, VOCODER, WEIGHTS, VqmiVc
 from vceval.errors import ItemError, UsageError
 from vceval.networks import parallel_wavegan, vqmivc_features
 from vceval.signal.audio import Waveform
-from vceval.testing import check_converter
 
 torch = pytest.importorskip("torch")
 
-PORTS = {"vqmivc": VqmiVcPort, "vqmivc_pwg": ParallelWaveGanPort}
 #: Larger than the rule has them, so that content, pitch and speaker move the output.
 SCALES = {
     "encoder.codebook.embedding": 5.0,
@@ -67,64 +62,6 @@ def converter(weights: Path) -> VqmiVc:
 
 def wave(seconds: float, pitch: float = 140.0, seed: int = 0) -> Waveform:
     return Waveform(hum(seconds, pitch=pitch, seed=seed), 16_000)
-
-
-@pytest.mark.parametrize("kit", sorted(PORTS))
-def test_reference_cases(shared: Path, kit: str) -> None:
-    parity.check(shared / "parity" / kit, PORTS[kit]())
-
-
-@pytest.mark.parametrize(
-    ("file", "tensors", "values", "shapes"),
-    [
-        (
-            WEIGHTS,
-            162,
-            28_153_768,
-            {
-                "encoder.rnn.weight_hh_l0": (1024, 256),
-                "encoder.codebook.ema_count": (512,),
-                "encoder_spk.in_conv_layer.weight": (128, 1104, 1),
-                "decoder.decoder.lstm1.weight_ih_l0": (2048, 321),
-                "decoder.postnet.convolutions.4.1.num_batches_tracked": (),
-            },
-        ),
-        (
-            VOCODER,
-            349,
-            1_837_560,
-            {
-                "upsample_net.upsample.up_layers.5.weight_v": (1, 1, 1, 11),
-                "conv_layers.29.conv1x1_aux.weight_g": (128, 1, 1),
-            },
-        ),
-    ],
-)
-def test_layout(file: Any, tensors: int, values: int, shapes: dict[str, tuple[int, ...]]) -> None:
-    layout = file.layout()
-    assert len(layout) == tensors
-    assert sum(int(np.prod(shape)) for shape in layout.values()) == values
-    assert shapes.items() <= layout.items()
-
-
-def test_any_batch_any_length(weights: Path, make_sound: Any) -> None:
-    """Two items have the same length, so that a batch of more than one is among them; one has two prompts."""
-    lengths = [0.31, 0.2, 0.31, 0.4, 0.25]
-    pairs = [
-        (
-            make_sound(f"s{place}.wav", seconds, seed=place),
-            [make_sound(f"t{place}.wav", 0.9 - seconds, pitch=210.0, seed=50 + place)],
-        )
-        for place, seconds in enumerate(lengths)
-    ]
-    pairs[1][1].append(make_sound("more.wav", 0.4, pitch=190.0, seed=99, rate=48_000))
-    report = check_converter(VqmiVc(weights=str(weights)), pairs)
-    assert not report.problems
-    for outcome, seconds in zip(report.outcomes, lengths, strict=True):
-        assert isinstance(outcome, Waveform)
-        frames = 1 + int(seconds * 16_000) // 160
-        assert len(outcome.samples) == 160 * (frames - frames % 2)
-        assert outcome.samples.std() > 1e-3
 
 
 def test_what_moves_the_output(converter: VqmiVc) -> None:

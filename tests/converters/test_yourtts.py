@@ -14,22 +14,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import parity
 import pytest
 from sounds import hum
 
 from vceval.conformance.kits import made_up_weights
-from vceval.conformance.yourtts import YourTtsPort, YourTtsSpeakerPort
-from vceval.converters import yourtts
 from vceval.converters.yourtts import YourTts
 from vceval.errors import ItemError, UsageError
 from vceval.networks import hasp_features, yourtts_features
 from vceval.signal.audio import Waveform
-from vceval.testing import check_converter
 
 torch = pytest.importorskip("torch")
 
-PORTS = {"yourtts": YourTtsPort, "yourtts_speaker_encoder": YourTtsSpeakerPort}
 MODEL, ENCODER = YourTts.files[0], YourTts.files[2]
 SETTINGS = {
     "audio": {"sample_rate": 16_000, "fft_size": 1024, "win_length": 1024, "hop_length": 256},
@@ -87,50 +82,6 @@ def changed(weights: Path, tmp_path: Path) -> Callable[..., Path]:
 
 def wave(seconds: float, pitch: float = 140.0, seed: int = 0) -> Waveform:
     return Waveform(hum(seconds, 16_000, pitch, seed), 16_000)
-
-
-@pytest.mark.parametrize("kit", sorted(PORTS))
-def test_reference_cases(shared: Path, kit: str) -> None:
-    parity.check(shared / "parity" / kit, PORTS[kit]())
-
-
-def test_layout() -> None:
-    model, encoder = MODEL.layout(), ENCODER.layout()
-    assert (len(model), len(encoder)) == (316, 292)
-    learnt = {name: shape for name, shape in encoder.items() if "running_" not in name and "num_batches" not in name}
-    values = [sum(int(np.prod(shape)) for shape in layout.values()) for layout in (model, learnt)]
-    assert values == [27_932_928, 8_028_492]
-    assert model["flow.flows.3.enc.cond_layer.weight_v"] == (1536, 512, 1)
-    assert model["waveform_decoder.resblocks.11.convs.1.weight_g"] == (32, 1, 1)
-    assert {name for name in model if name.startswith("waveform_decoder.conv_post")} == {
-        "waveform_decoder.conv_post.weight"
-    }
-    assert encoder["layer4.0.downsample.0.weight"] == (256, 128, 1, 1)
-    assert encoder["attention.3.weight"] == (2048, 128, 1)
-
-
-@pytest.mark.parametrize("together", [1, 16])
-def test_any_batch_any_length(weights: Path, make_sound: Any, monkeypatch: pytest.MonkeyPatch, together: int) -> None:
-    """Two sources of equal length, one of another batch; one target has two prompts, one of more than a window.
-
-    Decoded one by one, as on processors, and together, as elsewhere.
-    """
-    monkeypatch.setattr(yourtts, "_TOGETHER_ON_PROCESSORS", together)
-    lengths = [0.5, 0.73, 0.5, 0.31, 1.2]
-    pairs = [
-        (
-            make_sound(f"s{place}.wav", seconds, seed=place),
-            [make_sound(f"t{place}.wav", 0.6, pitch=210.0, seed=50 + place)],
-        )
-        for place, seconds in enumerate(lengths)
-    ]
-    pairs[1][1].append(make_sound("long.wav", 2.6, pitch=190.0, seed=99))
-    report = check_converter(YourTts(weights=str(weights)), pairs)
-    assert not report.problems
-    for outcome, seconds in zip(report.outcomes, lengths, strict=True):
-        assert isinstance(outcome, Waveform)
-        assert len(outcome.samples) == round(seconds * 16_000) // 256 * 256
-        assert outcome.samples.std() > 1e-3
 
 
 def test_noise_and_voices_matter(converter: YourTts) -> None:
@@ -293,17 +244,3 @@ def test_what_can_not_be_converted(weights: Path, converter: YourTts) -> None:
     click = np.full(8_000, 1e-9, dtype=np.float32)
     click[4_000] = 0.5
     assert "left once silence is trimmed" in str(trimming.encode_content([Waveform(click, 16_000)])[0])
-
-
-def test_audio_that_is_not_finite_is_an_error(converter: YourTts) -> None:
-    content, voice = converter.encode_content([wave(0.3)])[0], converter.encode_speaker([[wave(0.3)]])[0]
-    spoilt, fine = converter.decode([(content, voice * float("nan")), (content, voice)], [0, 0])
-    assert isinstance(spoilt, ItemError)
-    assert isinstance(fine, Waveform)
-
-
-def test_other_weights_are_refused(weights: Path, changed: Callable[..., Path]) -> None:
-    content = torch.load(weights / "model_file.pth", weights_only=True)
-    del content["model"]["flow.flows.0.post.bias"]
-    with pytest.raises(UsageError, match=r"1 missing: flow\.flows\.0\.post\.bias"):
-        YourTts(weights=str(changed("model_file.pth", content))).open("cpu")

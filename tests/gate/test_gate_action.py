@@ -13,13 +13,13 @@ from typing import Any
 import pytest
 import yaml
 from made_runs import MadeRun
+from places import ROOT
 
 from vceval.cli.main import main
 from vceval.gate.baseline import SCHEMA, read, resolve
 from vceval.gate.preconditions import refuse_unless_comparable
 from vceval.gate.rules import read_rules
 
-ROOT = Path(__file__).parents[2]
 ACTION: dict[str, Any] = yaml.safe_load((ROOT / "action.yml").read_text(encoding="utf-8"))
 STEPS = {step.get("name", step.get("uses")): step for step in ACTION["runs"]["steps"]}
 

@@ -12,7 +12,6 @@ from pathlib import Path
 import numpy as np
 import soundfile
 from numpy.typing import NDArray
-from scipy import signal
 
 from vceval.cli.main import main
 from vceval.gate.check import check
@@ -26,11 +25,15 @@ Change = Callable[[Samples, int], Samples]
 
 def low_pass(samples: Samples, rate: int) -> Samples:
     """What is left of speech at a sampling rate of 8 kHz."""
+    from scipy import signal
+
     return np.clip(signal.sosfiltfilt(signal.butter(10, 4000, fs=rate, output="sos"), samples), -1.0, 1.0)
 
 
 def muffled(samples: Samples, rate: int) -> Samples:
     """Speech without what lies above 8 kHz, where no recogniser and no speaker encoder listens."""
+    from scipy import signal
+
     if rate <= 16_000:
         return samples
     return np.clip(signal.sosfiltfilt(signal.butter(8, 8000, fs=rate, output="sos"), samples), -1.0, 1.0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import gzip
 import json
 import re
@@ -10,11 +11,11 @@ from typing import Any
 from xml.etree import ElementTree
 
 import pytest
-import xmlschema
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from made_runs import MadeRun
 from markdown_it import MarkdownIt
+from places import DATA
 
 from vceval.cli.main import main
 from vceval.errors import UsageError
@@ -24,8 +25,15 @@ from vceval.gate.evidence import of_run
 from vceval.gate.rules import read_rules
 from vceval.gate.verdict import Offender, Result, Verdict
 
-SCHEMA = xmlschema.XMLSchema(Path(__file__).parents[1] / "junit.xsd")
 HOSTILE = "</failure><!--]]>&\"'`|*_[x](javascript:1)<img src=x onerror=alert(1)> @everyone #1 \x1b[2J\x00\ud800\n## h"
+
+
+@functools.cache
+def schema() -> Any:
+    """The schema of JUnit XML that continuous integration reads."""
+    import xmlschema
+
+    return xmlschema.XMLSchema(DATA / "junit.xsd")
 
 
 @pytest.fixture
@@ -141,26 +149,26 @@ def worst() -> Result:
 @pytest.mark.parametrize(("undecided", "failures", "skipped"), [("fail", 2, 0), ("warn", 1, 1), ("pass", 1, 0)])
 def test_junit_validates_whatever_the_names(undecided: str, failures: int, skipped: int) -> None:
     text = outputs.to_junit(worst(), undecided)
-    SCHEMA.validate(text)
+    schema().validate(text)
     suite = ElementTree.fromstring(text)[0]
     assert [int(suite.attrib[name]) for name in ("tests", "failures", "skipped")] == [3, failures, skipped]
     assert len(suite.findall("testcase/failure")) == failures
     assert suite.find("testcase/failure").text.startswith("</failure><!--]]>&")  # type: ignore[union-attr]
-    SCHEMA.validate(outputs.refusal_to_junit(HOSTILE))
+    schema().validate(outputs.refusal_to_junit(HOSTILE))
 
 
 @settings(max_examples=50, deadline=None)
 @given(name=st.text(st.characters(exclude_categories=[]), max_size=40))
 def test_junit_holds_any_text(name: str) -> None:
     text = outputs.to_junit(result_of(Verdict(name, name, "all", "regress", name)), "warn")
-    SCHEMA.validate(text)
+    schema().validate(text)
     text.encode()
 
 
 def test_the_schema_itself_refuses_what_is_wrong() -> None:
     good = outputs.to_junit(worst(), "warn")
     for bad in (good.replace('tests="3"', ""), good.replace("classname", "class"), good.replace("failure", "fault")):
-        assert not SCHEMA.is_valid(bad)
+        assert not schema().is_valid(bad)
 
 
 def test_junit_of_a_real_gate(run: Path, tmp_path: Path) -> None:
@@ -168,7 +176,7 @@ def test_junit_of_a_real_gate(run: Path, tmp_path: Path) -> None:
     del made.sums["A", "s2-t2", "wer"]
     result = check(of_run(made.write(tmp_path / "now")), of_run(run), read_rules())
     text = outputs.to_junit(result, "warn")
-    SCHEMA.validate(text)
+    schema().validate(text)
     cases = ElementTree.fromstring(text).findall(".//testcase")
     names = [(case.attrib["classname"], case.attrib["name"]) for case in cases]
     assert len(set(names)) == len(names) == len(result.verdicts)

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import soundfile
 from listeners import make_run
-from test_reports_runs import HOSTILE, demo
+from report_runs import HOSTILE, demo
 
 from vceval.cli.main import main
 from vceval.errors import UsageError

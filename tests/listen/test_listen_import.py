@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import csv
 import json
-import re
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from listeners import LIKENESS, QUALITY, listener, make_run, saved
-from test_reports_papers import compiled
+from report_pages import assert_fits, compiled
 
 from vceval.cli.main import main
 from vceval.listen.export import Exported, Look, export
@@ -112,7 +111,7 @@ def test_its_tables_fit_two_columns_of_a_paper(run: RunDirectory, made: Exported
     answer(made, 6)
     assert main(["listen", "import", str(run.root)]) == 0
     log, shown = compiled(run.report / "tables", tmp_path)
-    assert not re.findall(r"Overfull \\[hv]box.*", log)
+    assert_fits(log)
     assert "Missing character" not in log
     assert "SMOS" in shown or not shown
 

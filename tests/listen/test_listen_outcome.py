@@ -6,7 +6,6 @@ from itertools import pairwise
 from typing import Any
 
 import numpy as np
-import pandas
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -225,6 +224,8 @@ def test_few_points_have_no_interval_and_two_no_coefficient() -> None:
 
 
 def test_agreement_over_systems_recordings_and_within_systems() -> None:
+    import pandas
+
     rng = np.random.default_rng(5)
     systems = {f"s{at}": at >= 6 for at in range(8)}  # six systems, two controls
     human, rows = [], []

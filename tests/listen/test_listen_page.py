@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
-from browser import Browser, Page
 from listeners import make_run
+from pages import OpenPage, wait_for
 
 from vceval.cli.main import main
 from vceval.listen.export import Exported, Look, export
@@ -21,11 +23,15 @@ from vceval.listen.plan import Settings, Trial
 from vceval.listen.serve import TestServer, make_server
 from vceval.results.rundir import RunDirectory
 
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
+
 #: This listener lives faster than others: recordings play so many times as fast, and the clock runs as fast.
 PACE = 12
 FASTER = f"""(() => {{
   const play = HTMLMediaElement.prototype.play, now = performance.now.bind(performance);
-  HTMLMediaElement.prototype.play = function () {{ this.playbackRate = {PACE}; return play.call(this); }};
+  window.pace = {PACE};
+  HTMLMediaElement.prototype.play = function () {{ this.playbackRate = window.pace; return play.call(this); }};
   performance.now = () => {PACE} * now();
 }})()"""
 
@@ -44,23 +50,23 @@ class Listener:
 
     @property
     def heading(self) -> str:
-        return self.page.text("h1")
+        return self.page.inner_text("h1")
 
     def begin(self, rater: str = "") -> None:
-        self.page.wait_for("!!document.querySelector('#next')")
+        wait_for(self.page, "!!document.querySelector('#next')")
         if rater:
-            self.page.type("#rater", rater)
+            self.page.fill("#rater", rater)
         self.page.click("#next")
-        self.page.wait_for("!!document.querySelector('.player')")
+        wait_for(self.page, "!!document.querySelector('.player')")
 
     def set_up(self) -> None:
         for name in ("device", "hearing", "language"):
             self.page.click(f'input[name="{name}"]')
         self.page.click(".player button")
-        self.page.wait_for("!document.querySelector('fieldset:disabled')")
-        self.page.click('input[name="beeps"]', 1)
+        wait_for(self.page, "!document.querySelector('fieldset:disabled')")
+        self.page.locator('input[name="beeps"]').nth(1).click()
         self.page.click("#next")
-        self.page.wait_for("!document.querySelector('input[name=beeps]')")
+        wait_for(self.page, "!document.querySelector('input[name=beeps]')")
 
     def where(self) -> str:
         return str(
@@ -78,7 +84,7 @@ class Listener:
         if self.mouse:
             self.page.click("#next")
         else:
-            self.page.press("Enter")
+            self.page.keyboard.press("Enter")
         end = time.monotonic() + 5
         while self.where() == here:
             assert time.monotonic() < end, f"the page stays at {here}"
@@ -88,19 +94,19 @@ class Listener:
     def hear(self, count: int) -> None:
         for at in range(count):
             if self.mouse:
-                self.page.click(".player button", at)
+                self.page.locator(".player button").nth(at).click()
             else:
-                self.page.press(" ")
-            self.page.wait_for(f"document.querySelectorAll('.player.heard').length === {at + 1}")
+                self.page.keyboard.press(" ")
+            wait_for(self.page, f"document.querySelectorAll('.player.heard').length === {at + 1}")
         name = self.trial()
         trial = self.key.trials[name]
         options = self.options[trial.test]
         wanted = self.answer(trial)
         place = next(at for at, option in enumerate(options) if option["value"] == wanted)
         if self.mouse:
-            self.page.click(".option input", place)
+            self.page.locator(".option input").nth(place).click()
         else:
-            self.page.press(options[place]["key"])
+            self.page.keyboard.press(options[place]["key"])
 
     def trial(self) -> str:
         """Which trial is on the screen, by what its players have loaded."""
@@ -112,9 +118,9 @@ class Listener:
             pass
 
     def finish(self) -> None:
-        self.page.type("#comment", "Nice <b>voices</b>.")
+        self.page.fill("#comment", "Nice <b>voices</b>.")
         self.page.click("#next")
-        self.page.wait_for("document.querySelector('h1').innerText === 'Thank you!'")
+        wait_for(self.page, "document.querySelector('h1').innerText === 'Thank you!'")
 
 
 def sensible(trial: Trial) -> str:
@@ -179,22 +185,21 @@ TRUTH = {
 
 
 def test_from_the_first_page_to_imported_scores_by_keyboard(
-    browser: Browser, run: RunDirectory, made: Exported, capsys: pytest.CaptureFixture[str]
+    open_page: OpenPage, run: RunDirectory, made: Exported, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with serving(made.folder, made.folder / "answers.sqlite") as server:
-        page = browser.open(server.url)
+        page, seen = open_page(server.url)
         listener = Listener(page, read_key(made.folder / "key.json"), made.folder, sensible)
-        listener.page.wait_for("!!document.querySelector('#next')")
+        wait_for(listener.page, "!!document.querySelector('#next')")
         assert listener.heading == "Voices <i>"
-        assert "the lab & co." in page.text("main")
+        assert "the lab & co." in page.inner_text("main")
         listener.begin("P07")
         listener.set_up()
         listener.all()
         listener.finish()
-        page.wait_for("document.querySelector('#saved').innerText.includes('have been saved')")
+        wait_for(page, "document.querySelector('#saved').innerText.includes('have been saved')")
         assert server.store.counts()[:2] == (1, 1)
-        assert page.errors == page.outside == []
-        page.close()
+        assert seen.errors == seen.outside == []
     assert main(["listen", "import", str(run.root)]) == 0
     said = capsys.readouterr().out
     assert "1 of 1 listeners count" in said
@@ -214,35 +219,33 @@ def test_from_the_first_page_to_imported_scores_by_keyboard(
     assert "MOS" in table
     assert "SMOS" in table
     assert "LISTEN-MOS|scale:acr5" in table
-    shown = browser.open(run.root / "report" / "index.html")
-    assert "Preference" in shown.text("#listening")
-    assert "Listeners" in shown.text("#listening")
-    assert shown.errors == shown.outside == []
+    shown, in_report = open_page(run.root / "report" / "index.html")
+    assert "Preference" in shown.inner_text("#listening")
+    assert "Listeners" in shown.inner_text("#listening")
+    assert in_report.errors == in_report.outside == []
 
 
 def test_from_disk_by_mouse_and_a_saved_file(
-    browser: Browser, run: RunDirectory, short: Exported, tmp_path: Path
+    open_page: OpenPage, run: RunDirectory, short: Exported, tmp_path: Path
 ) -> None:
-    page = browser.open(short.folder / "page" / "index.html")
-    page.send("Page.setDownloadBehavior", {"behavior": "allow", "downloadPath": str(tmp_path)})
+    page, seen = open_page(short.folder / "page" / "index.html")
     listener = Listener(page, read_key(short.folder / "key.json"), short.folder, sensible, mouse=True)
-    page.wait_for("!!document.querySelector('#number')")
-    page.type("#number", "7")
+    wait_for(page, "!!document.querySelector('#number')")
+    page.fill("#number", "7")
     page.click("#next")
-    assert "between 1 and 2" in page.text(".warn")
-    page.type("#number", "2")
+    assert "between 1 and 2" in page.inner_text(".warn")
+    page.fill("#number", "2")
     listener.begin("P08")
     listener.set_up()
     listener.all()
     listener.finish()
     for kind in ("json", "csv"):
-        page.click(f"#save-{kind}")
-        end = time.monotonic() + 10
-        while not list(tmp_path.glob(f"answers-*.{kind}")):
-            assert time.monotonic() < end
-            time.sleep(0.05)
-    assert page.errors == page.outside == []
-    assert not [url for url in page.requests if url.startswith("http")]
+        with page.expect_download() as download:
+            page.click(f"#save-{kind}")
+        assert re.fullmatch(rf"answers-.*\.{kind}", download.value.suggested_filename)
+        download.value.save_as(tmp_path / download.value.suggested_filename)
+    assert seen.errors == seen.outside == []
+    assert not [url for url in seen.requests if url.startswith("http")]
     [document] = [json.loads(path.read_text()) for path in tmp_path.glob("*.json")]
     assert (document["form"], document["rater"], document["comment"]) == (2, "P08", "Nice <b>voices</b>.")
     rows = list(csv.DictReader(next(tmp_path.glob("*.csv")).open(newline="")))
@@ -256,97 +259,96 @@ def test_from_disk_by_mouse_and_a_saved_file(
     assert main(["listen", "import", str(run.root), str(tmp_path), "--test", str(short.folder)]) == 0
     assert len(run.read_json("listening.json")["listeners"]) == 1
     page.evaluate("localStorage.clear()")
-    page.close()
 
 
 def test_nobody_answers_before_all_has_been_heard_and_the_practice_check_must_be_right(
-    browser: Browser, short: Exported
+    open_page: OpenPage, short: Exported
 ) -> None:
-    page = browser.open(short.folder / "page" / "index.html")
+    page, _ = open_page(short.folder / "page" / "index.html")
     listener = Listener(page, read_key(short.folder / "key.json"), short.folder, sensible)
     listener.begin()
     assert page.evaluate("document.querySelector('#next').disabled")
     for name in ("device", "hearing", "language"):
         page.click(f'input[name="{name}"]')
-    page.click('input[name="beeps"]')
+    page.click('input[name="beeps"]', force=True)
     assert page.evaluate("document.querySelector('#next').disabled")  # nothing heard yet
     page.click(".player button")
-    page.wait_for("!document.querySelector('fieldset:disabled')")
-    page.click('input[name="beeps"]', 3)
+    wait_for(page, "!document.querySelector('fieldset:disabled')")
+    page.locator('input[name="beeps"]').nth(3).click()
     page.click("#next")
-    assert "not the number of beeps" in page.text(".warn")
+    assert "not the number of beeps" in page.inner_text(".warn")
     listener.set_up()
     listener.step()
-    assert "Practice 1 of 3" in page.text("#where")
-    page.press("3")
-    page.press("Enter")
-    page.click(".option input")
+    assert "Practice 1 of 3" in page.inner_text("#where")
+    page.keyboard.press("3")
+    page.keyboard.press("Enter")
+    page.click(".option input", force=True)
     assert page.evaluate("!document.querySelector('.option input:checked') && document.querySelector('#next').disabled")
-    page.press(" ")
-    page.wait_for("document.querySelector('.state').innerText === 'playing'")
-    page.press(" ")
-    assert page.text(".state") == "not heard to its end yet"
+    page.evaluate("window.pace = 0.1")  # so slow that it can be stopped before its end
+    page.keyboard.press(" ")
+    wait_for(page, "document.querySelector('.state').innerText === 'playing'")
+    page.keyboard.press(" ")
+    wait_for(page, "document.querySelector('.state').innerText === 'not heard to its end yet'")
+    page.evaluate(f"window.pace = {PACE}")
     assert page.evaluate("document.querySelector('fieldset').disabled")
     listener.step()
     listener.step()
-    assert "Practice 3 of 3" in page.text("#where")
-    page.press(" ")
-    page.wait_for("!!document.querySelector('.player.heard')")
-    page.press("1")
-    page.press("Enter")
-    assert "There were 3 beeps" in page.text(".warn")
-    page.press("3")
-    page.press("Enter")
-    page.wait_for("document.querySelector('h1').innerText.includes('practice')")
+    assert "Practice 3 of 3" in page.inner_text("#where")
+    page.keyboard.press(" ")
+    wait_for(page, "!!document.querySelector('.player.heard')")
+    page.keyboard.press("1")
+    page.keyboard.press("Enter")
+    assert "There were 3 beeps" in page.inner_text(".warn")
+    page.keyboard.press("3")
+    page.keyboard.press("Enter")
+    wait_for(page, "document.querySelector('h1').innerText.includes('practice')")
     page.evaluate("localStorage.clear()")
-    page.close()
 
 
-def test_a_reload_goes_on_where_it_was(browser: Browser, short: Exported, tmp_path: Path) -> None:
+def test_a_reload_goes_on_where_it_was(open_page: OpenPage, short: Exported, tmp_path: Path) -> None:
     with serving(short.folder, tmp_path / "answers.sqlite") as server:
-        page = browser.open(server.url)
+        page, seen = open_page(server.url)
         listener = Listener(page, read_key(short.folder / "key.json"), short.folder, sensible)
         listener.begin()
         listener.set_up()
-        while " of 6" not in page.text("#where") or "Practice" in page.text("#where"):
+        while " of 6" not in page.inner_text("#where") or "Practice" in page.inner_text("#where"):
             listener.step()
         listener.step()
         listener.step()
-        before = page.text("#where")
-        page.go(server.url)
-        page.wait_for("!!document.querySelector('.player')")
-        assert page.text("#where") == before
+        before = page.inner_text("#where")
+        page.goto(server.url)
+        wait_for(page, "!!document.querySelector('.player')")
+        assert page.inner_text("#where") == before
         page.evaluate(FASTER)
         listener.all()
         listener.finish()
-        page.wait_for("document.querySelector('#saved').innerText.includes('have been saved')")
+        wait_for(page, "document.querySelector('#saved').innerText.includes('have been saved')")
         assert server.store.counts() == (1, 1, 6)
         # The next listener on this computer starts anew
         page.click("#again")
-        page.wait_for("!!document.querySelector('#rater')")
-        assert page.errors == []
-        page.close()
+        wait_for(page, "!!document.querySelector('#rater')")
+        assert seen.errors == []
 
 
-def test_answers_survive_a_server_that_goes_away(browser: Browser, short: Exported, tmp_path: Path) -> None:
+def test_answers_survive_a_server_that_goes_away(open_page: OpenPage, short: Exported, tmp_path: Path) -> None:
     answers = tmp_path / "answers.sqlite"
     with serving(short.folder, answers) as server:
         port = server.server_address[1]
-        page = browser.open(server.url)
+        page, _ = open_page(server.url)
         listener = Listener(page, read_key(short.folder / "key.json"), short.folder, sensible)
         listener.begin()
         listener.set_up()
-        while "1 of 6" not in page.text("#where") or "Practice" in page.text("#where"):
+        while "1 of 6" not in page.inner_text("#where") or "Practice" in page.inner_text("#where"):
             listener.step()
-        page.wait_for(
-            "[...performance.getEntriesByType('resource')].filter((one) => one.name.includes('/audio/')).length > 4"
+        wait_for(
+            page,
+            "[...performance.getEntriesByType('resource')].filter((one) => one.name.includes('/audio/')).length > 4",
         )
     listener.hear(1)  # the recording is there already
-    page.press("Enter")
-    page.wait_for("document.querySelector('#status').innerText.includes('Not saved')")
+    page.keyboard.press("Enter")
+    wait_for(page, "document.querySelector('#status').innerText.includes('Not saved')")
     with serving(short.folder, answers, port) as server:
         listener.all()
         listener.finish()
-        page.wait_for("document.querySelector('#saved').innerText.includes('have been saved')")
+        wait_for(page, "document.querySelector('#saved').innerText.includes('have been saved')")
         assert server.store.counts() == (1, 1, 6)
-    page.close()

@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy import signal
 
 from vceval.errors import ItemError
 from vceval.metrics.bandwidth import Bandwidth, bandwidth
@@ -19,6 +18,8 @@ from vceval.signal.audio import Waveform
 
 
 def noise(rate: int, cut: float | None = None, seconds: float = 1.0, seed: int = 0) -> Waveform:
+    from scipy import signal
+
     samples = np.random.default_rng(seed).normal(0.0, 0.1, int(rate * seconds))
     if cut is not None:
         samples = signal.sosfilt(signal.ellip(10, 0.1, 90.0, cut, fs=rate, output="sos"), samples)
@@ -62,6 +63,8 @@ def test_one_conversion(tmp_path: Path) -> None:
 
 
 def test_on_real_speech_a_low_pass_shows(shared: Path) -> None:
+    from scipy import signal
+
     files = sorted((shared / "published_demos" / "FreeVC-demo").rglob("*.flac"))[:20]
     falls = []
     for path in files:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
-
-pytest.importorskip("faster_whisper", reason="the extra vceval[faster-whisper] is not installed")
 
 from vceval.errors import UsageError
 from vceval.metrics import recognisers
@@ -17,6 +16,10 @@ from vceval.metrics.text_error import CharacterErrorRate, WordErrorRate
 from vceval.records import Conversion, ConversionPair
 from vceval.signal import audio
 from vceval.storage.cache import Cache
+
+pytestmark = pytest.mark.skipif(
+    find_spec("faster_whisper") is None, reason="the extra vceval[faster-whisper] is not installed"
+)
 
 
 class Vocabulary:

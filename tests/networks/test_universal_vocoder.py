@@ -6,17 +6,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import parity
 import pytest
 
 from vceval.checkpoints.weights import shapes_of
 from vceval.conformance.kits import made_up_weights
-from vceval.conformance.universal_vocoder import UniversalVocoderCyhuangPort, UniversalVocoderPort
 from vceval.errors import UsageError
 
 torch = pytest.importorskip("torch")
 
-PORTS = {"universal_vocoder": UniversalVocoderPort, "universal_vocoder_cyhuang": UniversalVocoderCyhuangPort}
 #: (hop, mel_dim, mel_rnn_dim, emb_dim, wav_rnn_dim, affine_dim, bits)
 SMALL = (13, 6, 5, 7, 18, 11, 5)
 
@@ -54,11 +51,6 @@ def published(sizes: tuple[int, ...], hop: int, rate: int = 16_000) -> Any:
 
     # What the archive computes does not matter, and is not run
     return torch.jit.script(Archive())
-
-
-@pytest.mark.parametrize("kit", sorted(PORTS))
-def test_reference_cases(shared: Path, kit: str) -> None:
-    parity.check(shared / "parity" / kit, PORTS[kit]())
 
 
 def test_published_layout() -> None:

@@ -14,6 +14,7 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+from places import ROOT
 
 from vceval.errors import UsageError
 from vceval.protocol import pairlist, suite
@@ -21,7 +22,6 @@ from vceval.protocol.pairlist import FrozenPair
 from vceval.protocol.sampling import normalise
 from vceval.records import DIRECTIONS
 
-ROOT = Path(__file__).parents[2]
 LISTS = ROOT / "benchmarks" / "pairs"
 SHARED = os.environ.get("VCEVAL_SHARED", "")
 needs_shared = pytest.mark.skipif(not SHARED, reason="VCEVAL_SHARED is not set: no VCTK inventory here")

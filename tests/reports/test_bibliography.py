@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-import test_reports_runs
+import report_runs
 
 from vceval import registry
 from vceval.reports.bibliography import bibtex, references
@@ -30,7 +30,7 @@ PUBLISHED_KEYS = {
 
 @pytest.fixture
 def report(tmp_path: Path) -> Report:
-    return views.load(test_reports_runs.single(tmp_path))
+    return views.load(report_runs.single(tmp_path))
 
 
 def system(name: str, converter: str = "given") -> SystemView:

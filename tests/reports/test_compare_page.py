@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import re
 import shutil
-import subprocess
 from pathlib import Path
 from urllib.parse import unquote
 
 import pytest
-from test_reports import Page
-from test_reports_runs import HOSTILE
-from test_reports_several import change, make, set_signature
+from pages import OpenPage
+from report_pages import Page
+from report_runs import HOSTILE, change, make, set_signature
 
 from vceval.cli.main import main
 from vceval.reports.compare_page import write
@@ -99,15 +98,7 @@ def test_command_prints_and_writes(runs: list[Path], tmp_path: Path, capsys: pyt
     assert not index.parent.exists()
 
 
-def test_page_loads_without_complaint(runs: list[Path], tmp_path: Path) -> None:
-    browser = shutil.which("chromium")
-    if browser is None:
-        pytest.skip("chromium is not installed")
-    index = write(compare(runs), runs, tmp_path / "page")
-    done = subprocess.run(
-        [browser, "--headless=new", "--no-sandbox", "--disable-gpu", f"--user-data-dir={tmp_path / 'profile'}",
-         "--enable-logging=stderr", "--log-level=0", "--dump-dom", f"file://{index}"],
-        capture_output=True, text=True, timeout=120, check=True,
-    )  # fmt: skip
-    assert "Largest changes of MCD" in done.stdout
-    assert not [line for line in done.stderr.splitlines() if "CONSOLE" in line]
+def test_page_loads_without_complaint(runs: list[Path], tmp_path: Path, open_page: OpenPage) -> None:
+    page, seen = open_page(write(compare(runs), runs, tmp_path / "page"))
+    assert "Largest changes of MCD" in page.content()
+    assert seen.errors == seen.outside == []

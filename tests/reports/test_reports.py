@@ -5,18 +5,15 @@ from __future__ import annotations
 import base64
 import csv
 import hashlib
-import json
 import re
 import shlex
 import shutil
-import subprocess
-from html.parser import HTMLParser
 from pathlib import Path
-from typing import Any
 from urllib.parse import unquote
 
 import pytest
-from test_reports_runs import HOSTILE, MEASURES, METRICS, RUNS, single
+from report_pages import Page, assert_fits, inputs, recordings, sample_data, typeset
+from report_runs import HOSTILE, MEASURES, METRICS, RUNS, single
 
 from vceval.errors import UsageError
 from vceval.reports import figures
@@ -34,63 +31,6 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> dict[str, RunDirectory]:
             patch.setattr(figures, "draw", lambda *_: ([], []))  # they have tests of their own
             build(runs[name])
     return runs
-
-
-def chunk(run: RunDirectory, name: str) -> Any:
-    """Read a chunk of data as the page does: the value that its script hands over."""
-    text = (run.report / "data" / f"{name}.js").read_text(encoding="utf-8")
-    assert "<" not in text
-    assert text.startswith(f'vceval("{name}",')
-    return json.loads(text.removeprefix(f'vceval("{name}",').removesuffix(");\n"))
-
-
-def sample_data(run: RunDirectory) -> list[dict[str, Any]]:
-    """All samples in the order of the pairs."""
-    count = len(list((run.report / "data").glob("samples-*.js")))
-    return [pair for number in range(count) for pair in chunk(run, f"samples-{number}")]
-
-
-def recordings(run: RunDirectory) -> list[str]:
-    """The URLs of all recordings that samples play."""
-    entries = [entry for pair in sample_data(run) for entry in [*pair.get("given", []), *pair.get("made", [])]]
-    return [entry["src"] for entry in entries if "src" in entry]
-
-
-class Page(HTMLParser):
-    """What a browser would make of the page: tags with attributes, text, and tables as rows of texts."""
-
-    def __init__(self, path: Path) -> None:
-        super().__init__(convert_charrefs=True)
-        self.tags: list[tuple[str, dict[str, str | None]]] = []
-        self.scripts: list[str] = []
-        self.texts: list[str] = []
-        self.rows: list[list[tuple[str, str]]] = []
-        self.open, self.cell = "", False
-        self.feed(path.read_text(encoding="utf-8"))
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append((tag, dict(attrs)))
-        self.open = tag
-        if tag == "tr":
-            self.rows.append([])
-        if tag in ("td", "th") and self.rows:
-            self.rows[-1].append((dict(attrs).get("class") or "", ""))
-            self.cell = True
-
-    def handle_data(self, data: str) -> None:
-        if self.open in ("script", "style"):
-            if self.tags[-1][1].get("type") != "application/json":
-                self.scripts.append(data)
-            return
-        self.texts.append(data)
-        if self.cell:
-            kind, text = self.rows[-1][-1]
-            self.rows[-1][-1] = (kind, f"{text} {data.strip()}".strip())
-
-    def handle_endtag(self, tag: str) -> None:
-        self.open = ""
-        if tag in ("td", "th"):
-            self.cell = False
 
 
 @pytest.mark.parametrize("name", RUNS)
@@ -261,27 +201,10 @@ def test_malformed_summary_is_refused(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", RUNS)
 def test_latex_compiles_and_fits_the_line(built: dict[str, RunDirectory], tmp_path: Path, name: str) -> None:
-    program = shutil.which("pdflatex")
-    if program is None:
-        pytest.skip("pdflatex is not installed")
-    tables = sorted(built[name].report.glob("tables/*.tex"))
-    assert {"main.tex", "calibration.tex"} <= {path.name for path in tables}
-    inputs = "".join(f"\\input{{{path.name}}}\\clearpage\n" for path in tables)
-    for path in tables:
-        shutil.copy(path, tmp_path)
-    (tmp_path / "all.tex").write_text(
-        "\\documentclass{article}\\usepackage{booktabs}\\begin{document}\n" + inputs + "\\end{document}\n"
-    )
-    done = subprocess.run(
-        [program, "-interaction=nonstopmode", "-halt-on-error", "all.tex"],
-        cwd=tmp_path,
-        capture_output=True,
-        timeout=120,
-    )
-    log = (tmp_path / "all.log").read_text(encoding="latin-1")
-    assert done.returncode == 0, log[-2000:]
-    assert not re.findall(r"Overfull \\[hv]box.*", log)
-    assert not re.findall(r"Float too large.*", log)
+    tables = built[name].report / "tables"
+    assert {"main.tex", "calibration.tex"} <= {path.name for path in tables.glob("*.tex")}
+    head = "\\documentclass{article}\\usepackage{booktabs}\\begin{document}\n"
+    assert_fits(typeset(tmp_path, head + inputs(tables, tmp_path) + "\\end{document}\n"))
 
 
 def test_json_of_the_run_is_listed(built: dict[str, RunDirectory]) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from test_reports_runs import FakeRun, demo, scattered
+from report_runs import FakeRun, demo, scattered
 
 from vceval.reports import filter_data, winners
 from vceval.results import views

@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 import pytest
 import soundfile
-from browser import Browser
 from hypothesis import given
 from hypothesis import strategies as st
-from test_reports_runs import HOSTILE, demo, tone
+from pages import OpenPage, wait_for
+from report_runs import HOSTILE, demo, tone
 
 from vceval.errors import UsageError
 from vceval.reports import bundle as bundles
@@ -76,24 +76,23 @@ def test_recordings_lie_inside_as_they_are(run: RunDirectory, codec: str) -> Non
     assert np.argmax(spectra[0]) == pytest.approx(np.argmax(spectra[1]), abs=4)  # the same tone
 
 
-def test_one_file_plays_and_draws_anywhere(run: RunDirectory, browser: Browser, tmp_path: Path) -> None:
+def test_one_file_plays_and_draws_anywhere(run: RunDirectory, open_page: OpenPage, tmp_path: Path) -> None:
     path = bundle(make([run], run.report), lambda _: None, pairs=4)
     moved = tmp_path / "elsewhere" / "mail.html"
     moved.parent.mkdir()
     path.rename(moved)
-    page = browser.open(moved)
+    page, seen = open_page(moved)
     page.evaluate("document.getElementById('samples').scrollIntoView()")
-    page.wait_for("document.querySelectorAll('article.sample').length === 4")
-    page.click("article.sample button.play", 1)
-    page.wait_for("document.querySelector('#player input').valueAsNumber > 0.2")
+    wait_for(page, "document.querySelectorAll('article.sample').length === 4")
+    page.locator("article.sample button.play").nth(1).click()
+    wait_for(page, "document.querySelector('#player input').valueAsNumber > 0.2")
     page.click("article.sample button.plain")
-    page.wait_for("document.querySelectorAll('.spectrograms canvas').length > 3")
-    page.choose("#filter [name=order]", "worst")
-    page.wait_for("document.querySelectorAll('article.sample').length === 4")
-    assert page.errors == []
-    assert {url.split(":")[0] for url in page.requests} <= {"file", "blob"}
-    assert [url for url in page.requests if url.startswith("file:")] == [moved.as_uri()]
-    page.close()
+    wait_for(page, "document.querySelectorAll('.spectrograms canvas').length > 3")
+    page.select_option("#filter [name=order]", "worst")
+    wait_for(page, "document.querySelectorAll('article.sample').length === 4")
+    assert seen.errors == []
+    assert {url.split(":")[0] for url in seen.requests} <= {"file", "blob"}
+    assert [url for url in seen.requests if url.startswith("file:")] == [moved.as_uri()]
 
 
 def test_what_opens_nowhere_is_refused_before_the_work(run: RunDirectory, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import test_reports_runs
-from test_reports_runs import HOSTILE, MEASURES, METRICS, demo, single
+import report_runs
+from report_runs import HOSTILE, MEASURES, METRICS, demo, single
 
 from vceval.reports import figures
 from vceval.reports.audio_links import AudioLinks
@@ -30,9 +30,9 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RunDirectory:
     for measure in found:
         if measure["name"] in ("fake_score", "fake_target"):
             measure["metric"] = "fake"
-    monkeypatch.setattr(test_reports_runs, "MEASURES", found)
+    monkeypatch.setattr(report_runs, "MEASURES", found)
     monkeypatch.setattr(
-        test_reports_runs,
+        report_runs,
         "METRICS",
         [{**m, "signature": SIGNATURES.get(str(m["metric"]), m["signature"])} for m in METRICS],
     )
@@ -92,7 +92,7 @@ def test_the_map_of_voices_comes_from_the_cache_and_is_kept(run: RunDirectory, t
     given += [(of[pair], path) for (_, pair), path in report.audio.items()]
     for number, (speaker, path) in enumerate(dict.fromkeys(given)):
         if (found := links.file(path)) is not None:
-            test_reports_runs.tone(found, number, 0.3 + 0.001 * number)  # every recording of its own
+            report_runs.tone(found, number, 0.3 + 0.001 * number)  # every recording of its own
             vector = (voices[speaker] + 0.1 * random.normal(size=64)).astype(np.float32)
             cache.get("resemblyzer", found, parameters(ENCODER), lambda vector=vector: {"embedding": vector})
     drawings, notes = draw(run)
@@ -115,13 +115,13 @@ def test_the_map_of_voices_comes_from_the_cache_and_is_kept(run: RunDirectory, t
         assert kept.read_text(encoding="utf-8") == text
         first = links.file(given[0][1])
         assert first is not None
-        test_reports_runs.tone(first, 99, 0.5)
+        report_runs.tone(first, 99, 0.5)
         again, notes = draw(run)
         assert ("speakers" in again, len(notes)) == (False, 1)
 
 
 def test_embeddings_are_looked_up_and_never_computed(tmp_path: Path) -> None:
-    recording = test_reports_runs.tone(tmp_path / "a.flac", 1)
+    recording = report_runs.tone(tmp_path / "a.flac", 1)
     cache = Cache(tmp_path / "cache")
     assert known(cache, ENCODER, recording) is None
     cache.get("resemblyzer", recording, parameters(ENCODER), lambda: {"embedding": np.array([3.0, 4.0])})

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import csv
 import re
-import shutil
-import subprocess
 from pathlib import Path
 
 import pytest
-import test_reports_runs
-from test_reports import Page, chunk, sample_data
-from test_reports_runs import GENDERS, HOSTILE, FakeRun
+import report_runs
+from report_pages import Page, assert_fits, chunk, sample_data, typeset
+from report_runs import GENDERS, HOSTILE, FakeRun
 
 from vceval.metrics.sanity import FLAGS
 from vceval.records import Score
@@ -52,8 +50,8 @@ def flagged_run(folder: Path) -> RunDirectory:
 
 @pytest.fixture
 def flagged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RunDirectory:
-    monkeypatch.setattr(test_reports_runs, "MEASURES", [*test_reports_runs.MEASURES[:2], MEASURE])
-    monkeypatch.setattr(test_reports_runs, "METRICS", [*test_reports_runs.METRICS, METRIC])
+    monkeypatch.setattr(report_runs, "MEASURES", [*report_runs.MEASURES[:2], MEASURE])
+    monkeypatch.setattr(report_runs, "METRICS", [*report_runs.METRICS, METRIC])
     run = flagged_run(tmp_path)
     build(run)
     return run
@@ -98,9 +96,6 @@ def test_samples_are_marked_and_can_be_filtered(flagged: RunDirectory) -> None:
 
 
 def test_latex_of_all_flags_fits_the_line(tmp_path: Path) -> None:
-    program = shutil.which("pdflatex")
-    if program is None:
-        pytest.skip("pdflatex is not installed")
     names = [flag[:1].upper() + flag[1:] for flag in (*FLAGS, "wrong rate")]
     rows = [
         [name, "1200", "100.0", *["1200"] * len(names)] for name in ("A system with a long name", "Control: Target")
@@ -109,20 +104,11 @@ def test_latex_of_all_flags_fits_the_line(tmp_path: Path) -> None:
     model = PlainTable("flags", "Sanity flags", "All of them.", heads, rows, frozenset(range(1, len(heads))))
     text = latex.PREAMBLE + latex.plain_table(model)
     text = "\\documentclass{article}\\usepackage{booktabs}\\begin{document}\n" + text + "\\end{document}\n"
-    (tmp_path / "all.tex").write_text(text)
-    done = subprocess.run(
-        [program, "-interaction=nonstopmode", "-halt-on-error", "all.tex"],
-        cwd=tmp_path,
-        capture_output=True,
-        timeout=120,
-    )
-    log = (tmp_path / "all.log").read_text(encoding="latin-1")
-    assert done.returncode == 0, log[-2000:]
-    assert not re.findall(r"Overfull \\[hv]box.*", log)
+    assert_fits(typeset(tmp_path, text))
 
 
 def test_no_section_where_nothing_was_checked(tmp_path: Path) -> None:
-    run = test_reports_runs.single(tmp_path)
+    run = report_runs.single(tmp_path)
     build(run)
     html = (run.report / "index.html").read_text(encoding="utf-8")
     assert "Sanity" not in html

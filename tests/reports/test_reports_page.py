@@ -8,15 +8,18 @@ import json
 import threading
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
-from browser import Browser, Page
-from test_reports_runs import HOSTILE, MEASURES, RUNS, demo, tone
+from pages import OpenPage, first_paint, wait_for
+from report_runs import HOSTILE, MEASURES, RUNS, demo, tone
 
 from vceval.reports import figures
 from vceval.reports.build import build
 from vceval.results.rundir import RunDirectory
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
 
 LONG = "long_name_" * 20
 
@@ -34,15 +37,14 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, RunDirectory]:
 
 
 @pytest.fixture
-def page(runs: dict[str, RunDirectory], browser: Browser) -> Iterator[Page]:
+def page(runs: dict[str, RunDirectory], open_page: OpenPage) -> Iterator[Page]:
     """The demo run's page with its samples shown; whatever a test did, nothing may have gone wrong."""
-    found = browser.open(runs["demo"].report / "index.html")
+    found, seen = open_page(runs["demo"].report / "index.html")
     found.evaluate("document.getElementById('samples').scrollIntoView()")
-    found.wait_for("document.querySelectorAll('article.sample').length === 10")
+    wait_for(found, "document.querySelectorAll('article.sample').length === 10")
     yield found
-    found.close()
-    assert found.errors == []
-    assert found.outside == []
+    assert seen.errors == []
+    assert seen.outside == []
 
 
 def rows(page: Page, table: str = "#results table.results") -> list[str]:
@@ -60,25 +62,24 @@ def pairs(page: Page) -> list[str]:
 def choose(page: Page, name: str, value: str) -> None:
     """Set a field of the samples' filter and wait for the page that follows."""
     page.evaluate("document.querySelector('#shown').firstElementChild?.setAttribute('data-old', '')")
-    page.choose(f"#filter [name={name}]", value)
-    page.wait_for("!document.querySelector('[data-old]')")
+    page.select_option(f"#filter [name={name}]", value)
+    wait_for(page, "!document.querySelector('[data-old]')")
 
 
 @pytest.mark.parametrize("name", RUNS)
 @pytest.mark.parametrize("phone", [False, True])
 def test_loads_without_errors_and_asks_nobody(
-    runs: dict[str, RunDirectory], browser: Browser, name: str, phone: bool
+    runs: dict[str, RunDirectory], open_page: OpenPage, name: str, phone: bool
 ) -> None:
-    page = browser.open(runs[name].report / "index.html", phone=phone, dark=phone)
+    page, seen = open_page(runs[name].report / "index.html", phone=phone, dark=phone)
     for part in page.evaluate("[...document.querySelectorAll('section')].map((section) => section.id)"):
         page.evaluate(f"document.getElementById({json.dumps(part)}).scrollIntoView()")
     page.evaluate("document.getElementById('samples').scrollIntoView()")
-    page.wait_for("document.querySelectorAll('article.sample').length")
-    assert page.errors == []
-    assert page.outside == []
+    wait_for(page, "document.querySelectorAll('article.sample').length")
+    assert seen.errors == []
+    assert seen.outside == []
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), "the page itself scrolls sideways"
-    assert page.first_paint() < 2
-    page.close()
+    assert first_paint(page) < 2
 
 
 def test_headings_sort_best_first_worst_first_and_back(page: Page) -> None:
@@ -94,13 +95,13 @@ def test_headings_sort_best_first_worst_first_and_back(page: Page) -> None:
         assert rows(page) == names
         assert page.evaluate(f"document.querySelector('{head}').getAttribute('aria-sort')") == order
     page.evaluate(f"document.querySelector('{head} button.sort').focus()")
-    page.press("Enter")
+    page.keyboard.press("Enter")
     assert rows(page) == best
 
 
 def test_a_filter_shows_the_figures_of_the_summary(page: Page, runs: dict[str, RunDirectory]) -> None:
-    page.choose("#result-filter [name=direction]", "1")
-    page.wait_for("document.getElementById('result-state').textContent.includes('F2M')")
+    page.select_option("#result-filter [name=direction]", "1")
+    wait_for(page, "document.getElementById('result-state').textContent.includes('F2M')")
     summary = runs["demo"].read_json("summary.json")
     expected = {
         (cell["system"], cell["measure"]): cell
@@ -119,26 +120,26 @@ def test_a_filter_shows_the_figures_of_the_summary(page: Page, runs: dict[str, R
             assert value == f"{cell['value'] * measure['scale']:.{measure['decimals']}f}"
             assert count.startswith(f"{cell['n']}/{cell['expected']}")
     page.click("#result-filter [type=reset]")
-    page.wait_for("document.getElementById('result-state').textContent === ''")
+    wait_for(page, "document.getElementById('result-state').textContent === ''")
 
 
 def test_one_measure_is_split_by_direction(page: Page) -> None:
     page.evaluate("document.getElementById('directions').scrollIntoView()")
-    page.wait_for("document.querySelector('#split-direction table')")
+    wait_for(page, "document.querySelector('#split-direction table')")
     heads = "[...document.querySelectorAll('#split-direction thead th')].map((head) => head.textContent)"
     assert page.evaluate(heads)[:2] == ["System", "All"]
-    first = page.text("#split-direction tbody")
-    page.choose("select.split-measure", "1")
-    page.wait_for(f"document.querySelector('#split-direction tbody').innerText !== {json.dumps(first)}")
-    assert "WER" in page.text("#split-direction caption")
+    first = page.inner_text("#split-direction tbody")
+    page.select_option("select.split-measure", "1")
+    wait_for(page, f"document.querySelector('#split-direction tbody').innerText !== {json.dumps(first)}")
+    assert "WER" in page.inner_text("#split-direction caption")
 
 
 def test_signatures_are_one_click_away(page: Page) -> None:
     box = "document.querySelector('.signature-box:popover-open')"
     page.click("#results button.signature")
     assert "MCD|sp:world|order:24|dtw:exact|v:1.0" in page.evaluate(f"{box}.textContent")
-    page.press("Escape")
-    page.wait_for(f"!{box}")
+    page.keyboard.press("Escape")
+    wait_for(page, f"!{box}")
 
 
 def test_one_sounds_at_a_time_and_the_next_goes_on_from_there(page: Page) -> None:
@@ -150,24 +151,24 @@ def test_one_sounds_at_a_time_and_the_next_goes_on_from_there(page: Page) -> Non
     buttons = page.evaluate("[...document.querySelectorAll('article.sample:first-of-type button.play')].length")
     assert buttons >= 4
     systems = [buttons - 2, buttons - 1]
-    page.click("article.sample button.play", systems[0])
-    page.wait_for("window.made.length === 1 && made[0].currentTime > 0.5")
-    page.click("article.sample button.play", systems[1])
-    page.wait_for("window.made.length === 2 && !made[1].paused")
+    page.locator("article.sample button.play").nth(systems[0]).click()
+    wait_for(page, "window.made.length === 1 && made[0].currentTime > 0.5")
+    page.locator("article.sample button.play").nth(systems[1]).click()
+    wait_for(page, "window.made.length === 2 && !made[1].paused")
     assert page.evaluate("made[0].paused")
     assert page.evaluate("made[1].currentTime >= made[0].currentTime - 0.05")
-    page.wait_for("made[1].currentTime > made[0].currentTime + 0.2")
+    wait_for(page, "made[1].currentTime > made[0].currentTime + 0.2")
     pressed = "[...document.querySelectorAll('button.play[aria-pressed=true]')].length"
-    page.wait_for(f"{pressed} === 1")
+    wait_for(page, f"{pressed} === 1")
     page.evaluate("document.activeElement.blur()")
-    page.press(" ")
-    page.wait_for("made[1].paused")
-    page.wait_for(f"{pressed} === 0")
-    page.press(str(systems[0] + 1))
-    page.wait_for("!made[0].paused")
+    page.keyboard.press(" ")
+    wait_for(page, "made[1].paused")
+    wait_for(page, f"{pressed} === 0")
+    page.keyboard.press(str(systems[0] + 1))
+    wait_for(page, "!made[0].paused")
     assert page.evaluate("made[0].currentTime >= made[1].currentTime - 0.05")
     page.click("article.sample:nth-of-type(2) button.play")  # another pair starts anew
-    page.wait_for("made.length === 3 && !made[2].paused")
+    wait_for(page, "made.length === 3 && !made[2].paused")
     assert page.evaluate("made[2].currentTime") < 0.3
 
 
@@ -175,15 +176,15 @@ def test_search_filters_and_pages(page: Page, runs: dict[str, RunDirectory]) -> 
     names = [row["pair"] for row in runs["demo"].read_pairs()]
     assert pairs(page) == names[:10]
     page.click(".pager button[data-step='1']")
-    page.wait_for(f"document.querySelector('article.sample h3').textContent === {json.dumps(names[10])}")
-    page.type("#filter [name=text]", "PAIR07; p4")
-    page.wait_for("document.getElementById('found').textContent.startsWith('1 of 48')")
+    wait_for(page, f"document.querySelector('article.sample h3').textContent === {json.dumps(names[10])}")
+    page.fill("#filter [name=text]", "PAIR07; p4")
+    wait_for(page, "document.getElementById('found').textContent.startsWith('1 of 48')")
     assert pairs(page) == [names[7]]
     page.click("#filter [type=reset]")
-    page.wait_for("document.getElementById('found').textContent === '48 pairs'")
+    wait_for(page, "document.getElementById('found').textContent === '48 pairs'")
     choose(page, "flag", "failed")
     assert pairs(page) == names[2:5]
-    assert "holds 12 NaN samples" in page.text("article.sample")
+    assert "holds 12 NaN samples" in page.inner_text("article.sample")
 
 
 @pytest.mark.parametrize("order", ["worst", "best"])
@@ -211,30 +212,29 @@ def test_random_order_stays_until_it_is_shuffled(page: Page, runs: dict[str, Run
     choose(page, "order", "random")
     assert pairs(page) == first
     page.click("#filter [name=shuffle]")
-    page.wait_for(f"document.querySelector('article.sample h3').textContent !== {json.dumps(first[0])}")
+    wait_for(page, f"document.querySelector('article.sample h3').textContent !== {json.dumps(first[0])}")
     assert pairs(page) != first
 
 
-def test_hostile_names_are_text(page: Page, browser: Browser, runs: dict[str, RunDirectory]) -> None:
+def test_hostile_names_are_text(page: Page, open_page: OpenPage, runs: dict[str, RunDirectory]) -> None:
     assert HOSTILE in rows(page)
     assert LONG in rows(page)
     heads = "[...document.querySelectorAll('.recordings thead .name')].map((head) => head.textContent)"
     assert HOSTILE in page.evaluate(heads)
     assert page.evaluate("document.querySelectorAll('main script, main b b, main i, img[src=x]').length") == 0
-    assert "Sentence 0 & <b>more</b>." in page.text("article.sample .said")
+    assert "Sentence 0 & <b>more</b>." in page.inner_text("article.sample .said")
     heard = page.evaluate("[...document.querySelectorAll('.words ins')].map((one) => one.textContent)")
     assert any(word.startswith("<i>") for word in heard)
-    phone = browser.open(runs["demo"].report / "index.html", phone=True)
+    phone, on_phone = open_page(runs["demo"].report / "index.html", phone=True)
     phone.evaluate("document.getElementById('samples').scrollIntoView()")
-    phone.wait_for("document.querySelector('ol.recordings')")
+    wait_for(phone, "document.querySelector('ol.recordings')")
     names = phone.evaluate("[...document.querySelectorAll('ol.recordings .name')].map((one) => one.textContent)")
     assert {HOSTILE, LONG, "Good system", "Source"} <= set(names)
     assert phone.evaluate("document.documentElement.scrollWidth <= innerWidth")
-    assert phone.errors == []
-    phone.close()
+    assert on_phone.errors == []
 
 
-def test_what_was_heard_is_compared_word_by_word(page: Page, browser: Browser, tmp_path: Path) -> None:
+def test_what_was_heard_is_compared_word_by_word(page: Page, open_page: OpenPage, tmp_path: Path) -> None:
     run = demo(tmp_path)
     frame = run.read_scores()
     details = json.dumps({"heard": "the cat sat mat oh", "said": "The cat sat on the mat", "said_normalised":
@@ -244,22 +244,21 @@ def test_what_was_heard_is_compared_word_by_word(page: Page, browser: Browser, t
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(figures, "draw", lambda *_: ([], []))
         build(run)
-    found = browser.open(run.report / "index.html")
+    found, _ = open_page(run.report / "index.html")
     found.evaluate("document.getElementById('samples').scrollIntoView()")
-    found.wait_for("document.querySelector('.heard')")
+    wait_for(found, "document.querySelector('.heard')")
     marked = (
         "[...document.querySelector('.heard').children].map((one) => [one.tagName, one.className, one.textContent])"
     )
     assert found.evaluate(marked) == [["DEL", "", "on"], ["DEL", "", "the"], ["INS", "", "oh"]]
-    assert found.text(".heard") == "the cat sat on the mat oh"
-    found.close()
+    assert found.inner_text(".heard") == "the cat sat on the mat oh"
 
 
 def test_pictures_of_spectrograms_are_shown_from_disk(page: Page) -> None:
     page.click("article.sample button.plain")
     count = page.evaluate("document.querySelectorAll('article.sample:first-of-type button.play').length")
     loaded = "[...document.querySelectorAll('.spectrograms img')].filter((one) => one.naturalHeight === 80).length"
-    page.wait_for(f"{loaded} === {count}")
+    wait_for(page, f"{loaded} === {count}")
     assert page.evaluate("document.querySelector('.spectrograms img').alt").startswith("Spectrogram of ")
 
 
@@ -279,17 +278,17 @@ def served(runs: dict[str, RunDirectory]) -> Iterator[str]:
 
 
 def test_spectrograms_are_computed_where_the_page_may_read(
-    browser: Browser, runs: dict[str, RunDirectory], served: str
+    open_page: OpenPage, runs: dict[str, RunDirectory], served: str
 ) -> None:
     pictures = runs["demo"].report / "data" / "samples-0.js"
     text = pictures.read_text(encoding="utf-8")
     pictures.write_text(text.replace('"picture":', '"none":'), encoding="utf-8")
     try:
-        page = browser.open(served)
+        page, seen = open_page(served)
         page.evaluate("document.getElementById('samples').scrollIntoView()")
-        page.wait_for("document.querySelectorAll('article.sample').length")
+        wait_for(page, "document.querySelectorAll('article.sample').length")
         page.click("article.sample button.plain")
-        page.wait_for("document.querySelectorAll('.spectrograms canvas').length >= 4")
+        wait_for(page, "document.querySelectorAll('.spectrograms canvas').length >= 4")
         shape, colours = page.evaluate(
             "(() => { const all = [...document.querySelectorAll('.spectrograms canvas')]; const one = all.at(-1);"
             "const data = one.getContext('2d').getImageData(0, 0, one.width, one.height).data;"
@@ -298,8 +297,7 @@ def test_spectrograms_are_computed_where_the_page_may_read(
         assert 290 <= shape[0] <= 300  # three seconds
         assert shape[1] == 80
         assert colours > 50
-        assert [error for error in page.errors if "favicon" not in error] == []  # the browser asks for one by itself
-        assert page.outside == []
-        page.close()
+        assert [error for error in seen.errors if "favicon" not in error] == []  # the browser asks for one by itself
+        assert seen.outside == []
     finally:
         pictures.write_text(text, encoding="utf-8")

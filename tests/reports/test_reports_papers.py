@@ -11,8 +11,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-import test_reports_runs
-from test_reports_runs import RUNS, FakeRun
+import report_runs
+from report_pages import assert_fits, compiled
+from report_runs import RUNS, FakeRun
 
 from vceval.errors import UsageError
 from vceval.reports.table_files import Options, write_tables
@@ -38,7 +39,7 @@ PUBLISHED = [
 def hostile_run(folder: Path) -> RunDirectory:
     """Systems with names that no table likes, tests between them, and an audit of their training speakers."""
     fake = FakeRun(folder / "run", folder / "corpus")
-    speakers = list(test_reports_runs.GENDERS)
+    speakers = list(report_runs.GENDERS)
     for number in range(24):
         fake.pair(f"p{number}", speakers[number % 4], speakers[(number + 1 + number // 8) % 4])
     names = [pair.id for pair in fake.pairs]
@@ -78,35 +79,10 @@ def tables(run: RunDirectory, folder: Path, options: Options) -> None:
     write_tables(replace(found, report=with_split_tests(found.report, found.scores)), folder, options)
 
 
-def compiled(folder: Path, place: Path, packages: str = "", files: str = "*.tex") -> tuple[str, str]:
-    """Set tables in a two-column article; return what TeX said and what the pages say."""
-    program = shutil.which("pdflatex")
-    if program is None:
-        pytest.skip("pdflatex is not installed")
-    inputs = []
-    for path in sorted(folder.glob(files)):
-        shutil.copy(path, place)
-        inputs.append(f"\\input{{{path.name}}}\\clearpage\n")
-    assert inputs
-    text = f"\\documentclass[twocolumn]{{article}}\\usepackage{{booktabs}}{packages}\\begin{{document}}\n"
-    (place / "all.tex").write_text(f"{text}x{''.join(inputs)}\\vcevalRun: \\vcevalSignature[mcd]\\end{{document}}\n")
-    done = subprocess.run(
-        [program, "-interaction=nonstopmode", "-halt-on-error", "all.tex"], cwd=place, capture_output=True, timeout=120
-    )
-    log = (place / "all.log").read_text(encoding="latin-1")
-    assert done.returncode == 0, log[-3000:]
-    shown = ""
-    if reader := shutil.which("pdftotext"):
-        subprocess.run([reader, "-layout", "all.pdf", "all.txt"], cwd=place, check=True, timeout=60)
-        shown = (place / "all.txt").read_text(encoding="utf-8")
-    return log, shown
-
-
 @pytest.mark.parametrize("style", ["plain", "acl", "ieee"])
 def test_every_style_fits_two_columns(styled: dict[str, Path], tmp_path: Path, style: str) -> None:
     log, _ = compiled(styled[style], tmp_path)
-    assert not re.findall(r"Overfull \\[hv]box.*", log)
-    assert not re.findall(r"Float too large.*", log)
+    assert_fits(log)
     assert "Missing character" not in log
 
 
@@ -114,7 +90,7 @@ def test_every_style_fits_two_columns(styled: dict[str, Path], tmp_path: Path, s
 def test_every_run_fits_two_columns(tmp_path: Path, name: str) -> None:
     tables(RUNS[name](tmp_path), tmp_path / "tables", Options("acl"))
     log, _ = compiled(tmp_path / "tables", tmp_path)
-    assert not re.findall(r"(?:Overfull \\[hv]box|Float too large).*", log)
+    assert_fits(log)
 
 
 @pytest.mark.parametrize("style", ["plain", "ieee"])
@@ -177,7 +153,7 @@ def test_directions_stand_side_by_side(styled: dict[str, Path]) -> None:
     tex = (styled["acl"] / "main_directions.tex").read_text(encoding="utf-8")
     assert r"{c}{MCD (dB) $\downarrow$}" in tex
     assert r"\cmidrule(lr)" in tex
-    assert tex.count(r"\caption[") < len(test_reports_runs.MEASURES)
+    assert tex.count(r"\caption[") < len(report_runs.MEASURES)
 
 
 def test_seen_speakers_have_figures_of_their_own(styled: dict[str, Path]) -> None:
@@ -202,7 +178,7 @@ def test_ablation_states_variant_minus_system(styled: dict[str, Path]) -> None:
 
 
 def test_unknown_names_are_refused(tmp_path: Path) -> None:
-    run = test_reports_runs.demo(tmp_path)
+    run = report_runs.demo(tmp_path)
     with pytest.raises(UsageError, match="no system 'nobody'; it has: good"):
         tables(run, tmp_path, Options(ablations=(("good", "nobody"),)))
     with pytest.raises(UsageError, match="at least one variant"):

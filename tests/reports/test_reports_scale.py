@@ -9,7 +9,8 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
-from browser import Browser
+from pages import OpenPage, first_paint, wait_for
+from places import ROOT
 
 from vceval.reports import figures
 from vceval.reports.build import make
@@ -20,7 +21,7 @@ PAIRS = 600
 
 @pytest.fixture(scope="module")
 def generator() -> ModuleType:
-    path = Path(__file__).parents[2] / "benchmarks" / "speed" / "report.py"
+    path = ROOT / "benchmarks" / "speed" / "report.py"
     spec = importlib.util.spec_from_file_location("large_report", path)
     assert spec is not None
     assert spec.loader is not None
@@ -30,7 +31,7 @@ def generator() -> ModuleType:
 
 
 def test_a_large_page_is_small_quick_and_smooth(
-    generator: ModuleType, browser: Browser, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    generator: ModuleType, open_page: OpenPage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(figures, "draw", lambda *_: ([], []))
     run = generator.write_run(tmp_path / "run", PAIRS, 8)
@@ -41,17 +42,16 @@ def test_a_large_page_is_small_quick_and_smooth(
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 300_000  # kB
     assert index.stat().st_size < 200_000
     assert len(list(run.report.glob("data/samples-*.js"))) == -(-PAIRS // CHUNK)
-    page = browser.open(index)
-    assert page.first_paint() < 2
-    assert not [url for url in page.requests if "samples-" in url]
+    page, seen = open_page(index)
+    assert first_paint(page) < 2
+    assert not [url for url in seen.requests if "samples-" in url]
     page.evaluate("document.getElementById('samples').scrollIntoView()")
-    page.wait_for("document.querySelectorAll('article.sample').length === 10")
-    assert len({url for url in page.requests if "samples-" in url}) == 1
-    assert page.text(".pager span") == f"of {PAIRS // 10}"
+    wait_for(page, "document.querySelectorAll('article.sample').length === 10")
+    assert len({url for url in seen.requests if "samples-" in url}) == 1
+    assert page.inner_text(".pager span") == f"of {PAIRS // 10}"
     page.evaluate("document.querySelector('.pager input').value = 60")
     page.evaluate("document.querySelector('.pager input').dispatchEvent(new Event('change'))")
     last = run.read_pairs()[-1]["pair"]
-    page.wait_for(f"[...document.querySelectorAll('article.sample h3')].some((one) => one.textContent === '{last}')")
+    wait_for(page, f"[...document.querySelectorAll('article.sample h3')].some((one) => one.textContent === '{last}')")
     assert page.evaluate("document.querySelectorAll('*').length") < 6000
-    assert page.errors == []
-    page.close()
+    assert seen.errors == []

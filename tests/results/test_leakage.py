@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import csv
-import inspect
+from importlib.resources import files
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
-from test_reports_runs import FakeRun
+from detector import Detector
+from report_runs import FakeRun
 
 from vceval import registry
 from vceval.cli import main as cli
@@ -15,13 +17,12 @@ from vceval.converters.base import Converter, ConverterInfo
 from vceval.converters.world import World
 from vceval.records import ConversionPair, Failure, Score, Skip, Utterance
 from vceval.reports.build import build
-from vceval.results import leakage
 from vceval.results.leakage import EXPOSURES, audit, counts, exposure, known_corpus, published_source
 from vceval.results.rundir import RunDirectory
 from vceval.results.summary import summarise
 from vceval.results.table import Tally
 
-TABLE = Path(leakage.__file__).parents[1] / "converters" / "training_speakers.csv"
+TABLE = files("vceval.converters") / "training_speakers.csv"
 
 
 @pytest.mark.parametrize(
@@ -69,7 +70,7 @@ def test_what_is_published(converter, corpus, speaker, expected):
 
 
 def test_the_table_is_well_formed():
-    with open(TABLE, encoding="utf-8", newline="") as stream:
+    with TABLE.open(encoding="utf-8", newline="") as stream:
         rows = list(csv.DictReader(stream))
     registered = {*registry.names("converter"), "*"}
     assert len({(row["converter"], row["corpus"]) for row in rows}) == len(rows)
@@ -160,7 +161,6 @@ def test_a_source_of_another_corpus_is_looked_up_there():
 @pytest.fixture
 def summary():
     """Two systems and a control; one system heard the speakers of half the pairs, where its values are high."""
-    from test_summary import Detector
 
     class Mean(Detector):
         measures = Detector.measures[:1]
@@ -200,8 +200,6 @@ def test_the_summary_has_the_figures_without_speakers_trained_on(summary):
 
 
 def test_without_an_audit_there_is_no_section(summary):
-    from test_summary import Detector
-
     assert summarise(Tally({}), [], [Detector()])["training"] is None
 
 
@@ -295,9 +293,7 @@ def test_a_real_run_writes_the_audit(tmp_path, monkeypatch):
 
 def test_no_native_converter_with_weights_claims_to_be_untrained():
     for name in registry.names("converter"):
-        module = registry.origin("converter", name).partition(":")[0]
-        path = Path(inspect.getfile(leakage)).parent / f"{module.removeprefix('vceval.').replace('.', '/')}.py"
-        if not path.is_file():
+        if find_spec(registry.origin("converter", name).partition(":")[0]) is None:
             continue
         kind = registry.load("converter", name)
         if getattr(kind, "files", ()):

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from test_reports_runs import GENDERS, FakeRun
+from report_runs import change, make, set_signature
 
 from vceval.cli.main import main
 from vceval.errors import UsageError
@@ -18,29 +18,6 @@ from vceval.results.merge_runs import material, run_names
 from vceval.results.rundir import RunDirectory
 
 Change = Callable[[dict[str, Any]], None]
-
-
-def make(folder: Path, systems: dict[str, float], seed: int = 0, pairs: int = 24, offset: int = 0) -> RunDirectory:
-    """A run of one suite; ids of pairs differ from run to run, recordings do not."""
-    fake = FakeRun(folder, folder.parent / "corpus", rng_seed=seed)
-    speakers = list(GENDERS)
-    for number in range(pairs):
-        fake.pair(f"{folder.name}-{number + offset}", speakers[number % 4], speakers[(number + 1 + number // 8) % 4])
-    names = [pair.id for pair in fake.pairs]
-    fake.rng = __import__("numpy").random.default_rng(7)  # the control has the same values in every run
-    fake.system("source", names, "Source", control=True, level=0.2)
-    fake.rng = __import__("numpy").random.default_rng(seed)
-    for name, level in systems.items():
-        fake.system(name, names, level=level, fail=(names[2],) if name == "shaky" else ())
-    return fake.finish()
-
-
-def change(run: RunDirectory, how: Change) -> RunDirectory:
-    """Change the summary of a run."""
-    summary = run.read_json("summary.json")
-    how(summary)
-    run.write_json("summary.json", summary)
-    return run
 
 
 @pytest.fixture
@@ -79,10 +56,6 @@ def test_systems_of_different_runs_are_tested_on_the_same_pairs(both: list[RunDi
     test = tests["wer", "A", "B (two)"]
     assert test["difference"] == pytest.approx(means[0] - means[1])
     assert test["p_holm"] >= test["p_value"]
-
-
-def set_signature(summary: dict[str, Any]) -> None:
-    summary["metrics"][0]["signature"] = "MCD|sp:world|order:13|dtw:exact|v:1.0"
 
 
 def set_threshold(summary: dict[str, Any]) -> None:

@@ -2,37 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import ClassVar
-
 import numpy as np
 import pytest
+from detector import Detector
 
-from vceval.metrics.base import Measure, Metric, Statistics
 from vceval.records import ConversionPair, Score
 from vceval.results.summary import shown, summarise
 from vceval.results.table import Tally
 from vceval.statistics.eer import equal_error_rate
-
-
-@dataclass(frozen=True)
-class Detector(Metric):
-    name: ClassVar[str] = "detector"
-    title: ClassVar[str] = "Detector"
-    version: ClassVar[str] = "1"
-    needs: ClassVar[frozenset[str]] = frozenset()
-    measures: ClassVar[tuple[Measure, ...]] = (
-        Measure("mean", "Mean", "", "higher"),
-        Measure("eer", "EER", "%", "higher", scale=100.0, reduction="eer"),
-        Measure("auc", "AUC", "", "lower", reduction="auc"),
-    )
-    source: ClassVar[str] = "nobody"
-
-    def signature(self) -> str:
-        return "DETECTOR|v:1"
-
-    def statistics(self, conversion) -> Statistics:
-        raise NotImplementedError
 
 
 def results(systems: dict[str, float]) -> tuple[Tally, dict]:

@@ -184,7 +184,7 @@ def test_both_devices_give_the_same_logits(
     name: str, weights: Any, record_property: Callable[[str, object], None]
 ) -> None:
     """With the same classes fed back, whatever is drawn."""
-    from vceval.networks.universal_vocoder_sampling import sample, uniforms
+    from vceval.networks.universal_vocoder import sample, uniforms
 
     def logits(device: str) -> np.ndarray[Any, Any]:
         vocoder = opened(name, weights(name), device)._vocoder
@@ -326,7 +326,7 @@ def limited(worker: Converting, cap: float | None) -> Iterator[None]:
 
 @pytest.mark.skipif(bool(_ONLY), reason="some converters only")
 def test_speaker_embeddings_are_those_of_the_processor(pairs: Any, record_property: Any) -> None:
-    from vceval.metrics.dvectors import Encoder
+    from vceval.metrics.sv_resemblyzer import ResemblyzerEncoder as Encoder
     from vceval.storage.cache import Cache
 
     paths = [path for source, prompts in pairs for path in (source, *prompts)]

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from plugin import write_plugin
 from vceval.cli.main import main
 from vceval.runner.journal import read_records
 
-pytest.importorskip("ray", reason="Ray is not installed (extra vceval[ray])")
+pytestmark = pytest.mark.skipif(find_spec("ray") is None, reason="Ray is not installed (extra vceval[ray])")
 
 
 @pytest.fixture(scope="module")
@@ -31,22 +32,19 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def cluster(folder: Path) -> Iterator[Any]:
-    """Two nodes on this machine, with one processor each."""
+    """Two nodes on this machine, with one processor each; their working directory is not that of the runs."""
     from ray.cluster_utils import Cluster
 
-    paths = os.environ.get("PYTHONPATH")
-    os.environ["PYTHONPATH"] = str(folder / "site")
-    try:
+    (folder / "elsewhere").mkdir()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", str(folder / "site"))
+        patch.chdir(folder / "elsewhere")
         made = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
         made.add_node(num_cpus=1)
         made.wait_for_nodes()
         yield made
         for node in [*made.worker_nodes, made.head_node]:
             made.remove_node(node, allow_graceful=False)  # a graceful end can wait for ever
-    finally:
-        os.environ.pop("PYTHONPATH")
-        if paths is not None:
-            os.environ["PYTHONPATH"] = paths
 
 
 def start(folder: Path, out: str, *more: str) -> subprocess.Popen[str]:
@@ -82,6 +80,7 @@ def test_a_node_that_dies_in_mid_run_costs_nothing(folder: Path, cluster: Any) -
     assert (folder / "there" / "scores.parquet").read_bytes() == undisturbed
     items = [(record["system"], record["pair"]) for record in read_records(journal)]
     assert len(items) == len(set(items)) == 48
+    assert not list((folder / "elsewhere").iterdir())
 
 
 def test_a_run_begun_here_goes_on_there(folder: Path, cluster: Any) -> None:
@@ -93,6 +92,7 @@ def test_a_run_begun_here_goes_on_there(folder: Path, cluster: Any) -> None:
     process.wait()
     finish(start(folder, "moved", "--executor", "ray", "--ray-address", cluster.address))
     assert (folder / "moved" / "scores.parquet").read_bytes() == (folder / "here" / "scores.parquet").read_bytes()
+    assert not list((folder / "elsewhere").iterdir())
 
 
 @pytest.mark.parametrize(

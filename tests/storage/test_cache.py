@@ -102,10 +102,26 @@ def test_a_damaged_entry_is_computed_again(tmp_path: Path, recording: Path, dama
 def test_the_place_comes_from_the_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("VCEVAL_CACHE", str(tmp_path))
     assert default_root() == tmp_path
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("VCEVAL_CACHE", "here")
+    assert default_root() == tmp_path / "here"
     monkeypatch.setenv("VCEVAL_CACHE", "off")
     assert default_root() is None
     monkeypatch.delenv("VCEVAL_CACHE")
     assert default_root() == Path.home() / ".cache" / "vceval"
+
+
+def test_a_relative_place_is_that_of_the_process_that_named_it(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, make_sound
+) -> None:
+    """A worker opens it anew by its name, perhaps in another working directory."""
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path)
+    named = Cache(Path("cache")).root
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    Cache(named).get("kind", make_sound("a.wav"), {}, lambda: {"x": 1})
+    assert len(list((tmp_path / "cache").rglob("*.npz"))) == 1
+    assert not list((tmp_path / "elsewhere").iterdir())
 
 
 def test_what_was_used_longest_ago_makes_room(tmp_path: Path, make_sound) -> None:

@@ -37,11 +37,11 @@ _UNSEEN = 0.02
 
 
 def default_root() -> Path | None:
-    """Where results are kept: $VCEVAL_CACHE, else ~/.cache/vceval; None when the variable says ``off``."""
+    """Where results are kept, as an absolute path: $VCEVAL_CACHE, else ~/.cache/vceval; None when it says ``off``."""
     place = os.environ.get("VCEVAL_CACHE", "")
     if place.lower() == "off":
         return None
-    return Path(place) if place else Path.home() / ".cache" / "vceval"
+    return Path(place).absolute() if place else Path.home() / ".cache" / "vceval"
 
 
 def default_limit() -> int:
@@ -117,7 +117,7 @@ class Cache:
     _MEMORY_BYTES = 256 * 2**20
 
     def __init__(self, root: Path | None, limit: int | None = None) -> None:
-        self.root = root
+        self.root = None if root is None else root.absolute()  # workers have other working directories
         self.limit = default_limit() if limit is None else limit
         self._written = 0
         self._memory: dict[str, Mapping[str, Any]] = {}

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import hashlib
 from collections import defaultdict
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from made_runs import write_files
 
 from vceval.records import ConversionPair, Failure, Gender, Score, Skip, Utterance
 from vceval.results.rundir import RunDirectory
@@ -144,29 +147,25 @@ class FakeRun:
                                        "target_trials": 100, "nontarget_trials": 1000, "speakers": 4, "utterances": 30,
                                        "unusable": 2, "trials_sha256": "ab" * 32},
                               "LibriTTS": {"unavailable": "only 1 speaker with two recordings"}}}  # fmt: skip
-        run.write_json("run.json", {
+        about = {
             "name": "test", "suite": "demo@1", "created": "2024-05-01T12:00:00Z", "command": ["vceval", "run", HOSTILE],
             "versions": {"vceval": "0.1.0", "python": "3.12.1"}, "device": "cpu", "seed": 0, "plan": "0" * 64,
             "systems": [{"name": s["name"], "converter": s["converter"], "options": {}} for s in self.systems],
             "metrics": {m["metric"]: m["signature"] for m in METRICS}, "git": {"commit": None, "dirty": False},
             "partial": False, "custom": False, "state": "finished",
-        })  # fmt: skip
-        run.write_json("summary.json", {
+        }  # fmt: skip
+        summary = {
             "schema": 1, "name": "test", "suite": "demo@1", "partial": False, "custom": False, "pairs": len(self.pairs),
             "systems": self.systems, "metrics": METRICS, "measures": MEASURES,
             "datasets": sorted({pair.dataset for pair in self.pairs}),
             "directions": sorted({pair.direction for pair in self.pairs if pair.direction}), "cells": self.cells(),
             "counts": {"failures": len(self.failures), "skips": len(self.skips), "missing": 0},
             "calibration": calibration, "published": [], **marks,
-        })  # fmt: skip
-        run.write_json("calibration.json", calibration)
-        run.write_pairs(self.pairs)
-        run.write_scores(
-            self.scores, {pair.id: pair for pair in self.pairs}, {score.metric: "X|v:1" for score in self.scores}
-        )
-        run.write_failures(self.failures)
-        run.write_skips(self.skips)
-        run.write_audio(self.audio)
+        }  # fmt: skip
+        write_files(
+            run, self.pairs, self.scores, {score.metric: "X|v:1" for score in self.scores}, about=about,
+            summary=summary, audio=self.audio, failures=self.failures, skips=self.skips,
+        )  # fmt: skip
         return run
 
 
@@ -218,3 +217,30 @@ def broken(folder: Path) -> RunDirectory:
 
 
 RUNS = {"demo": demo, "scattered": scattered, "single": single, "broken": broken}
+
+
+def make(folder: Path, systems: dict[str, float], seed: int = 0, pairs: int = 24, offset: int = 0) -> RunDirectory:
+    """A run of one suite; ids of pairs differ from run to run, recordings do not."""
+    fake = FakeRun(folder, folder.parent / "corpus", rng_seed=seed)
+    speakers = list(GENDERS)
+    for number in range(pairs):
+        fake.pair(f"{folder.name}-{number + offset}", speakers[number % 4], speakers[(number + 1 + number // 8) % 4])
+    names = [pair.id for pair in fake.pairs]
+    fake.rng = np.random.default_rng(7)  # the control has the same values in every run
+    fake.system("source", names, "Source", control=True, level=0.2)
+    fake.rng = np.random.default_rng(seed)
+    for name, level in systems.items():
+        fake.system(name, names, level=level, fail=(names[2],) if name == "shaky" else ())
+    return fake.finish()
+
+
+def change(run: RunDirectory, how: Callable[[dict[str, Any]], None]) -> RunDirectory:
+    """Callable[[dict[str, Any]], None] the summary of a run."""
+    summary = run.read_json("summary.json")
+    how(summary)
+    run.write_json("summary.json", summary)
+    return run
+
+
+def set_signature(summary: dict[str, Any]) -> None:
+    summary["metrics"][0]["signature"] = "MCD|sp:world|order:13|dtw:exact|v:1.0"
