@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 import pytest
 import soundfile
-from test_end_to_end import native
+from made_up_converters import native
 
 from vceval import registry
 from vceval.checkpoints import store
@@ -326,13 +326,13 @@ def limited(worker: Converting, cap: float | None) -> Iterator[None]:
 
 @pytest.mark.skipif(bool(_ONLY), reason="some converters only")
 def test_speaker_embeddings_are_those_of_the_processor(pairs: Any, record_property: Any) -> None:
-    from vceval.metrics.sv_resemblyzer import ResemblyzerEncoder as Encoder
+    from vceval.metrics.sv_resemblyzer import ResemblyzerEncoder
     from vceval.storage.cache import Cache
 
     paths = [path for source, prompts in pairs for path in (source, *prompts)]
-    found = Encoder(Cache(None), DEVICE).embed_many(paths)
+    found = ResemblyzerEncoder(Cache(None), DEVICE).embed_many(paths)
     with reference_device() as device:
-        expected = Encoder(Cache(None), device).embed_many(paths)
+        expected = ResemblyzerEncoder(Cache(None), device).embed_many(paths)
     worst = max(1.0 - float(found[path] @ expected[path]) for path in paths)
     record_property("one_minus_cosine", worst)
     assert worst <= 1e-6
