@@ -11,7 +11,7 @@ import os, signal, time
 from dataclasses import dataclass
 from typing import ClassVar
 import numpy as np
-from vceval import audio
+from vceval.signal import audio
 from vceval.signal.audio import Waveform
 from vceval.converters.base import Converter, ConverterInfo
 from vceval.errors import ItemError, UnmetNeed

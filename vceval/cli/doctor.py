@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import importlib
 import platform
 import shutil
@@ -15,7 +16,7 @@ from vceval.converters import environments
 from vceval.errors import UsageError
 from vceval.storage import cache
 
-__all__ = ["diagnose"]
+__all__ = ["add_commands", "diagnose"]
 
 #: Package to import, distribution, what it serves, whether the demo needs it.
 _PACKAGES = (
@@ -38,6 +39,12 @@ _PACKAGES = (
     ("zhconv", "zhconv", "wer:seedtts and wer:f5 in Chinese (extra vceval[chinese])", False),
     ("pymcd", "pymcd", "comparison of MCD with pymcd (extra vceval[peers])", False),
 )
+
+
+def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add the command to the parser."""
+    parser = commands.add_parser("doctor", help="say what works on this machine")
+    parser.set_defaults(command=lambda _: diagnose())
 
 
 def diagnose() -> int:

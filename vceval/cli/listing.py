@@ -1,15 +1,26 @@
-"""What ``vceval list`` prints."""
+"""``vceval list``: the suites, converters, metrics and corpora that are known."""
 
 from __future__ import annotations
 
+import argparse
 from collections.abc import Sequence
 
 from vceval import registry
 from vceval.errors import UsageError
-from vceval.protocol import suite
-from vceval.runner.factory import make_metrics
 
-__all__ = ["listing"]
+__all__ = ["add_commands", "listing"]
+
+
+def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add the command to the parser."""
+    parser = commands.add_parser("list", help="list what is known: suites, converters, metrics or corpora")
+    parser.add_argument("what", choices=("suites", "converters", "metrics", "corpora"))
+    parser.set_defaults(command=_list)
+
+
+def _list(options: argparse.Namespace) -> int:
+    print(listing(options.what))
+    return 0
 
 
 def listing(what: str) -> str:
@@ -22,6 +33,8 @@ def listing(what: str) -> str:
 
 
 def _suites() -> list[Sequence[str]]:
+    from vceval.protocol import suite
+
     rows: list[Sequence[str]] = []
     for name in suite.names():
         found = suite.load(name)
@@ -42,6 +55,8 @@ def _converters() -> list[Sequence[str]]:
 
 
 def _metrics() -> list[Sequence[str]]:
+    from vceval.runner.factory import make_metrics
+
     rows: list[Sequence[str]] = []
     names = registry.names("metric")
     while names:

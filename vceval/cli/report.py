@@ -1,49 +1,76 @@
-"""``vceval report``: from its arguments to a report."""
+"""``vceval report``: the report of a finished run again, or one of several runs."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import argparse
 from pathlib import Path
 
 from vceval.errors import UsageError
-from vceval.protocol import suite
-from vceval.reports.build import SPECTROGRAMS, Made, Options, make
-from vceval.results.rundir import RunDirectory
 
-__all__ = ["report"]
+__all__ = ["add_commands"]
 
 
-def report(
-    runs: Sequence[Path],
-    out: Path | None,
-    style: str,
-    ablations: Sequence[str] = (),
-    published: Sequence[str] = (),
-    spectrograms: int | None = None,
-) -> Made:
-    """Write the report of one run or of several.
+def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add the command to the parser."""
+    report = commands.add_parser(
+        "report",
+        help="make the report of a finished run again, or one of several runs",
+        description="Write page, tables and figures of a finished run again. Several runs stand side by side in one "
+        "report if they are of the same suite with the same pairs, signatures and calibrations, and are refused "
+        "otherwise with what differs.",
+    )
+    report.add_argument("runs", type=Path, nargs="+", metavar="RUN", help="folders of finished runs")
+    report.add_argument(
+        "--style", choices=("acl", "ieee", "plain"), default="plain", help="what the LaTeX tables are set for (plain)"
+    )
+    report.add_argument(
+        "--ablation",
+        action="append",
+        default=[],
+        metavar="SYSTEM,VARIANT[,...]",
+        help="add a table of a system and its variants with the differences",
+    )
+    report.add_argument(
+        "--published",
+        action="append",
+        default=[],
+        metavar="NAME[,NAME]",
+        help="put these published figures beside the measured ones: clsvc, mediumvc, ..., or a YAML file",
+    )
+    report.add_argument("--out", type=Path, metavar="DIR", help="folder of the report (needed for several runs)")
+    report.add_argument("--bundle", action="store_true", help="also write one file with the recordings inside")
+    report.add_argument("--bundle-pairs", type=int, metavar="N", help="with samples of only N pairs, evenly spread")
+    report.add_argument("--codec", choices=("opus", "mp3"), default="opus", help="of the bundle's recordings (opus)")
+    report.add_argument(
+        "--spectrograms",
+        type=int,
+        metavar="N",
+        help="draw those of up to N recordings beforehand, since a page opened from disk can't (1000)",
+    )
+    report.set_defaults(command=_report)
 
-    Args:
-        runs: folders of finished runs.
-        out: folder of the report; that of the run unless given.
-        style: of the LaTeX tables.
-        ablations: ``SYSTEM,VARIANT,…`` for each table of an ablation.
-        published: names of published figures, or YAML files, separated by commas.
-        spectrograms: of how many recordings they are drawn beforehand; 1000 unless given.
 
-    Raises:
-        UsageError: several runs without ``out``, runs that may not stand side by side, unknown names.
-    """
-    if len(runs) > 1 and out is None:
+def _report(options: argparse.Namespace) -> int:
+    from vceval.protocol import suite
+    from vceval.reports.build import SPECTROGRAMS, Options, make
+    from vceval.results.rundir import RunDirectory
+
+    if len(options.runs) > 1 and options.out is None:
         raise UsageError("a report of several runs needs a folder of its own: --out DIR")
-    rows = []
-    for name in (name for text in published for name in text.split(",")):
+    published = []
+    for name in (name for text in options.published for name in text.split(",")):
         path = Path(name)
         is_file = path.suffix in (".yaml", ".yml")
         if not is_file and name not in suite.published_names():
             raise UsageError(f"--published: no figures {name!r}; known: {', '.join(suite.published_names())}")
-        rows += suite.read_published([path.name] if is_file else [name], path)
-    options = Options(style, tuple(tuple(text.split(",")) for text in ablations), tuple(rows))
-    folders = [RunDirectory(run) for run in runs]
-    drawn = SPECTROGRAMS if spectrograms is None else spectrograms
-    return make(folders, folders[0].report if out is None else out, options, spectrograms=drawn)
+        published += suite.read_published([path.name] if is_file else [name], path)
+    chosen = Options(options.style, tuple(tuple(text.split(",")) for text in options.ablation), tuple(published))
+    folders = [RunDirectory(run) for run in options.runs]
+    drawn = SPECTROGRAMS if options.spectrograms is None else options.spectrograms
+    made = make(folders, options.out or folders[0].report, chosen, spectrograms=drawn)
+    print(made.index, flush=True)
+    if options.bundle or options.bundle_pairs is not None:
+        from vceval.reports.bundle import bundle
+
+        bundle(made, lambda text: print(text, flush=True), pairs=options.bundle_pairs, codec=options.codec)
+    return 0

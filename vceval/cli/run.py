@@ -1,4 +1,4 @@
-"""The commands ``run`` and ``score``: from options to a plan, from a plan to a report."""
+"""``vceval run`` and ``vceval score``: from options to a plan, from a plan to a report."""
 
 from __future__ import annotations
 
@@ -8,38 +8,106 @@ import os
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from vceval import registry
-from vceval.converters.native import NativeConverter
-from vceval.corpora.base import Corpus
-from vceval.corpora.csv_manifest import read_manifest
-from vceval.corpora.opening import open_corpus
 from vceval.errors import UsageError
-from vceval.metrics.base import Workspace
-from vceval.protocol import grid, suite
-from vceval.protocol.manifest import UNNAMED, read_folder, read_table
-from vceval.protocol.systems import read_systems, system_of
-from vceval.records import ConversionPair, System, Utterance
-from vceval.reports.build import build
-from vceval.results.rundir import RunDirectory
-from vceval.runner.devices import devices
-from vceval.runner.execute import execute, prepare
-from vceval.runner.factory import make_converter, make_metrics, try_converter
-from vceval.runner.forecast import forecast, shown
-from vceval.runner.options import Options
-from vceval.runner.plan import Plan
-from vceval.runner.progress import say
-from vceval.storage import cache
 
-__all__ = ["run", "score"]
+if TYPE_CHECKING:
+    from vceval.corpora.base import Corpus
+    from vceval.protocol.suite import Suite
+    from vceval.records import ConversionPair, System
+    from vceval.runner.options import Options
+    from vceval.runner.plan import Plan
+
+__all__ = ["add_commands"]
 
 #: Notes of a corpus reader that are printed.
 SHOWN_NOTES = 5
 SCORE_METRICS = ("mcd", "sv", "wer", "cer", "fake", "sanity", "bandwidth")
+EPILOG = "exit codes: 0 all fine, 1 some pairs failed, 2 wrong use"
 
 
-def run(options: argparse.Namespace) -> int:
+def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add ``run`` and ``score`` to the parser."""
+    _add_run(commands)
+    _add_score(commands)
+
+
+def _add_run(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    run = commands.add_parser(
+        "run",
+        help="convert and score a suite; without arguments the demo suite",
+        description="Plan, convert, score, report. The same command again goes on where it was cut off.",
+        epilog=EPILOG,
+    )
+    run.add_argument("--suite", default="demo", help="name of a suite, or a YAML file (default: demo)")
+    run.add_argument("--data", type=Path, metavar="DIR", help="folder of the suite's corpus (the demo brings its own)")
+    run.add_argument("--corpus", metavar="NAME", help="read --data by another reader, such as csv; needs --draw-pairs")
+    run.add_argument(
+        "--converters", action="append", metavar="NAME[,NAME]", help="registered converters instead of the suite's"
+    )
+    run.add_argument(
+        "--system",
+        action="append",
+        default=[],
+        metavar="NAME=KIND:ARGUMENT",
+        help="add a system: mine=command:'python worker.py', theirs=precomputed:FOLDER or FOLDER::PATTERN",
+    )
+    run.add_argument("--systems", type=Path, metavar="FILE", help="add the systems of a YAML file")
+    run.add_argument("--limit", type=int, metavar="N", help="only N pairs, spread over the directions")
+    run.add_argument("--allow-missing", action="store_true", help="run without the utterances that are not on disk")
+    run.add_argument("--draw-pairs", type=int, metavar="N", help="draw another list of N pairs; the result is 'custom'")
+    run.add_argument("--seed", type=int, default=0, help="for --draw-pairs and for converters that draw noise")
+    run.add_argument("--timeout", type=float, default=600.0, metavar="S", help="seconds that one pair may take (600)")
+    run.add_argument(
+        "--precision",
+        choices=("float32", "tf32", "bf16", "fp16"),
+        help="of our own networks (float32); part of the name",
+    )
+    _add_common(run)
+    run.set_defaults(command=_run)
+
+
+def _add_score(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    score = commands.add_parser(
+        "score",
+        help="score audio that somebody already converted",
+        description="Score a CSV table of conversions, or a folder whose file names follow a pattern.",
+        epilog=EPILOG,
+    )
+    score.add_argument("conversions", type=Path, help="CSV table (see README), or a folder with --pattern")
+    score.add_argument(
+        "--pattern", help="file-name pattern such as '{system}_{source}TO{target}.wav', or its name: mae-vc, skqvc"
+    )
+    score.add_argument("--natural", type=Path, metavar="CSV", help="natural speech: file,speaker,gender,language,...")
+    score.add_argument("--root", type=Path, metavar="DIR", help="folder that paths in the tables start from")
+    score.add_argument("--language", help="language of the speech where the table names none, such as en")
+    _add_common(score)
+    score.set_defaults(command=_score)
+
+
+def _add_common(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--metrics", action="append", metavar="NAME[,NAME]", help="metrics instead of the usual ones")
+    parser.add_argument("--out", type=Path, metavar="DIR", help="folder of the run (default: runs/<name>)")
+    parser.add_argument("--device", default="auto", help="cpu, cuda, cuda:N or auto (default)")
+    parser.add_argument(
+        "--executor", choices=("local", "ray"), default="local", help="work on this machine (default) or a Ray cluster"
+    )
+    parser.add_argument("--ray-address", metavar="A", help="the cluster: auto, or HOST:PORT (default: one made here)")
+    parser.add_argument("--workers", type=int, metavar="N", help="worker processes (default: one a core)")
+    parser.add_argument("--fresh", action="store_true", help="throw away what an earlier run left in the folder")
+    parser.add_argument("--dry-run", action="store_true", help="only say what would be done, how long and how large")
+    parser.add_argument("--allow-download", action="store_true", help="let metrics download models (Whisper)")
+
+
+def _run(options: argparse.Namespace) -> int:
     """Carry out ``vceval run``; returns the exit code."""
+    from vceval.protocol import grid, suite
+    from vceval.runner.factory import try_converter
+    from vceval.runner.plan import Plan
+    from vceval.runner.progress import say
+
     protocol = suite.load(options.suite)
     if options.corpus is not None:  # what the suite says of its own corpus does not hold for another one
         protocol = dataclasses.replace(protocol, language=None)
@@ -84,8 +152,13 @@ def run(options: argparse.Namespace) -> int:
     return _carry_out(plan, options, settings)
 
 
-def score(options: argparse.Namespace) -> int:
+def _score(options: argparse.Namespace) -> int:
     """Carry out ``vceval score``; returns the exit code."""
+    from vceval.corpora.csv_manifest import read_manifest
+    from vceval.protocol.manifest import UNNAMED, read_folder, read_table
+    from vceval.records import System, Utterance
+    from vceval.runner.plan import Plan
+
     metrics = _metrics(options, SCORE_METRICS)
     settings = _settings(options)
     natural: list[Utterance] = []
@@ -122,6 +195,12 @@ def score(options: argparse.Namespace) -> int:
 
 
 def _carry_out(plan: Plan, options: argparse.Namespace, settings: Options) -> int:
+    from vceval.reports.build import build
+    from vceval.results.rundir import RunDirectory
+    from vceval.runner.execute import execute, prepare
+    from vceval.runner.forecast import forecast, shown
+    from vceval.runner.progress import say
+
     folder = options.out or Path("runs") / plan.name
     if options.dry_run:
         print(shown(forecast(plan, RunDirectory(folder), settings, options.fresh)))
@@ -142,6 +221,8 @@ def _carry_out(plan: Plan, options: argparse.Namespace, settings: Options) -> in
 
 def _tell(notes: Sequence[str], what: str) -> None:
     """Show the first notes; ``run.json`` holds all."""
+    from vceval.runner.progress import say
+
     if notes:
         say(f"vceval: {len(notes)} notes {what}, all in run.json:")
     for note in notes[:SHOWN_NOTES]:
@@ -153,7 +234,9 @@ def _short(failure: dict[str, str]) -> str:
     return f"{failure['system']}, pair {failure['pair']}, {what}: {failure['reason']}"
 
 
-def _corpus(protocol: suite.Suite, options: argparse.Namespace) -> Corpus:
+def _corpus(protocol: Suite, options: argparse.Namespace) -> Corpus:
+    from vceval.corpora.opening import open_corpus
+
     name, settings = protocol.corpus, protocol.corpus_options
     if options.corpus is not None:
         if options.draw_pairs is None:
@@ -166,6 +249,9 @@ def _corpus(protocol: suite.Suite, options: argparse.Namespace) -> Corpus:
 
 
 def _systems(options: argparse.Namespace, usual: Sequence[str]) -> list[System]:
+    from vceval.protocol.systems import read_systems, system_of
+    from vceval.runner.factory import make_converter
+
     chosen = list(_split(options.converters)) if options.converters else list(usual)
     systems = [system_of(name) for name in chosen]
     if options.systems:
@@ -183,6 +269,8 @@ def _systems(options: argparse.Namespace, usual: Sequence[str]) -> list[System]:
 
 def _in_precision(system: System, asked: str | None) -> System:
     """Set the precision of a system whose networks are ours; any but the full one is part of its name."""
+    from vceval.converters.native import NativeConverter
+
     own = issubclass(registry.load("converter", system.converter), NativeConverter)
     if asked is not None and own and "precision" not in system.options:
         system = dataclasses.replace(system, options={**system.options, "precision": asked})
@@ -193,6 +281,9 @@ def _in_precision(system: System, asked: str | None) -> System:
 
 
 def _metrics(options: argparse.Namespace, usual: Sequence[str]) -> list[str]:
+    from vceval.metrics.base import Workspace
+    from vceval.runner.factory import make_metrics
+
     chosen = list(dict.fromkeys(_split(options.metrics) if options.metrics else usual))
     for name, metric in zip(chosen, make_metrics(chosen, {}), strict=True):
         if options.allow_download:  # here and now, so that signatures and workers agree
@@ -205,6 +296,10 @@ def _split(values: Sequence[str]) -> list[str]:
 
 
 def _settings(options: argparse.Namespace) -> Options:
+    from vceval.runner.devices import devices
+    from vceval.runner.options import Options
+    from vceval.storage import cache
+
     workers = options.workers if options.workers is not None else len(os.sched_getaffinity(0))
     if workers < 1:
         raise UsageError(f"--workers {workers}: at least one is needed")

@@ -2,16 +2,35 @@
 
 from __future__ import annotations
 
+import argparse
 from collections.abc import Sequence
 from importlib.metadata import entry_points
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from vceval import registry
-from vceval.conformance.base import Port
-from vceval.conformance.kits import Kit, KitReport, run_kit
 from vceval.errors import UsageError
 
-__all__ = ["check_installation", "check_kits", "port_for"]
+if TYPE_CHECKING:
+    from vceval.conformance.base import Port
+    from vceval.conformance.kits import KitReport
+
+__all__ = ["add_commands", "check_installation", "check_kits", "port_for"]
+
+
+def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add the command to the parser."""
+    parser = commands.add_parser("selfcheck", help="say whether this installation computes the canonical numbers")
+    parser.add_argument("--kits", type=Path, metavar="DIR", help="run the reference cases in a folder instead")
+    parser.add_argument("--only", action="append", default=[], metavar="KIT", help="with --kits: only this one")
+    parser.add_argument("--verbose", action="store_true", help="show every stage")
+    parser.set_defaults(command=_selfcheck)
+
+
+def _selfcheck(options: argparse.Namespace) -> int:
+    if options.kits is None:
+        return check_installation()
+    return check_kits(options.kits, options.only, options.verbose)
 
 
 def check_installation() -> int:
@@ -36,6 +55,8 @@ def port_for(kit: str) -> Port:
     Raises:
         UsageError: nobody has registered one.
     """
+    from vceval.conformance.base import Port
+
     points = {point.name: point for point in entry_points(group="vceval.ports")}
     if kit not in points:
         begun = [name for name in points if kit.startswith((f"{name}_", f"{name}-", f"{name}."))]
@@ -57,6 +78,8 @@ def check_kits(folder: Path, only: Sequence[str] = (), verbose: bool = False) ->
     Raises:
         UsageError: there is no kit in the folder.
     """
+    from vceval.conformance.kits import Kit, KitReport, run_kit
+
     kits = sorted(place.parent for place in folder.glob("*/kit.json"))
     if (folder / "kit.json").is_file():
         kits = [folder]
