@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import tomllib
 import subprocess
 from pathlib import Path
 
@@ -33,6 +34,14 @@ def test_links_lead_somewhere(name: str) -> None:
 def test_readme_and_design_draw_the_same_floors() -> None:
     [first], [second] = FLOORS.findall(read("README.md")), FLOORS.findall(read("docs/pages/design.md"))
     assert first == second
+
+
+def test_the_floors_drawn_are_those_that_are_held() -> None:
+    contracts = tomllib.loads(read("pyproject.toml"))["tool"]["importlinter"]["contracts"]
+    [held] = [contract["layers"] for contract in contracts if contract["type"] == "layers"]
+    [drawn] = FLOORS.findall(read("README.md"))
+    assert drawn.splitlines() == held
+    assert not [key for contract in contracts for key in contract if key == "ignore_imports"]
 
 
 def test_the_citation_file_has_what_citation_tools_need() -> None:
