@@ -7,9 +7,8 @@ from abc import abstractmethod
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from vceval.corpora.base import gender_of
-from vceval.corpora.folders import FolderCorpus, chosen_splits
-from vceval.corpora.layouts import Layout, named, subfolders
+from vceval.corpora.base import Layout, gender_of
+from vceval.corpora.folders import FolderCorpus, chosen_splits, named, subfolders
 from vceval.errors import UsageError
 from vceval.records import Gender, Utterance
 

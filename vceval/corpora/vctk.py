@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from vceval.corpora.base import CorpusInfo
-from vceval.corpora.layouts import Layout, has_folder, named
+from vceval.corpora.base import CorpusInfo, Layout
+from vceval.corpora.folders import has_folder, named
 from vceval.corpora.vctk_family import VctkFamily
 from vceval.errors import UsageError
 

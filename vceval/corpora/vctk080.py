@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from vceval.corpora.base import CorpusInfo
-from vceval.corpora.layouts import Layout, has_folder
+from vceval.corpora.base import CorpusInfo, Layout
+from vceval.corpora.folders import has_folder
 from vceval.corpora.vctk_family import VctkFamily
 
 __all__ = ["Vctk080"]

@@ -9,8 +9,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from vceval.corpora.base import gender_of
-from vceval.corpora.folders import FolderCorpus, Speakers
-from vceval.corpora.layouts import subfolders
+from vceval.corpora.folders import FolderCorpus, Speakers, subfolders
 from vceval.records import Gender, Utterance
 
 __all__ = ["VctkFamily"]
