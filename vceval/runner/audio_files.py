@@ -8,7 +8,7 @@ from pathlib import Path
 from vceval.records import Conversion, Failure, System
 from vceval.results.rundir import RunDirectory
 from vceval.runner.factory import make_converter
-from vceval.runner.ledger import Ledger
+from vceval.runner.journal import Ledger
 from vceval.runner.plan import Plan
 
 __all__ = ["GONE", "Conversions", "audio_file", "stamp"]

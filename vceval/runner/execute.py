@@ -18,8 +18,7 @@ from vceval.runner.audio_files import GONE, Conversions, stamp
 from vceval.runner.batches import Lengths
 from vceval.runner.convert import convert
 from vceval.runner.forecast import check_room
-from vceval.runner.journal import read_records
-from vceval.runner.ledger import Ledger
+from vceval.runner.journal import Ledger, read_records
 from vceval.runner.options import Options
 from vceval.runner.plan import Plan, check_same, fingerprint
 from vceval.runner.progress import say, stage
