@@ -16,7 +16,7 @@ from vceval.errors import ItemError, NoRoomError, UnmetNeed, no_room, reason_of
 from vceval.records import ConversionPair, System
 from vceval.results.rundir import RunDirectory
 from vceval.runner.audio_cache import Reuse
-from vceval.runner.batch_size import Fitting, out_of_memory
+from vceval.runner.batches import Fitting, out_of_memory
 from vceval.runner.factory import make_converter, pair_seed
 from vceval.runner.progress import say
 from vceval.signal import audio
