@@ -32,7 +32,7 @@ class Conversions:
         self._given = {(one.system, one.pair.id): one for one in plan.given or ()}
 
     def __len__(self) -> int:
-        """Number of slots."""
+        """Number of conversions that the plan asks for, whether they are there or not."""
         return len(self._given) if self._ledger is None else len(self._plan.systems) * len(self._plan.pairs)
 
     def slots(self) -> Iterator[Conversion | None]:

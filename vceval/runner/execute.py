@@ -118,13 +118,13 @@ def execute(plan: Plan, run: RunDirectory, options: Options) -> tuple[dict[str, 
 
 
 def convert_ledger(plan: Plan, run: RunDirectory) -> Ledger:
-    """Open the journal of the stage that converts."""
+    """Open what the run's folder says of every system's conversion of every pair."""
     axes = {"system": [system.name for system in plan.systems], "pair": list(plan.pairs)}
     return Ledger(run.root / "journal" / "convert.jsonl", axes)
 
 
 def score_ledger(plan: Plan, run: RunDirectory) -> Ledger:
-    """Open the journal of the stage that scores."""
+    """Open what the run's folder says of every metric's work on every conversion."""
     axes = {"system": [system.name for system in plan.systems], "pair": list(plan.pairs), "metric": list(plan.metrics)}
     return Ledger(run.root / "journal" / "score.jsonl", axes)
 
