@@ -599,7 +599,7 @@ from pathlib import Path
 import numpy as np
 from vceval.corpora.base import Corpus, CorpusInfo
 from vceval.corpora.folders import FolderCorpus
-from vceval.corpora.layouts import Layout
+from vceval.corpora.base import Layout
 from vceval.records import Utterance
 
 ABSENT = object()

@@ -7,8 +7,7 @@ from pathlib import Path
 import pytest
 
 from vceval.corpora.base import Corpus
-from vceval.corpora.librispeech import LibriSpeech
-from vceval.corpora.libritts import LibriTTS
+from vceval.corpora.libri import LibriSpeech, LibriTTS
 from vceval.errors import UsageError
 
 SPEAKERS = (

@@ -7,8 +7,7 @@ from pathlib import Path
 import pytest
 
 from vceval.corpora.base import Corpus
-from vceval.corpora.vctk import Vctk
-from vceval.corpora.vctk080 import Vctk080
+from vceval.corpora.vctk import Vctk, Vctk080
 from vceval.errors import UsageError
 
 INFO = (

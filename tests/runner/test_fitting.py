@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from vceval.runner import batch_size
-from vceval.runner.batch_size import Fitting
+from vceval.runner import batches
+from vceval.runner.batches import Fitting
 
 
 def sizes(found: Fitting, items: int, seconds: float = 10.0) -> list[int]:
@@ -30,7 +30,7 @@ def test_on_a_gpu_it_grows_while_that_is_easy_and_never_back_to_what_did_not_fit
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     easy = True
-    monkeypatch.setattr(batch_size, "_easily", lambda device: easy)
+    monkeypatch.setattr(batches, "_easily", lambda device: easy)
     found = Fitting("cuda:0", tmp_path)
     assert sizes(found, 24) == [6, 6, 6, 6]
     found.went_well("x", 60.0)

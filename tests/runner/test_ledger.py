@@ -6,8 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from vceval.runner.journal import Journal
-from vceval.runner.ledger import Ledger
+from vceval.runner.journal import Journal, Ledger
 
 AXES = {"system": ["a", "b"], "pair": ["p", "q"]}
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 
+from vceval.runner.executors import persistent
 from vceval.runner.pool import Lost
-from vceval.runner.retry import persistent
 
 DEAD, HUNG = Lost("died"), Lost("hung", hung=True)
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from vceval.conformance.base import Case, Port, captured
-from vceval.conformance.hifigan import generator
+from vceval.conformance.vocoders import generator
 
 if TYPE_CHECKING:
     from torch import nn

@@ -76,7 +76,7 @@ class AgainVc(NativeConverter):
     files: ClassVar[tuple[WeightFile, ...]] = (WEIGHTS, MELGAN)
 
     def load(self) -> None:
-        """Load converter and vocoder."""
+        """Load the converter's network and MelGAN."""
         self._network = self.network(WEIGHTS.name)
         self._vocoder = self.network(MELGAN.name)
 

@@ -177,7 +177,7 @@ class NativeConverter(Converter):
         return self.file(name).plain(self.path(name))
 
     def file(self, name: str) -> WeightFile:
-        """Give what is known of a file."""
+        """Give what is known of one of the converter's files, by its name."""
         return next(file for file in self.files if file.name == name)
 
     def path(self, name: str) -> Path:

@@ -51,7 +51,7 @@ class Precomputed(Converter):
         self._files: list[str] = []
 
     def open(self, device: str) -> None:
-        """List the folder."""
+        """List the files of the folder once; links that lead out of it do not count."""
         root = self.folder.resolve()
         self._files = sorted(
             path.relative_to(self.folder).as_posix()

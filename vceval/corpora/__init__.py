@@ -1,1 +1,1 @@
-"""Corpora: one reader of one dataset's real layout on disk a file."""
+"""Corpora: readers of real layouts on disk, a file for each dataset or family of datasets."""

@@ -6,9 +6,8 @@ import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from vceval.corpora.base import CorpusInfo, gender_of
-from vceval.corpora.folders import FolderCorpus, Speakers, chosen_splits
-from vceval.corpora.layouts import Layout, subfolders
+from vceval.corpora.base import CorpusInfo, Layout, gender_of
+from vceval.corpora.folders import FolderCorpus, Speakers, chosen_splits, subfolders
 from vceval.records import Gender, Utterance
 
 __all__ = ["Aishell3"]

@@ -6,20 +6,17 @@ import difflib
 import math
 import numbers
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 from vceval.declared import fault, is_text, is_texts, is_whole, unwritten
 from vceval.errors import UsageError, reason_of
 from vceval.records import Gender, Utterance
 
-if TYPE_CHECKING:
-    from vceval.corpora.layouts import Layout
-
-__all__ = ["Corpus", "CorpusInfo", "Problem", "gender_of"]
+__all__ = ["Corpus", "CorpusInfo", "Layout", "Problem", "gender_of"]
 
 _GENDERS: dict[str, Gender] = {"f": "F", "female": "F", "m": "M", "male": "M"}
 
@@ -64,6 +61,27 @@ class Problem:
     def __str__(self) -> str:
         place = f"{self.path}:{self.line}" if self.line else f"{self.path}"
         return f"{place}: {self.message}"
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """How to tell that a folder holds a corpus; a corpus's class carries its own.
+
+    looked_for: what a message says was looked for.
+    matches: a quick test of one folder; it opens no audio.
+    usual: names that the folder has when it is unpacked, tried first one level down.
+    """
+
+    looked_for: str
+    matches: Callable[[Path], bool]
+    usual: tuple[str, ...] = ()
+
+    def fits(self, folder: Path) -> bool:
+        """Test a folder that nobody named: one that can't be read does not match."""
+        try:
+            return self.matches(folder)
+        except (OSError, UsageError):
+            return False
 
 
 class Corpus(ABC):

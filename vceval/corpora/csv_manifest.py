@@ -9,8 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import ClassVar
 
-from vceval.corpora.base import Corpus, CorpusInfo, Problem, gender_of
-from vceval.corpora.layouts import Layout
+from vceval.corpora.base import Corpus, CorpusInfo, Layout, Problem, gender_of
 from vceval.errors import UsageError
 from vceval.records import Utterance
 from vceval.storage.paths import resolve_inside

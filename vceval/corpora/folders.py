@@ -9,19 +9,112 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
 
-from vceval.corpora.base import Corpus
-from vceval.corpora.layouts import Layout, locate, named, subfolders
+from vceval import registry
+from vceval.corpora.base import Corpus, Layout
 from vceval.declared import fault
 from vceval.errors import UsageError
 from vceval.records import Gender, Utterance
 
-__all__ = ["FolderCorpus", "Recording", "Speakers", "chosen_splits"]
+__all__ = [
+    "FolderCorpus",
+    "Recording",
+    "Speakers",
+    "chosen_splits",
+    "has_folder",
+    "locate",
+    "named",
+    "recognise",
+    "subfolders",
+]
 
 #: Problems of one kind in one place are noted singly up to this number, else as one with their count.
 _SINGLY = 5
 # str.splitlines would also break at characters that text editors count as part of a line
 _NEWLINE = re.compile(r"\r\n|\n|\r")
 _AUDIO = frozenset({".aiff", ".flac", ".mp3", ".m4a", ".ogg", ".opus", ".pcm", ".raw", ".sph", ".wav"})
+
+
+def has_folder(name: str) -> Callable[[Path], bool]:
+    """Make the test of a folder that has a folder of this name in it."""
+    return lambda folder: (folder / name).is_dir()
+
+
+def subfolders(folder: Path) -> dict[str, Path]:
+    """Name and path of every visible folder in a folder, sorted by name; links to folders count."""
+    try:
+        with os.scandir(folder) as entries:
+            found = [entry.name for entry in entries if not entry.name.startswith((".", "__")) and entry.is_dir()]
+    except (FileNotFoundError, NotADirectoryError):
+        return {}
+    except OSError as error:
+        raise UsageError(f"{folder}: can't be read ({error.strerror}); check its permissions") from error
+    return {name: folder / name for name in sorted(found)}
+
+
+def named(names: list[str], limit: int = 8) -> str:
+    """List a few names and say how many there are besides."""
+    rest = len(names) - limit
+    return ", ".join(names[:limit]) + (f" and {rest} more" if rest > 0 else "")
+
+
+def locate(root: Path, kind: type[Corpus], layout: Layout) -> Path:
+    """Find the folder of a corpus: the given one, or one directly in it.
+
+    Raises:
+        UsageError: neither has the corpus's layout (the message says what it looks like instead), or several
+            folders in it do.
+    """
+    if layout.matches(root):
+        return root
+    inside = subfolders(root)
+    for name in layout.usual:
+        if name in inside and layout.fits(inside[name]):
+            return inside[name]
+    found = [folder for folder in inside.values() if layout.fits(folder)]
+    if len(found) == 1:
+        return found[0]
+    title = kind.info.title
+    if found:
+        several = named([str(folder) for folder in found])
+        raise UsageError(f"{root}: holds several folders that look like {title}; give one of them: {several}")
+    raise UsageError(
+        f"{root}: no {title} here; looked for {layout.looked_for} in it and in the folders in it; "
+        + _instead(root, layout)
+    )
+
+
+def recognise(folder: Path) -> tuple[str, type[Corpus]] | None:
+    """Name the registered corpus whose layout a folder has, with its class; None when it has none that is known."""
+    return next(((name, kind) for name, kind, layout in _laid_out() if layout.fits(folder)), None)
+
+
+def _laid_out() -> Iterator[tuple[str, type[Corpus], Layout]]:
+    """Every registered corpus that can be told by its folder; manifests last, as one may lie in any folder."""
+    kinds: dict[str, type[Corpus]] = {}
+    for name in registry.names("corpus"):
+        try:
+            kinds[name] = registry.load("corpus", name)
+        except UsageError:
+            continue  # a broken plug-in is told by `vceval list corpora` and by `vceval doctor`
+    for name, kind in sorted(kinds.items(), key=lambda item: item[0] == "csv"):
+        if kind.layout is not None:
+            yield name, kind, kind.layout
+
+
+def _instead(root: Path, layout: Layout) -> str:
+    """Say what a folder looks like that is not the corpus asked for."""
+    seen = [(root, "this looks like")]
+    seen += [(folder, f"its folder {name} looks like") for name, folder in subfolders(root).items()]
+    for folder, words in seen:
+        other = recognise(folder)
+        if other is not None:
+            return f"{words} {other[1].info.title}: use corpus {other[0]}"
+    for parent in root.absolute().parents[:3]:
+        if layout.fits(parent):
+            return f"{parent} looks like it: give that folder"
+    with os.scandir(root) as entries:
+        names = sorted(entry.name + ("/" if entry.is_dir() else "") for entry in entries)
+    return f"it holds {named(names)}" if names else "it is empty"
 
 
 @dataclass(frozen=True, slots=True)

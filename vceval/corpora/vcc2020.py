@@ -6,9 +6,8 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from vceval.corpora.base import CorpusInfo, gender_of
-from vceval.corpora.folders import FolderCorpus
-from vceval.corpora.layouts import Layout, subfolders
+from vceval.corpora.base import CorpusInfo, Layout, gender_of
+from vceval.corpora.folders import FolderCorpus, subfolders
 from vceval.records import Utterance
 
 __all__ = ["Vcc2020"]

@@ -1,21 +1,93 @@
-"""VCTK 0.92: two microphones, silence trimmed, FLAC."""
+"""The two releases of VCTK: one folder per speaker, one text file per utterance, and speaker-info.txt.
+
+Release 0.92 has two microphones, silence trimmed, in FLAC. Release 0.80, which most published systems were trained on,
+has one, in WAV.
+"""
 
 from __future__ import annotations
 
 import re
+from abc import abstractmethod
+from collections.abc import Iterator
 from pathlib import Path
+from typing import ClassVar
 
-from vceval.corpora.base import CorpusInfo
-from vceval.corpora.layouts import Layout, has_folder, named
-from vceval.corpora.vctk_family import VctkFamily
+from vceval.corpora.base import CorpusInfo, Layout, gender_of
+from vceval.corpora.folders import FolderCorpus, Speakers, has_folder, named, subfolders
 from vceval.errors import UsageError
+from vceval.records import Gender, Utterance
 
-__all__ = ["Vctk"]
+__all__ = ["Vctk", "Vctk080"]
 
 MICROPHONES = ("mic1", "mic2")
 
+_SPEAKER = re.compile(r"[ps]\d+", re.IGNORECASE)
+#: In speaker-info.txt the older release leaves out the p.
+_LISTED = re.compile(r"(?:([ps])?(\d+))", re.IGNORECASE)
 
-class Vctk(VctkFamily):
+
+class _VctkFamily(FolderCorpus):
+    """Reads speakers, texts and recordings; a subclass says how recordings are named."""
+
+    #: The folder of the recordings.
+    audio_folder: ClassVar[str]
+
+    @abstractmethod
+    def _audio(self, speaker: str, folder: Path) -> dict[str, Path]:
+        """Utterance id to recording for one speaker, sorted."""
+
+    def read(self) -> Iterator[Utterance]:
+        """Walk the speakers and their recordings."""
+        listed = self._speakers()
+        texts = {name.lower(): path for name, path in subfolders(self.root / "txt").items()}
+        if not texts:
+            self.note(self.root / "txt", "no texts: every transcript is unknown")
+        for speaker, _, audio in self.speakers_in(self.root / self.audio_folder, _SPEAKER, "p225", self._audio, listed):
+            transcripts = self._texts(speaker, audio, texts.get(speaker)) if texts else {}
+            yield from self.spoken(speaker, audio, transcripts, "en", listed)
+        self.note_absent(listed, "here")
+
+    def _texts(self, speaker: str, audio: dict[str, Path], folder: Path | None) -> dict[str, str | None]:
+        if folder is None:
+            missing = self.root / "txt" / speaker
+            self.note(missing, f"no texts of {speaker}: {len(audio)} recordings have no transcript")
+            return {}
+        listed = sorted(path for path in folder.iterdir() if path.suffix.lower() == ".txt")
+        files = {path.stem.lower(): path for path in listed if not path.name.startswith(".")}
+        without = [(name, folder / f"{name}.txt", None) for name in audio if name not in files]
+        self.note_each(without, "no text file: transcript unknown", folder)
+        unspoken = [(name, files[name], None) for name in sorted(files) if name not in audio]
+        self.note_each(unspoken, "a text without a recording", folder)
+        return {name: self.text_of(files[name]) for name in audio if name in files}
+
+    def _speakers(self) -> Speakers:
+        """The path of speaker-info.txt and the gender of every speaker listed in it."""
+        tables = self.files_named(self.root, "speaker-info.txt")
+        if not tables:
+            self.note(self.root / "speaker-info.txt", "not there: every gender is unknown")
+            return Speakers(None, {})
+        table = tables[0]
+        genders: dict[str, Gender | None] = {}
+        for number, line in self.lines_of(table):
+            fields = line.split()
+            if fields[0].upper() == "ID":
+                continue
+            listed = _LISTED.fullmatch(fields[0])
+            if listed is None:
+                self.note(table, f"{fields[0]!r} is not the id of a speaker (p225); line left out", number)
+                continue
+            speaker = (listed[1] or "p").lower() + listed[2]
+            # The columns are id, age, gender and more words; an age is never a letter, so it may be left out
+            gender = next((found for word in fields[1:3] if (found := gender_of(word)) is not None), None)
+            if gender is None:
+                written = fields[2] if len(fields) > 2 else ""
+                self.note(table, f"speaker {speaker}: gender {written!r} is neither F nor M; unknown", number)
+            if genders.setdefault(speaker, gender) != gender:
+                self.note(table, f"speaker {speaker} is listed twice; the first line is used", number)
+        return Speakers(table, genders)
+
+
+class Vctk(_VctkFamily):
     """The reader of VCTK 0.92 (110 speakers of English, 48 kHz); utterance ids are ``p225_001``.
 
     Args:
@@ -66,3 +138,38 @@ class Vctk(VctkFamily):
                 f"({named(replaced)}); {other} is used for them",
             )
         return {utterance: paths.get(self.microphone) or paths[other] for utterance, paths in takes.items()}
+
+
+class Vctk080(_VctkFamily):
+    """The reader of VCTK 0.80 (109 speakers of English, 48 kHz); utterance ids are those of 0.92, ``p225_001``.
+
+    Args:
+        root: the folder with wav48, txt and speaker-info.txt, or the folder around it.
+
+    Raises:
+        UsageError: the folder has another layout.
+    """
+
+    info = CorpusInfo(
+        name="vctk080",
+        title="VCTK 0.80",
+        languages=("en",),
+        sample_rate=48_000,
+        licence="ODC-By 1.0",
+        url="https://datashare.ed.ac.uk/handle/10283/2651",
+        citation=(
+            "Veaux, Yamagishi, MacDonald: CSTR VCTK Corpus: English Multi-speaker Corpus for CSTR Voice Cloning "
+            "Toolkit, University of Edinburgh, 2017, doi:10.7488/ds/1994"
+        ),
+    )
+    audio_folder = "wav48"
+    layout = Layout(
+        "wav48/<speaker>/<speaker>_<number>.wav",
+        has_folder(audio_folder),
+        ("VCTK-Corpus", "VCTK-Corpus-0.80", "VCTK"),
+    )
+
+    def _audio(self, speaker: str, folder: Path) -> dict[str, Path]:
+        pattern = re.compile(rf"{speaker}_(\d+)", re.IGNORECASE)
+        found = self.recordings(folder, pattern, ".wav", f"{speaker}_<number>")
+        return {f"{speaker}_{recording.match[1]}": recording.path for recording in found}

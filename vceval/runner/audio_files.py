@@ -8,7 +8,7 @@ from pathlib import Path
 from vceval.records import Conversion, Failure, System
 from vceval.results.rundir import RunDirectory
 from vceval.runner.factory import make_converter
-from vceval.runner.ledger import Ledger
+from vceval.runner.journal import Ledger
 from vceval.runner.plan import Plan
 
 __all__ = ["GONE", "Conversions", "audio_file", "stamp"]
@@ -32,7 +32,7 @@ class Conversions:
         self._given = {(one.system, one.pair.id): one for one in plan.given or ()}
 
     def __len__(self) -> int:
-        """Number of slots."""
+        """Number of conversions that the plan asks for, whether they are there or not."""
         return len(self._given) if self._ledger is None else len(self._plan.systems) * len(self._plan.pairs)
 
     def slots(self) -> Iterator[Conversion | None]:

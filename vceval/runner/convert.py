@@ -11,11 +11,10 @@ from vceval.records import ConversionPair, System
 from vceval.results.rundir import RunDirectory
 from vceval.runner.batches import Lengths, batches
 from vceval.runner.convert_worker import Converting, ConvertTask
-from vceval.runner.executors import open_pool
+from vceval.runner.executors import open_pool, persistent
 from vceval.runner.factory import make_converter
 from vceval.runner.options import Options
 from vceval.runner.pool import Lost
-from vceval.runner.retry import persistent
 
 __all__ = ["convert"]
 

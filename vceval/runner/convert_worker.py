@@ -16,7 +16,7 @@ from vceval.errors import ItemError, NoRoomError, UnmetNeed, no_room, reason_of
 from vceval.records import ConversionPair, System
 from vceval.results.rundir import RunDirectory
 from vceval.runner.audio_cache import Reuse
-from vceval.runner.batch_size import Fitting, out_of_memory
+from vceval.runner.batches import Fitting, out_of_memory
 from vceval.runner.factory import make_converter, pair_seed
 from vceval.runner.progress import say
 from vceval.signal import audio
@@ -44,7 +44,7 @@ class ConvertTask:
         ]
 
     def again(self) -> ConvertTask:
-        """The same once more."""
+        """The same task, with one death more."""
         return replace(self, deaths=self.deaths + 1)
 
 
@@ -82,7 +82,7 @@ class Converting:
         self._writers = ThreadPoolExecutor(_WRITERS if self.ahead else 1)
 
     def __call__(self, task: ConvertTask) -> list[dict[str, Any]] | NoRoomError:
-        """Do a batch from beginning to end."""
+        """Fetch, compute and store a batch, one after the other; its records, or why nothing more can be written."""
         return self.store(task, self.compute(task, self.fetch(task)))
 
     def fetch(self, task: ConvertTask) -> _Batch:
@@ -106,7 +106,7 @@ class Converting:
         return batch
 
     def compute(self, task: ConvertTask, batch: _Batch) -> _Batch:
-        """Convert what is to be converted."""
+        """Convert what was not made before."""
         began = time.perf_counter()
         if batch.requests and not batch.full:
             try:

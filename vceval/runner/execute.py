@@ -18,8 +18,7 @@ from vceval.runner.audio_files import GONE, Conversions, stamp
 from vceval.runner.batches import Lengths
 from vceval.runner.convert import convert
 from vceval.runner.forecast import check_room
-from vceval.runner.journal import read_records
-from vceval.runner.ledger import Ledger
+from vceval.runner.journal import Ledger, read_records
 from vceval.runner.options import Options
 from vceval.runner.plan import Plan, check_same, fingerprint
 from vceval.runner.progress import say, stage
@@ -119,13 +118,13 @@ def execute(plan: Plan, run: RunDirectory, options: Options) -> tuple[dict[str, 
 
 
 def convert_ledger(plan: Plan, run: RunDirectory) -> Ledger:
-    """Open the journal of the stage that converts."""
+    """Open what the run's folder says of every system's conversion of every pair."""
     axes = {"system": [system.name for system in plan.systems], "pair": list(plan.pairs)}
     return Ledger(run.root / "journal" / "convert.jsonl", axes)
 
 
 def score_ledger(plan: Plan, run: RunDirectory) -> Ledger:
-    """Open the journal of the stage that scores."""
+    """Open what the run's folder says of every metric's work on every conversion."""
     axes = {"system": [system.name for system in plan.systems], "pair": list(plan.pairs), "metric": list(plan.metrics)}
     return Ledger(run.root / "journal" / "score.jsonl", axes)
 

@@ -27,7 +27,7 @@ class Options:
 
     @property
     def device(self) -> str:
-        """The first device."""
+        """Where what needs one device works: the first of them."""
         return self.devices[0]
 
     @property

@@ -213,7 +213,7 @@ class _Serving:
         """Answer, so that the driver knows that it has started."""
 
     def do(self, task: Any) -> Any:
-        """Do one task."""
+        """Call the handler's function on a task, and give its result."""
         return self._work(task)
 
 

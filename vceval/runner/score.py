@@ -8,11 +8,10 @@ from typing import Any
 
 from vceval.metrics.base import Metric, Workspace
 from vceval.records import Conversion, Utterance
-from vceval.runner.executors import open_pool
+from vceval.runner.executors import open_pool, persistent
 from vceval.runner.factory import MetricOptions, make_metric
 from vceval.runner.options import Options
 from vceval.runner.pool import Lost
-from vceval.runner.retry import persistent
 from vceval.runner.score_worker import Analyse, Calibrate, ScoreBatch, ScoreTask, Scoring
 
 __all__ = ["calibrate", "learning", "score"]

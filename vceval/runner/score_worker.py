@@ -40,7 +40,7 @@ class ScoreBatch:
         return [ScoreBatch((replace(task, metrics=(name,)),)) for task in self.tasks for name in task.metrics]
 
     def again(self) -> ScoreBatch:
-        """The same once more."""
+        """The same batch, with one death more."""
         return replace(self, deaths=self.deaths + 1)
 
 
@@ -79,7 +79,7 @@ class Scoring:
         self._shared: dict[str, float] = {}
 
     def __call__(self, task: ScoreBatch | Analyse | Calibrate) -> Any:
-        """Do one task."""
+        """Give the records of a batch's scores; of the other tasks what was learnt, None, or why it can't be used."""
         if isinstance(task, ScoreBatch):
             self._shared.clear()
             if len(task.tasks) > 1:

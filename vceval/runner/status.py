@@ -53,7 +53,7 @@ class Status:
     stages: list[StageStatus]
 
     def as_json(self) -> str:
-        """The same for machines."""
+        """The status as a JSON object, with a list of its stages."""
         return json.dumps(asdict(self), indent=1)
 
 

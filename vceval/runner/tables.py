@@ -20,7 +20,7 @@ from vceval.results.summary import shown, static_need, summarise
 from vceval.results.table import Tally
 from vceval.runner.audio_files import Conversions
 from vceval.runner.factory import make_converter
-from vceval.runner.ledger import Ledger
+from vceval.runner.journal import Ledger
 from vceval.runner.plan import Plan
 
 __all__ = ["write_results"]

@@ -1,19 +1,23 @@
-"""What LibriSpeech and LibriTTS share: splits, speakers, chapters and the table of speakers."""
+"""LibriSpeech and LibriTTS, read English: splits, speakers, chapters and a table of speakers.
+
+LibriSpeech is 16 kHz FLAC with one transcript file per chapter, LibriTTS 24 kHz WAV with one or two text files per
+utterance.
+"""
 
 from __future__ import annotations
 
 import os
+import re
 from abc import abstractmethod
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from vceval.corpora.base import gender_of
-from vceval.corpora.folders import FolderCorpus, chosen_splits
-from vceval.corpora.layouts import Layout, named, subfolders
+from vceval.corpora.base import CorpusInfo, Layout, gender_of
+from vceval.corpora.folders import FolderCorpus, chosen_splits, named, subfolders
 from vceval.errors import UsageError
 from vceval.records import Gender, Utterance
 
-__all__ = ["LibriFamily", "libri_layout"]
+__all__ = ["LibriSpeech", "LibriTTS"]
 
 #: Subsets as LibriSpeech and LibriTTS distribute them.
 STANDARD_SPLITS = (
@@ -32,7 +36,7 @@ def _chapters_of_split(split: Path) -> Iterator[Path]:
             yield from (chapter for name, chapter in subfolders(path).items() if name.isdecimal())
 
 
-def libri_layout(suffix: str, *usual: str) -> Layout:
+def _layout(suffix: str, *usual: str) -> Layout:
     """Make the layout <split>/<speaker>/<chapter>/*<suffix>, from the folder of all splits or of one."""
 
     def matches(folder: Path) -> bool:
@@ -49,7 +53,7 @@ def libri_layout(suffix: str, *usual: str) -> Layout:
     return Layout(looked_for, matches, usual)
 
 
-class LibriFamily(FolderCorpus):
+class _LibriFamily(FolderCorpus):
     """Walks splits, speakers and chapters; a subclass reads one chapter.
 
     Args:
@@ -149,3 +153,113 @@ class LibriFamily(FolderCorpus):
                     self.note(table, f"speaker {speaker}: sex {fields[1]} here, {genders[speaker]} before", number)
                 subsets.setdefault(speaker, fields[2])
         return (tables[0] if tables else None), genders, subsets
+
+
+class LibriSpeech(_LibriFamily):
+    """The reader of LibriSpeech; utterance ids are ``1998-15444-0000``, texts stay in capitals as distributed.
+
+    Args:
+        root: the folder that holds the splits, the folder around it, or the folder of a single split.
+        splits: the splits to read (``("test-clean",)``); None reads every split that is present.
+
+    Raises:
+        UsageError: the folder has another layout, or a split is not there.
+    """
+
+    info = CorpusInfo(
+        name="librispeech",
+        title="LibriSpeech",
+        languages=("en",),
+        sample_rate=16_000,
+        licence="CC BY 4.0",
+        url="https://www.openslr.org/12",
+        citation=(
+            "Panayotov, Chen, Povey, Khudanpur: Librispeech: an ASR corpus based on public domain audio books, "
+            "ICASSP 2015"
+        ),
+    )
+    layout = _layout(".flac", "LibriSpeech")
+
+    def _chapter(self, folder: Path, speaker: str, chapter: str) -> Iterator[tuple[str, Path, str | None]]:
+        pattern = re.compile(rf"{speaker}-{chapter}-\d+")
+        audio = {
+            recording.match[0]: recording.path
+            for recording in self.recordings(folder, pattern, ".flac", f"{speaker}-{chapter}-<number>")
+        }
+        listing = folder / f"{speaker}-{chapter}.trans.txt"
+        texts = self._transcripts(listing)
+        if texts is not None:
+            silent = [(name, listing, line) for name, (line, _) in texts.items() if name not in audio]
+            self.note_each(silent, "a transcript without a recording", listing)
+            untold = [(name, listing, None) for name in audio if name not in texts]
+            self.note_each(untold, "no line with its transcript", listing)
+        elif audio:
+            self.note(listing, f"not there: {len(audio)} recordings have no transcript")
+        for name, path in audio.items():
+            yield name, path, (texts or {}).get(name, (0, None))[1]
+
+    def _transcripts(self, listing: Path) -> dict[str, tuple[int, str | None]] | None:
+        """Line number and text of every utterance of a chapter; None where the file is missing."""
+        if not listing.is_file():
+            return None
+        found: dict[str, tuple[int, str | None]] = {}
+        for number, line in self.lines_of(listing):
+            name, *text = line.split(None, 1)
+            if not text:
+                self.note(listing, f"{name}: no text", number)
+            if name in found:
+                self.note(listing, f"{name}: second line for this utterance; the first one is used", number)
+            found.setdefault(name, (number, text[0] if text else None))
+        return found
+
+
+class LibriTTS(_LibriFamily):
+    """The reader of LibriTTS and LibriTTS-R; utterance ids are ``1054_143005_000022_000001``.
+
+    The transcript is the normalised text (numbers and abbreviations written out, as they are read); where only the
+    original text exists it is used, and this is noted for the speaker.
+
+    Args:
+        root: the folder that holds the splits, the folder around it, or the folder of a single split.
+        splits: the splits to read (``("test-clean",)``); None reads every split that is present.
+
+    Raises:
+        UsageError: the folder has another layout, or a split is not there.
+    """
+
+    info = CorpusInfo(
+        name="libritts",
+        title="LibriTTS",
+        languages=("en",),
+        sample_rate=24_000,
+        licence="CC BY 4.0",
+        url="https://www.openslr.org/60",
+        citation=(
+            "Zen, Dang, Clark, Zhang, Weiss, Jia, Chen, Wu: LibriTTS: A Corpus Derived from LibriSpeech for "
+            "Text-to-Speech, Interspeech 2019"
+        ),
+    )
+    layout = _layout(".wav", "LibriTTS", "LibriTTS_R")
+
+    def _speaker(self, folder: Path, speaker: str) -> Iterator[tuple[str, Path, str | None]]:
+        self._original: list[tuple[str, Path, int | None]] = []
+        self._without: list[tuple[str, Path, int | None]] = []
+        yield from super()._speaker(folder, speaker)
+        self.note_each(self._original, "no normalised text; the original text is used", folder)
+        self.note_each(self._without, "no text: neither .normalized.txt nor .original.txt", folder)
+
+    def _chapter(self, folder: Path, speaker: str, chapter: str) -> Iterator[tuple[str, Path, str | None]]:
+        pattern = re.compile(rf"{speaker}_{chapter}_\d+_\d+")
+        recordings = self.recordings(folder, pattern, ".wav", f"{speaker}_{chapter}_<paragraph>_<sentence>")
+        texts = {path.name for path in folder.glob("*.txt")} if recordings else set()
+        for recording in recordings:
+            name, transcript = recording.match[0], None
+            if f"{name}.normalized.txt" in texts:
+                transcript = self.text_of(folder / f"{name}.normalized.txt")
+            if transcript is None and f"{name}.original.txt" in texts:
+                transcript = self.text_of(folder / f"{name}.original.txt")
+                if transcript is not None:
+                    self._original.append((name, folder / f"{name}.normalized.txt", None))
+            if not texts & {f"{name}.normalized.txt", f"{name}.original.txt"}:
+                self._without.append((name, folder / f"{name}.normalized.txt", None))
+            yield name, recording.path, transcript
