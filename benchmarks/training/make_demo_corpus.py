@@ -30,9 +30,23 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-__all__ = ["COLUMNS", "VOICES", "Voice", "finish", "main", "make", "read_sentences", "resynthesise", "speak", "trim"]
+__all__ = [
+    "COLUMNS",
+    "SENTENCES",
+    "VOICES",
+    "Voice",
+    "finish",
+    "main",
+    "make",
+    "read_sentences",
+    "resynthesise",
+    "speak",
+    "trim",
+]
 
 SAMPLE_RATE = 16_000
+#: Who reads what.
+SENTENCES = Path(__file__).with_name("sentences.csv")
 COLUMNS = ("file", "id", "speaker", "gender", "language", "transcript", "duration")
 #: Root mean square of every recording, in dB of full scale.
 LEVEL_DB = -26.0
@@ -236,9 +250,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run from the command line; 0 when the corpus was made."""
     parser = argparse.ArgumentParser(description="Make the demo corpus.")
     parser.add_argument("out", type=Path, metavar="OUT", help="folder that gets audio/ and utterances.csv")
-    parser.add_argument(
-        "--sentences", type=Path, default=Path(__file__).with_name("sentences.csv"), help="what is read by whom"
-    )
+    parser.add_argument("--sentences", type=Path, default=SENTENCES, help="what is read by whom")
     options = parser.parse_args(arguments)
     try:
         rows = make(options.out, options.sentences)

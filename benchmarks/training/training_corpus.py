@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vceval.benchmarks.training.make_demo_corpus import SAMPLE_RATE, VOICES, finish, read_sentences, speak
+from vceval.benchmarks.training.make_demo_corpus import SAMPLE_RATE, SENTENCES, VOICES, finish, read_sentences, speak
 from vceval.benchmarks.training.training_sentences import training_sentences
 
 if TYPE_CHECKING:
@@ -44,8 +44,7 @@ def prepare(work: Path, count: int, workers: int) -> Corpus:
 
     work.mkdir(parents=True, exist_ok=True)
     sentences = training_sentences(count)
-    shipped = Path(__file__).with_name("sentences.csv")
-    known = {text for pairs in read_sentences(shipped).values() for _, text in pairs}
+    known = {text for pairs in read_sentences(SENTENCES).values() for _, text in pairs}
     if known & set(sentences):
         raise ValueError(f"sentences of the demo corpus among those of the training: {known & set(sentences)}")
     with ProcessPoolExecutor(workers) as pool:

@@ -11,6 +11,7 @@ import pytest
 from sounds import hum
 
 from vceval.benchmarks import demo
+from vceval.benchmarks.training import make_demo_corpus
 from vceval.benchmarks.training.training_sentences import training_sentences
 from vceval.converters.adainvc_demo import AdaInVcDemo
 from vceval.errors import ItemError, UsageError
@@ -47,7 +48,7 @@ def test_files_are_small_and_explained() -> None:
 
 
 def test_sentences_are_others() -> None:
-    with open(demo.root() / "sentences.csv", encoding="utf-8", newline="") as handle:
+    with open(make_demo_corpus.SENTENCES, encoding="utf-8", newline="") as handle:
         held_out = {row["text"] for row in csv.DictReader(handle)}
     sentences = training_sentences(300)
     assert len(set(sentences)) == 300

@@ -82,7 +82,7 @@ def test_common_texts_agree_and_own_ones_differ(texts: dict[str, dict[str, str]]
 
 
 def test_sentences_are_those_of_the_script(texts: dict[str, dict[str, str]]) -> None:
-    written = {speaker: dict(pairs) for speaker, pairs in maker.read_sentences(ROOT / "sentences.csv").items()}
+    written = {speaker: dict(pairs) for speaker, pairs in maker.read_sentences(maker.SENTENCES).items()}
     assert written == texts
 
 
@@ -197,7 +197,7 @@ def _has_flite() -> bool:
 @pytest.mark.skipif(not _has_flite(), reason="needs flite 2.2")
 @pytest.mark.parametrize("voice", maker.VOICES, ids=lambda voice: voice.id)
 def test_the_script_makes_the_shipped_audio(tmp_path: Path, voice: maker.Voice) -> None:
-    number, text = maker.read_sentences(ROOT / "sentences.csv")[voice.id][0]
+    number, text = maker.read_sentences(maker.SENTENCES)[voice.id][0]
     made = maker.finish(maker.speak(text, voice, tmp_path / "speech.wav")) / 32_768
     shipped, _ = soundfile.read(ROOT / "audio" / voice.id / f"{voice.id}_{number}.flac")
     assert len(made) == len(shipped)
