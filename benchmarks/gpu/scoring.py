@@ -73,8 +73,8 @@ def _table(folder: Path, count: int) -> float:
         path = folder / f"{number}.flac"
         soundfile.write(path, samples * np.float32(0.9 ** (number // len(found) + 1)), rate)
         row = (
-            "copy", str(path), str(source.path), str(target.path), source.transcript or "", "en", source.speaker,
-            target.speaker,
+            "copy", str(path), str(source.path), str(target.path), source.transcript or "", "en",
+            source.speaker or "", target.speaker or "",
         )  # fmt: skip
         return row, len(samples) / rate
 

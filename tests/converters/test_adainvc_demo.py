@@ -13,6 +13,7 @@ from sounds import hum
 from vceval.benchmarks import demo
 from vceval.benchmarks.training import make_demo_corpus
 from vceval.benchmarks.training.training_sentences import training_sentences
+from vceval.converters import adainvc_demo
 from vceval.converters.adainvc_demo import AdaInVcDemo
 from vceval.errors import ItemError, UsageError
 from vceval.signal import audio
@@ -102,6 +103,6 @@ def test_bad_input(converter: AdaInVcDemo) -> None:
 
 
 def test_missing_files(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(demo, "root", lambda: tmp_path)
+    monkeypatch.setattr(adainvc_demo, "_folder", lambda: tmp_path)
     with pytest.raises(UsageError, match=r"config\.json"):
         AdaInVcDemo().open("cpu")
