@@ -150,8 +150,8 @@ def read_arrays(path: Path, wanted: Mapping[str, tuple[int, ...]]) -> dict[str, 
     except UsageError as error:
         raise UsageError(f"{path}: {error}") from error
     except pickle.UnpicklingError as error:
-        told = containers.what_it_is(path) if "load key" in str(error) else None
-        raise told or UsageError(
+        message = containers.what_it_is(path) if "load key" in str(error) else None
+        raise message or UsageError(
             f"{path}: refused, it is no plain pickle of NumPy arrays (it asks for {error}); nothing in it was run"
         ) from error
     except Exception as error:  # damaged pickles and archives raise all kinds of errors
@@ -211,11 +211,11 @@ def _npy(handle: IO[bytes], shape: tuple[int, ...]) -> np.ndarray[Any, Any]:
     header = {(1, 0): layout.read_array_header_1_0, (2, 0): layout.read_array_header_2_0}.get(version)
     if header is None:
         raise ValueError(f"it is of version {version} of NumPy's format")
-    said, columns, kind = header(handle)
-    if said != shape or kind.kind not in "fiu":
-        raise UsageError(f"the array is {kind} of shape {said}, not numbers of {shape}")
-    raw = handle.read(math.prod(said) * kind.itemsize)
-    return PlainType(kind.str.lstrip("|")).values(raw, said, "F" if columns else "C")
+    stored, columns, kind = header(handle)
+    if stored != shape or kind.kind not in "fiu":
+        raise UsageError(f"the array is {kind} of shape {stored}, not numbers of {shape}")
+    raw = handle.read(math.prod(stored) * kind.itemsize)
+    return PlainType(kind.str.lstrip("|")).values(raw, stored, "F" if columns else "C")
 
 
 def read_json(path: Path) -> dict[str, Any]:

@@ -221,9 +221,9 @@ def _cut(shapes: Mapping[str, tuple[int, ...]], file: WeightFile, start: str) ->
 def _lookalike(tables: list[_Table], known: Mapping[str, WeightFile]) -> str:
     """Say of a file that people take for a known one what it is."""
     for file in known.values():
-        for mark, told in file.lookalikes:
+        for mark, name in file.lookalikes:
             if any(mark in "/".join((*at, name)) for at, shapes in tables for name in shapes):
-                return f"it is {told}; get {file.name} ({file.holds}) from {file.url or file.page}"
+                return f"it is {name}; get {file.name} ({file.holds}) from {file.url or file.page}"
     return ""
 
 

@@ -133,13 +133,13 @@ def find(file: WeightFile, folder: Path | None = None) -> Path:
 
 def missing(files: Iterable[WeightFile], folder: Path | None = None) -> list[str]:
     """Say of each file that is not there where to get it and how to file it."""
-    said = []
+    messages = []
     for file in files:
         try:
             find(file, folder)
         except UsageError as error:
-            said.append(str(error))
-    return said
+            messages.append(str(error))
+    return messages
 
 
 def add(path: Path, name: str | None = None) -> Filed:

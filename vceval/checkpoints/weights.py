@@ -52,10 +52,10 @@ def read(path: Path) -> Any:
                 f"loading ({line})"
             ) from error
         try:
-            told = containers.what_it_is(path)
+            message = containers.what_it_is(path)
         except OSError:
-            told = None
-        raise told or UsageError(
+            message = None
+        raise message or UsageError(
             f"{path}: can't be read as weights: it is something else, is damaged or was not downloaded whole "
             f"({type(error).__name__}: {line})"
         ) from error

@@ -136,18 +136,18 @@ def _form(file: WeightFile) -> str:
     """Say how a file is laid out around its tensors."""
     if file.form != "weights":
         return {"arrays": "NumPy arrays", "json": "JSON"}[file.form]
-    said = (
+    message = (
         f"weights under {'/'.join(file.entry)}"
         if file.entry
         else "weights by name at the top, of torch.save or TorchScript"
     )
     if file.groups:
-        said = f"{said if file.entry else 'weights'} in the groups {', '.join(file.groups)}"
+        message = f"{message if file.entry else 'weights'} in the groups {', '.join(file.groups)}"
     if file.prefix:
-        said += f", each name begins with {file.prefix}"
+        message += f", each name begins with {file.prefix}"
     if file.ignored:
-        said += f"; not read: {', '.join(start + '*' for start in file.ignored)}"
-    return said
+        message += f"; not read: {', '.join(start + '*' for start in file.ignored)}"
+    return message
 
 
 def _path(options: argparse.Namespace) -> int:
@@ -171,8 +171,8 @@ def _file(path: Path, name: str | None) -> None:
     from vceval.checkpoints import store
 
     filed = store.add(path, name)
-    said = [filed.file.holds, f"licence: {filed.file.licence}", filed.note, filed.file.note]
-    print(f"{path.name} is {filed.file.name}: {'; '.join(filter(None, said))}")
+    messages = [filed.file.holds, f"licence: {filed.file.licence}", filed.note, filed.file.note]
+    print(f"{path.name} is {filed.file.name}: {'; '.join(filter(None, messages))}")
     print(f"  filed as {filed.path}, used by {', '.join(store.users(filed.file))}")
 
 

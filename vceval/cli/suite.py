@@ -55,8 +55,8 @@ def _freeze(options: argparse.Namespace) -> int:
     write_atomically(out, content)
     suite.load(str(out))  # whoever runs it reads it so
     found = Counter(str(pair.direction or "direction unknown") for pair in pairs)
-    told = ", ".join(f"{count} {direction}" for direction, count in sorted(found.items()))
-    print(f"{table}: {len(pairs)} pairs ({told}), SHA-256 {pairlist.digest(pairs)}")
+    counts = ", ".join(f"{count} {direction}" for direction, count in sorted(found.items()))
+    print(f"{table}: {len(pairs)} pairs ({counts}), SHA-256 {pairlist.digest(pairs)}")
     asked = 4 * drawing.draw.pairs_per_direction
     if len(pairs) < asked:
         print(f"The rule asks for {asked} pairs; {corpus.info.title} in {corpus.root} gives no more")

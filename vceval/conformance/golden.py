@@ -137,9 +137,9 @@ def _eer() -> list[float]:
 def _text() -> list[float]:
     from vceval.metrics import character_error_rate, word_error_rate
 
-    said = ["Mr. Smith paid twenty-five dollars.", "It's colour, not color!"]
-    heard = ["mister smith payed 25 dollars", "its colour not a collar"]
-    return [word_error_rate(said, heard), character_error_rate(said, heard)]
+    references = ["Mr. Smith paid twenty-five dollars.", "It's colour, not color!"]
+    hypotheses = ["mister smith payed 25 dollars", "its colour not a collar"]
+    return [word_error_rate(references, hypotheses), character_error_rate(references, hypotheses)]
 
 
 def _resampled() -> Array:

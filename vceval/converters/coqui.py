@@ -219,12 +219,12 @@ class OpenVoice(Converter):
 
     def missing_files(self) -> list[str]:
         """Say whether the environment or files are missing."""
-        said = []
+        messages = []
         try:
             self._interpreter()
         except UsageError as error:
-            said.append(str(error))
-        return said + store.missing(self._files.values(), self._folder)
+            messages.append(str(error))
+        return messages + store.missing(self._files.values(), self._folder)
 
     def convert(self, requests: Sequence[Request]) -> list[Outcome]:
         """Convert one by one."""

@@ -128,8 +128,8 @@ def state(name: str) -> State:
         return State(False, f"{place} was never finished; to make it again: {make}", {})
     if not os.access(_python(place), os.X_OK):
         return State(False, f"{place} has lost its Python; to make it again: {make}", record)
-    told = ", ".join(f"{package} {version}" for package, version in record.get("versions", {}).items())
-    text = f"{place} ({told})"
+    versions = ", ".join(f"{package} {version}" for package, version in record.get("versions", {}).items())
+    text = f"{place} ({versions})"
     if record.get("recipe") != recipe.fingerprint():
         text += f"; made by another release of vceval, to make it anew: {make}"
     return State(True, text, record)

@@ -184,9 +184,9 @@ class KnnVc(NativeConverter):
                 found.append(self._features(samples))
         frames = sum(map(len, found))
         if frames < self.neighbours:
-            told = "" if self._detector is None else " after silence at the ends was cut (option vad)"
+            message = "" if self._detector is None else " after silence at the ends was cut (option vad)"
             raise ItemError(
-                f"{heard / SAMPLE_RATE:.2f} s of the target speaker are left{told}: {frames} frames; "
+                f"{heard / SAMPLE_RATE:.2f} s of the target speaker are left{message}: {frames} frames; "
                 f"{self.neighbours} are needed"
             )
         return torch.cat(found)

@@ -162,8 +162,8 @@ def _offenders(case: _Case, run: Evidence, baseline: Evidence) -> Iterator[Offen
     for cost, worse, pair, before, after in costs[:OFFENDERS]:
         if cost <= 0:
             return
-        said = f"{before * scale:.{digits}f} → {after * scale:.{digits}f} {unit}".strip()
-        yield _offender(run, baseline, case.system, pair.key, said, worse)
+        message = f"{before * scale:.{digits}f} → {after * scale:.{digits}f} {unit}".strip()
+        yield _offender(run, baseline, case.system, pair.key, message, worse)
 
 
 def _nothing(case: _Case) -> Verdict:

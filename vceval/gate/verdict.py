@@ -119,7 +119,7 @@ def described(figures: Figures, outcome: Outcome, minimum: int) -> str:
     """Say in a sentence or two what was measured, how sure it is, and what would help where it is undecided."""
     measure = figures.measure
     change = "worse" if figures.worsening > 0 else "better"
-    said = (
+    message = (
         f"{measure.label} {amount(figures.old, measure)} → {amount(figures.new, measure)} {measure.unit}".rstrip()
         + (f", {change} by {amount(abs(figures.worsening), measure)}" if figures.worsening else ", no change")
     )
@@ -127,14 +127,14 @@ def described(figures: Figures, outcome: Outcome, minimum: int) -> str:
     if figures.low is not None and figures.high is not None and figures.low < figures.high:
         ends = [amount(end, measure, "+") for end in (figures.low, figures.high)]
         bounds.insert(0, f"worsening {ends[0]} to {ends[1]}")
-    said += f" ({'; '.join(bounds)}); {figures.pairs} pairs"
+    message += f" ({'; '.join(bounds)}); {figures.pairs} pairs"
     if figures.by != "pairs":
-        said += f", {figures.clusters} {figures.by}"
+        message += f", {figures.clusters} {figures.by}"
     if figures.p_holm is not None:
-        said += f", p {figures.p_holm:.2g}"
+        message += f", p {figures.p_holm:.2g}"
     if figures.cap is not None:
-        said += f"; capped {figures.capped[0]} before, {figures.capped[1]} now"
-    return said if outcome != "undecided" else f"{said}. {_help_said(figures, minimum)}"
+        message += f"; capped {figures.capped[0]} before, {figures.capped[1]} now"
+    return message if outcome != "undecided" else f"{message}. {_help_said(figures, minimum)}"
 
 
 def _help_said(figures: Figures, minimum: int) -> str:

@@ -59,11 +59,11 @@ class WaveNetStack(nn.Module):
         total = torch.zeros_like(x)
         last = len(self.in_layers) - 1
         width = 2 * self.channels
-        told = None if speaker is None else self.cond_layer(speaker)
+        condition = None if speaker is None else self.cond_layer(speaker)
         for place, (gated, onward) in enumerate(zip(self.in_layers, self.res_skip_layers, strict=True)):
             sums = gated(x)
-            if told is not None:
-                sums = sums + told[:, place * width : (place + 1) * width]
+            if condition is not None:
+                sums = sums + condition[:, place * width : (place + 1) * width]
             signal, gate = sums.chunk(2, dim=1)
             out = onward(torch.tanh(signal) * torch.sigmoid(gate))
             if place < last:

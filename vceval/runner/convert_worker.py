@@ -168,8 +168,8 @@ class Converting:
     def _reason(self, error: BaseException) -> str:
         """Put an error in words; only that of a device without room needs more than its own."""
         if out_of_memory(error):
-            told = str(error).partition("\n")[0]
-            return f"not enough memory on {self._device}, even for one pair: {told}; free some, or use --device cpu"
+            message = str(error).partition("\n")[0]
+            return f"not enough memory on {self._device}, even for one pair: {message}; free some, or use --device cpu"
         return reason_of(error)
 
     def _converter(self, system: System) -> Converter:

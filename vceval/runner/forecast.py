@@ -172,9 +172,9 @@ def shown(found: Forecast) -> str:
             line += ", never measured here" if part.seconds is None else f", {lasting(part.seconds)} of work"
         lines.append(line)
     unknown = sum(part.seconds is None and part.todo > 0 for part in found.parts)
-    told = "not known" if found.seconds is None else f"about {lasting(found.seconds)}"
+    message = "not known" if found.seconds is None else f"about {lasting(found.seconds)}"
     others = f", without {unknown} parts that were never measured" if unknown and found.seconds is not None else ""
-    lines.append(f"{'time':<10}{told} with {found.workers} workers{others}; calibration and report not counted")
+    lines.append(f"{'time':<10}{message} with {found.workers} workers{others}; calibration and report not counted")
     lines.append(f"{'disk':<10}about {_megabytes(found.needed)} for audio, {_megabytes(found.free)} free")
     return "\n".join(lines)
 

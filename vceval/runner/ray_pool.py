@@ -142,9 +142,9 @@ class RayPool:
                 self._actors.remove(actor)
                 self._stillborn += 1
                 if self._stillborn > _STILLBORN:
-                    told = _told(error)
+                    message = _told(error)
                     raise UsageError(
-                        f"workers can't start on the Ray cluster, where vceval must be, too: {told}"
+                        f"workers can't start on the Ray cluster, where vceval must be, too: {message}"
                     ) from error
 
     def _capacity(self) -> int:

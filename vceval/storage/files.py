@@ -21,7 +21,7 @@ def replacing(path: Path, *, durable: bool = True) -> Iterator[IO[bytes]]:
 
     Args:
         path: its name; folders are made.
-        durable: wait until it is on the disk before it gets its name, so that a power failure leaves no husk.
+        durable: wait until it is on the disk before it gets its name, so that a power failure leaves no empty file.
 
     Raises:
         OSError: it can't be written; nothing is left of it, and what was there before is still there.
