@@ -100,7 +100,7 @@ def test_the_run_step_converts_and_scores(tmp_path: Path) -> None:
 
 
 def test_the_gitlab_example_calls_what_exists(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    job = yaml.safe_load((ROOT / "benchmarks" / "gate" / "gitlab-ci.yml").read_text(encoding="utf-8"))
+    job = yaml.safe_load((ROOT / "examples" / "gitlab-ci.yml").read_text(encoding="utf-8"))
     [job] = job.values()
     assert job["artifacts"]["reports"]["junit"] == "gate.xml"
     [gate] = [line for line in job["script"] if line.startswith("vceval gate")]
@@ -116,7 +116,7 @@ def test_our_own_baseline_is_readable_and_of_todays_signatures() -> None:
     from vceval.protocol.suite import frozen_pairs, load
     from vceval.runner.score import make_metric
 
-    ours = read(ROOT / "benchmarks" / "baselines" / "demo.json")
+    ours = read(ROOT / "vceval" / "benchmarks" / "baselines" / "demo.json")
     assert resolve(Path("demo")) == ours
     assert ours.suite == "demo@1"
     assert [pair.name for pair in ours.pairs.values()] == [pair.pair for pair in frozen_pairs(load("demo"))]

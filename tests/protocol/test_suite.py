@@ -32,7 +32,7 @@ DRAWN = {"librispeech_unseen": (2620, 40), "libritts_unseen": (4837, 39), "aishe
 
 def script(name: str) -> ModuleType:
     """Import a script that is no part of the package."""
-    spec = importlib.util.spec_from_file_location(name, LISTS / f"{name}.py")
+    spec = importlib.util.spec_from_file_location(name, ROOT / "benchmarks" / "drawing" / f"{name}.py")
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
@@ -83,6 +83,9 @@ class NativeConverter(Converter):
         self.forget()
         self.device = device
         self.load()
+        on_cpu = device == "cpu" and self.precision in _HALF
+        if on_cpu and not getattr(torch.ops.mkldnn, f"_is_mkldnn_{self.precision}_supported")():
+            _without_onednn(self.__dict__.values())
 
     def convert(self, requests: Sequence[Request]) -> list[Outcome]:
         """Convert a batch, as :meth:`Converter.convert` says, in the precision asked for."""
@@ -234,6 +237,23 @@ def finished(samples: NDArray[np.floating], sample_rate: int, whose: str, clip: 
         return ItemError(f"{whose} gave samples that are not finite for this pair")
     kept = np.clip(samples, -1.0, 1.0) if clip else samples
     return Waveform(np.ascontiguousarray(kept, dtype=np.float32), sample_rate)
+
+
+def _without_onednn(values: Iterable[object]) -> None:
+    """Compute the LSTMs of networks without oneDNN: it refuses a type that the processor has no instructions for."""
+    import torch
+
+    def switch(on: bool) -> Callable[..., None]:
+        def hook(*_: object) -> None:
+            torch.backends.mkldnn.enabled = on
+
+        return hook
+
+    for network in values:
+        for part in network.modules() if isinstance(network, torch.nn.Module) else ():
+            if isinstance(part, torch.nn.LSTM):
+                part.register_forward_pre_hook(switch(False))
+                part.register_forward_hook(switch(torch.backends.mkldnn.enabled), always_call=True)
 
 
 def check_length(wave: Waveform, what: str, minimum: float = 0.0, maximum: float = MAX_SECONDS) -> None:

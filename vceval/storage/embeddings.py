@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from vceval.errors import ItemError
 from vceval.storage.cache import Cache
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ def known(cache: Cache, encoder: str, recording: Path) -> NDArray[np.float64] | 
 
     try:
         found = cache.get(encoder.split("-")[0], recording, parameters(encoder), unknown)
-    except (_Unknown, OSError):
+    except (_Unknown, ItemError, OSError):
         return None
     vector = np.asarray(found["embedding"], dtype=np.float64)
     unit: NDArray[np.float64] = vector / np.linalg.norm(vector)
