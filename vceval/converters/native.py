@@ -243,17 +243,17 @@ def _without_onednn(values: Iterable[object]) -> None:
     """Compute the LSTMs of networks without oneDNN: it refuses a type that the processor has no instructions for."""
     import torch
 
-    def switch(on: bool) -> Callable[..., None]:
-        def hook(*_: object) -> None:
-            torch.backends.mkldnn.enabled = on
+    backend: Any = torch.backends.mkldnn
+    before = backend.enabled
 
-        return hook
+    def switch(on: bool) -> Callable[..., None]:
+        return lambda *_: setattr(backend, "enabled", on)
 
     for network in values:
         for part in network.modules() if isinstance(network, torch.nn.Module) else ():
             if isinstance(part, torch.nn.LSTM):
                 part.register_forward_pre_hook(switch(False))
-                part.register_forward_hook(switch(torch.backends.mkldnn.enabled), always_call=True)
+                part.register_forward_hook(switch(before), always_call=True)
 
 
 def check_length(wave: Waveform, what: str, minimum: float = 0.0, maximum: float = MAX_SECONDS) -> None:
