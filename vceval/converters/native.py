@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
@@ -85,7 +85,7 @@ class NativeConverter(Converter):
         self.load()
         on_cpu = device == "cpu" and self.precision in _HALF
         if on_cpu and not getattr(torch.ops.mkldnn, f"_is_mkldnn_{self.precision}_supported")():
-            _without_onednn(self.__dict__.values())
+            _without_onednn(self)
 
     def convert(self, requests: Sequence[Request]) -> list[Outcome]:
         """Convert a batch, as :meth:`Converter.convert` says, in the precision asked for."""
@@ -239,8 +239,8 @@ def finished(samples: NDArray[np.floating], sample_rate: int, whose: str, clip: 
     return Waveform(np.ascontiguousarray(kept, dtype=np.float32), sample_rate)
 
 
-def _without_onednn(values: Iterable[object]) -> None:
-    """Compute the LSTMs of networks without oneDNN: it refuses a type that the processor has no instructions for."""
+def _without_onednn(holder: object) -> None:
+    """Compute a converter's LSTMs without oneDNN: it refuses a type that the processor has no instructions for."""
     import torch
 
     backend: Any = torch.backends.mkldnn
@@ -249,11 +249,14 @@ def _without_onednn(values: Iterable[object]) -> None:
     def switch(on: bool) -> Callable[..., None]:
         return lambda *_: setattr(backend, "enabled", on)
 
-    for network in values:
-        for part in network.modules() if isinstance(network, torch.nn.Module) else ():
-            if isinstance(part, torch.nn.LSTM):
-                part.register_forward_pre_hook(switch(False))
-                part.register_forward_hook(switch(before), always_call=True)
+    for value in vars(holder).values():
+        if isinstance(value, torch.nn.Module):
+            for part in value.modules():
+                if isinstance(part, torch.nn.LSTM):
+                    part.register_forward_pre_hook(switch(False))
+                    part.register_forward_hook(switch(before), always_call=True)
+        elif type(value).__module__.startswith("vceval.networks."):
+            _without_onednn(value)
 
 
 def check_length(wave: Waveform, what: str, minimum: float = 0.0, maximum: float = MAX_SECONDS) -> None:
