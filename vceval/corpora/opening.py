@@ -27,7 +27,7 @@ def open_corpus(name: str, data: Path | None, options: Mapping[str, Any]) -> Cor
     kind = registry.load("corpus", name)
     if data is None and name != "demo":
         raise UsageError(
-            f"{kind.info.title} must be on disk: say where with --data (published at: {kind.info.url or 'its owner'})"
+            f"{kind.info.title} must be on disk: say with --data where (published at: {kind.info.url or 'its owner'})"
         )
 
     def construct() -> Corpus:
