@@ -217,7 +217,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _test_step(root: Path, work: Path, name: str, device: str) -> Step:
     rows = work / f"tests-{name or 'other'}.xml"
     command = [sys.executable, "-m", "pytest", "-q", "-m", "gpu", "-p", "no:cacheprovider", "--rootdir", str(root)]
-    command += ["-o", "junit_family=xunit1", f"--junitxml={rows}", str(root / "tests" / "test_gpu.py")]
+    command += ["-o", "junit_family=xunit1", f"--junitxml={rows}", str(root / "tests" / "runner" / "test_gpu.py")]
     environment = {"VCEVAL_TEST_DEVICE": device, "VCEVAL_TEST_CONVERTERS": name}
     return Step(f"tests {name or 'other'}", command, 150.0, rows, environment)
 
