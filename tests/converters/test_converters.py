@@ -12,6 +12,7 @@ from sounds import hum
 
 from vceval.converters.base import Converter, ConverterInfo, Request
 from vceval.converters.controls import Resynthesis, Source, Target
+from vceval.converters.native import NativeConverter
 from vceval.converters.precomputed import Precomputed
 from vceval.converters.world import World, analyse, voice_of
 from vceval.errors import ItemError, UnmetNeed, UsageError
@@ -204,3 +205,16 @@ def test_a_failure_is_not_kept(make_sound, tmp_path):
     assert isinstance(converter.convert([request(pair)])[0], ItemError)
     make_sound("m.wav")
     assert isinstance(converter.convert([request(pair)])[0], Waveform)
+
+
+def test_a_network_converter_without_a_step_says_which() -> None:
+    class Stepless(NativeConverter):
+        info = ConverterInfo("stepless", "Stepless", 16_000, "none", "", "native")
+
+        def load(self) -> None: ...
+
+    wave = Waveform(np.zeros(16_000, np.float32), 16_000)
+    with pytest.raises(TypeError, match=r"stepless has neither content\(\) nor encode_content\(\)"):
+        Stepless().encode_content([wave])
+    with pytest.raises(TypeError, match=r"stepless has neither voice\(\) nor encode_speaker\(\)"):
+        Stepless().encode_speaker([[wave]])

@@ -123,7 +123,7 @@ class NativeConverter(Converter):
         Raises:
             ItemError: it is too short, too long or silent.
         """
-        raise NotImplementedError
+        raise TypeError(f"converter {self.info.name} has neither content() nor encode_content(); write one")
 
     def voice(self, prompts: Sequence[Waveform]) -> Any:
         """Encode the prompts of one target, in inference mode, unless :meth:`encode_speaker` takes several at a time.
@@ -131,7 +131,7 @@ class NativeConverter(Converter):
         Raises:
             ItemError: a prompt is too short, too long, or holds no speech.
         """
-        raise NotImplementedError
+        raise TypeError(f"converter {self.info.name} has neither voice() nor encode_speaker(); write one")
 
     @abstractmethod
     def load(self) -> None:
