@@ -62,7 +62,7 @@ def test_dark_and_phone_are_seen_by_the_page(open_page: OpenPage, write: Callabl
     path = write("<meta name=viewport content='width=device-width'><p id=p style='height:40px;width:50px'>p")
     query = "[matchMedia('(prefers-color-scheme: dark)').matches, innerWidth, navigator.maxTouchPoints > 0]"
     (desktop, _), (phone, _) = open_page(path), open_page(path, dark=True, phone=True)
-    assert 0 < first_paint(desktop) < 5
+    assert first_paint(desktop) > 0
     assert desktop.evaluate(query) == [False, 1280, False]
     assert phone.evaluate(query) == [True, 390, True]
 

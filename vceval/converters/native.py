@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
@@ -83,9 +84,6 @@ class NativeConverter(Converter):
         self.forget()
         self.device = device
         self.load()
-        on_cpu = device == "cpu" and self.precision in _HALF
-        if on_cpu and not getattr(torch.ops.mkldnn, f"_is_mkldnn_{self.precision}_supported")():
-            _without_onednn(self)
 
     def convert(self, requests: Sequence[Request]) -> list[Outcome]:
         """Convert a batch, as :meth:`Converter.convert` says, in the precision asked for."""
@@ -93,7 +91,11 @@ class NativeConverter(Converter):
             return super().convert(requests)
         import torch
 
-        with torch.autocast(self.device.partition(":")[0], dtype=getattr(torch, _HALF[self.precision])):
+        known = self.device != "cpu" or getattr(torch.ops.mkldnn, f"_is_mkldnn_{self.precision}_supported")()
+        with (
+            torch.autocast(self.device.partition(":")[0], dtype=getattr(torch, _HALF[self.precision])),
+            nullcontext() if known else _lstms_without_onednn(),
+        ):
             return super().convert(requests)
 
     def largest_batch(self, device: str) -> int:
@@ -239,24 +241,31 @@ def finished(samples: NDArray[np.floating], sample_rate: int, whose: str, clip: 
     return Waveform(np.ascontiguousarray(kept, dtype=np.float32), sample_rate)
 
 
-def _without_onednn(holder: object) -> None:
-    """Compute a converter's LSTMs without oneDNN: it refuses a type that the processor has no instructions for."""
+@contextmanager
+def _lstms_without_onednn() -> Iterator[None]:
+    """Compute LSTMs without oneDNN for a while: it refuses a type that the processor has no instructions for."""
     import torch
+    from torch.nn.modules import module
 
     backend: Any = torch.backends.mkldnn
     before = backend.enabled
 
     def switch(on: bool) -> Callable[..., None]:
-        return lambda *_: setattr(backend, "enabled", on)
+        def hook(part: torch.nn.Module, *_: Any) -> None:
+            if isinstance(part, torch.nn.LSTM):
+                backend.enabled = on
 
-    for value in vars(holder).values():
-        if isinstance(value, torch.nn.Module):
-            for part in value.modules():
-                if isinstance(part, torch.nn.LSTM):
-                    part.register_forward_pre_hook(switch(False))
-                    part.register_forward_hook(switch(before), always_call=True)
-        elif type(value).__module__.startswith("vceval.networks."):
-            _without_onednn(value)
+        return hook
+
+    hooks = (
+        module.register_module_forward_pre_hook(switch(False)),
+        module.register_module_forward_hook(switch(before), always_call=True),
+    )
+    try:
+        yield
+    finally:
+        for hook in hooks:
+            hook.remove()
 
 
 def check_length(wave: Waveform, what: str, minimum: float = 0.0, maximum: float = MAX_SECONDS) -> None:
