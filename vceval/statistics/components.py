@@ -7,8 +7,9 @@ which they meet: crossed, nested, partly, or unbalanced.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Hashable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import sqrt
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -20,10 +21,10 @@ __all__ = ["RESIDUAL", "Design", "MeanError", "Side"]
 
 #: Name of the component that every item has of its own, and of that of a target and a source speaker together.
 RESIDUAL, MEETING = "residual", "meeting"
-#: More levels than this of meetings are not fitted beside texts: their noise is then summed by meeting instead.
+#: More meetings than this are fitted apart from texts.
 _MOST_MEETINGS = 200
 #: Smallest share of the values' variance that the residual is given, so that matrices stay regular.
-_FLOOR = 1e-9
+_FLOOR = 1e-4
 _STEPS = 60
 #: The search ends when the restricted log-likelihood rises by less.
 _RISE = 1e-9
@@ -56,12 +57,17 @@ class MeanError(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class _Rows:
-    """Items in the form that is fitted: rows of alike items, how many each holds, and the groups of each."""
+    """Items in the form that is fitted: rows of alike items, how many each holds, and the groups of each.
+
+    meetings: whether a row is the meeting of two speakers and has a variance of its own. apart: whether meetings are so
+    many that they are fitted apart from texts.
+    """
 
     of_item: NDArray[np.intp]
     counts: NDArray[np.float64]
     sides: tuple[Side, ...]
     meetings: bool
+    apart: bool = False
 
 
 class Design:
@@ -69,7 +75,7 @@ class Design:
 
     Args:
         targets, sources, texts: label of each item, or None for a side that nothing is known of. A side without any
-            label is left out; where only some items have one, the others together are one group. Texts count where
+            label is left out; where only some items have a speaker, the others together are one group. Texts count where
             they repeat.
 
     Raises:
@@ -88,17 +94,22 @@ class Design:
             raise ValueError(f"lengths differ: {', '.join(f'{name} {len(side)}' for name, side in labels.items())}")
         self.items = len(next(iter(labels.values())))
         #: How many speakers and texts there are, by side; 0 for one without labels.
-        self.levels = {name: 0 for name in given}
+        self.levels = dict.fromkeys(given, 0)
         sides = []
         for name, side in labels.items():
             if all(label is None for label in side):
                 continue
+            if name == "text":  # what is not known is a text of its own
+                side = [(place, None) if label is None else label for place, label in enumerate(side)]
+                if len(set(side)) == len(side):
+                    continue
             codes, count = _codes(side)
             self.levels[name] = count
             sides.append(Side(name, codes, count))
         #: Group of each item, by side.
         self.codes = {side.name: side.codes for side in sides}
         self._rows = _rows(sides, self.items)
+        self._spoken = Design(targets, sources) if self._rows.apart else None
         self._crosses()
 
     @property
@@ -117,27 +128,39 @@ class Design:
 
         rows = self._rows
         self._starts = np.cumsum([0, *(side.levels for side in rows.sides)])
+        self._parts = [slice(*ends) for ends in itertools.pairwise(self._starts.tolist())]
         size = int(self._starts[-1]) + 1
         self._sizes, kind = np.unique(rows.counts, return_inverse=True)
         self._kind = kind.reshape(-1)
-        columns = [start + side.codes for start, side in zip(self._starts, rows.sides, strict=False)]
-        columns.append(np.full(len(rows.counts), size - 1))
-        flat = np.zeros((len(self._sizes), size * size))
-        for number in range(len(self._sizes)):
-            chosen = self._kind == number
-            for one in columns:
-                for other in columns:
-                    flat[number] += np.bincount(one[chosen] * size + other[chosen], minlength=size * size)
-        self._cross = flat
-        self._columns = columns
-        self._size = size
         self._in_kind = np.bincount(self._kind, minlength=len(self._sizes)).astype(np.float64)
-        total = rows.counts.sum()
-        weights = rows.counts / total
+        columns = [start + side.codes for start, side in zip(self._starts.tolist(), rows.sides, strict=False)]
+        self._columns = [*columns, np.full(len(rows.counts), size - 1)]
+        self._size = size
+        cells = len(self._sizes) * size * size
+        places = (
+            (self._kind * size + one) * size + other
+            for one, other in itertools.product(self._columns, self._columns)
+        )  # fmt: skip
+        self._cross = sum(np.bincount(place, minlength=cells) for place in places).reshape(len(self._sizes), -1) * 1.0
+        weights = rows.counts / rows.counts.sum()
         self._contributions = [float(np.square(np.bincount(s.codes, weights, s.levels)).sum()) for s in rows.sides]
         if rows.meetings:
             self._contributions.append(float(np.square(weights).sum()))
-        self._contributions.append(1.0 / total)
+        self._contributions.append(1.0 / self.items)
+
+    def _summed(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Sums of a value per row over each group of each side, and over all."""
+        import numpy as np
+
+        found = [np.bincount(side.codes, values, side.levels) for side in self._rows.sides]
+        return np.concatenate([*found, [values.sum()]])
+
+    def _spread(self, effects: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Per row the sum of what its groups, and the mean, have."""
+        total = effects[-1]
+        for column in self._columns[:-1]:
+            total = total + effects[column]
+        return total
 
     def mean_error(self, values: ArrayLike) -> MeanError | None:
         """Estimate the variance of the mean of some values, one per item; None for fewer than two, or no spread.
@@ -156,21 +179,44 @@ class Design:
         largest = float(np.abs(given).max()) if self.items else 0.0
         if not spread > (1e-12 * largest) ** 2:
             return None
-        scaled = (given - given.mean()) / np.sqrt(spread)
-        fit = _Fit(self, scaled)
+        fit = _Fit(self, (given - given.mean()) / sqrt(spread))
         found = fit.search()
-        information = fit.information(found)
-        parts = np.array(self._contributions) * found
-        variance = float(parts.sum())
+        if self._spoken is not None:
+            return self._with_meetings(given, found, fit.predicted(found, self.sides[-1].name) * sqrt(spread), spread)
         names = [side.name for side in self._rows.sides] + [MEETING] * self._rows.meetings + [RESIDUAL]
-        return MeanError(
-            variance * spread,
-            self._freedom(found, information),
-            {name: float(value) * spread for name, value in zip(names, found, strict=True)},
-            {name: float(value) / variance for name, value in zip(names, parts, strict=True)},
+        parts = np.array(self._contributions) * found
+        freedom = self._freedom(found, parts, fit.expected_information(found))
+        return _summed_up(names, found * spread, parts * spread, freedom)
+
+    def _with_meetings(
+        self, values: NDArray[np.float64], found: NDArray[np.float64], texts: NDArray[np.float64], spread: float
+    ) -> MeanError:
+        """Fit the meetings of speakers to what is left of the values without the texts' share of them.
+
+        Beside texts, a matrix over all meetings would be too large.
+        """
+        import numpy as np
+
+        assert self._spoken is not None
+        text = self.sides[-1].name
+        variance = float(found[len(self.sides) - 1]) * spread
+        part = variance * self.contribution(text)
+        rest = self._spoken.mean_error(values - texts)
+        if rest is None:
+            return _summed_up(
+                [text], np.array([variance]), np.array([part]), max(1.0 / self.contribution(text) - 1.0, 1.0)
+            )
+        own = max(1.0 / self.contribution(text) - 1.0, 1.0)
+        total = rest.variance + part
+        freedom = total**2 / (rest.variance**2 / rest.freedom + part**2 / own)
+        parts = [part, *(share * rest.variance for share in rest.shares.values())]
+        return _summed_up(
+            [text, *rest.variances], np.array([variance, *rest.variances.values()]), np.array(parts), freedom
         )
 
-    def _freedom(self, variances: NDArray[np.float64], information: NDArray[np.float64]) -> float:
+    def _freedom(
+        self, variances: NDArray[np.float64], parts: NDArray[np.float64], information: NDArray[np.float64]
+    ) -> float:
         """Degrees of freedom whose critical value is the mean of Satterthwaite's and Cochran's.
 
         Satterthwaite's are too many where a side of few speakers seems to vary little by chance, which Cochran's
@@ -181,21 +227,38 @@ class Design:
         from scipy.special import stdtridf, stdtrit
 
         contributions = np.array(self._contributions)
-        parts = contributions * variances
         variance = float(parts.sum())
         few = any(side.levels < _FEW for side in self._rows.sides)
         cut = np.where(variances <= _FLOOR, sqrt(_CUT_OF_FEW if few else _CUT), 1.0) * contributions
         moved = float(cut @ np.linalg.pinv(information, hermitian=True) @ cut)
         most = float(max(self.items - 1, 1))
         satterthwaite = min(max(2.0 * variance**2 / moved, 1.0), most) if moved > 0 else most
+        if len(self._rows.sides) < 2:
+            return satterthwaite
         # Kish's effective number of levels, less one
         single = np.clip(1.0 / contributions - 1.0, 1.0, most)
         critical = 0.5 * (stdtrit(satterthwaite, _LEVEL) + parts @ stdtrit(single, _LEVEL) / variance)
         return float(min(max(stdtridf(_LEVEL, critical), 1.0), most))
 
 
+def _summed_up(
+    names: Sequence[str], variances: NDArray[np.float64], parts: NDArray[np.float64], freedom: float
+) -> MeanError:
+    total = float(parts.sum())
+    return MeanError(
+        total,
+        freedom,
+        {name: float(value) for name, value in zip(names, variances, strict=True)},
+        {name: float(value) / total for name, value in zip(names, parts, strict=True)},
+    )
+
+
 class _Fit:
-    """The restricted likelihood of one set of values (mean 0, variance 1) over a design."""
+    """The restricted likelihood of one set of values (mean 0, variance 1) over a design.
+
+    Matrices over items are never made: with Z the indicator columns of all sides and of the mean, D the variances that
+    rows have of their own, W their inverse and C = Z'WZ, the projection P that REML rests on is W - W Z K Z'W.
+    """
 
     def __init__(self, design: Design, values: NDArray[np.float64]) -> None:
         import numpy as np
@@ -204,159 +267,191 @@ class _Fit:
         rows = design._rows
         sums = np.bincount(rows.of_item, values, len(rows.counts))
         self.means = sums / rows.counts
-        within = np.square(values).sum() - (sums * self.means).sum()
-        self.within = max(float(within), 0.0)
+        self.within = max(float(np.square(values).sum() - (sums * self.means).sum()), 0.0)
         self.within_freedom = float(len(values) - len(rows.counts))
-        self.diagonals = 2 if rows.meetings else 1
-        self.count = len(rows.sides) + self.diagonals
-        # Per size of a row: what the meeting's and the residual's variance count there
-        self.diagonal = np.stack([np.ones_like(design._sizes), 1.0 / design._sizes])[-self.diagonals :]
-        self.sizes = [side.levels for side in rows.sides]
+        diagonals = 2 if rows.meetings else 1
+        self.count = len(rows.sides) + diagonals
+        self.least = np.append(np.zeros(self.count - 1), _FLOOR)
+        # What the meeting's and the residual's variance count in a row, by its number of items
+        self.diagonal = np.stack([np.ones_like(design._sizes), 1.0 / design._sizes])[-diagonals:]
+        self.of_row = self.diagonal[:, design._kind]
 
-    def _shared(self, variances: NDArray[np.float64]) -> _Shared:
+    def search(self) -> NDArray[np.float64]:
+        """Climb to the largest restricted likelihood among variances that are not negative.
+
+        Steps follow the average information, which is cheap; source: Gilmour, Thompson and Cullis, "Average information
+        REML", Biometrics 51, 1995. Where one does not rise, the expected information gives the next.
+        """
         import numpy as np
 
-        design, size = self.design, self.design._size
-        sides = len(self.sizes)
+        here = self._at(self._start())
+        expected = False
+        for _ in range(_STEPS):
+            direction = self._direction(here, expected)
+            step = 1.0
+            there = self._at(np.maximum(here.variances + direction, self.least))
+            while not there.height >= here.height and step > 1e-3:
+                step *= 0.5
+                there = self._at(np.maximum(here.variances + step * direction, self.least))
+            rise = there.height - here.height if np.isfinite(there.height) else -np.inf
+            if rise > 0:
+                here = there
+            if rise < _RISE and (expected or step == 1.0):
+                break
+            expected = expected or rise < _RISE
+        return here.variances
+
+    def _direction(self, here: _Point, expected: bool) -> NDArray[np.float64]:
+        """Where the likelihood rises; variances at zero stay there unless they want to grow."""
+        import numpy as np
+
+        score, information = self._expected(here) if expected else self._average(here)
+        free = (here.variances > self.least) | (score > 0)
+        wanted, known = score[free], information[np.ix_(free, free)]
+        found = np.linalg.lstsq(known, wanted, rcond=1e-12)[0]
+        if not expected and not np.allclose(known @ found, wanted, rtol=1e-6, atol=1e-6):
+            return self._direction(here, True)  # the values have fewer dimensions than there are components
+        direction = np.zeros(self.count)
+        direction[free] = found
+        # No leaps: where the residual vanishes the likelihood has no limit
+        direction[-1] = max(direction[-1], -0.9 * here.variances[-1])
+        return np.minimum(direction, 3.0 * here.variances + 0.3)
+
+    def expected_information(self, variances: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Expected information at some variances."""
+        return self._expected(self._at(variances))[1]
+
+    def predicted(self, variances: NDArray[np.float64], name: str) -> NDArray[np.float64]:
+        """What each item has from its group of one side, as far as the values tell (best linear prediction)."""
+        place = [side.name for side in self.design._rows.sides].index(name)
+        effects = variances[place] * self._at(variances).along[self.design._parts[place]]
+        found: NDArray[np.float64] = effects[self.design._rows.sides[place].codes]
+        return found
+
+    def _start(self) -> NDArray[np.float64]:
+        """Guess the variances from how the means of the groups vary."""
+        import numpy as np
+
+        design = self.design
+        found = np.full(self.count, 0.1)
+        for place, side in enumerate(design._rows.sides):
+            counts = np.bincount(side.codes, design._rows.counts, side.levels)
+            sums = np.bincount(side.codes, self.means * design._rows.counts, side.levels)
+            found[place] = min(max(float((sums / counts).var() - (1.0 / counts).mean()), 0.02), 1.0)
+        found[-1] = max(1.0 - float(found[:-1].sum()), 0.2)
+        return found
+
+    def _at(self, variances: NDArray[np.float64]) -> _Point:
+        """Compute what the likelihood and its derivatives need at some variances."""
+        import numpy as np
+
+        design = self.design
+        size, sides = design._size, len(design._rows.sides)
         noise = variances[sides:] @ self.diagonal
         weight = 1.0 / noise
         cross = (weight @ design._cross).reshape(size, size)
-        scale = np.sqrt(np.repeat(variances[:sides], self.sizes))
+        scale = np.sqrt(np.repeat(variances[:sides], np.diff(design._starts)))
         inner = scale[:, None] * cross[:-1, :-1] * scale
         inner[np.diag_indices_from(inner)] += 1.0
-        factor = np.linalg.cholesky(inner)
-        solved = np.linalg.solve(factor, np.diag(scale)) if len(scale) else np.zeros((0, 0))
-        hidden = solved.T @ solved
+        kernel = np.zeros((size, size))
+        kernel[:-1, :-1] = scale[:, None] * np.linalg.inv(inner) * scale
         border = cross[:-1, -1]
-        whole = float(cross[-1, -1] - border @ hidden @ border)
-        removed = np.zeros((size, size))
-        removed[:-1, :-1] = hidden
-        column = np.append(-hidden @ border, 1.0)
-        removed += np.outer(column, column) / whole
-        logs = (
-            float(design._in_kind @ np.log(noise)) + 2.0 * float(np.log(np.diag(factor)).sum()) + float(np.log(whole))
+        column = np.append(-kernel[:-1, :-1] @ border, 1.0)
+        whole = float(cross[-1] @ column)
+        kernel += np.outer(column, column) / whole
+        weighted = weight[design._kind] * self.means
+        right = design._summed(weighted)
+        effects = kernel @ right
+        projected = weight[design._kind] * (self.means - design._spread(effects))
+        quadratic = float(self.means @ projected)
+        height = -0.5 * (
+            float(design._in_kind @ np.log(noise))
+            + 2.0 * float(np.log(np.diag(np.linalg.cholesky(inner))).sum())
+            + float(np.log(whole))
+            + quadratic
         )
-        return _Shared(weight, cross, removed, logs)
-
-    def _moved(self, shared: _Shared) -> tuple[float, NDArray[np.float64], NDArray[np.float64]]:
-        """y'Py, Z'Py and Py."""
-        import numpy as np
-
-        design = self.design
-        weight = shared.weight[design._kind]
-        weighted = weight * self.means
-        right = np.zeros(design._size)
-        for column in design._columns:
-            right += np.bincount(column, weighted, design._size)
-        effects = shared.removed @ right
-        quadratic = float((weighted * self.means).sum() - right @ effects)
-        residual = self.means.copy()
-        for column in design._columns:
-            residual -= effects[column]
-        return quadratic, right - shared.cross @ effects, weight * residual
-
-    def likelihood(self, variances: NDArray[np.float64], shared: _Shared, quadratic: float) -> float:
-        import numpy as np
-
-        found = -0.5 * (shared.logs + quadratic)
-        if self.within_freedom:
-            found -= 0.5 * (self.within_freedom * float(np.log(variances[-1])) + self.within / float(variances[-1]))
-        return found
-
-    def _derivatives(
-        self,
-        variances: NDArray[np.float64],
-        shared: _Shared,
-        moved: tuple[float, NDArray[np.float64], NDArray[np.float64]],
-    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Score and expected information of the variances."""
-        import numpy as np
-
-        design = self.design
-        sides, size = len(self.sizes), design._size
-        starts = design._starts
-        _, along, residual = moved
-        product = shared.cross @ shared.removed
-        inside = shared.cross - product @ shared.cross
-        parts = [slice(starts[j], starts[j + 1]) for j in range(sides)]
-        score, information = np.zeros(self.count), np.zeros((self.count, self.count))
-        for j, one in enumerate(parts):
-            score[j] = 0.5 * (float(np.square(along[one]).sum()) - float(np.trace(inside[one, one])))
-            for k in range(j + 1):
-                information[j, k] = information[k, j] = 0.5 * float(np.square(inside[one, parts[k]]).sum())
-        kept = np.eye(size) - product.T
-        squares = np.bincount(design._kind, np.square(residual), len(design._sizes))
-        crossed = []
-        for k in range(self.diagonals):
-            weights = np.square(shared.weight) * self.diagonal[k]
-            cross = (weights @ design._cross).reshape(size, size)
-            place = sides + k
-            trace = float(design._in_kind @ (shared.weight * self.diagonal[k])) - float((shared.removed * cross).sum())
-            score[place] = 0.5 * (float(squares @ self.diagonal[k]) - trace)
-            seen = np.einsum("ij,ij->j", kept, cross @ kept)
-            for j, one in enumerate(parts):
-                information[j, place] = information[place, j] = 0.5 * float(seen[one].sum())
-            crossed.append(shared.removed @ cross)
-        for k in range(self.diagonals):
-            for other in range(k + 1):
-                both = self.diagonal[k] * self.diagonal[other]
-                cubes = (shared.weight**3 * both) @ design._cross
-                value = (
-                    float(design._in_kind @ (np.square(shared.weight) * both))
-                    - 2.0 * float(shared.removed.reshape(-1) @ cubes)
-                    + float(np.einsum("ij,ji->", crossed[k], crossed[other]))
-                )
-                information[sides + k, sides + other] = information[sides + other, sides + k] = 0.5 * value
         if self.within_freedom:
             last = float(variances[-1])
-            score[-1] += 0.5 * (self.within / last - self.within_freedom) / last
-            information[-1, -1] += 0.5 * self.within_freedom / last**2
-        return score, information
+            height -= 0.5 * (self.within_freedom * float(np.log(last)) + self.within / last)
+        return _Point(variances, weight, cross, kernel, projected, right - cross @ effects, height)
 
-    def information(self, variances: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Expected information at some variances."""
-        shared = self._shared(variances)
-        return self._derivatives(variances, shared, self._moved(shared))[1]
-
-    def search(self) -> NDArray[np.float64]:
-        """Climb to the largest restricted likelihood among variances that are not negative, by Fisher scoring."""
+    def _score(self, at: _Point, traces: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Slope of the likelihood, given the traces of P times each component's matrix."""
         import numpy as np
 
-        least = np.append(np.zeros(self.count - 1), _FLOOR)
-        variances = np.full(self.count, 0.5 / max(self.count - 1, 1))
-        variances[-1] = 0.5
-        shared = self._shared(variances)
-        moved = self._moved(shared)
-        height = self.likelihood(variances, shared, moved[0])
-        for _ in range(_STEPS):
-            score, information = self._derivatives(variances, shared, moved)
-            free = (variances > least) | (score > 0)
-            direction = np.zeros(self.count)
-            direction[free] = np.linalg.lstsq(information[np.ix_(free, free)], score[free], rcond=1e-12)[0]
-            step = 1.0
-            while True:
-                tried = np.maximum(variances + step * direction, least)
-                there = self._shared(tried)
-                found = self._moved(there)
-                new = self.likelihood(tried, there, found[0])
-                if new >= height - 1e-12 or step < 1e-6:
-                    break
-                step *= 0.5
-            rise = new - height
-            if rise > 0:
-                variances, shared, moved, height = tried, there, found, new
-            if rise < _RISE:
-                break
-        return variances
+        squares = [float(np.square(at.along[part]).sum()) for part in self.design._parts]
+        squares += [float(np.square(at.projected) @ row) for row in self.of_row]
+        score = 0.5 * (np.array(squares) - traces)
+        if self.within_freedom:
+            last = float(at.variances[-1])
+            score[-1] += 0.5 * (self.within / last - self.within_freedom) / last
+        return score
+
+    def _average(self, at: _Point) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Score and average information."""
+        import numpy as np
+
+        design = self.design
+        inside = np.diag(at.cross) - np.einsum("ij,ij->i", at.cross @ at.kernel, at.cross)
+        traces = [float(inside[part].sum()) for part in design._parts]
+        for row in self.diagonal:
+            cross = (np.square(at.weight) * row) @ design._cross
+            traces.append(float(design._in_kind @ (at.weight * row)) - float(at.kernel.reshape(-1) @ cross))
+        moved = [at.along[part][side.codes] for part, side in zip(design._parts, design._rows.sides, strict=True)]
+        moved += [row * at.projected for row in self.of_row]
+        weight = at.weight[design._kind]
+        found = [weight * (one - design._spread(at.kernel @ design._summed(weight * one))) for one in moved]
+        information = 0.5 * np.array([[float(one @ other) for other in found] for one in moved])
+        if self.within_freedom:
+            information[-1, -1] += 0.5 * self.within_freedom / float(at.variances[-1]) ** 2
+        return self._score(at, np.array(traces)), information
+
+    def _expected(self, at: _Point) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Score and expected information."""
+        import numpy as np
+
+        design = self.design
+        size, parts = design._size, design._parts
+        sides = len(parts)
+        product = at.cross @ at.kernel
+        inside = at.cross - product @ at.cross
+        information = np.zeros((self.count, self.count))
+        traces = [float(np.trace(inside[part, part])) for part in parts]
+        for j, one in enumerate(parts):
+            for k in range(j + 1):
+                information[j, k] = float(np.square(inside[one, parts[k]]).sum())
+        kept = np.eye(size) - product.T
+        crosses = []
+        for k, row in enumerate(self.diagonal):
+            cross = ((np.square(at.weight) * row) @ design._cross).reshape(size, size)
+            traces.append(float(design._in_kind @ (at.weight * row)) - float((at.kernel * cross).sum()))
+            seen = np.einsum("ij,ij->j", kept, cross @ kept)
+            information[sides + k, :sides] = [float(seen[part].sum()) for part in parts]
+            crosses.append(at.kernel @ cross)
+            for other in range(k + 1):
+                both = row * self.diagonal[other]
+                cubes = (at.weight**3 * both) @ design._cross
+                information[sides + k, sides + other] = (
+                    float(design._in_kind @ (np.square(at.weight) * both))
+                    - 2.0 * float(at.kernel.reshape(-1) @ cubes)
+                    + float(np.einsum("ij,ji->", crosses[k], crosses[other]))
+                )
+        information = 0.5 * (information + np.tril(information, -1).T)
+        if self.within_freedom:
+            information[-1, -1] += 0.5 * self.within_freedom / float(at.variances[-1]) ** 2
+        return self._score(at, np.array(traces)), information
 
 
-class _Shared(NamedTuple):
-    """What one set of variances gives: weights of rows by size, Z'WZ, the part that is removed, and log determinants."""
+class _Point(NamedTuple):
+    """A place of the search: weights of rows by size, C, K, Py of each row, Z'Py, and the log-likelihood."""
 
+    variances: NDArray[np.float64]
     weight: NDArray[np.float64]
     cross: NDArray[np.float64]
-    removed: NDArray[np.float64]
-    logs: float
+    kernel: NDArray[np.float64]
+    projected: NDArray[np.float64]
+    along: NDArray[np.float64]
+    height: float
 
 
 def _codes(labels: Sequence[Hashable | None]) -> tuple[NDArray[np.intp], int]:
@@ -383,23 +478,25 @@ def _rows(given: Sequence[Side], items: int) -> _Rows:
     # One group says nothing of others; groups of one item each are the residual
     sides = [side for side in given if 1 < side.levels < items]
     kept: list[Side] = []
+    left = items - 1  # degrees of freedom: one at least is the residual's
     for side in sides:
-        if all(_joined(side, other, "").levels > max(side.levels, other.levels) or side.levels != other.levels
-               for other in kept):  # fmt: skip
+        new = all(_joined(side, other, "").levels > side.levels or side.levels != other.levels for other in kept)
+        if new and side.levels <= left:
             kept.append(side)
+            left -= side.levels - 1
     names = {side.name: side for side in kept}
     meeting = _joined(names["target"], names["source"], MEETING) if {"target", "source"} <= set(names) else None
     if meeting is not None and (
         meeting.levels <= max(names["target"].levels, names["source"].levels) or meeting.levels > 0.8 * items
     ):
         meeting = None
-    single = np.arange(items)
-    if "text" in names:
-        if meeting is not None and meeting.levels <= _MOST_MEETINGS:
-            kept.append(meeting)
-        return _Rows(single, np.ones(items), tuple(kept), False)
+    single = _Rows(np.arange(items), np.ones(items), tuple(kept), False)
     if meeting is None:
-        return _Rows(single, np.ones(items), tuple(kept), False)
+        return single
+    if "text" in names:
+        if meeting.levels > _MOST_MEETINGS:
+            return replace(single, apart=True)
+        return replace(single, sides=(*kept, meeting))
     first = np.unique(meeting.codes, return_index=True)[1]
     counts = np.bincount(meeting.codes).astype(np.float64)
     return _Rows(meeting.codes, counts, tuple(Side(s.name, s.codes[first], s.levels) for s in kept), True)
