@@ -42,7 +42,7 @@ class Bandwidth(Metric):
     version: ClassVar[str] = "1.0"
     needs: ClassVar[frozenset[str]] = frozenset()
     measures: ClassVar[tuple[Measure, ...]] = (
-        Measure("bandwidth", "Bandw.", "kHz", "higher", decimals=1, secondary=True),
+        Measure("bandwidth", "Bandw.", "kHz", "higher", decimals=1, secondary=True, resolution=BAND_HZ / 1000),
     )
     source: ClassVar[str] = "vceval"
     choices: ClassVar[str] = f"BANDWIDTH|bands:{BAND_HZ:g}Hz|floor:{{0.floor_db:g}}dB"

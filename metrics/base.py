@@ -43,6 +43,9 @@ class Measure:
     holds the scores of natural speech, ``natural_scores``: speaker to list (:mod:`vceval.statistics.separation`).
 
     ``secondary`` figures stand in a second table: the first one must fit on a page.
+
+    A ``rate`` counts pairs, each 0 or 1 or in between; its interval keeps to 0 to 1. ``resolution`` is the smallest
+    step that a value can make, in stored units: no figure is more certain than its rounding.
     """
 
     name: str
@@ -53,6 +56,8 @@ class Measure:
     decimals: int = 2
     reduction: Reduction = "ratio"
     secondary: bool = False
+    rate: bool = False
+    resolution: float = 0.0
 
     def declaration_faults(self) -> list[str]:
         """Say what is declared wrongly, each in words; nothing where all is well."""
@@ -66,6 +71,9 @@ class Measure:
             *fault(self, "decimals", is_whole, "a whole number"),
             *_one_of(self, "reduction", get_args(Reduction)),
             *fault(self, "secondary", lambda v: isinstance(v, bool), "True or False"),
+            *fault(self, "rate", lambda v: isinstance(v, bool), "True or False"),
+            *fault(self, "resolution", lambda v: (_number(v) or 0.0) >= 0.0 and _number(v) is not None,
+                   "a number, 0 or above"),
         ]  # fmt: skip
         return [f"measure {self.name!r}: {text}" for text in found]
 

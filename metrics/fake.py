@@ -54,10 +54,10 @@ class FakeDetection(SpeakerMetric):
     needs: ClassVar[frozenset[str]] = frozenset({"natural"})
     measures: ClassVar[tuple[Measure, ...]] = (
         Measure("fake_score", "Fake score", "", "higher", decimals=3),
-        Measure("fake_accept", "Real at 0.84", "%", "higher", scale=100.0, decimals=1, secondary=True),
-        Measure("fake_accept_calibrated", "Real (cal.)", "%", "higher", scale=100.0, decimals=1),
+        Measure("fake_accept", "Real at 0.84", "%", "higher", scale=100.0, decimals=1, secondary=True, rate=True),
+        Measure("fake_accept_calibrated", "Real (cal.)", "%", "higher", scale=100.0, decimals=1, rate=True),
         Measure("fake_auc", "Fake AUC", "", "lower", decimals=3, reduction="auc", secondary=True),
-        Measure("fake_target", "Target side", "%", "higher", scale=100.0, decimals=1, secondary=True),
+        Measure("fake_target", "Target side", "%", "higher", scale=100.0, decimals=1, secondary=True, rate=True),
     )
     source: ClassVar[str] = "Resemble AI, Resemblyzer, fake speech detection demo"
     choices: ClassVar[str] = (

@@ -160,9 +160,9 @@ class SpeakerVerification(SpeakerMetric):
     version: ClassVar[str] = "1.0"
     needs: ClassVar[frozenset[str]] = frozenset({"target"})
     measures: ClassVar[tuple[Measure, ...]] = (
-        Measure("sv_accept", "SV acc.", "%", "higher", scale=100.0, decimals=1),
+        Measure("sv_accept", "SV acc.", "%", "higher", scale=100.0, decimals=1, rate=True),
         Measure("sv_cosine", "SV cos.", "", "higher", decimals=3),
-        Measure("sv_source", "Src. acc.", "%", "lower", scale=100.0, decimals=1),
+        Measure("sv_source", "Src. acc.", "%", "lower", scale=100.0, decimals=1, rate=True),
     )
     source: ClassVar[str] = "Wan et al., Generalized end-to-end loss for speaker verification, ICASSP 2018"
     recipes: ClassVar[Mapping[str, Recipe | str]] = _RECIPES

@@ -282,7 +282,7 @@ class WordErrorRate(TextErrorRate):
     unit: ClassVar[Unit] = "word"
     measures: ClassVar[tuple[Measure, ...]] = (
         Measure("wer", "WER", "%", "lower", scale=100.0, decimals=1),
-        Measure("wer_capped", "WER cap.", "%", "lower", scale=100.0, decimals=1, secondary=True),
+        Measure("wer_capped", "WER cap.", "%", "lower", scale=100.0, decimals=1, secondary=True, rate=True),
     )
     recipes: ClassVar[Mapping[str, Recipe | str]] = dict(sorted({**_RECIPES, **_WORD_RECIPES}.items()))
 
@@ -300,7 +300,7 @@ class CharacterErrorRate(TextErrorRate):
     unit: ClassVar[Unit] = "character"
     measures: ClassVar[tuple[Measure, ...]] = (
         Measure("cer", "CER", "%", "lower", scale=100.0, decimals=1),
-        Measure("cer_capped", "CER cap.", "%", "lower", scale=100.0, decimals=1, secondary=True),
+        Measure("cer_capped", "CER cap.", "%", "lower", scale=100.0, decimals=1, secondary=True, rate=True),
     )
 
 

@@ -27,7 +27,8 @@ from vceval.reports.figure_style import (
     system_colours,
 )
 from vceval.results.views import Cell, MeasureView, Report, SystemView
-from vceval.statistics.intervals import cluster_bootstrap
+from vceval.statistics.components import Design
+from vceval.statistics.inference import interval
 
 if TYPE_CHECKING:
     import numpy as np
@@ -467,16 +468,17 @@ def _source_or_target(report: Report, folder: Path) -> Drawing | None:
     measure, groups, systems = _by_gender(report, "fake_target")
     if measure is None or not systems:
         return None
-    speakers = [(row["target_speaker"], row["source_speaker"]) for row in report.pairs]
+    names = ("target_speaker", "source_speaker", "transcript")
+    speakers = [tuple(row[name] or None for name in names) for row in report.pairs]
     found: dict[tuple[str, str], tuple[float, float | None, float | None, int]] = {}
     for system in systems:
         values = report.scores.of(system.name, measure.name)
         for name, pairs in groups.items():
             scored = np.flatnonzero(pairs & ~np.isnan(values))
             if len(scored):
-                targets, sources = ([speakers[place][side] for place in scored] for side in (0, 1))
-                interval = cluster_bootstrap(values[scored], np.ones(len(scored)), targets, crossed=sources)
-                low, high = (interval.low, interval.high) if interval else (None, None)
+                sides = zip(*(speakers[place] for place in scored), strict=True)
+                ends = interval(values[scored], np.ones(len(scored)), Design(*sides), kind="rate")
+                low, high = (ends.low, ends.high) if ends else (None, None)
                 found[system.name, name] = (float(values[scored].mean()), low, high, len(scored))
 
     def draw() -> Figure:
@@ -505,7 +507,7 @@ def _source_or_target(report: Report, folder: Path) -> Drawing | None:
         f"{titles[system]}, {name}: {100 * share:.1f} % of {count}"
         for (system, name), (share, _, _, count) in found.items()
     )
-    note = "Lines: 95 % intervals, bootstrap over speakers. Dotted: chance."
+    note = "Lines: 95 % intervals, over speakers and texts. Dotted: chance."
     return Drawing("source_or_target", "Source or target?", f"{words}.", note, width, height)
 
 

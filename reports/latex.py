@@ -56,8 +56,8 @@ class Style:
     def interval_note(self) -> str:
         """What a caption says about the intervals."""
         if self.interval == "brackets":
-            return "In brackets: 95 % interval (bootstrap over speakers)."
-        return "±: longer arm of the 95 % interval (bootstrap over speakers)."
+            return "In brackets: 95 % interval (over speakers and texts)."
+        return "±: longer arm of the 95 % interval (over speakers and texts)."
 
 
 STYLES = {

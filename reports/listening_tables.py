@@ -49,7 +49,7 @@ def preference_table(report: Report, heard: Mapping[str, Any]) -> PlainTable | N
     bias = heard.get("first_preferred")
     caption = (
         f"Preference of listeners, in % of their answers. Suite {suite_label(report)}. In brackets: 95 % interval "
-        "(bootstrap over listeners and pairs). p: difference of the two shares, Holm over all comparisons."
+        "(over listeners and pairs). p: difference of the two shares, Holm over all comparisons."
     )
     if bias is not None:
         caption += f" The recording heard first won {number(100 * bias, 1)} % of the answers that are no ties."

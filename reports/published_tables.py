@@ -60,7 +60,7 @@ def _comparison(report: Report, paper: str, rows: Sequence[Mapping[str, Any]], i
         "printed) come from other data, tools and listeners: they are no part of a ranking with measured ones."
     )
     if any("[" in cell for row in shown for cell in row[2:]):
-        caption += " Below measured figures: 95 % interval (bootstrap over speakers)."
+        caption += " Below measured figures: 95 % interval (over speakers and texts)."
     headings = ["System", "Task", *heads]
     return PlainTable(
         identity, f"Measured and published results: {paper}", caption, headings, body,

@@ -119,7 +119,7 @@ class Table:
         """What stands over the table: title, suite, what the marks mean."""
         parts = [f"Suite {self.suite}."]
         if any(entry and entry.interval for row in self.rows for entry in row.entries):
-            parts.append("In brackets: 95 % interval (bootstrap over speakers).")
+            parts.append("In brackets: 95 % interval (over speakers and texts).")
         if self.marks:
             parts.append(self.marks)
         return " ".join([*parts, *self.notes])

@@ -11,8 +11,9 @@ from typing import Any
 
 from vceval.listen.key import Rating
 from vceval.listen.kinds import KINDS
-from vceval.listen.opinion_scores import MEASURES, Vote, cross, interval_of, votes_of
-from vceval.statistics.intervals import Difference, holm_tested, paired_difference
+from vceval.listen.opinion_scores import MEASURES, Vote, interval_of, votes_of
+from vceval.statistics.inference import Difference, paired_test
+from vceval.statistics.intervals import holm_tested
 
 __all__ = ["comparisons", "preferences", "share_of_first"]
 
@@ -133,10 +134,7 @@ def _difference(
     given: Sequence[Rating],
 ) -> Difference:  # fmt: skip
     raters, pairs = [rating.rater for rating in given], [rating.pair for rating in given]
-    if cross(raters, pairs):
-        return paired_difference(first, ones, second, others, raters, crossed=pairs)
-    found = [paired_difference(first, ones, second, others, by) for by in (raters, pairs)]
-    return max(found, key=lambda one: (one.interval is not None, one.p_value or 0.0))
+    return paired_test(first, ones, second, others, raters, pairs)
 
 
 def _corrected(entries: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:

@@ -1,8 +1,8 @@
 """From ratings to figures: means with intervals, per system, dataset and direction, and per recording.
 
-Two ratings by one listener are not independent, nor are two of one recording's pair. So intervals resample listeners
-and pairs, each on its own (:func:`vceval.statistics.intervals.cluster_bootstrap`, crossed): they say what other
-listeners would give to other sentences.
+Two ratings by one listener are not independent, nor are two of one recording's pair. So intervals count how much
+listeners and pairs vary (:func:`vceval.statistics.inference.interval`): they say what other listeners would give to
+other sentences.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from typing import Any
 from vceval.listen.key import Rating
 from vceval.listen.recordings import PREFIX
 from vceval.metrics.base import Measure
-from vceval.statistics.intervals import Interval, cluster_bootstrap
+from vceval.statistics.inference import Interval, interval
 
 __all__ = [
-    "MEASURES", "Group", "Vote", "anchors", "cells", "cross", "interval_of", "measure_rows", "per_pair", "votes_of",
+    "MEASURES", "Group", "Vote", "anchors", "cells", "interval_of", "measure_rows", "per_pair", "votes_of",
 ]  # fmt: skip
 
 #: What each kind of test measures.
@@ -67,10 +67,7 @@ def votes_of(ratings: Iterable[Rating]) -> dict[tuple[str, str], list[Vote]]:
 
 
 def interval_of(values: Sequence[float], raters: Sequence[str], pairs: Sequence[str]) -> Interval | None:
-    """Interval of a mean of ratings over listeners and pairs.
-
-    Where the two hardly cross (a listener heard the system once), each is resampled alone and the wider
-    interval holds.
+    """Interval of a mean of ratings over listeners and pairs, however they meet.
 
     Args:
         values: ratings, shape (n,).
@@ -78,18 +75,9 @@ def interval_of(values: Sequence[float], raters: Sequence[str], pairs: Sequence[
         pairs: what was rated.
 
     Returns:
-        The interval, or None where all ratings are alike or there is one listener and one pair.
+        The interval, or None where all ratings are alike or there is only one.
     """
-    ones = [1.0] * len(values)
-    if cross(raters, pairs):
-        return cluster_bootstrap(values, ones, raters, crossed=pairs)
-    found = [interval for by in (raters, pairs) if (interval := cluster_bootstrap(values, ones, by)) is not None]
-    return max(found, key=lambda interval: interval.high - interval.low, default=None)
-
-
-def cross(raters: Sequence[str], pairs: Sequence[str]) -> bool:
-    """Whether each listener met two or more pairs on average, and each pair two or more listeners."""
-    return len(set(zip(raters, pairs, strict=True))) >= 2 * max(len(set(raters)), len(set(pairs)))
+    return interval(values, [1.0] * len(values), raters, pairs)
 
 
 def cells(

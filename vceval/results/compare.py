@@ -16,7 +16,9 @@ from vceval.errors import UsageError
 from vceval.results.comparable import Identity, Side, differences, identities
 from vceval.results.rundir import RunDirectory
 from vceval.results.views import with_interval
-from vceval.statistics.intervals import Difference, Interval, cluster_bootstrap, holm_tested, paired_difference
+from vceval.statistics.components import Design
+from vceval.statistics.inference import Difference, Interval, Kind, interval, paired_test
+from vceval.statistics.intervals import holm_tested
 
 if TYPE_CHECKING:
     import pandas
@@ -59,8 +61,8 @@ class Comparison:
     refused: dict[str, list[str]] = field(default_factory=dict)
 
 
-#: Target and source speaker of a pair, where known.
-_Speakers = tuple[str | None, str | None]
+#: Target speaker, source speaker and text of a pair, where known.
+_Sides = tuple[str | None, str | None, str | None]
 
 
 @dataclass(slots=True)
@@ -69,7 +71,7 @@ class _Run:
     summary: Mapping[str, Any]
     scores: pandas.DataFrame
     pairs: dict[str, Identity]
-    speakers: dict[str, _Speakers]
+    sides: dict[str, _Sides]
 
     @property
     def side(self) -> Side:
@@ -117,7 +119,7 @@ def compare(folders: Sequence[Path]) -> Comparison:
                 comparison.whole.append(str(measure["label"]))
             else:
                 comparison.measures[measure["name"]] = measure
-                comparison.lines += _corrected(list(_lines(measure["name"], runs, common)), runs)
+                comparison.lines += _corrected(list(_lines(measure, runs, common)), runs)
     return comparison
 
 
@@ -125,20 +127,24 @@ def _open(folder: Path) -> _Run:
     directory = RunDirectory(folder)
     summary = directory.read_json("summary.json")
     rows = directory.read_pairs()
-    speakers = {row["pair"]: (row["target_speaker"] or None, row["source_speaker"] or None) for row in rows}
-    return _Run(str(folder), summary, directory.read_scores(), identities(rows), speakers)
+    sides: dict[str, _Sides] = {
+        row["pair"]: (row["target_speaker"] or None, row["source_speaker"] or None, row["transcript"] or None)
+        for row in rows
+    }
+    return _Run(str(folder), summary, directory.read_scores(), identities(rows), sides)
 
 
-def _lines(measure: str, runs: Sequence[_Run], common: set[Identity]) -> Iterator[Line]:
-    tables = [_sums(run, measure, common) for run in runs]
+def _lines(measure: Mapping[str, Any], runs: Sequence[_Run], common: set[Identity]) -> Iterator[Line]:
+    tables = [_sums(run, measure["name"], common) for run in runs]
+    kind: Kind = "rate" if measure.get("rate") else "mean"
+    resolution = float(measure.get("resolution", 0.0))
     systems = list(dict.fromkeys(system for table in tables for system in table))
     for system in systems:
         have = [table[system] for table in tables if system in table]
         keys = sorted(set.intersection(*(set(one) for one in have)))
         if len(have) < 2 or not keys:
             continue
-        targets = [have[0][key][2][0] for key in keys]
-        sources = [have[0][key][2][1] for key in keys]
+        design = Design(*zip(*(have[0][key][2] for key in keys), strict=True))
         values: list[tuple[float, Interval | None] | None] = []
         differences: list[Difference | None] = []
         base = tables[0].get(system)
@@ -150,21 +156,14 @@ def _lines(measure: str, runs: Sequence[_Run], common: set[Identity]) -> Iterato
                 continue
             numerators, denominators = [mine[key][0] for key in keys], [mine[key][1] for key in keys]
             value = sum(numerators) / sum(denominators)
-            values.append((value, cluster_bootstrap(numerators, denominators, targets, crossed=sources)))
+            found = interval(numerators, denominators, design, kind=kind, resolution=resolution)
+            values.append((value, found))
             if base is None or mine is base:
                 differences.append(None)
             else:
-                differences.append(
-                    paired_difference(
-                        numerators,
-                        denominators,
-                        [base[key][0] for key in keys],
-                        [base[key][1] for key in keys],
-                        targets,
-                        crossed=sources,
-                    )
-                )
-        yield Line(measure, system, len(keys), values, differences)
+                ours, theirs = [base[key][0] for key in keys], [base[key][1] for key in keys]
+                differences.append(paired_test(numerators, denominators, ours, theirs, design, resolution=resolution))
+        yield Line(measure["name"], system, len(keys), values, differences)
 
 
 def _corrected(lines: Sequence[Line], runs: Sequence[_Run]) -> list[Line]:
@@ -181,15 +180,15 @@ def _corrected(lines: Sequence[Line], runs: Sequence[_Run]) -> list[Line]:
     return [replace(line, corrected=found) for line, found in zip(lines, corrected, strict=True)]
 
 
-def _sums(run: _Run, measure: str, common: set[Identity]) -> dict[str, dict[Identity, tuple[float, float, _Speakers]]]:
-    """Per system and pair: numerator, denominator, speakers."""
-    found: dict[str, dict[Identity, tuple[float, float, _Speakers]]] = {}
+def _sums(run: _Run, measure: str, common: set[Identity]) -> dict[str, dict[Identity, tuple[float, float, _Sides]]]:
+    """Per system and pair: numerator, denominator, speakers and text."""
+    found: dict[str, dict[Identity, tuple[float, float, _Sides]]] = {}
     chosen = run.scores[run.scores["measure"] == measure]
     columns = (chosen[name] for name in ("system", "pair", "numerator", "denominator"))
     for system, pair, numerator, denominator in zip(*columns, strict=True):
         key = run.pairs[pair]
         if key in common:
-            found.setdefault(system, {})[key] = (float(numerator), float(denominator), run.speakers[pair])
+            found.setdefault(system, {})[key] = (float(numerator), float(denominator), run.sides[pair])
     return found
 
 
@@ -202,7 +201,7 @@ def to_markdown(comparison: Comparison) -> str:
     if comparison.whole:
         parts.append(f"Without a value per pair, so not compared: {', '.join(comparison.whole)}")
     if comparison.lines:
-        parts.append("Values and differences with 95 % intervals (bootstrap over speakers), on the pairs that all of a "
+        parts.append("Values and differences with 95 % intervals (over speakers and texts), on the pairs that all of a "
                      "line have; p-values corrected by Holm over the systems of a measure.")  # fmt: skip
     for name, measure in comparison.measures.items():
         lines = [line for line in comparison.lines if line.measure == name]

@@ -75,8 +75,8 @@ class Design:
 
     Args:
         targets, sources, texts: label of each item, or None for a side that nothing is known of. A side without any
-            label is left out; where only some items have a speaker, the others together are one group. Texts count where
-            they repeat.
+            label is left out; where only some items have a speaker, the others together are one group. Texts count
+            where they repeat.
 
     Raises:
         ValueError: lengths differ.
@@ -141,7 +141,9 @@ class Design:
             (self._kind * size + one) * size + other
             for one, other in itertools.product(self._columns, self._columns)
         )  # fmt: skip
-        self._cross = sum(np.bincount(place, minlength=cells) for place in places).reshape(len(self._sizes), -1) * 1.0
+        self._cross = (
+            sum(np.bincount(place, minlength=cells) for place in places).reshape(len(self._sizes), size * size) * 1.0
+        )
         weights = rows.counts / rows.counts.sum()
         self._contributions = [float(np.square(np.bincount(s.codes, weights, s.levels)).sum()) for s in rows.sides]
         if rows.meetings:
