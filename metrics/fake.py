@@ -55,7 +55,9 @@ class FakeDetection(SpeakerMetric):
     measures: ClassVar[tuple[Measure, ...]] = (
         Measure("fake_score", "Fake score", "", "higher", decimals=3),
         Measure("fake_accept", "Real at 0.84", "%", "higher", scale=100.0, decimals=1, secondary=True),
-        Measure("fake_accept_calibrated", "Real (cal.)", "%", "higher", scale=100.0, decimals=1),
+        Measure(
+            "fake_accept_calibrated", "Real (cal.)", "%", "higher", scale=100.0, decimals=1, thresholded="fake_score"
+        ),
         Measure("fake_auc", "Fake AUC", "", "lower", decimals=3, reduction="auc", secondary=True),
         Measure("fake_target", "Target side", "%", "higher", scale=100.0, decimals=1, secondary=True),
     )
