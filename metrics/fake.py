@@ -50,7 +50,7 @@ class FakeDetection(SpeakerMetric):
 
     name: ClassVar[str] = "fake"
     title: ClassVar[str] = "Fake-speech detection"
-    version: ClassVar[str] = "1.0"
+    version: ClassVar[str] = "1.1"
     needs: ClassVar[frozenset[str]] = frozenset({"natural"})
     measures: ClassVar[tuple[Measure, ...]] = (
         Measure("fake_score", "Fake score", "", "higher", decimals=3),

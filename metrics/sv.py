@@ -158,7 +158,7 @@ class SpeakerVerification(SpeakerMetric):
 
     name: ClassVar[str] = "sv"
     title: ClassVar[str] = "Speaker verification"
-    version: ClassVar[str] = "1.0"
+    version: ClassVar[str] = "1.1"
     needs: ClassVar[frozenset[str]] = frozenset({"target"})
     measures: ClassVar[tuple[Measure, ...]] = (
         Measure("sv_accept", "SV acc.", "%", "higher", scale=100.0, decimals=1, thresholded="sv_cosine"),
@@ -305,6 +305,7 @@ class SpoofVerification(SpeakerVerification):
 
     name: ClassVar[str] = "sv:spoof-eer"
     title: ClassVar[str] = "Real against converted speech by speaker verification"
+    version: ClassVar[str] = "1.0"
     measures: ClassVar[tuple[Measure, ...]] = (
         Measure("sv:spoof-eer", "Spoof EER", "%", "higher", scale=100.0, decimals=1, reduction="eer"),
     )
