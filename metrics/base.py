@@ -384,7 +384,9 @@ def _of_recipe(metric: type[Metric], name: str) -> type[Metric]:
     }
     if row.label:
         attributes["title"] = f"{kind.title} ({row.variant or row.label})"
-        # ``mcd:pymcd`` has no measure besides its own: what is secondary stays with the default
+        # ``mcd:pymcd`` has no measure besides its own: what is secondary stays with the default, unless rates need it
+        primary = [measure for measure in kind.measures if not measure.secondary]
+        needed = {measure.thresholded for measure in primary}
         attributes["measures"] = tuple(
             replace(
                 measure,
@@ -393,7 +395,7 @@ def _of_recipe(metric: type[Metric], name: str) -> type[Metric]:
                 label=f"{measure.label.partition(' (')[0]} ({row.label})",
             )
             for measure in kind.measures
-            if not measure.secondary
+            if measure in primary or measure.name in needed
         )
     attributes |= {key: value for key, value in row.changes.items() if key not in known}
     return make_dataclass(f"{kind.__name__}[{name}]", parameters, bases=(kind,), namespace=attributes, frozen=True)

@@ -141,7 +141,7 @@ class SpeakerVerification(SpeakerMetric):
     of at least the threshold at which the same encoder makes equally many errors of both kinds on natural speech
     of the pair's own corpus. ``sv_cosine`` is the mean cosine and needs no calibration. ``sv_source`` is the
     leakage of the source: the share of conversions that are still accepted, at the same threshold, as the speaker of
-    the source recording that was converted.
+    the source recording that was converted, and ``sv_source_cosine`` the mean cosine with it.
 
     ``trials`` and ``seed`` say how many natural trials are drawn (half of each kind), and by which seed.
     ``threshold`` is ``calibrated`` or the name of a published one that was measured with the same encoder
@@ -163,7 +163,8 @@ class SpeakerVerification(SpeakerMetric):
     measures: ClassVar[tuple[Measure, ...]] = (
         Measure("sv_accept", "SV acc.", "%", "higher", scale=100.0, decimals=1, thresholded="sv_cosine"),
         Measure("sv_cosine", "SV cos.", "", "higher", decimals=3),
-        Measure("sv_source", "Src. acc.", "%", "lower", scale=100.0, decimals=1),
+        Measure("sv_source", "Src. acc.", "%", "lower", scale=100.0, decimals=1, thresholded="sv_source_cosine"),
+        Measure("sv_source_cosine", "Src. cos.", "", "lower", decimals=3, secondary=True),
     )
     source: ClassVar[str] = "Wan et al., Generalized end-to-end loss for speaker verification, ICASSP 2018"
     recipes: ClassVar[Mapping[str, Recipe | str]] = _RECIPES
@@ -225,24 +226,24 @@ class SpeakerVerification(SpeakerMetric):
         """
         voice = self.encoder.embed(conversion.path)
         cosines = self._cosines(conversion, voice)
-        accept, cosine, source = (measure.name for measure in self.measures)
+        accept, cosine, source, likeness = (measure.name for measure in self.measures)
         count = float(len(cosines))
         sums = {cosine: (sum(cosines.values()), count)}
         details: dict[str, Any] = {"cosines": {name: round(value, 6) for name, value in cosines.items()}}
         unmet: dict[str, tuple[str, str]] = {}
-        likeness = self._source_cosine(conversion, voice)
-        if isinstance(likeness, float):
-            details["source_cosine"] = round(likeness, 6)
+        alike = self._source_cosine(conversion, voice)
+        if isinstance(alike, float):
+            sums[likeness] = (alike, 1.0)
         else:
-            unmet[source] = likeness
+            unmet[source] = unmet[likeness] = alike
         threshold, reason = self._threshold(conversion.pair)
         if threshold is None:
             return Statistics(
                 sums, details, {source: ("calibration", reason), **unmet, accept: ("calibration", reason)}
             )
         sums[accept] = (float(sum(value >= threshold for value in cosines.values())), count)
-        if isinstance(likeness, float):
-            sums[source] = (float(likeness >= threshold), 1.0)
+        if isinstance(alike, float):
+            sums[source] = (float(alike >= threshold), 1.0)
         return Statistics(sums, {**details, "threshold": threshold}, unmet)
 
     def _threshold(self, pair: ConversionPair) -> tuple[float | None, str]:

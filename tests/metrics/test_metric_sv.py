@@ -75,7 +75,7 @@ def test_thresholds_of_resampled_speakers_are_kept(voices, kind):
     assert np.mean((draws >= found["threshold_low"]) & (draws <= found["threshold_high"])) > 0.9
     assert abs(np.median(draws) - found["threshold"]) < 0.02
     by_name = {measure.name: measure.thresholded for measure in kind.measures}
-    assert [score for score in by_name.values() if score] in (["sv_cosine"], ["fake_score"])
+    assert [score for score in by_name.values() if score] in (["sv_cosine", "sv_source_cosine"], ["fake_score"])
     assert "threshold_draws" not in shown({kind.name: {DATASET: found}})[kind.name][DATASET]
 
 
@@ -194,7 +194,7 @@ def test_sv_counts_trials_with_every_prompt(voices):
         cosines = [float(voices.embeddings[path] @ voices.embeddings[p.path]) for p in prompts]
         assert found.sums["sv_cosine"] == (pytest.approx(sum(cosines)), 3.0)
         assert found.sums["sv_accept"] == (sum(c >= 0.8 for c in cosines), 3.0)
-        assert set(found.unmet) == {"sv_source"}
+        assert set(found.unmet) == {"sv_source", "sv_source_cosine"}
     assert metric.statistics(conversion(like, prompts)).sums["sv_accept"][0] == 3.0
     assert metric.statistics(conversion(unlike, prompts)).sums["sv_accept"][0] == 0.0
 

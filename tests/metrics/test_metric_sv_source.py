@@ -32,7 +32,7 @@ def test_leakage_of_the_source(voices):
         assert found.sums["sv_source"] == (leaks, 1.0)
         assert found.sums["sv_accept"] == (2.0 * (1.0 - leaks), 2.0)
         expected = voices.embeddings[path] @ voices.embeddings[source.path]
-        assert found.details["source_cosine"] == pytest.approx(expected, abs=1e-6)
+        assert found.sums["sv_source_cosine"] == (pytest.approx(expected), 1.0)
         assert not found.unmet
 
 
@@ -54,6 +54,8 @@ def test_what_leakage_needs(voices):
         found = metric.statistics(conversion(scored, prompts, source=given))
         assert found.unmet["sv_source"][0] == need
         assert "sv_source" not in found.sums
+        # the cosine itself needs no threshold
+        assert ("sv_source_cosine" in found.sums) == (need == "calibration")
         assert "sv_cosine" in found.sums
 
 
@@ -98,8 +100,9 @@ def test_a_published_threshold_decides(voices):
     assert (learnt["threshold"], learnt["threshold_source"]) == (0.6898, "tzuhsien")
     assert "threshold_draws" not in learnt
     # the rate itself is taken for exact, as the threshold is a constant
-    measure = next(measure for measure in metric.measures if measure.thresholded)
-    assert (measure.name, measure.thresholded) == ("sv_accept:tzuhsien", "sv_cosine:tzuhsien")
+    assert {measure.name: measure.thresholded for measure in metric.measures if measure.thresholded} == {
+        "sv_accept:tzuhsien": "sv_cosine:tzuhsien", "sv_source:tzuhsien": "sv_source_cosine:tzuhsien",
+    }  # fmt: skip
     assert threshold_variance([0.7, 0.6], [1.0, 1.0], ["VCTK 0.92"] * 2, {"VCTK 0.92": learnt}) == 0.0
     assert metric.calibrate(DATASET, natural)["threshold"] is None
 
