@@ -174,6 +174,20 @@ def test_no_error_seen_does_not_mean_none(speakers):
     assert threshold == (target.min() + nontarget.max()) / 2
 
 
+def test_two_speakers_leave_no_spread_but_an_interval():
+    """With both drawn a resample is the data, with one there is no different-speaker trial."""
+    target, nontarget, *_ = made = scored_trials(2, 5, seed=5, deviation=1.3)
+    rate, threshold = equal_error_rate(target, nontarget)
+    found = error_rate_intervals(*made, seed=0)
+    assert 0.0 < rate < 0.5
+    assert found.draws == pytest.approx(threshold, abs=1e-12)
+    assert 0.0 < found.eer[0] < rate < found.eer[1] < 1.0
+    low, high = found.threshold
+    assert low < threshold < high
+    for end in (low, high):  # neither error is more frequent there than the bound allows
+        assert max(np.mean(target < end), np.mean(nontarget >= end)) <= found.eer[1]
+
+
 def test_the_intervals_cover_small_error_rates():
     """Percentiles alone cover in about four cases of five here."""
     truth = []

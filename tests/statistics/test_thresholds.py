@@ -55,10 +55,18 @@ def test_datasets_are_calibrated_apart():
 
 @pytest.mark.parametrize(
     "calibrations",
-    [{}, {"d": {"threshold": 0.7, "speakers": 9}}, {"d": learnt([0.7] * 200, speakers=2)}, {"d": learnt([0.7])}],
+    [{"d": {"threshold": 0.7, "speakers": 9}}, {"d": learnt([0.7] * 200, speakers=2)}, {"d": learnt([0.7])}],
 )
 def test_what_is_not_known_is_not_zero(calibrations):
     assert threshold_variance([0.7, 0.8], [1.0, 1.0], ["d", "d"], calibrations) is None
+
+
+@pytest.mark.parametrize(
+    "calibrations",
+    [{}, {"d": {"unavailable": "too few"}}, {"d": {"threshold": 0.7, "threshold_source": "somebody", "speakers": 9}}],
+)
+def test_a_published_constant_adds_nothing(calibrations):
+    assert threshold_variance([0.7, 0.8], [1.0, 1.0], ["d", "d"], calibrations) == 0.0
 
 
 def test_the_variance_is_that_of_new_natural_speech():

@@ -327,7 +327,7 @@ def _exact_interval(
     """Clopper and Pearson's interval of a rate, for the effective number of independent trials."""
     from scipy.special import betaincinv
 
-    variance = float(resampled.var()) * speakers / (speakers - 1)
+    variance = float((resampled - resampled[0]).var()) * speakers / (speakers - 1)  # exactly 0 where all agree
     tail = (1.0 - confidence) / 2.0
     number = float(speakers)
     if variance and 0.0 < rate < 1.0:

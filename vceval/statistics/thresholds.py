@@ -33,9 +33,10 @@ def threshold_variance(
     Args:
         numerators: sums of the scores that are compared with the threshold, one per pair, shape (n,).
         denominators: how many scores each sum holds, likewise; a pair of several counts as if each were their mean.
-        datasets: dataset of each pair.
-        calibrations: dataset to what was learnt of it, as in ``calibration.json``: ``threshold_draws`` and
-            ``speakers``. One with ``threshold_source`` was published as a constant and adds nothing.
+        datasets: dataset of each pair; leave out pairs that have no acceptance.
+        calibrations: dataset to what was learnt of it, as in ``calibration.json``: ``threshold``, ``threshold_draws``
+            and ``speakers``. Where no threshold was learnt, or a published one stands there (``threshold_source``),
+            scores were accepted at a constant, which adds nothing.
         less_numerators: of the other system, on the same pairs, where a difference is asked for.
         less_denominators: likewise.
 
@@ -57,7 +58,7 @@ def threshold_variance(
     total = 0.0
     for name, number in numbers.items():
         learnt = calibrations.get(name, {})
-        if "threshold_source" in learnt:
+        if "threshold" not in learnt or "threshold_source" in learnt:
             continue
         draws = np.asarray(learnt.get("threshold_draws", ()), dtype=np.float64)
         speakers = int(learnt.get("speakers", 0))
