@@ -135,6 +135,7 @@ def test_three_recordings_and_one_converted_file_are_enough(tmp_path: Path, run:
     scores = pandas.read_parquet(found / "scores.parquet").set_index("measure").value
     assert set(scores.index) == {
         "sv_cosine",
+        "sv_source_cosine",
         "fake_score",
         "fake_accept",
         "sanity_flags",
