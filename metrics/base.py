@@ -46,6 +46,11 @@ class Measure:
 
     A ``rate`` counts pairs, each 0 or 1 or in between; its interval keeps to 0 to 1. ``resolution`` is the smallest
     step that a value can make, in stored units: no figure is more certain than its rounding.
+
+    ``thresholded`` names the measure of the same metric whose scores this one, an acceptance rate, holds against the
+    threshold of the calibration. Its intervals and tests then hold the threshold's uncertainty
+    (:func:`vceval.statistics.thresholds.threshold_variance`); without the name, or of a threshold that was not
+    calibrated, they take it for exact.
     """
 
     name: str
@@ -58,6 +63,7 @@ class Measure:
     secondary: bool = False
     rate: bool = False
     resolution: float = 0.0
+    thresholded: str = ""
 
     def declaration_faults(self) -> list[str]:
         """Say what is declared wrongly, each in words; nothing where all is well."""
@@ -74,6 +80,7 @@ class Measure:
             *fault(self, "rate", lambda v: isinstance(v, bool), "True or False"),
             *fault(self, "resolution", lambda v: (_number(v) or 0.0) >= 0.0 and _number(v) is not None,
                    "a number, 0 or above"),
+            *fault(self, "thresholded", lambda v: isinstance(v, str), "the name of a measure, empty for none"),
         ]  # fmt: skip
         return [f"measure {self.name!r}: {text}" for text in found]
 
@@ -191,11 +198,23 @@ class Metric(ABC):
         ]  # fmt: skip
         if not _are_measures(getattr(owner, "measures", ())):
             return found
-        for measure in owner.measures:  # type: ignore[attr-defined]
+        kind = owner if isinstance(owner, type) else type(owner)
+        calibrates = getattr(kind, "calibrate", None) is not Metric.calibrate
+        measures: Sequence[Measure] = owner.measures  # type: ignore[attr-defined]
+        scores = [one.name for one in measures if one.reduction == "ratio" and not one.thresholded]
+        for measure in measures:
             found += measure.declaration_faults()
-            kind = owner if isinstance(owner, type) else type(owner)
-            if measure.reduction != "ratio" and getattr(kind, "calibrate", None) is Metric.calibrate:
+            if measure.reduction != "ratio" and not calibrates:
                 found.append(f"measure {measure.name!r} is an {measure.reduction}: it needs a method calibrate()")
+            if measure.thresholded and not (calibrates and measure.reduction == "ratio"):
+                found.append(
+                    f"measure {measure.name!r} is thresholded: it needs reduction 'ratio' and a method calibrate()"
+                )
+            if measure.thresholded and measure.thresholded not in scores:
+                found.append(
+                    f"measure {measure.name!r}: thresholded must name a measure of scores of the same metric "
+                    f"({', '.join(scores) or 'there is none'}), not {measure.thresholded!r}"
+                )
         return found
 
     def signature(self) -> str:
@@ -373,18 +392,25 @@ def _of_recipe(metric: type[Metric], name: str) -> type[Metric]:
     }
     if row.label:
         attributes["title"] = f"{kind.title} ({row.variant or row.label})"
-        # ``mcd:pymcd`` has no measure besides its own: what is secondary stays with the default
+        # ``mcd:pymcd`` has no measure besides its own: what is secondary stays with the default, unless rates need it
+        primary = [measure for measure in kind.measures if not measure.secondary]
+        needed = {measure.thresholded for measure in primary}
         attributes["measures"] = tuple(
             replace(
                 measure,
-                name=f"{measure.name.partition(':')[0]}:{name}",
+                name=_in_recipe(measure.name, name),
+                thresholded=measure.thresholded and _in_recipe(measure.thresholded, name),
                 label=f"{measure.label.partition(' (')[0]} ({row.label})",
             )
             for measure in kind.measures
-            if not measure.secondary
+            if measure in primary or measure.name in needed
         )
     attributes |= {key: value for key, value in row.changes.items() if key not in known}
     return make_dataclass(f"{kind.__name__}[{name}]", parameters, bases=(kind,), namespace=attributes, frozen=True)
+
+
+def _in_recipe(measure: str, recipe: str) -> str:
+    return f"{measure.partition(':')[0]}:{recipe}"
 
 
 def _restored(metric: type[Metric], name: str, state: Mapping[str, Any]) -> Metric:

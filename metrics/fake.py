@@ -50,12 +50,21 @@ class FakeDetection(SpeakerMetric):
 
     name: ClassVar[str] = "fake"
     title: ClassVar[str] = "Fake-speech detection"
-    version: ClassVar[str] = "1.0"
+    version: ClassVar[str] = "1.1"
     needs: ClassVar[frozenset[str]] = frozenset({"natural"})
     measures: ClassVar[tuple[Measure, ...]] = (
         Measure("fake_score", "Fake score", "", "higher", decimals=3),
         Measure("fake_accept", "Real at 0.84", "%", "higher", scale=100.0, decimals=1, secondary=True, rate=True),
-        Measure("fake_accept_calibrated", "Real (cal.)", "%", "higher", scale=100.0, decimals=1, rate=True),
+        Measure(
+            "fake_accept_calibrated",
+            "Real (cal.)",
+            "%",
+            "higher",
+            scale=100.0,
+            decimals=1,
+            thresholded="fake_score",
+            rate=True,
+        ),
         Measure("fake_auc", "Fake AUC", "", "lower", decimals=3, reduction="auc", secondary=True),
         Measure("fake_target", "Target side", "%", "higher", scale=100.0, decimals=1, secondary=True, rate=True),
     )

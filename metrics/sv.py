@@ -12,6 +12,7 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from vceval.corpora.names import known_corpus
 from vceval.errors import ItemError, UnmetNeed, UsageError
 from vceval.metrics.base import Measure, Recipe, Statistics, Workspace
 from vceval.metrics.sv_encoders import DvectorEncoder, EcapaEncoder
@@ -140,11 +141,11 @@ class SpeakerVerification(SpeakerMetric):
     of at least the threshold at which the same encoder makes equally many errors of both kinds on natural speech
     of the pair's own corpus. ``sv_cosine`` is the mean cosine and needs no calibration. ``sv_source`` is the
     leakage of the source: the share of conversions that are still accepted, at the same threshold, as the speaker of
-    the source recording that was converted.
+    the source recording that was converted, and ``sv_source_cosine`` the mean cosine with it.
 
     ``trials`` and ``seed`` say how many natural trials are drawn (half of each kind), and by which seed.
     ``threshold`` is ``calibrated`` or the name of a published one that was measured with the same encoder
-    (:data:`PUBLISHED`); a corpus without one has no acceptance then.
+    (:data:`PUBLISHED`); it goes by the corpus of the target's recordings, and one without has no acceptance then.
 
     Source: Wan, Wang, Papir, Lopez Moreno, "Generalized end-to-end loss for speaker verification", ICASSP 2018;
     acceptance at the EER threshold: Huang, Lin, Liu, Chen, Lee, "How far are we from robust voice conversion: a
@@ -157,12 +158,15 @@ class SpeakerVerification(SpeakerMetric):
 
     name: ClassVar[str] = "sv"
     title: ClassVar[str] = "Speaker verification"
-    version: ClassVar[str] = "1.0"
+    version: ClassVar[str] = "1.1"
     needs: ClassVar[frozenset[str]] = frozenset({"target"})
     measures: ClassVar[tuple[Measure, ...]] = (
-        Measure("sv_accept", "SV acc.", "%", "higher", scale=100.0, decimals=1, rate=True),
+        Measure("sv_accept", "SV acc.", "%", "higher", scale=100.0, decimals=1, thresholded="sv_cosine", rate=True),
         Measure("sv_cosine", "SV cos.", "", "higher", decimals=3),
-        Measure("sv_source", "Src. acc.", "%", "lower", scale=100.0, decimals=1, rate=True),
+        Measure(
+            "sv_source", "Src. acc.", "%", "lower", scale=100.0, decimals=1, thresholded="sv_source_cosine", rate=True
+        ),
+        Measure("sv_source_cosine", "Src. cos.", "", "lower", decimals=3, secondary=True),
     )
     source: ClassVar[str] = "Wan et al., Generalized end-to-end loss for speaker verification, ICASSP 2018"
     recipes: ClassVar[Mapping[str, Recipe | str]] = _RECIPES
@@ -198,7 +202,8 @@ class SpeakerVerification(SpeakerMetric):
             return found
         published = published_threshold(self.threshold, dataset)
         kept = {key: value for key, value in found.items() if not key.startswith("threshold")}
-        return {**kept, "threshold": published, "threshold_source": self.threshold}
+        same = {**found["same_gender"], "threshold": None}
+        return {**kept, "same_gender": same, "threshold": published, "threshold_source": self.threshold}
 
     def _calibrate(self, natural: Sequence[Utterance], *, keep_scores: bool) -> Mapping[str, Any]:
         speech = embed_natural(natural, self.encoder, self.seed)
@@ -223,31 +228,32 @@ class SpeakerVerification(SpeakerMetric):
         """
         voice = self.encoder.embed(conversion.path)
         cosines = self._cosines(conversion, voice)
-        accept, cosine, source = (measure.name for measure in self.measures)
+        accept, cosine, source, likeness = (measure.name for measure in self.measures)
         count = float(len(cosines))
         sums = {cosine: (sum(cosines.values()), count)}
         details: dict[str, Any] = {"cosines": {name: round(value, 6) for name, value in cosines.items()}}
         unmet: dict[str, tuple[str, str]] = {}
-        likeness = self._source_cosine(conversion, voice)
-        if isinstance(likeness, float):
-            details["source_cosine"] = round(likeness, 6)
+        alike = self._source_cosine(conversion, voice)
+        if isinstance(alike, float):
+            sums[likeness] = (alike, 1.0)
         else:
-            unmet[source] = likeness
+            unmet[source] = unmet[likeness] = alike
         threshold, reason = self._threshold(conversion.pair)
         if threshold is None:
             return Statistics(
                 sums, details, {source: ("calibration", reason), **unmet, accept: ("calibration", reason)}
             )
         sums[accept] = (float(sum(value >= threshold for value in cosines.values())), count)
-        if isinstance(likeness, float):
-            sums[source] = (float(likeness >= threshold), 1.0)
+        if isinstance(alike, float):
+            sums[source] = (float(alike >= threshold), 1.0)
         return Statistics(sums, {**details, "threshold": threshold}, unmet)
 
     def _threshold(self, pair: ConversionPair) -> tuple[float | None, str]:
         """Threshold for a pair, or the reason why there is none."""
         if self.threshold != CALIBRATED:
-            reason = f"no threshold {self.threshold!r} was published for dataset {pair.dataset!r}"
-            return published_threshold(self.threshold, pair.dataset), reason
+            dataset = pair.prompts[0].dataset if pair.prompts else pair.dataset
+            reason = f"no threshold {self.threshold!r} was published for the target's recordings, dataset {dataset!r}"
+            return published_threshold(self.threshold, dataset), reason
         learnt = self.workspace.calibrations.get(pair.dataset, {})
         reason = str(learnt.get("unavailable", f"nothing was calibrated for dataset {pair.dataset!r}"))
         return (float(learnt["threshold"]) if "threshold" in learnt else None), reason
@@ -302,6 +308,7 @@ class SpoofVerification(SpeakerVerification):
 
     name: ClassVar[str] = "sv:spoof-eer"
     title: ClassVar[str] = "Real against converted speech by speaker verification"
+    version: ClassVar[str] = "1.0"
     measures: ClassVar[tuple[Measure, ...]] = (
         Measure("sv:spoof-eer", "Spoof EER", "%", "higher", scale=100.0, decimals=1, reduction="eer"),
     )
@@ -357,14 +364,12 @@ def check_threshold(name: str, encoder: str) -> None:
 
 
 def published_threshold(name: str, dataset: str) -> float | None:
-    """Look a published threshold up for a dataset (``VCTK 0.92`` is VCTK); None where it has none.
+    """Look a published threshold up for a corpus, by its whole name (``VCTK 0.92`` is VCTK); None where it has none.
 
     A full name such as ``tzuhsien-vctk`` serves its own corpus only, as ``tzuhsien`` serves each of its own.
     """
-    place = dataset.casefold()
-    return next(
-        (entry.threshold for entry in _matching(name).values() if place.startswith(entry.corpus.casefold())), None
-    )
+    corpus = known_corpus(dataset)
+    return next((e.threshold for e in _matching(name).values() if corpus and corpus == known_corpus(e.corpus)), None)
 
 
 def _matching(name: str) -> dict[str, Published]:

@@ -14,7 +14,7 @@ from vceval.metrics.base import Metric, Workspace
 from vceval.metrics.sv_encoders import SpeakerEncoder
 from vceval.metrics.sv_resemblyzer import ResemblyzerEncoder
 from vceval.protocol.sampling import rank
-from vceval.records import Utterance
+from vceval.records import Gender, Utterance
 from vceval.statistics.eer import equal_error_rate, error_curve, error_rate_intervals
 from vceval.storage.cache import file_digest
 
@@ -24,6 +24,8 @@ __all__ = ["SpeakerMetric", "Speech", "Trials", "calibration", "draw_pairs", "em
 MIN_TARGET_TRIALS = 10
 #: Points of the error curve that are kept to be drawn, at most.
 _CURVE_POINTS = 240
+#: Thresholds of resampled speakers that are kept, and their digits: a cosine has no more.
+_DRAWS, _DIGITS = 200, 6
 
 
 class SpeakerMetric(Metric):
@@ -68,11 +70,13 @@ class Speech(NamedTuple):
     """Natural speech of one dataset, sorted by id: what can be used of it, embedded.
 
     embeddings: (n, 256); speaker: (n,) index into ``speakers``; content: (n,) number of the distinct bytes of the
-    file, equal for copies; rank: (n,) uint64, the utterance's place in the order of the seed.
+    file, equal for copies; rank: (n,) uint64, the utterance's place in the order of the seed. ``genders`` are those of
+    the speakers, None where their recordings name none, or two.
     """
 
     ids: list[str]
     speakers: list[str]
+    genders: list[Gender | None]
     embeddings: NDArray[np.float64]
     speaker: NDArray[np.intp]
     content: NDArray[np.intp]
@@ -92,6 +96,7 @@ class Trials(NamedTuple):
 def embed_natural(natural: Sequence[Utterance], encoder: SpeakerEncoder, seed: int) -> Speech:
     """Embed every utterance whose speaker is known; recordings that can't be used are counted and left out."""
     found: list[tuple[str, str, NDArray[np.float64], str]] = []
+    genders: dict[str, set[Gender]] = {}
     unusable = 0
     for utterance in sorted(natural, key=lambda item: item.id):
         if utterance.speaker is None:
@@ -102,12 +107,14 @@ def embed_natural(natural: Sequence[Utterance], encoder: SpeakerEncoder, seed: i
             unusable += 1
             continue
         found.append((utterance.id, utterance.speaker, embedding, file_digest(utterance.path)))
+        genders.setdefault(utterance.speaker, set()).update([utterance.gender] if utterance.gender else [])
     speakers = sorted({speaker for _, speaker, _, _ in found})
     number = {speaker: index for index, speaker in enumerate(speakers)}
     contents: dict[str, int] = {}
     return Speech(
         ids=[item[0] for item in found],
         speakers=speakers,
+        genders=[next(iter(genders[name])) if len(genders[name]) == 1 else None for name in speakers],
         embeddings=np.array([item[2] for item in found]) if found else np.empty((0, 0)),
         speaker=np.array([number[item[1]] for item in found], dtype=np.intp),
         content=np.array([contents.setdefault(item[3], len(contents)) for item in found], dtype=np.intp),
@@ -187,10 +194,13 @@ def calibration(
 ) -> Mapping[str, Any]:
     """Sum up what the trials say: EER, its interval, threshold, counts, error curve, and a hash of the trial list.
 
-    Intervals of EER and threshold come from one bootstrap over speakers. ``curve`` holds false alarms and misses by
-    threshold, at few enough points to be stored and drawn. With ``keep_scores`` the scores of the same-speaker trials
-    are kept, sorted and by speaker (``natural_scores``), for measures that compare natural with converted speech.
-    ``{"unavailable": reason}`` where there is too little speech.
+    Intervals of EER and threshold come from one bootstrap over speakers. ``threshold_draws`` keeps its thresholds, in
+    the order drawn, for the uncertainty that acceptance rates inherit
+    (:func:`vceval.statistics.thresholds.threshold_variance`). ``same_gender`` holds EER and threshold of the harder
+    trials that are left without speakers of two genders, or None for both and the ``reason``. ``curve`` holds false
+    alarms and misses by threshold, at few enough points to be stored and drawn. With ``keep_scores`` the scores of the
+    same-speaker trials are kept, sorted and by speaker (``natural_scores``), for measures that compare natural with
+    converted speech. ``{"unavailable": reason}`` where there is too little speech.
     """
     counts = {"speakers": len(speech.speakers), "utterances": len(speech.ids), "unusable": speech.unusable}
     if len(speech.speakers) < 2:
@@ -204,7 +214,7 @@ def calibration(
         return {"unavailable": reason, **counts}
     accept, reject = trials.scores[trials.target], trials.scores[~trials.target]
     eer, threshold = equal_error_rate(accept, reject)
-    (eer_low, eer_high), (low, high) = error_rate_intervals(
+    intervals = error_rate_intervals(
         accept, reject, trials.speakers[trials.target], trials.speakers[~trials.target], len(speech.speakers), seed
     )
     lines = sorted(
@@ -214,11 +224,13 @@ def calibration(
     found: dict[str, Any] = {
         "encoder": encoder,
         "eer": eer,
-        "eer_low": eer_low,
-        "eer_high": eer_high,
+        "eer_low": intervals.eer[0],
+        "eer_high": intervals.eer[1],
         "threshold": threshold,
-        "threshold_low": low,
-        "threshold_high": high,
+        "threshold_low": intervals.threshold[0],
+        "threshold_high": intervals.threshold[1],
+        "threshold_draws": [round(float(value), _DIGITS) for value in intervals.draws[:_DRAWS]],
+        "same_gender": _same_gender(speech, trials),
         "target_trials": targets,
         "nontarget_trials": len(trials.target) - targets,
         **counts,
@@ -233,6 +245,23 @@ def calibration(
             if (claimed == number).any()
         }
     return found
+
+
+def _same_gender(speech: Speech, trials: Trials) -> dict[str, Any]:
+    """EER, threshold and counts of the trials between speakers of one gender; None for both, and the reason."""
+    number = {None: 0, "F": 1, "M": 2}
+    genders = np.array([number[gender] for gender in speech.genders])[trials.speakers]
+    same = (genders[:, 0] == genders[:, 1]) & (genders[:, 0] > 0)
+    accept, reject = trials.scores[same & trials.target], trials.scores[same & ~trials.target]
+    found: dict[str, Any] = {"eer": None, "threshold": None}
+    counts = {"target_trials": len(accept), "nontarget_trials": len(reject)}
+    if not any(speech.genders):
+        return {**found, "reason": "the genders of the speakers are not known"}
+    if len(accept) < MIN_TARGET_TRIALS or not len(reject):
+        reason = f"{len(accept)} same-speaker and {len(reject)} different-speaker trials of speakers of one gender"
+        return {**found, "reason": f"{reason}; at least {MIN_TARGET_TRIALS} and 1 are needed", **counts}
+    found["eer"], found["threshold"] = equal_error_rate(accept, reject)
+    return {**found, **counts}
 
 
 def _drawn(accept: NDArray[np.float64], reject: NDArray[np.float64]) -> dict[str, list[float]]:

@@ -8,8 +8,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from vceval.corpora.names import known_corpus
 from vceval.reports.latex_escape import escape
-from vceval.results.leakage import known_corpus
 from vceval.results.views import Report
 
 __all__ = ["bibtex", "references"]

@@ -10,6 +10,8 @@ from vceval.results.views import ARROWS, Report, with_interval
 
 __all__ = ["calibration_details", "calibration_table", "comparison_tables", "published_table"]
 
+#: What stands beside the figures of all trials of a calibration.
+_SAME_GENDER = ("EER, same gender (%)", "Threshold, same gender")
 #: Counts of a calibration: trials of the same speaker, of different speakers.
 _TRIALS = ("target_trials", "nontarget_trials")
 #: The better side of figures that papers print.
@@ -162,17 +164,18 @@ def calibration_table(report: Report) -> PlainTable | None:
             body.append([
                 f"{task.partition(' calibration ')[2] or task} ({system})",
                 *(_plain(values.get(name), style) for name, style in (("EER", ".2f"), ("threshold", ".3f"))),
-                _plain(values.get("trials"), ",.0f"), "–",
+                "–", "–", _plain(values.get("trials"), ",.0f"), "–",
             ])  # fmt: skip
     if not body and not notes:
         return None
     caption = (
         f"Calibration on natural speech: equal error rate with its 95 % interval, and the threshold there. Suite "
-        f"{suite_label(report)}. Trials: same speaker + different speakers."
+        f"{suite_label(report)}. Trials: same speaker + different speakers. Same gender: without trials between two "
+        "genders, which are easier."
     )
     if published:
         caption += " Published calibrations are of other trials; their recordings are not known."
-    headings = ("Corpus", "EER (%)", "Threshold", "Trials", "Speakers")
+    headings = ("Corpus", "EER (%)", "Threshold", *_SAME_GENDER, "Trials", "Speakers")
     return PlainTable(
         "calibration", "Calibration", " ".join([caption, *notes]), headings, body, frozenset(range(1, len(headings)))
     )  # fmt: skip
@@ -184,6 +187,7 @@ def _calibrated(name: str, facts: Mapping[str, Any]) -> list[str]:
         name,
         _eer(facts),
         _plain(facts.get("threshold"), ".4f"),
+        *_same_gender(facts),
         " + ".join(trials) or "–",
         str(facts.get("speakers", "–")),
     ]
@@ -195,13 +199,20 @@ def _eer(facts: Mapping[str, Any]) -> str:
     return with_interval(eer, low, high, lambda rate: f"{100 * float(rate):.2f}")
 
 
+def _same_gender(facts: Mapping[str, Any]) -> list[str]:
+    """Print EER in per cent and threshold of trials between speakers of one gender."""
+    same = facts.get("same_gender") or {}
+    rate = same.get("eer")
+    return [_plain(None if rate is None else 100 * rate, ".2f"), _plain(same.get("threshold"), ".4f")]
+
+
 def _plain(value: Any, style: str) -> str:
     return "–" if value is None else format(float(value), style)
 
 
 def calibration_details(report: Report) -> PlainTable | None:
     """Build the table of what was learnt from natural speech; None where no metric calibrates."""
-    headings = ("Metric", "Dataset", "Encoder", "EER (%)", "Threshold", "Trials", "Speakers", "Notes")
+    headings = ("Metric", "Dataset", "Encoder", "EER (%)", "Threshold", *_SAME_GENDER, "Trials", "Speakers", "Notes")
     rows: list[tuple[str, ...]] = []
     for metric, datasets in sorted(report.calibration.items()):
         for dataset, found in sorted(datasets.items()):
@@ -209,23 +220,27 @@ def calibration_details(report: Report) -> PlainTable | None:
                 rows.append((metric, dataset, f"unavailable: {found['unavailable']}"))
                 continue
             threshold = found.get("threshold")
+            notes = [f"{found['unusable']} recordings unusable"] if found.get("unusable") else []
+            if reason := (found.get("same_gender") or {}).get("reason"):
+                notes.append(f"same gender: {reason}")
             rows.append((
                 metric,
                 dataset,
                 str(found.get("encoder") or ""),
                 "" if found.get("eer") is None else _eer(found),
                 "" if threshold is None else f"{float(threshold):.4f}",
+                *_same_gender(found),
                 " + ".join(str(found[kind]) for kind in _TRIALS if kind in found),
                 str(found.get("speakers", "")),
-                f"{found['unusable']} recordings unusable" if found.get("unusable") else "",
+                "; ".join(notes),
             ))  # fmt: skip
     if not rows:
         return None
     full = [row for row in rows if len(row) == len(headings)]
-    used = [column for column in range(len(headings)) if column < 7 or any(row[column] for row in full)]
+    used = [column for column in range(len(headings)) if column < len(headings) - 1 or any(row[column] for row in full)]
     caption = f"Calibration on natural speech. Suite {suite_label(report)}. Trials: same speaker + different speakers."
     return PlainTable(
         "calibration", "Calibration", caption, [headings[column] for column in used],
         [[row[column] for column in used if column < len(row)] for row in rows],
-        frozenset(place for place, column in enumerate(used) if column in (3, 4, 5, 6)),
+        frozenset(place for place, column in enumerate(used) if 3 <= column < len(headings) - 1),
     )  # fmt: skip

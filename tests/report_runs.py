@@ -144,9 +144,13 @@ class FakeRun:
         run = self.run
         calibration = {"sv": {"demo": {"encoder": "resemblyzer", "eer": 0.0213, "threshold": 0.7132,
                                        "eer_low": 0.0102, "eer_high": 0.0321,
+                                       "same_gender": {"eer": 0.0311, "threshold": 0.7298},
                                        "target_trials": 100, "nontarget_trials": 1000, "speakers": 4, "utterances": 30,
                                        "unusable": 2, "trials_sha256": "ab" * 32},
-                              "LibriTTS": {"unavailable": "only 1 speaker with two recordings"}}}  # fmt: skip
+                              "LibriTTS": {"unavailable": "only 1 speaker with two recordings"},
+                              "VCC2020": {"encoder": "resemblyzer", "eer": 0.0, "threshold": 0.75,
+                                          "same_gender": {"eer": None, "threshold": None,
+                                                          "reason": "none is known"}}}}  # fmt: skip
         about = {
             "name": "test", "suite": "demo@1", "created": "2024-05-01T12:00:00Z", "command": ["vceval", "run", HOSTILE],
             "versions": {"vceval": "0.1.0", "python": "3.12.1"}, "device": "cpu", "seed": 0, "plan": "0" * 64,

@@ -282,6 +282,14 @@ unscored = metric("unscored", ABSENT)
 batchless = metric("batchless", fine(1.0), batch=0)
 demanding = metric("demanding", fine(1.0), __init__=lambda self, weights: None)
 recipes = metric("recipes", fine(1.0), recipes={"gone": "broken:Nobody", "wrong": "broken:fine", "none": "nowhere:X"})
+SCORE, RATE = Measure("score", "a", "", "higher"), Measure("rate", "b", "%", "higher", thresholded="score")
+learnt = {"calibrate": lambda self, dataset, natural: {"mean": 1.0}}
+unlearnt = metric("unlearnt", fine(1.0), measures=(SCORE, RATE))
+unscored_rate = metric("unscored_rate", fine(1.0), measures=(RATE,), **learnt)
+rate_of_rate = metric("rate_of_rate", fine(1.0), **learnt, measures=(
+    SCORE, RATE, Measure("again", "c", "%", "higher", thresholded="rate")))
+odd_rate = metric("odd_rate", fine(1.0), **learnt, measures=(
+    Measure("odd_rate", "c", "%", "higher", thresholded=None),))
 function = fine
 class plain: pass
 clash = metric("clash", fine(1.0), measures=(Measure("bandwidth", "a", "kHz", "higher"),))
@@ -301,6 +309,10 @@ UNUSABLE = {
     "scale": "measure 'scale': scale is 0: it must be a number other than 0",
     "slash": "measure 'a/b': name is 'a/b': it must be of letters, digits and ._:+-",
     "eer": "measure 'eer' is an eer: it needs a method calibrate()",
+    "unlearnt": "measure 'rate' is thresholded: it needs reduction 'ratio' and a method calibrate()",
+    "unscored_rate": "thresholded must name a measure of scores of the same metric (there is none), not 'score'",
+    "rate_of_rate": "thresholded must name a measure of scores of the same metric (score), not 'rate'",
+    "odd_rate": "thresholded is None: it must be the name of a measure, empty for none",
     "no_version": "version is 1: it must be a text",
     "letters": "packages is 'numpy': it must be a tuple of names of distributions",
     "unsigned": "signature() must give one line of text, not None",

@@ -84,6 +84,7 @@ def _score() -> tuple[float, float]:
     speech = Speech(
         [str(number) for number in range(RECORDINGS)],
         [str(number) for number in range(SPEAKERS)],
+        [None] * SPEAKERS,
         vectors / np.linalg.norm(vectors, axis=1, keepdims=True),
         np.arange(RECORDINGS) % SPEAKERS,
         np.arange(RECORDINGS),

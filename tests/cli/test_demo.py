@@ -36,9 +36,10 @@ def test_every_measure_has_a_value_for_every_pair(run: Path) -> None:
     counts = scores.groupby(["system", "measure"]).size().unstack()
     assert set(counts.index) == {"source", "target", "resynthesis", "world", "adainvc-demo"}
     # nothing leaks where nothing was converted: the source control has no leakage, and no trial with itself
-    assert counts["sv_source"].drop("source").eq(8).all()
-    assert "sv_source" not in set(scores[scores.system == "source"].measure)
-    assert (counts.drop(columns=["mcd", "sv_source"]) == 8).all().all()
+    leaks = ["sv_source", "sv_source_cosine"]
+    assert counts[leaks].drop("source").eq(8).all().all()
+    assert not set(leaks) & set(scores[scores.system == "source"].measure)
+    assert (counts.drop(columns=["mcd", *leaks]) == 8).all().all()
     assert counts["mcd"].drop("target").eq(8).all()
     assert "mcd" not in set(scores[scores.system == "target"].measure)
 
@@ -134,6 +135,7 @@ def test_three_recordings_and_one_converted_file_are_enough(tmp_path: Path, run:
     scores = pandas.read_parquet(found / "scores.parquet").set_index("measure").value
     assert set(scores.index) == {
         "sv_cosine",
+        "sv_source_cosine",
         "fake_score",
         "fake_accept",
         "sanity_flags",

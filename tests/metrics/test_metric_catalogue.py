@@ -18,6 +18,8 @@ from vceval.metrics.base import Measure, Metric, Recipe, Statistics
 
 #: Name to what a run stores of the metric; versions of packages stand as ``*``.
 CATALOGUE: dict[str, dict[str, Any]] = json.loads(Path(__file__).with_name("metric_catalogue.json").read_text())
+#: What measures declare only where there is something to say.
+SELDOM = {"thresholded", "rate", "resolution", "worst", "best", "ranked_by"}
 #: Packages whose versions are part of short signatures, and what stands before the version there.
 VERSIONED = {
     "openai-whisper": "whisper-(?:english|basic|basic-split)-",
@@ -58,7 +60,10 @@ def described(name: str) -> dict[str, Any]:
         "needs": sorted(metric.needs),
         "source": metric.source,
         "packages": list(metric.packages),
-        "measures": [dataclasses.asdict(measure) for measure in metric.measures],
+        "measures": [
+            {key: value for key, value in dataclasses.asdict(measure).items() if value or key not in SELDOM}
+            for measure in metric.measures
+        ],
     }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import json
 import pickle
 from pathlib import Path
@@ -19,6 +20,7 @@ from vceval.metrics.fake import FakeDetection
 from vceval.metrics.sv import SpeakerVerification
 from vceval.networks import ge2e
 from vceval.records import Conversion, ConversionPair, Utterance
+from vceval.results.summary import shown
 from vceval.signal.audio import Waveform
 from vceval.storage.cache import Cache, file_digest
 
@@ -52,9 +54,57 @@ def test_calibration_does_not_depend_on_order(voices, kind):
 @pytest.mark.parametrize("kind", METRICS)
 def test_calibration_separates_different_voices(voices, kind):
     natural = corpus(voices, noise=0.1)
-    found = opened(kind(), natural).calibrate(DATASET, natural)
-    assert found["eer"] == 0.0
+    metric = opened(kind(), natural)
+    found = metric.calibrate(DATASET, natural)
+    assert found["eer"] == found["eer_low"] == 0.0
+    assert found["eer_high"] == pytest.approx(1 - 0.025 ** (1 / 4))
     assert 0.5 < found["threshold"] < 1.0
+    assert found["threshold_low"] < found["threshold"] < found["threshold_high"]
+    if kind is FakeDetection:
+        made = metric._trials(trials.embed_natural(natural, metric.encoder, 0))
+        edges = made.scores[~made.target].max(), made.scores[made.target].min()
+        assert found["threshold"] == pytest.approx(np.mean(edges))
+
+
+@pytest.mark.parametrize("kind", METRICS)
+def test_thresholds_of_resampled_speakers_are_kept(voices, kind):
+    natural = corpus(voices, speakers=8, noise=1.5)
+    found = opened(kind(), natural).calibrate(DATASET, natural)
+    draws = np.array(found["threshold_draws"])
+    assert draws.shape == (200,)
+    assert np.mean((draws >= found["threshold_low"]) & (draws <= found["threshold_high"])) > 0.9
+    assert abs(np.median(draws) - found["threshold"]) < 0.02
+    by_name = {measure.name: measure.thresholded for measure in kind.measures}
+    assert [score for score in by_name.values() if score] in (["sv_cosine", "sv_source_cosine"], ["fake_score"])
+    assert "threshold_draws" not in shown({kind.name: {DATASET: found}})[kind.name][DATASET]
+
+
+@pytest.mark.parametrize("kind", METRICS)
+def test_trials_of_one_gender_are_harder(voices, kind):
+    """Voices of a gender are alike here, as they are in life: the threshold between them is higher."""
+    plain = corpus(voices, speakers=6, noise=0.4)
+    genders = dict(zip([f"s{number}" for number in range(6)], "FFFMMM", strict=True))
+    for utterance in plain:
+        vector = voices.embeddings[utterance.path] + 0.6 * np.eye(8)[6 + (genders[utterance.speaker] == "M")]
+        voices.embeddings[utterance.path] = vector / np.linalg.norm(vector)
+    natural = [dataclasses.replace(item, gender=genders[item.speaker]) for item in plain]
+    found = opened(kind(), natural).calibrate(DATASET, natural)
+    same = found["same_gender"]
+    assert same["target_trials"] == found["target_trials"]
+    assert 0 < same["nontarget_trials"] < 0.5 * found["nontarget_trials"]
+    assert same["eer"] >= found["eer"]
+    assert same["threshold"] >= found["threshold"]
+    assert "reason" not in same
+    unknown = opened(kind(), plain).calibrate(DATASET, plain)["same_gender"]
+    assert unknown == {"eer": None, "threshold": None, "reason": "the genders of the speakers are not known"}
+    # one speaker of each gender: no such trial; a speaker of two genders is of none
+    pair = natural[:8] + natural[24:32]
+    alone = opened(kind(), pair).calibrate(DATASET, pair)["same_gender"]
+    assert (alone["eer"], alone["threshold"]) == (None, None)
+    assert "0 different-speaker trials" in alone["reason"]
+    torn = [dataclasses.replace(natural[0], gender="M"), *natural[1:]]
+    fewer = opened(kind(), torn).calibrate(DATASET, torn)["same_gender"]
+    assert 0 < fewer["nontarget_trials"] < same["nontarget_trials"]
 
 
 def test_every_pair_is_a_trial_when_there_are_few(voices):
@@ -144,7 +194,7 @@ def test_sv_counts_trials_with_every_prompt(voices):
         cosines = [float(voices.embeddings[path] @ voices.embeddings[p.path]) for p in prompts]
         assert found.sums["sv_cosine"] == (pytest.approx(sum(cosines)), 3.0)
         assert found.sums["sv_accept"] == (sum(c >= 0.8 for c in cosines), 3.0)
-        assert set(found.unmet) == {"sv_source"}
+        assert set(found.unmet) == {"sv_source", "sv_source_cosine"}
     assert metric.statistics(conversion(like, prompts)).sums["sv_accept"][0] == 3.0
     assert metric.statistics(conversion(unlike, prompts)).sums["sv_accept"][0] == 0.0
 
@@ -329,3 +379,23 @@ def test_calibration_on_real_speech(shared, tmp_path):
         found = metric.calibrate("LibriSpeech", natural)
         assert found["eer"] < 0.1
         assert 0.5 < found["threshold"] < 0.9
+
+
+def test_calibration_on_published_demos(shared, tmp_path):
+    """VCC2020: a gap between the speakers, and its middle. VCTK: errors, and more of them within a gender."""
+    pack, natural = shared / "published_demos", []
+    with open(pack / "natural_speech.csv", newline="") as stream:
+        for row in csv.DictReader(stream):
+            utterance = Utterance(row["file"], pack / row["file"], row["dataset"], row["speaker"], row["gender"])
+            natural += [utterance] * (row["dataset"] in ("VCC2020", "VCTK"))
+    metric = SpeakerVerification()
+    metric.open(Workspace(cache=Cache(tmp_path), natural=natural))
+    gap, errors = (
+        metric.calibrate(name, [item for item in natural if item.dataset == name]) for name in ("VCC2020", "VCTK")
+    )
+    assert (gap["eer"], gap["eer_low"], gap["eer_high"]) == (0.0, 0.0, pytest.approx(1 - 0.025 ** (1 / 8)))
+    assert gap["threshold"] == pytest.approx((0.7326 + 0.7666) / 2, abs=1e-4)
+    assert gap["threshold_low"] < 0.7406 < gap["threshold_high"]  # s3prl's
+    assert (errors["eer"], errors["threshold"]) == (pytest.approx(8 / 142), pytest.approx(0.6969, abs=1e-4))
+    same = errors["same_gender"]
+    assert (same["eer"], same["threshold"]) == (pytest.approx(0.0634, abs=1e-4), pytest.approx(0.7138, abs=1e-4))

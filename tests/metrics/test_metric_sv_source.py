@@ -12,6 +12,7 @@ from vceval.errors import UnmetNeed, UsageError
 from vceval.metrics import sv_resemblyzer
 from vceval.metrics.sv import PUBLISHED, SpeakerVerification, SpoofVerification, check_threshold, published_threshold
 from vceval.records import Utterance
+from vceval.statistics.thresholds import threshold_variance
 
 
 @pytest.fixture
@@ -31,7 +32,7 @@ def test_leakage_of_the_source(voices):
         assert found.sums["sv_source"] == (leaks, 1.0)
         assert found.sums["sv_accept"] == (2.0 * (1.0 - leaks), 2.0)
         expected = voices.embeddings[path] @ voices.embeddings[source.path]
-        assert found.details["source_cosine"] == pytest.approx(expected, abs=1e-6)
+        assert found.sums["sv_source_cosine"] == (pytest.approx(expected), 1.0)
         assert not found.unmet
 
 
@@ -53,6 +54,8 @@ def test_what_leakage_needs(voices):
         found = metric.statistics(conversion(scored, prompts, source=given))
         assert found.unmet["sv_source"][0] == need
         assert "sv_source" not in found.sums
+        # the cosine itself needs no threshold
+        assert ("sv_source_cosine" in found.sums) == (need == "calibration")
         assert "sv_cosine" in found.sums
 
 
@@ -62,6 +65,13 @@ def test_published_thresholds_stay_with_their_encoder_and_corpus():
     assert published_threshold("tzuhsien-libritts", "VCTK 0.92") is None
     assert published_threshold("mediumvc", "LibriSpeech") == 0.337
     assert published_threshold("tzuhsien", "vceval demo corpus") is None
+    for name, threshold in (
+        ("VCTK-Corpus-0.92", 0.6898), ("vctk080", 0.6898), ("CMU-ARCTIC", 0.7061), ("cmu_arctic", 0.7061),
+        ("libritts", 0.6540), ("LibriSpeech-test-other", 0.6950), ("LibriTTS-to-VCTK", None), ("LibriTTS-R", None),
+        ("VCTK2", None), ("VoxCeleb2", None), ("my VCTK", None), ("", None),
+    ):  # fmt: skip
+        assert published_threshold("tzuhsien", name) == threshold, name
+    assert published_threshold("s3prl-task2", "VCC2020-crosslingual") == 0.7492
     for name, encoder in (("calibrated", "any"), ("mediumvc", "dvector"), ("s3prl-task2", "resemblyzer")):
         check_threshold(name, encoder)
     for name, encoder in (("mediumvc-vctk", "resemblyzer"), ("tzuhsien", "dvector"), ("s3prl-task1", "ecapa")):
@@ -76,17 +86,24 @@ def test_published_thresholds_stay_with_their_encoder_and_corpus():
 def test_a_published_threshold_decides(voices):
     natural = [dataclasses.replace(utterance, dataset="VCTK 0.92") for utterance in corpus(voices, noise=0.1)]
     metric = opened(registry.load("metric", "sv:tzuhsien")(), natural, {"VCTK 0.92": {"threshold": 2.0}})
-    pair = conversion(voices.add("converted", 0, 0.1), natural[:1], source=natural[8])
-    here = dataclasses.replace(pair, pair=dataclasses.replace(pair.pair, dataset="VCTK 0.92"))
-    found = metric.statistics(here)
+    path = voices.add("converted", 0, 0.1)
+    # what counts is where the target was recorded, not where the pair was filed
+    found = metric.statistics(conversion(path, natural[:1], source=natural[8]))
     assert found.details["threshold"] == 0.6898
     assert found.sums["sv_accept:tzuhsien"] == (1.0, 1.0)
     assert found.sums["sv_source:tzuhsien"] == (0.0, 1.0)
-    elsewhere = metric.statistics(pair)
+    prompt = dataclasses.replace(natural[0], dataset="LibriTTS-to-VCTK")
+    elsewhere = metric.statistics(conversion(path, [prompt], source=natural[8]))
     assert elsewhere.unmet["sv_accept:tzuhsien"][0] == elsewhere.unmet["sv_source:tzuhsien"][0] == "calibration"
     assert "no threshold 'tzuhsien'" in elsewhere.unmet["sv_accept:tzuhsien"][1]
     learnt = metric.calibrate("VCTK 0.92", natural)
     assert (learnt["threshold"], learnt["threshold_source"]) == (0.6898, "tzuhsien")
+    assert "threshold_draws" not in learnt
+    # the rate itself is taken for exact, as the threshold is a constant
+    assert {measure.name: measure.thresholded for measure in metric.measures if measure.thresholded} == {
+        "sv_accept:tzuhsien": "sv_cosine:tzuhsien", "sv_source:tzuhsien": "sv_source_cosine:tzuhsien",
+    }  # fmt: skip
+    assert threshold_variance([0.7, 0.6], [1.0, 1.0], ["VCTK 0.92"] * 2, {"VCTK 0.92": learnt}) == 0.0
     assert metric.calibrate(DATASET, natural)["threshold"] is None
 
 

@@ -223,10 +223,13 @@ def test_calibration_is_shown_and_written_in_full(built: dict[str, RunDirectory]
         "resemblyzer",
         "2.13 [1.02, 3.21]",
         "0.7132",
+        "3.11",
+        "0.7298",
         "100 + 1000",
         "4",
         "2 recordings unusable",
     ] in rows
+    assert ["sv", "VCC2020", "resemblyzer", "0.00", "0.7500", "–", "–", "", "", "same gender: none is known"] in rows
     assert ["sv", "LibriTTS", "unavailable: only 1 speaker with two recordings"] in rows
     with open(report / "tables" / "calibration.csv", encoding="utf-8", newline="") as stream:
         found = {row["dataset"]: row for row in csv.DictReader(stream)}

@@ -194,5 +194,5 @@ def test_published_rows_stand_apart_from_measured_ones(styled: dict[str, Path]) 
     assert [HOSTILE, "unseen", "5.10 ± 0.25", "3.5 ± 0.1"] in rows[start:]
     assert all("±" not in cell for row in rows[:start] for cell in row)
     calibration = json.loads((styled["plain"] / "calibration.json").read_text(encoding="utf-8"))["rows"]
-    assert ["VCTK (d-vector)", "7.71", "0.462", "–", "–"] in calibration
-    assert ["demo", "2.13 [1.02, 3.21]", "0.7132", "100 + 1,000", "4"] in calibration
+    assert ["VCTK (d-vector)", "7.71", "0.462", "–", "–", "–", "–"] in calibration
+    assert ["demo", "2.13 [1.02, 3.21]", "0.7132", "3.11", "0.7298", "100 + 1,000", "4"] in calibration

@@ -11,6 +11,7 @@ import pytest
 
 from vceval.errors import UsageError
 from vceval.records import ConversionPair, Score, Utterance
+from vceval.results.comparable import SAME_THRESHOLD
 from vceval.results.compare import compare, to_markdown
 from vceval.results.rundir import RunDirectory
 
@@ -85,6 +86,13 @@ def test_another_calibration_is_refused(tmp_path: Path) -> None:
     runs = [make_run(tmp_path / str(n), rows, calibration=entry) for n, entry in enumerate(entries)]
     assert len(compare(runs).refused["mcd"]) == 2
     assert not compare([runs[0], make_run(tmp_path / "same", rows, calibration=entries[0])]).refused
+    # what another machine computes is the same threshold, here as for the gate
+    near = {"mcd": {"d": {"threshold": 0.7 + 0.9 * SAME_THRESHOLD, "trials_sha256": "a"}}}
+    assert not compare([runs[0], make_run(tmp_path / "near", rows, calibration=near)]).refused
+    far = {"mcd": {"d": {"threshold": 0.7 + 1.1 * SAME_THRESHOLD, "trials_sha256": "a"}}}
+    assert compare([runs[0], make_run(tmp_path / "far", rows, calibration=far)]).refused
+    none = {"mcd": {"d": {"threshold": None, "trials_sha256": "a"}}}
+    assert compare([runs[0], make_run(tmp_path / "none", rows, calibration=none)]).refused
 
 
 def test_systems_that_only_one_run_has_stay_out(tmp_path: Path) -> None:

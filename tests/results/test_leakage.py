@@ -17,7 +17,7 @@ from vceval.converters.base import Converter, ConverterInfo
 from vceval.converters.world import World
 from vceval.records import ConversionPair, Failure, Score, Skip, Utterance
 from vceval.reports.build import build
-from vceval.results.leakage import EXPOSURES, audit, counts, exposure, known_corpus, published_source
+from vceval.results.leakage import EXPOSURES, audit, counts, exposure, published_source
 from vceval.results.rundir import RunDirectory
 from vceval.results.summary import summarise
 from vceval.results.table import Tally
@@ -125,8 +125,12 @@ def test_what_a_converter_says_of_itself_comes_first(monkeypatch):
 def test_sources_are_named():
     assert "test speakers" in published_source("vqmivc", "VCTK")
     assert published_source("openvoice", "vctk") == ""
-    assert known_corpus("LibriTTS-R") == "libri"
-    assert known_corpus("demonstration") is None
+
+
+def test_speakers_are_looked_up_in_the_corpus_that_is_named():
+    assert exposure("knnvc", "LibriTTS-R", "19") == exposure("knnvc", "libri", "19") == "trained"
+    for mixed in ("LibriTTS-to-VCTK", "demonstration", "VoxCeleb"):  # speaker 19 of what?
+        assert exposure("knnvc", mixed, "19") == "unknown"
 
 
 def pair(identity: str, source: str, target: str, dataset: str = "vctk") -> ConversionPair:

@@ -83,6 +83,11 @@ def test_what_differs_is_refused_by_name(both: list[RunDirectory], how: Change, 
     assert str(caught.value).count("\n") == 2
 
 
+def test_a_threshold_of_another_machine_is_the_same(both: list[RunDirectory]) -> None:
+    change(both[1], lambda summary: summary["calibration"]["sv"]["demo"].update(threshold=0.71321))
+    assert len(material(both).report.systems) > 2
+
+
 def test_other_pairs_are_refused(tmp_path: Path) -> None:
     one, two = make(tmp_path / "one", {"A": 1.0}), make(tmp_path / "two", {"B": 1.0}, pairs=20)
     with pytest.raises(UsageError, match="conversion pairs differ: 24 in one, 20 in two, 20 in both"):

@@ -7,11 +7,10 @@ from collections.abc import Iterator, Sequence
 from vceval.errors import UsageError
 from vceval.gate.evidence import Evidence
 from vceval.gate.rules import MeasureRule, Rules
+from vceval.results.comparable import Side, differences
 
 __all__ = ["applying", "listed", "notes", "refuse_unless_comparable", "systems_of"]
 
-#: Thresholds this far apart judge alike: they were computed on two machines.
-SAME_THRESHOLD = 1e-4
 #: Names that a message spells out before it says how many more there are.
 SHOWN = 5
 
@@ -71,10 +70,17 @@ def refuse_unless_comparable(run: Evidence, baseline: Evidence, rules: Sequence[
             named.
     """
     found = [*_suite(run, baseline), *_pairs(run, baseline)]
-    for metric in dict.fromkeys(baseline.measures[rule.measure].metric for rule in rules):
-        found += _metric(metric, run, baseline)
-    if "sanity" in run.metrics and "sanity" in baseline.metrics:
-        found += _metric("sanity", run, baseline)
+    ours = Side("the run", run.metrics, run.calibration)
+    theirs = Side("the baseline", baseline.metrics, baseline.calibration)
+    needed = dict.fromkeys(baseline.measures[rule.measure].metric for rule in rules)
+    found += [
+        f"{metric} was not measured in the run; the baseline has it: add it to --metrics"
+        for metric in needed
+        if metric not in run.metrics
+    ]
+    for metric in run.metrics:
+        if metric in needed or (metric == "sanity" and metric in baseline.metrics):
+            found += [f"{metric}: {reason}" for reason in differences(metric, ours, theirs)]
     if found:
         raise UsageError(
             f"{run.place} may not be held against {baseline.place}:\n  - "
@@ -102,33 +108,6 @@ def _pairs(run: Evidence, baseline: Evidence) -> Iterator[str]:
     ]
     if moved:
         yield f"pair lists differ: {len(moved)} pairs have another target speaker: {listed(moved)}"
-
-
-def _metric(metric: str, run: Evidence, baseline: Evidence) -> Iterator[str]:
-    if metric not in run.metrics:
-        yield f"{metric} was not measured in the run; the baseline has it: add it to --metrics"
-        return
-    ours, theirs = run.metrics[metric].split("|"), baseline.metrics.get(metric, "").split("|")
-    if ours != theirs:
-        mine, other = ("|".join(p for p in one if p not in two) for one, two in ((ours, theirs), (theirs, ours)))
-        yield f"signatures of {metric} differ: {mine or '-'} in the run, {other or '-'} in the baseline"
-    learnt = [evidence.calibration.get(metric, {}) for evidence in (run, baseline)]
-    for dataset in sorted(set(learnt[0]) & set(learnt[1])):
-        facts = [one[dataset] for one in learnt]
-        if facts[0].get("trials_sha256") != facts[1].get("trials_sha256"):
-            yield f"{metric} was calibrated on other trials of {dataset}: its natural speech is not the same"
-        thresholds = [one.get("threshold") for one in facts]
-        if _apart(*thresholds):
-            yield (
-                f"thresholds of {metric} on {dataset} differ: {thresholds[0]} in the run, {thresholds[1]} in the "
-                "baseline"
-            )
-
-
-def _apart(one: object, other: object) -> bool:
-    if isinstance(one, float) and isinstance(other, float):
-        return abs(one - other) > SAME_THRESHOLD
-    return one != other
 
 
 def listed(names: Sequence[str]) -> str:

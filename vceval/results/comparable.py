@@ -1,4 +1,7 @@
-"""Whether the results of several runs may stand side by side: the same pairs, signatures and calibrations."""
+"""Whether the results of several runs may stand side by side: the same pairs, signatures and calibrations.
+
+Comparisons, reports of several runs and the gate all ask here.
+"""
 
 from __future__ import annotations
 
@@ -6,22 +9,28 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
-__all__ = ["Identity", "Side", "differences", "identities"]
+__all__ = ["SAME_THRESHOLD", "Identity", "Side", "differences", "identities"]
+
+#: Thresholds of the same trials that lie this far apart judge alike. Two machines compute the same embeddings to about
+#: 1e-5, and a threshold is made of cosines of them; hardly a recording has its cosine between the two.
+SAME_THRESHOLD = 1e-4
 
 #: What makes a conversion pair the same in two runs.
 Identity = tuple[str, ...]
 
 
 class Side(NamedTuple):
-    """One run of a comparison: how messages call it, and its ``summary.json``."""
+    """One run of a comparison: how messages call it, signatures by metric, and calibrations by metric and dataset."""
 
     name: str
-    summary: Mapping[str, Any]
+    metrics: Mapping[str, str]
+    calibration: Mapping[str, Mapping[str, Mapping[str, Any]]]
 
-    @property
-    def metrics(self) -> dict[str, str]:
-        """Signatures by metric."""
-        return {entry["metric"]: entry["signature"] for entry in self.summary["metrics"]}
+    @classmethod
+    def of(cls, name: str, summary: Mapping[str, Any]) -> Side:
+        """Take what matters from a ``summary.json``."""
+        signatures = {entry["metric"]: entry["signature"] for entry in summary["metrics"]}
+        return cls(name, signatures, summary.get("calibration") or {})
 
 
 def identities(rows: Iterable[Mapping[str, str]]) -> dict[str, Identity]:
@@ -42,18 +51,25 @@ def identities(rows: Iterable[Mapping[str, str]]) -> dict[str, Identity]:
 def differences(metric: str, first: Side, other: Side) -> Iterator[str]:
     """Say why the values of a metric, which both runs have, may not stand side by side; nothing where they may.
 
-    They may where the signatures agree, and where what was learnt from natural speech of the same corpus agrees.
+    They may where the signatures agree, and where calibrations on the same corpus are of the same trials and found the
+    same threshold, up to :data:`SAME_THRESHOLD`.
     """
-    ours, theirs = first.metrics[metric].split("|"), other.metrics[metric].split("|")
+    ours, theirs = first.metrics.get(metric, "").split("|"), other.metrics.get(metric, "").split("|")
     if ours != theirs:
-        only = [" ".join(part for part in one if part not in rest) for one, rest in ((ours, theirs), (theirs, ours))]
+        only = ["|".join(part for part in one if part not in rest) for one, rest in ((ours, theirs), (theirs, ours))]
         yield f"signatures differ: {only[0] or '-'} in {first.name}, {only[1] or '-'} in {other.name}"
-    learnt = [side.summary.get("calibration", {}).get(metric, {}) for side in (first, other)]
+    learnt = [side.calibration.get(metric, {}) for side in (first, other)]
     for dataset in sorted(set(learnt[0]) & set(learnt[1])):
-        hashes = [one[dataset].get("trials_sha256") for one in learnt]
-        thresholds = [one[dataset].get("threshold") for one in learnt]
-        if hashes[0] != hashes[1] or thresholds[0] != thresholds[1]:
+        facts = [one[dataset] for one in learnt]
+        if facts[0].get("trials_sha256") != facts[1].get("trials_sha256"):
+            yield f"calibrated on other trials of {dataset}: its natural speech is not the same"
+        thresholds = [one.get("threshold") for one in facts]
+        if not _same(*thresholds):
             yield (
                 f"calibrated differently on {dataset}: threshold {thresholds[0]} in {first.name}, "
                 f"{thresholds[1]} in {other.name}"
             )
+
+
+def _same(one: float | None, other: float | None) -> bool:
+    return one == other or (one is not None and other is not None and abs(one - other) <= SAME_THRESHOLD)

@@ -75,10 +75,10 @@ class _Run:
 
     @property
     def side(self) -> Side:
-        return Side(self.name, self.summary)
+        return Side.of(self.name, self.summary)
 
     @property
-    def metrics(self) -> dict[str, str]:
+    def metrics(self) -> Mapping[str, str]:
         return self.side.metrics
 
 

@@ -22,7 +22,6 @@ from __future__ import annotations
 import contextlib
 import csv
 import functools
-import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -30,25 +29,27 @@ from importlib.resources import files
 from typing import Literal, NamedTuple, cast
 
 from vceval import registry
+from vceval.corpora.names import known_corpus
 from vceval.errors import UsageError
 from vceval.records import ConversionPair, Utterance
 
-__all__ = ["EXPOSURES", "Exposure", "PairExposure", "audit", "counts", "exposure", "known_corpus", "published_source"]
+__all__ = ["EXPOSURES", "Exposure", "PairExposure", "audit", "counts", "exposure", "published_source"]
 
 Exposure = Literal["trained", "unseen", "unknown"]
 
 EXPOSURES: tuple[Exposure, ...] = ("trained", "unseen", "unknown")
 
-#: Corpora by the letters that their names begin with; VCTK 0.80 and 0.92 share their speakers, and so do the Libris.
+#: Corpora of the table: the Libris share their speakers.
 _CORPORA = {
     "vctk": "vctk",
+    "libri": "libri",
     "librispeech": "libri",
     "libritts": "libri",
+    "librittsr": "libri",
     "vcc2020": "vcc2020",
     "aishell3": "aishell3",
+    "demo": "demo",
 }
-#: Names that mean a corpus only as they are.
-_EXACT = {"libri": "libri", "demo": "demo", "vcevaldemocorpus": "demo"}
 #: Stands for every converter, corpus or speaker.
 _ANY = "*"
 
@@ -90,7 +91,7 @@ def exposure(converter: str, corpus: str, speaker: str | None) -> Exposure:
     rows = _known(converter)
     if rows is None:
         return "unseen"  # nothing in it was trained
-    place = known_corpus(corpus)
+    place = _corpus(corpus)
     row = rows.get(place, rows.get(_ANY)) if place else None
     if place is None or row is None or not speaker:
         return "unknown"
@@ -99,17 +100,9 @@ def exposure(converter: str, corpus: str, speaker: str | None) -> Exposure:
 
 def published_source(converter: str, corpus: str) -> str:
     """Say where the table's knowledge of a converter and a corpus comes from; empty where it has none."""
-    rows, place = _published(converter), known_corpus(corpus)
+    rows, place = _published(converter), _corpus(corpus)
     row = rows.get(place, rows.get(_ANY)) if place and converter in _table() else None
     return row.source if row else ""
-
-
-def known_corpus(name: str) -> str | None:
-    """Recognise a corpus by its name (``VCTK-Corpus-0.92`` is ``vctk``); None for others."""
-    plain = re.sub(r"[^a-z0-9]", "", name.lower())
-    if plain in _EXACT:
-        return _EXACT[plain]
-    return next((corpus for start, corpus in _CORPORA.items() if plain.startswith(start)), None)
 
 
 def audit(systems: Mapping[str, str], work: Iterable[tuple[str, ConversionPair]]) -> list[PairExposure]:
@@ -138,9 +131,14 @@ def counts(found: Iterable[PairExposure], role: Literal["source", "target"]) -> 
     return {kind: tally[kind] for kind in EXPOSURES}
 
 
+def _corpus(name: str) -> str | None:
+    """Say under which name the table has a corpus; None where it has it under none."""
+    return _CORPORA.get(known_corpus(name) or "")
+
+
 def _dataset(pair: ConversionPair, utterance: Utterance | None) -> str:
     """Name the corpus of a speaker: that of the recording, as a pair may mix corpora; else the pair's."""
-    return utterance.dataset if utterance is not None and known_corpus(utterance.dataset) else pair.dataset
+    return utterance.dataset if utterance is not None and _corpus(utterance.dataset) else pair.dataset
 
 
 def _speaker(corpus: str, name: str) -> str:
@@ -157,7 +155,7 @@ def _known(converter: str) -> Mapping[str, _Row] | None:
         return _published(converter)
     heard: dict[str, frozenset[str]] = {}
     for name, speakers in stated.items():
-        if (corpus := known_corpus(name)) is not None:
+        if (corpus := _corpus(name)) is not None:
             heard[corpus] = heard.get(corpus, frozenset()) | {_speaker(corpus, speaker) for speaker in speakers}
     rows = {corpus: _Row("trained", speakers, "unseen", "") for corpus, speakers in heard.items()}
     return {_ANY: _Row("unseen", frozenset({_ANY}), "unseen", ""), **rows} if stated else None

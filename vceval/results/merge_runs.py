@@ -54,8 +54,13 @@ def material(runs: Sequence[RunDirectory]) -> Material:
         raise UsageError("the same run is given twice")
     names = run_names([run.root for run in runs])
     known = [identities(run.read_pairs()) for run in runs]
-    sides = [Side(name, summary) for name, summary in zip(names, summaries, strict=True)]
-    reasons = [r for place in range(1, len(runs)) for r in _reasons(sides[0], sides[place], known[0], known[place])]
+    sides = [Side.of(name, summary) for name, summary in zip(names, summaries, strict=True)]
+    suites = [str(summary.get("suite")) for summary in summaries]
+    reasons = [
+        reason
+        for side, suite, pairs in zip(sides[1:], suites[1:], known[1:], strict=True)
+        for reason in _reasons((sides[0], suites[0], known[0]), (side, suite, pairs))
+    ]
     if reasons:
         listed = "\n".join(f"  {reason}" for reason in reasons)
         raise UsageError(
@@ -83,19 +88,23 @@ def run_names(folders: Sequence[Path]) -> list[str]:
     return [str(path) for path in paths]
 
 
-def _reasons(first: Side, other: Side, ours: Mapping[str, Identity], theirs: Mapping[str, Identity]) -> list[str]:
-    """Say why two runs may not be put together; empty where they may."""
+_Given = tuple[Side, str, Mapping[str, Identity]]
+
+
+def _reasons(one: _Given, another: _Given) -> list[str]:
+    """Say why two runs (side, suite, pairs) may not be put together; empty where they may."""
     found = []
-    suites = [str(side.summary.get("suite")) for side in (first, other)]
-    if suites[0] != suites[1]:
-        found.append(f"suites differ: {suites[0]} in {first.name}, {suites[1]} in {other.name}")
+    first, suite, ours = one
+    other, second, theirs = another
+    if suite != second:
+        found.append(f"suites differ: {suite} in {first.name}, {second} in {other.name}")
     if set(ours.values()) != set(theirs.values()):
         common = len(set(ours.values()) & set(theirs.values()))
         found.append(
             f"conversion pairs differ: {len(ours)} in {first.name}, {len(theirs)} in {other.name}, {common} in both"
         )
-    for one, another in ((first, other), (other, first)):
-        found += [f"metric {name}: only in {one.name}" for name in one.metrics if name not in another.metrics]
+    for here, there in ((first, other), (other, first)):
+        found += [f"metric {name}: only in {here.name}" for name in here.metrics if name not in there.metrics]
     for metric in first.metrics:
         if metric in other.metrics:
             found += [f"{metric}: {reason}" for reason in differences(metric, first, other)]

@@ -41,10 +41,10 @@ def static_need(metric: Metric, pair: ConversionPair) -> str | None:
 
 
 def shown(calibrations: Mapping[str, Calibrations]) -> dict[str, dict[str, dict[str, Any]]]:
-    """Reduce what was learnt (metric, dataset, facts) to what a reader looks at: without lists of scores."""
+    """Reduce what was learnt (metric, dataset, facts) to what a reader looks at: without scores and resamples."""
     return {
         metric: {
-            dataset: {key: value for key, value in facts.items() if key != "natural_scores"}
+            dataset: {key: value for key, value in facts.items() if key not in ("natural_scores", "threshold_draws")}
             for dataset, facts in datasets.items()
         }
         for metric, datasets in calibrations.items()

@@ -148,7 +148,7 @@ class Design:
         self._contributions = [float(np.square(np.bincount(s.codes, weights, s.levels)).sum()) for s in rows.sides]
         if rows.meetings:
             self._contributions.append(float(np.square(weights).sum()))
-        self._contributions.append(1.0 / self.items)
+        self._contributions.append(1.0 / max(self.items, 1))
 
     def _summed(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
         """Sums of a value per row over each group of each side, and over all."""
