@@ -1,11 +1,11 @@
 """How often intervals cover and tests err, on made-up evaluations of many designs whose truth is known.
 
-    python benchmarks/statistics/table.py [--draws 1000] [--designs 0,5] [--out benchmarks/statistics/table.md]
+    python benchmarks/statistics/table.py [--draws 1000] [--designs 0,5] [--out benchmarks/statistics/README.md]
 
 For every design (``designs.py``) two equally good systems are drawn. Coverage: how often the nominal 95 % interval of
 the first one's figure holds the truth. Type I: how often the paired test finds a difference at p < 0.05. Power: how
 often it does when the second is worse by 2.5 standard deviations of a pair's difference. Seeds are fixed: the same
-table comes out on every machine.
+table comes out on every machine. Without ``--designs`` it is put into the page that explains it.
 """
 
 from __future__ import annotations
@@ -21,6 +21,8 @@ from designs import DESIGNS, Scenario
 from vceval.statistics.components import Design
 from vceval.statistics.inference import interval, paired_test
 
+#: Where the table stands in the page.
+START, END = "<!-- table -->", "<!-- end -->"
 #: A worse system is so many standard deviations of a pair's difference worse.
 WORSE = 2.5
 
@@ -42,7 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description="Coverage, type I errors and power of intervals and tests.")
     parser.add_argument("--draws", type=int, default=1000)
     parser.add_argument("--designs", type=lambda text: [int(part) for part in text.split(",")], metavar="N,N")
-    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "table.md")
+    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "README.md", metavar="PAGE")
     options = parser.parse_args(arguments)
     chosen = range(len(DESIGNS)) if options.designs is None else options.designs
     lines = [
@@ -58,7 +60,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
         )
         print(lines[-1], flush=True)
     if options.designs is None:
-        options.out.write_text("\n".join(lines) + "\n", encoding="utf-8")
+        put(options.out, lines)
+
+
+def put(page: Path, lines: Sequence[str]) -> None:
+    """Put a table between the marks of a page."""
+    before, _, rest = page.read_text(encoding="utf-8").partition(START)
+    _, mark, after = rest.partition(END)
+    if not mark:
+        raise SystemExit(f"{page}: has no place for the table ({START}, {END})")
+    page.write_text("\n".join([before + START, "", *lines, "", END]) + after, encoding="utf-8")
 
 
 def study(scenario: Scenario, draws: int, seed: int) -> Row:
