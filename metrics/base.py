@@ -43,6 +43,12 @@ class Measure:
     holds the scores of natural speech, ``natural_scores``: speaker to list (:mod:`vceval.statistics.separation`).
 
     ``secondary`` figures stand in a second table: the first one must fit on a page.
+
+    How systems are ranked (:mod:`vceval.results.ranking`): ``worst`` is what a failed pair counts as, in stored units:
+    0 for a share of accepted recordings, 1 for a share of errors. Without one, systems are ranked on the pairs that all
+    have a value for. ``best`` is the value of an ``eer`` or ``auc`` that is best, one half for a detector that
+    guesses: systems are ranked by their distance from it, whichever side is ``better``. ``ranked_by`` names the measure
+    of the same metric by which this one's systems are ranked: this one stands beside it, unmarked.
     """
 
     name: str
@@ -53,6 +59,9 @@ class Measure:
     decimals: int = 2
     reduction: Reduction = "ratio"
     secondary: bool = False
+    worst: float | None = None
+    best: float | None = None
+    ranked_by: str = ""
 
     def declaration_faults(self) -> list[str]:
         """Say what is declared wrongly, each in words; nothing where all is well."""
@@ -66,6 +75,11 @@ class Measure:
             *fault(self, "decimals", is_whole, "a whole number"),
             *_one_of(self, "reduction", get_args(Reduction)),
             *fault(self, "secondary", lambda v: isinstance(v, bool), "True or False"),
+            *fault(self, "worst", lambda v: v is None or (self.reduction == "ratio" and _is_finite(v)),
+                   "None or a finite number, and None for an eer or auc, of which no pair has a value"),
+            *fault(self, "best", lambda v: v is None or (self.reduction != "ratio" and _is_finite(v)),
+                   "None or a finite number, and None for a ratio, of which the lowest or highest value is best"),
+            *fault(self, "ranked_by", lambda v: isinstance(v, str), "a text: the name of a measure, or empty"),
         ]  # fmt: skip
         return [f"measure {self.name!r}: {text}" for text in found]
 
@@ -183,8 +197,14 @@ class Metric(ABC):
         ]  # fmt: skip
         if not _are_measures(getattr(owner, "measures", ())):
             return found
+        ranked = {measure.name for measure in owner.measures if not measure.ranked_by}  # type: ignore[attr-defined]
         for measure in owner.measures:  # type: ignore[attr-defined]
             found += measure.declaration_faults()
+            if measure.ranked_by and measure.ranked_by not in ranked:
+                found.append(
+                    f"measure {measure.name!r}: ranked_by must be another measure of {name} that is ranked by itself, "
+                    f"not {measure.ranked_by!r}"
+                )
             kind = owner if isinstance(owner, type) else type(owner)
             if measure.reduction != "ratio" and getattr(kind, "calibrate", None) is Metric.calibrate:
                 found.append(f"measure {measure.name!r} is an {measure.reduction}: it needs a method calibrate()")
@@ -365,15 +385,17 @@ def _of_recipe(metric: type[Metric], name: str) -> type[Metric]:
     }
     if row.label:
         attributes["title"] = f"{kind.title} ({row.variant or row.label})"
-        # ``mcd:pymcd`` has no measure besides its own: what is secondary stays with the default
+        # ``mcd:pymcd`` has no measure besides its own: what is secondary, or ranks another one, stays with the default
+        rankers = {measure.ranked_by for measure in kind.measures}
         attributes["measures"] = tuple(
             replace(
                 measure,
                 name=f"{measure.name.partition(':')[0]}:{name}",
                 label=f"{measure.label.partition(' (')[0]} ({row.label})",
+                ranked_by="",
             )
             for measure in kind.measures
-            if not measure.secondary
+            if not measure.secondary and measure.name not in rankers
         )
     attributes |= {key: value for key, value in row.changes.items() if key not in known}
     return make_dataclass(f"{kind.__name__}[{name}]", parameters, bases=(kind,), namespace=attributes, frozen=True)
@@ -420,6 +442,11 @@ def _number(value: Any) -> float | None:
         return float(value) if isinstance(value, numbers.Real) else None
     except OverflowError:
         return math.inf
+
+
+def _is_finite(value: Any) -> bool:
+    number = None if isinstance(value, bool) else _number(value)
+    return number is not None and math.isfinite(number)
 
 
 def _sums(measure: object, pair: Any) -> tuple[float, float]:

@@ -160,9 +160,9 @@ class SpeakerVerification(SpeakerMetric):
     version: ClassVar[str] = "1.0"
     needs: ClassVar[frozenset[str]] = frozenset({"target"})
     measures: ClassVar[tuple[Measure, ...]] = (
-        Measure("sv_accept", "SV acc.", "%", "higher", scale=100.0, decimals=1),
+        Measure("sv_accept", "SV acc.", "%", "higher", scale=100.0, decimals=1, worst=0.0),
         Measure("sv_cosine", "SV cos.", "", "higher", decimals=3),
-        Measure("sv_source", "Src. acc.", "%", "lower", scale=100.0, decimals=1),
+        Measure("sv_source", "Src. acc.", "%", "lower", scale=100.0, decimals=1, worst=1.0),
     )
     source: ClassVar[str] = "Wan et al., Generalized end-to-end loss for speaker verification, ICASSP 2018"
     recipes: ClassVar[Mapping[str, Recipe | str]] = _RECIPES
@@ -303,7 +303,7 @@ class SpoofVerification(SpeakerVerification):
     name: ClassVar[str] = "sv:spoof-eer"
     title: ClassVar[str] = "Real against converted speech by speaker verification"
     measures: ClassVar[tuple[Measure, ...]] = (
-        Measure("sv:spoof-eer", "Spoof EER", "%", "higher", scale=100.0, decimals=1, reduction="eer"),
+        Measure("sv:spoof-eer", "Spoof EER", "%", "higher", scale=100.0, decimals=1, reduction="eer", best=0.5),
     )
     choices: ClassVar[str] = (
         "SPOOF-EER|enc:{0.encoder_identity}|{0.encoder_type.front_end}|pos:real-real"
