@@ -197,7 +197,7 @@ class Metric(ABC):
         ]  # fmt: skip
         if not _are_measures(getattr(owner, "measures", ())):
             return found
-        ranked = {measure.name for measure in owner.measures if not measure.ranked_by}  # type: ignore[attr-defined]
+        ranked = [measure.name for measure in owner.measures if not measure.ranked_by]  # type: ignore[attr-defined]
         for measure in owner.measures:  # type: ignore[attr-defined]
             found += measure.declaration_faults()
             if measure.ranked_by and measure.ranked_by not in ranked:

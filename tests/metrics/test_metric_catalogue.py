@@ -133,7 +133,8 @@ class Level(Metric):
     version: ClassVar[str] = "2.0"
     needs: ClassVar[frozenset[str]] = frozenset()
     measures: ClassVar[tuple[Measure, ...]] = (
-        Measure("level", "Level", "dB", "higher"),
+        Measure("level", "Level", "dB", "higher", ranked_by="level_capped"),
+        Measure("level_capped", "Capped", "dB", "higher"),
         Measure("level_range", "Range", "dB", "lower", secondary=True),
     )
     source: ClassVar[str] = "nobody"
@@ -157,7 +158,8 @@ def test_a_row_of_the_table_is_a_metric():
     assert (kind.name, kind.title, kind.source, kind.__doc__) == (
         "level:peak", "Level (of the peak)", "somebody", "Level of the peak.",
     )  # fmt: skip
-    assert [(measure.name, measure.label) for measure in kind.measures] == [("level:peak", "Level (peak)")]
+    [measure] = kind.measures  # what is secondary, or ranks another, stays with the default
+    assert (measure.name, measure.label, measure.ranked_by) == ("level:peak", "Level (peak)", "")
     assert [field.name for field in dataclasses.fields(kind)] == ["floor", "peak"]
     metric = kind(floor=-70.0)
     assert (metric.floor, metric.peak) == (-70.0, True)

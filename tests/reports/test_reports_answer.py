@@ -71,7 +71,7 @@ def test_verdicts(report: Report) -> None:
     assert verdict(0.0004, {good}) == "yes, p < 0.001"
     assert verdict(0.031, {good}) == "yes, p = 0.031"
     assert verdict(0.45, set(), "no significant difference from the first") == "no, p = 0.45"
-    assert verdict(None, set(), "one speaker allows no test") == "no, one speaker allows no test"
+    assert verdict(None, set(), "no difference could be tested") == "no, no difference could be tested"
 
 
 def test_measures_are_counted_for_those_that_are_best(report: Report) -> None:

@@ -229,7 +229,7 @@ def test_a_test_of_the_other_sign_counts_for_nothing() -> None:
 def test_nobody_is_marked_where_nothing_differs_or_nothing_was_tested() -> None:
     assert decided(VALUES, CAPPED, compared(VALUES, set()))["reason"] == "no significant difference from the first"
     untested = [{**test, "p_holm": None} for test in compared(VALUES, APART)]
-    assert decided(VALUES, CAPPED, untested)["reason"] == "one speaker allows no test"
+    assert decided(VALUES, CAPPED, untested)["reason"] == "no difference could be tested"
     assert decided(VALUES, CAPPED, compared(VALUES, APART)[:-1])["reason"] == "not every two systems could be compared"
     for found in (decided(VALUES, CAPPED, []), decided({"a": 1.0}, CAPPED, []), decided({}, CAPPED, [])):
         assert found["best"] == found["second"] == []

@@ -46,7 +46,9 @@ def test_systems_stand_side_by_side(both: list[RunDirectory]) -> None:
 
 def test_systems_of_different_runs_are_tested_on_the_same_pairs(both: list[RunDirectory]) -> None:
     report = material(both).report
-    assert [len(report.ranking(m.name).comparisons) for m in report.measures] == [6] * 6
+    # "shaky" has no MCD on more than 5 % of the pairs that have a parallel recording
+    assert list(report.ranking("mcd").unranked) == ["shaky"]
+    assert [len(report.ranking(m.name).comparisons) for m in report.measures] == [3, 6, 6, 6, 6, 6]
     own = both[1].read_scores()
     first = both[0].read_scores()
     means = [

@@ -159,7 +159,7 @@ def decided(values: Mapping[str, float], measure: MeasureView, tests: Iterable[M
     elif any((a, b) not in known and (b, a) not in known for a, b in itertools.combinations(order, 2)):
         reason = "not every two systems could be compared"
     elif all(test["p_holm"] is None for test in known.values()):
-        reason = "one speaker allows no test"
+        reason = "no difference could be tested"
     elif not second_ones:
         reason = "no significant difference from the first"
     if reason:
