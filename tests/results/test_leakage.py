@@ -209,7 +209,10 @@ def test_systems_trained_on_the_same_speakers_are_ranked_without_them():
         Score(system, name, "detector", "mean", value, value, 1.0)
         for system in ("one", "two")
         for number, name in enumerate(pairs)
-        for value in [(5.0 if system == "two" else 3.0) * (-1 if name[:4] == "seen" else 1) + number % 2 / 10]
+        for value in [
+            (5.0 if system == "two" else 3.0) * (-1 if name[:4] == "seen" else 1)
+            + number * (2 if system == "two" else 3) % 7 / 10
+        ]
     ]
     systems = [{"name": n, "title": n, "expected": 18, "control": False} for n in ("one", "two")]
     found = audit({"one": "vqmivc", "two": "vqmivc"}, [(name, p) for name in ("one", "two") for p in pairs.values()])

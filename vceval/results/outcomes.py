@@ -223,8 +223,7 @@ class Outcomes:
 
         key = system, measure.name, among.tobytes()
         if key not in self._separations:
-            assert measure.reduction != "ratio"
-            found, chosen = self.outcome(system, measure), np.flatnonzero(among)
+            found, chosen = self.outcome(system, measure), np.flatnonzero(among).tolist()
             datasets = [self.speakers.datasets[place] for place in chosen]
             learnt = self._learnt.get(measure.metric, {})
             natural: dict[Hashable, Any] = {
@@ -234,7 +233,7 @@ class Outcomes:
             }
             voices = [(dataset, self.speakers.targets[place]) for dataset, place in zip(datasets, chosen, strict=True)]
             scores = found.numerators[chosen] / found.denominators[chosen]
-            self._separations[key] = separation(measure.reduction, natural, scores, voices)
+            self._separations[key] = separation("eer" if measure.reduction == "eer" else "auc", natural, scores, voices)
         return self._separations[key]
 
     def _grouped(
@@ -247,7 +246,7 @@ class Outcomes:
         import numpy as np
 
         if self._meetings is None:
-            places = np.flatnonzero(among)
+            places = np.flatnonzero(among).tolist()
             targets, sources = ([names[i] for i in places] for names in (self.speakers.targets, self.speakers.sources))
             return [column[among] for column in columns], targets, sources
         numbers, met = self._meetings

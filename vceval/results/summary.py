@@ -175,5 +175,5 @@ def _cells(
                 if cell.expected or cell.skipped:
                     place = {"system": system, "measure": measure.name, "dataset": dataset, "direction": direction}
                     behind = outcomes.outcome(system, measure).valued & chosen
-                    speakers = {outcomes.speakers.targets[number] for number in behind.nonzero()[0]}
+                    speakers = {outcomes.speakers.targets[number] for number in behind.nonzero()[0].tolist()}
                     yield {**place, **asdict(cell), "clusters": 0 if cell.value is None else len(speakers)}
