@@ -92,7 +92,7 @@ const filterResults = async (form, tables) => {
       do sorted.click(); while (head.getAttribute("aria-sort") !== order);
     }
   }
-  const named = [...form.elements].filter((one) => one.tagName === "SELECT" && one.value !== "0" && one.value !== "-1")
+  const named = [...form.elements].filter((one) => one.tagName === "SELECT" && one.selectedIndex > 0)
     .map((one) => one.selectedOptions[0].textContent);
   document.getElementById("result-state").textContent = named.length
     ? `${named.join(", ")}: ${some ? `up to ${counted(some, "pair")} per system` : "no figures"}` +

@@ -134,8 +134,13 @@ def test_without_a_worst_value_common_pairs_decide_and_the_rest_is_counted() -> 
 
 
 def test_what_nobody_can_have_a_value_for_is_no_pair() -> None:
-    ranking = one({name: ["skipped"] * 5 + noise(n, n + 1.0, count=15) for n, name in enumerate("AB")}, BANDWIDTH)
-    assert (ranking.pairs, ranking.left_out, ranking.best) == (15, 0, {"B"})
+    for measure in (BANDWIDTH, ACCEPT):
+        given: dict[str, list[Given]] = {
+            name: ["skipped"] * 5 + noise(n, n + 1.0, count=15) for n, name in enumerate("AB")
+        }
+        given["A"][0] = "failed"  # had it been converted, there would be no value either
+        ranking = one(given, measure)
+        assert (ranking.pairs, ranking.left_out, ranking.best, ranking.counted) == (15, 0, {"B"}, {})
 
 
 def test_pairs_of_a_system_alone_do_not_count() -> None:

@@ -109,8 +109,9 @@ def _pairs(found: Mapping[str, Outcome], group: NDArray[np.bool_]) -> tuple[NDAr
         pairs = group.copy()
         for one in left.values():
             pairs &= one.given
-        # What nobody can have a value for is no pair of the measure
-        pairs &= ~np.logical_and.reduce([one.skipped for one in left.values()])
+        # Where nobody has a value, and for somebody there can't be one, there is no pair of the measure
+        skipped = np.logical_or.reduce([one.skipped for one in left.values()])
+        pairs &= ~skipped | np.logical_or.reduce([one.scored for one in left.values()])
         total = int(pairs.sum())
         lacking = {name: int((pairs & ~one.valued).sum()) for name, one in left.items()}
         out = [name for name, count in lacking.items() if count > MOST_LACKING * total]
