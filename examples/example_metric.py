@@ -18,7 +18,9 @@ class Pauses(Metric):
     title: ClassVar[str] = "Pauses"
     version: ClassVar[str] = "1.0"
     needs: ClassVar[frozenset[str]] = frozenset()
-    measures: ClassVar[tuple[Measure, ...]] = (Measure("pauses", "Pauses", "%", "lower", scale=100.0, decimals=1),)
+    measures: ClassVar[tuple[Measure, ...]] = (
+        Measure("pauses", "Pauses", "%", "lower", scale=100.0, decimals=1, worst=1.0),
+    )
     source: ClassVar[str] = "Doe, How we measure pauses, 2026"
 
     def statistics(self, conversion: Conversion) -> Statistics:

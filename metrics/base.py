@@ -51,6 +51,12 @@ class Measure:
     threshold of the calibration. Its intervals and tests then hold the threshold's uncertainty
     (:func:`vceval.statistics.thresholds.threshold_variance`); without the name, or of a threshold that was not
     calibrated, they take it for exact.
+
+    How systems are ranked (:mod:`vceval.results.ranking`): ``worst`` is what a failed pair counts as, in stored units:
+    0 for a share of accepted recordings, 1 for a share of errors. Without one, systems are ranked on the pairs that all
+    have a value for. ``best`` is the value of an ``eer`` or ``auc`` that is best, one half for a detector that
+    guesses: systems are ranked by their distance from it, whichever side is ``better``. ``ranked_by`` names the measure
+    of the same metric by which this one's systems are ranked: this one stands beside it, unmarked.
     """
 
     name: str
@@ -64,6 +70,9 @@ class Measure:
     rate: bool = False
     resolution: float = 0.0
     thresholded: str = ""
+    worst: float | None = None
+    best: float | None = None
+    ranked_by: str = ""
 
     def declaration_faults(self) -> list[str]:
         """Say what is declared wrongly, each in words; nothing where all is well."""
@@ -81,6 +90,11 @@ class Measure:
             *fault(self, "resolution", lambda v: (_number(v) or 0.0) >= 0.0 and _number(v) is not None,
                    "a number, 0 or above"),
             *fault(self, "thresholded", lambda v: isinstance(v, str), "the name of a measure, empty for none"),
+            *fault(self, "worst", lambda v: v is None or (self.reduction == "ratio" and _is_finite(v)),
+                   "None or a finite number, and None for an eer or auc, of which no pair has a value"),
+            *fault(self, "best", lambda v: v is None or (self.reduction != "ratio" and _is_finite(v)),
+                   "None or a finite number, and None for a ratio, of which the lowest or highest value is best"),
+            *fault(self, "ranked_by", lambda v: isinstance(v, str), "a text: the name of a measure, or empty"),
         ]  # fmt: skip
         return [f"measure {self.name!r}: {text}" for text in found]
 
@@ -201,9 +215,15 @@ class Metric(ABC):
         kind = owner if isinstance(owner, type) else type(owner)
         calibrates = getattr(kind, "calibrate", None) is not Metric.calibrate
         measures: Sequence[Measure] = owner.measures  # type: ignore[attr-defined]
+        ranked = [one.name for one in measures if not one.ranked_by]
         scores = [one.name for one in measures if one.reduction == "ratio" and not one.thresholded]
         for measure in measures:
             found += measure.declaration_faults()
+            if measure.ranked_by and measure.ranked_by not in ranked:
+                found.append(
+                    f"measure {measure.name!r}: ranked_by must be another measure of {name} that is ranked by itself, "
+                    f"not {measure.ranked_by!r}"
+                )
             if measure.reduction != "ratio" and not calibrates:
                 found.append(f"measure {measure.name!r} is an {measure.reduction}: it needs a method calibrate()")
             if measure.thresholded and not (calibrates and measure.reduction == "ratio"):
@@ -392,8 +412,10 @@ def _of_recipe(metric: type[Metric], name: str) -> type[Metric]:
     }
     if row.label:
         attributes["title"] = f"{kind.title} ({row.variant or row.label})"
-        # ``mcd:pymcd`` has no measure besides its own: what is secondary stays with the default, unless rates need it
-        primary = [measure for measure in kind.measures if not measure.secondary]
+        # ``mcd:pymcd`` has no measure besides its own: what is secondary, or ranks another one, stays with the default,
+        # unless rates need its scores
+        rankers = {measure.ranked_by for measure in kind.measures}
+        primary = [measure for measure in kind.measures if not measure.secondary and measure.name not in rankers]
         needed = {measure.thresholded for measure in primary}
         attributes["measures"] = tuple(
             replace(
@@ -401,6 +423,7 @@ def _of_recipe(metric: type[Metric], name: str) -> type[Metric]:
                 name=_in_recipe(measure.name, name),
                 thresholded=measure.thresholded and _in_recipe(measure.thresholded, name),
                 label=f"{measure.label.partition(' (')[0]} ({row.label})",
+                ranked_by="",
             )
             for measure in kind.measures
             if measure in primary or measure.name in needed
@@ -454,6 +477,11 @@ def _number(value: Any) -> float | None:
         return float(value) if isinstance(value, numbers.Real) else None
     except OverflowError:
         return math.inf
+
+
+def _is_finite(value: Any) -> bool:
+    number = None if isinstance(value, bool) else _number(value)
+    return number is not None and math.isfinite(number)
 
 
 def _sums(measure: object, pair: Any) -> tuple[float, float]:

@@ -49,7 +49,7 @@ class FundamentalFrequency(ParallelMetric):
     measures: ClassVar[tuple[Measure, ...]] = (
         Measure("f0_rmse", "F0 RMSE", "cent", "lower", decimals=0),
         Measure("f0_corr", "F0 corr.", "", "higher", decimals=3),
-        Measure("f0_vuv", "V/UV errors", "%", "lower", scale=100.0, decimals=1, rate=True),
+        Measure("f0_vuv", "V/UV errors", "%", "lower", scale=100.0, decimals=1, worst=1.0, rate=True),
     )
     source: ClassVar[str] = (
         "Morise et al., Fast and reliable F0 estimation method based on the period extraction of vocal fold "

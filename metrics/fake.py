@@ -54,7 +54,9 @@ class FakeDetection(SpeakerMetric):
     needs: ClassVar[frozenset[str]] = frozenset({"natural"})
     measures: ClassVar[tuple[Measure, ...]] = (
         Measure("fake_score", "Fake score", "", "higher", decimals=3),
-        Measure("fake_accept", "Real at 0.84", "%", "higher", scale=100.0, decimals=1, secondary=True, rate=True),
+        Measure(
+            "fake_accept", "Real at 0.84", "%", "higher", scale=100.0, decimals=1, secondary=True, worst=0.0, rate=True
+        ),
         Measure(
             "fake_accept_calibrated",
             "Real (cal.)",
@@ -62,11 +64,14 @@ class FakeDetection(SpeakerMetric):
             "higher",
             scale=100.0,
             decimals=1,
-            thresholded="fake_score",
+            worst=0.0,
             rate=True,
+            thresholded="fake_score",
         ),
-        Measure("fake_auc", "Fake AUC", "", "lower", decimals=3, reduction="auc", secondary=True),
-        Measure("fake_target", "Target side", "%", "higher", scale=100.0, decimals=1, secondary=True, rate=True),
+        Measure("fake_auc", "Fake AUC", "", "lower", decimals=3, reduction="auc", secondary=True, best=0.5),
+        Measure(
+            "fake_target", "Target side", "%", "higher", scale=100.0, decimals=1, secondary=True, worst=0.0, rate=True
+        ),
     )
     source: ClassVar[str] = "Resemble AI, Resemblyzer, fake speech detection demo"
     choices: ClassVar[str] = (

@@ -42,7 +42,8 @@ _FFT, _HOP, _BANDS = 321, 160, 120
 def _measures(prefix: str) -> tuple[Measure, ...]:
     """Make the four measures, with names that are unique over all metrics."""
     return tuple(
-        Measure(f"{prefix}_{name.lower()}", f"DNSMOS {name}", "", "higher") for name in ("OVRL", "SIG", "BAK", "P808")
+        Measure(f"{prefix}_{name.lower()}", f"DNSMOS {name}", "", "higher", worst=1.0)
+        for name in ("OVRL", "SIG", "BAK", "P808")
     )
 
 

@@ -68,7 +68,7 @@ class Sanity(Metric):
     version: ClassVar[str] = "1.0"
     needs: ClassVar[frozenset[str]] = frozenset()
     measures: ClassVar[tuple[Measure, ...]] = (
-        Measure("sanity_flags", "Flagged", "%", "lower", scale=100.0, decimals=1, rate=True),
+        Measure("sanity_flags", "Flagged", "%", "lower", scale=100.0, decimals=1, worst=1.0, rate=True),
         Measure("duration_deviation", "Dur. dev.", "%", "lower", scale=100.0, decimals=1, secondary=True),
     )
     source: ClassVar[str] = "vceval"

@@ -161,10 +161,28 @@ class SpeakerVerification(SpeakerMetric):
     version: ClassVar[str] = "1.1"
     needs: ClassVar[frozenset[str]] = frozenset({"target"})
     measures: ClassVar[tuple[Measure, ...]] = (
-        Measure("sv_accept", "SV acc.", "%", "higher", scale=100.0, decimals=1, thresholded="sv_cosine", rate=True),
+        Measure(
+            "sv_accept",
+            "SV acc.",
+            "%",
+            "higher",
+            scale=100.0,
+            decimals=1,
+            worst=0.0,
+            rate=True,
+            thresholded="sv_cosine",
+        ),
         Measure("sv_cosine", "SV cos.", "", "higher", decimals=3),
         Measure(
-            "sv_source", "Src. acc.", "%", "lower", scale=100.0, decimals=1, thresholded="sv_source_cosine", rate=True
+            "sv_source",
+            "Src. acc.",
+            "%",
+            "lower",
+            scale=100.0,
+            decimals=1,
+            worst=1.0,
+            rate=True,
+            thresholded="sv_source_cosine",
         ),
         Measure("sv_source_cosine", "Src. cos.", "", "lower", decimals=3, secondary=True),
     )
@@ -310,7 +328,7 @@ class SpoofVerification(SpeakerVerification):
     title: ClassVar[str] = "Real against converted speech by speaker verification"
     version: ClassVar[str] = "1.0"
     measures: ClassVar[tuple[Measure, ...]] = (
-        Measure("sv:spoof-eer", "Spoof EER", "%", "higher", scale=100.0, decimals=1, reduction="eer"),
+        Measure("sv:spoof-eer", "Spoof EER", "%", "higher", scale=100.0, decimals=1, reduction="eer", best=0.5),
     )
     choices: ClassVar[str] = (
         "SPOOF-EER|enc:{0.encoder_identity}|{0.encoder_type.front_end}|pos:real-real"

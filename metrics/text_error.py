@@ -281,8 +281,8 @@ class WordErrorRate(TextErrorRate):
     title: ClassVar[str] = "Word error rate"
     unit: ClassVar[Unit] = "word"
     measures: ClassVar[tuple[Measure, ...]] = (
-        Measure("wer", "WER", "%", "lower", scale=100.0, decimals=1),
-        Measure("wer_capped", "WER cap.", "%", "lower", scale=100.0, decimals=1, secondary=True, rate=True),
+        Measure("wer", "WER", "%", "lower", scale=100.0, decimals=1, ranked_by="wer_capped"),
+        Measure("wer_capped", "WER cap.", "%", "lower", scale=100.0, decimals=1, worst=1.0, rate=True),
     )
     recipes: ClassVar[Mapping[str, Recipe | str]] = dict(sorted({**_RECIPES, **_WORD_RECIPES}.items()))
 
@@ -299,8 +299,8 @@ class CharacterErrorRate(TextErrorRate):
     title: ClassVar[str] = "Character error rate"
     unit: ClassVar[Unit] = "character"
     measures: ClassVar[tuple[Measure, ...]] = (
-        Measure("cer", "CER", "%", "lower", scale=100.0, decimals=1),
-        Measure("cer_capped", "CER cap.", "%", "lower", scale=100.0, decimals=1, secondary=True, rate=True),
+        Measure("cer", "CER", "%", "lower", scale=100.0, decimals=1, ranked_by="cer_capped"),
+        Measure("cer_capped", "CER cap.", "%", "lower", scale=100.0, decimals=1, worst=1.0, rate=True),
     )
 
 

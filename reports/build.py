@@ -11,7 +11,6 @@ from vceval.reports.audio_links import AudioLinks
 from vceval.reports.figure_style import Drawing
 from vceval.reports.page_data import Chunks
 from vceval.reports.table_files import DEFAULTS, Options, clear, write_tables
-from vceval.results.marks import with_split_tests
 from vceval.results.merge_runs import material
 from vceval.results.rundir import RunDirectory, write_atomically
 from vceval.results.views import Report
@@ -53,8 +52,7 @@ def make(
             calibrations.
     """
     found = material(runs)
-    report = with_split_tests(found.report, found.scores)
-    report = replace(report, published=[*report.published, *options.published])
+    report = replace(found.report, published=[*found.report.published, *options.published])
     folder.mkdir(parents=True, exist_ok=True)
     files = write_tables(replace(found, report=report), folder / "tables", options)
     clear(folder / "figures", ("*.png", "*.pdf"))

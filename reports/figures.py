@@ -106,7 +106,8 @@ def _overview(report: Report, folder: Path) -> Drawing | None:
     ]
     if not shown:
         return None
-    columns, ranked = min(3, len(shown)), report.same_pairs
+    columns = min(3, len(shown))
+    marked = any(report.ranking(measure.name).best for measure in shown)
     rows = -(-len(shown) // columns)
 
     def draw() -> Figure:
@@ -114,16 +115,15 @@ def _overview(report: Report, folder: Path) -> Drawing | None:
         grid = figure.subplots(rows, columns, squeeze=False)
         for place, axes in enumerate(grid.flat):
             if place < len(shown):
-                _forest(report, axes, shown[place], systems, labels=place % columns == 0, ranked=ranked)
+                _forest(report, axes, shown[place], systems, labels=place % columns == 0)
             else:
                 axes.set_visible(False)
         return figure
 
     width, height = save(folder, "overview", draw)
     words = " ".join(_describe(report, measure, systems) for measure in shown)
-    note = (
-        f"Dots are corpus figures, lines 95 % intervals.{' Filled: best system.' if ranked else ''} Diamonds: controls."
-    )
+    filled = " Filled: best systems, as in the tables." if marked else ""
+    note = f"Dots are corpus figures, lines 95 % intervals.{filled} Diamonds: controls."
     return Drawing("overview", "All measures.", words, note, width, height, wide=True)
 
 
@@ -142,25 +142,19 @@ def _describe(report: Report, measure: MeasureView, systems: Sequence[SystemView
     return f"{measure.label}{unit} with 95 % intervals: {'; '.join(parts)}."
 
 
-def _forest(
-    report: Report, axes: Axes, measure: MeasureView, systems: Sequence[SystemView], *, labels: bool, ranked: bool
-) -> None:
+def _forest(report: Report, axes: Axes, measure: MeasureView, systems: Sequence[SystemView], *, labels: bool) -> None:
     colours = system_colours(report)
     cells = [(place, system, _value(report, system, measure)) for place, system in enumerate(systems)]
-    values = [cell.value for _, system, cell in cells if cell and cell.value is not None and not system.control]
-    top = None
-    if ranked and len(values) > 1 and measure.hint:
-        top = measure.text(min(values) if measure.better == "lower" else max(values))
+    best = report.ranking(measure.name).best
     for place, system, cell in cells:
         if cell is None:
             continue
-        best = not system.control and measure.text(cell.value) == top
         colour = colours[system.name]
         if cell.low is not None and cell.high is not None:
             ends = [cell.low * measure.scale, cell.high * measure.scale]
             axes.plot(ends, [place, place], color=colour, linewidth=1.6, zorder=2)
         kind: dict[str, Any] = {"marker": "D" if system.control else "o", "markersize": 4.2 if system.control else 5.2}
-        if not best:
+        if system.name not in best:
             kind["markerfacecolor"] = GROUND
         axes.plot([(cell.value or 0.0) * measure.scale], [place], color=colour, linestyle="none", zorder=3, **kind)
     system_axis(axes, systems, labels=labels)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 from vceval.errors import UsageError
 from vceval.reports.tables import Block, Column, Entry, Row, Table, results, unranked, without_empty
-from vceval.results.marks import ALPHA, Comparison, between, comparisons_of
-from vceval.results.views import ALL, Cell, MeasureView, Report, SystemView
+from vceval.results.marks import ALPHA
+from vceval.results.views import Cell, MeasureView, Report, SystemView
 
 __all__ = ["ablation_table", "grouped_table"]
 
@@ -36,7 +36,7 @@ def grouped_table(report: Report, split: str) -> Table | None:
 def ablation_table(report: Report, names: Sequence[str], number: int = 1) -> Table:
     """Build the table of a system and its variants: all figures, then how each variant differs from the system.
 
-    Differences are over the pairs that both have, with the interval of the paired test; bold where it is significant.
+    Differences are over the pairs of the ranking, with the interval of the paired test; bold where it is significant.
 
     Args:
         report: of the run.
@@ -53,22 +53,20 @@ def ablation_table(report: Report, names: Sequence[str], number: int = 1) -> Tab
     columns = [
         Column(m.label, m.unit, m.better, m) for m in report.primary_measures if m.reduction == "ratio"
     ]  # fmt: skip
-    table = results(replace(report, systems=systems, comparisons=()), f"ablation-{number}", "Ablation", columns)
-    tests = comparisons_of(report.comparisons)
+    table = results(replace(report, systems=systems), f"ablation-{number}", "Ablation", columns)
     rows = [
         Row(
             replace(variant, title=f"Δ {variant.title}"),
-            [_difference(tests, base, variant, column.measure, report) for column in columns],
+            [_difference(base, variant, column.measure, report) for column in columns],
         )
         for variant in variants
     ]
     note = (
-        f"Δ: variant minus {base.title}, on the pairs that both have; bold: significant (paired test over speakers, "
-        f"Holm-corrected over all systems of the run, p < {ALPHA:g})."
+        f"Δ: variant minus {base.title}, on the pairs that all ranked systems of the run have; bold: significant "
+        f"(paired test over speakers, Holm-corrected over all of them, p < {ALPHA:g}); none where one is not ranked."
     )
-    notes = [note for note in table.notes if "different pairs" not in note]
     table = unranked(table)
-    return replace(table, blocks=[*table.blocks, Block("", rows)], notes=[*notes, note])
+    return replace(table, blocks=[*table.blocks, Block("", rows)], notes=[*table.notes, note])
 
 
 def _named(report: Report, name: str) -> SystemView:
@@ -79,14 +77,8 @@ def _named(report: Report, name: str) -> SystemView:
     raise UsageError(f"--ablation: the run has no system {name!r}; it has: {known}")
 
 
-def _difference(
-    tests: Mapping[tuple[str, str, str], Sequence[Comparison]],
-    base: SystemView,
-    variant: SystemView,
-    measure: MeasureView,
-    report: Report,
-) -> Entry | None:
-    test = between(tests.get((measure.name, ALL, ALL), ()), variant.name, base.name)
+def _difference(base: SystemView, variant: SystemView, measure: MeasureView, report: Report) -> Entry | None:
+    test = report.ranking(measure.name).between(variant.name, base.name)
     if test is None:
         return None
     cell = report.cell(variant.name, measure.name)

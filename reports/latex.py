@@ -13,7 +13,7 @@ from typing import Literal
 
 from vceval.reports.latex_escape import breakable, escape
 from vceval.reports.tables import Column, Entry, PlainTable, Row, Table, suite_label
-from vceval.results.views import ARROWS, Report, number
+from vceval.results.views import Report, number
 
 __all__ = ["DEFAULT", "PREAMBLE", "STYLES", "Style", "plain_table", "signature_macros", "table"]
 
@@ -185,11 +185,11 @@ class _Sheet:
         title, words = self._caption()
         if place:
             title, words = f"{self._model.full_title} (continued).", ""
-        notes = [rf"\vcevalnotes{{{escape(words)}}}"] if self._style.below and words else []
+        notes = [rf"\vcevalnotes{{{breakable(words, 40, '/_')}}}"] if self._style.below and words else []
         used = {self._model.columns[index].measure.metric for part in parts for index in part.columns}
         if found := [metric.signature for metric in self._model.metrics if metric.name in used]:
             notes.append(r"\vcevalsignatures{" + r"\\ ".join(breakable(text, 40, "|,") for text in found) + "}")
-        caption = escape(title if self._style.below else f"{title} {words}".strip())
+        caption = breakable(title if self._style.below else f"{title} {words}".strip(), 40, "/_")
         grids = [
             _Grid(
                 self._kinds(part.columns),
@@ -292,8 +292,8 @@ def _heading_lines(column: Column) -> list[str]:
     lines = [line.strip() for line in lines]
     unit = f" ({column.unit})" if column.unit else ""
     if unit and _width(lines[-1] + unit, SIZE) > HEADING:
-        return [*lines, f"({column.unit}){ARROWS.get(column.better, '')}"]
-    lines[-1] += unit + ARROWS.get(column.better, "")
+        return [*lines, f"({column.unit}){column.arrow}"]
+    lines[-1] += unit + column.arrow
     return lines
 
 

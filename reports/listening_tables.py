@@ -8,7 +8,7 @@ from typing import Any
 from vceval.reports.tables import PlainTable, suite_label
 from vceval.results.listening import changed, listening
 from vceval.results.rundir import RunDirectory
-from vceval.results.views import ARROWS, Report, number, with_interval
+from vceval.results.views import Report, number, with_interval
 
 __all__ = ["agreement_table", "listeners_table", "listening_tables", "preference_table"]
 
@@ -69,7 +69,7 @@ def agreement_table(report: Report, heard: Mapping[str, Any]) -> PlainTable | No
         scores, measure = labels.get(human), labels.get(name)
         if scores is None or measure is None or scores.secondary or all(e["spearman"] is None for e in levels.values()):
             continue
-        row = [f"{measure.label}{ARROWS.get(measure.better, '')}", scores.label]
+        row = [f"{measure.label}{measure.arrow}", scores.label]
         for level in ("recordings", "within", "systems", "rows"):
             row += _coefficient(levels.get(level), counted=level != "within")
         best = levels.get("recordings") or levels.get("systems") or levels["rows"]

@@ -6,7 +6,6 @@ import re
 from collections.abc import Iterable
 
 from vceval.reports.tables import Column, Entry, PlainTable, Table
-from vceval.results.views import ARROWS
 
 __all__ = ["escape", "plain_table", "table"]
 
@@ -36,7 +35,7 @@ def _line(cells: Iterable[str]) -> str:
 
 
 def _heading(column: Column) -> str:
-    return escape(column.heading + (f" ({column.unit})" if column.unit else "") + ARROWS.get(column.better, ""))
+    return escape(column.heading + (f" ({column.unit})" if column.unit else "") + column.arrow)
 
 
 def _entry(entry: Entry | None) -> str:

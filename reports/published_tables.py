@@ -39,9 +39,9 @@ def _comparison(report: Report, paper: str, rows: Sequence[Mapping[str, Any]], i
     for row in rows:
         key = _column(row)
         decimals[key] = max(decimals.get(key, 0), _decimals(row.get("value")), _decimals(row.get("plus_minus")))
-    better = {measure.label: measure.better for measure in report.measures}
+    arrows = {measure.label: measure.arrow for measure in report.measures}
     heads = [
-        name + (f" ({unit})" if unit else "") + ARROWS.get(better.get(name) or _BETTER.get(name, ""), "")
+        name + (f" ({unit})" if unit else "") + (arrows.get(name) or ARROWS.get(_BETTER.get(name, ""), ""))
         for name, unit in decimals
     ]
     body: list[list[str]] = []

@@ -21,7 +21,6 @@ from vceval.reports import (
 from vceval.reports.figure_style import Drawing
 from vceval.reports.page_data import compact
 from vceval.reports.templating import fill, read
-from vceval.results.marks import comparisons_of
 from vceval.results.views import Report
 
 __all__ = ["SCRIPTS", "page"]
@@ -73,10 +72,11 @@ def page(
         "lacking": lacking,
         "wins": found,
         "leads": winners.leads(found),
+        "decided": sum(bool(win.systems) for win in found),
+        "no_ranking": winners.no_ranking(report),
         "main": main,
         "more": more,
         "numbers": _numbers(report),
-        "marked": _marks(report),
         "directions": _split(report, report.directions, "direction"),
         "datasets": _split(report, report.datasets, "dataset"),
         "exposed": any(filter_data.exposed(report)),
@@ -109,7 +109,8 @@ def _about(report: Report, flag_names: Sequence[str], shown: Report) -> dict[str
         signature = report.metrics[measure.metric].signature if measure.metric in report.metrics else ""
         parts = (measure.title, measure.hint, "in brackets: 95 % interval", "below: n/expected")
         words = "; ".join(part for part in parts if part)
-        measures.append({"better": measure.better, "title": f"{words}. {signature}".strip()})
+        best = None if measure.best is None else measure.best * measure.scale
+        measures.append({"better": measure.better, "best": best, "title": f"{words}. {signature}".strip()})
     found = samples.about(shown, flag_names)
     trained = training_speakers.trained_marks(report)
     for system, entry in zip(report.systems, found["systems"], strict=True):
@@ -122,18 +123,6 @@ def _numbers(report: Report) -> dict[Any, int]:
     """Places of measures by name and of systems by (name, "system"), as chunks of data use them."""
     numbers: dict[Any, int] = {measure.name: place for place, measure in enumerate(report.measures)}
     return numbers | {(system.name, "system"): place for place, system in enumerate(report.systems)}
-
-
-def _marks(report: Report) -> dict[str, dict[str, str]]:
-    """Marks of the results over all pairs, by measure and system; none where systems have different pairs."""
-    found: dict[str, dict[str, str]] = {measure.name: {} for measure in report.measures}
-    if not report.same_pairs:
-        return found
-    tested = comparisons_of(report.comparisons)
-    for measure in report.measures:
-        known = {s.name: cell for s in report.systems if (cell := report.cell(s.name, measure.name)) is not None}
-        found[measure.name] = filter_data.marks(report, measure, known, tested.get((measure.name, "all", "all"), ()))
-    return found
 
 
 def _split(report: Report, names: Sequence[str], kind: str) -> set[str]:

@@ -98,7 +98,7 @@ def _add_results(texts: dict[str, str], found: Material, style: Style) -> None:
             grouped = grouped_tables.grouped_table(report, split)
             _add(texts, f"main_{split}s", models, [grouped] if grouped else [], style)
             texts[f"main_{split}s.csv"] = _cells_csv(report, _columns(models))
-    if seen := training_speakers.exposure_table(report, found.scores):
+    if seen := training_speakers.exposure_table(report, found.outcomes):
         _add(texts, "main_seen", [seen], [seen], style)
     if unseen := training_speakers.unseen_tables(report):
         _add(texts, "main_unseen", unseen, unseen, style)
@@ -270,5 +270,4 @@ def _figure_json(entry: Entry, column: Column) -> dict[str, Any]:
     figures = (None, None, None) if cell is None else (cell.value, cell.low, cell.high)
     value, low, high = (None if figure is None else figure * scale for figure in figures)
     counts = {} if cell is None else {key: getattr(cell, key) for key in ("n", "expected", "failed", "skipped")}
-    mark = "best" if entry.best else "second" if entry.second else None
-    return {"value": value, "low": low, "high": high, "printed": entry.value, "mark": mark, **counts}
+    return {"value": value, "low": low, "high": high, "printed": entry.value, "mark": entry.mark or None, **counts}

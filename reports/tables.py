@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
-from vceval.results.marks import NOBODY, Marks, mark_sentence, marks
+from vceval.results.marks import mark_sentence
 from vceval.results.views import ALL, Cell, MeasureView, MetricView, Report, SystemView
 
 __all__ = [
@@ -21,6 +20,7 @@ __all__ = [
     "dataset_tables",
     "direction_tables",
     "main_tables",
+    "mark_words",
     "results",
     "suite_label",
     "trained_sentence",
@@ -45,6 +45,16 @@ class Column:
     direction: str = ALL
     group: str = ""
 
+    @property
+    def arrow(self) -> str:
+        """The arrow to the better side that the heading shows; empty where the title or the group has it."""
+        return self.measure.arrow if self.better else ""
+
+    @property
+    def full_heading(self) -> str:
+        """What a sentence calls the column: the measure too, where the heading is a part of the pairs."""
+        return f"{self.measure.label} {self.heading}" if self.group else self.heading
+
 
 @dataclass(frozen=True, slots=True)
 class Entry:
@@ -67,6 +77,11 @@ class Entry:
     def interval(self) -> str:
         """The 95 % interval, ``[low, high]``; empty where there is none."""
         return f"[{self.low}, {self.high}]" if self.low else ""
+
+    @property
+    def mark(self) -> str:
+        """``best``, ``second`` or nothing."""
+        return "best" if self.best else "second" if self.second else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,30 +216,30 @@ def results(report: Report, identity: str, title: str, columns: Sequence[Column]
         for system in report.systems
         for index, column in enumerate(columns)
     }
+    rankings = [report.ranking(column.measure.name, column.dataset, column.direction) for column in columns]
     tally = Counter(_count(cell) for cell in cells.values() if cell is not None and cell.value is not None)
     often, times = tally.most_common(1)[0] if tally else ("", 0)
     usual = often if 2 * times >= tally.total() else ""
-    same = report.same_pairs
-    marked = [_marks(report, cells, index, column) if same else NOBODY for index, column in enumerate(columns)]
 
     def row(system: SystemView) -> Row:
         entries = []
         for index, column in enumerate(columns):
-            cell, found = cells[system.name, index], marked[index]
-            best, second = system.name in found.best, system.name in found.second
-            entries.append(_entry(cell, column.measure, best, second, usual) if cell else None)
+            cell, mark = cells[system.name, index], rankings[index].mark(system.name)
+            entries.append(_entry(cell, column.measure, mark, usual) if cell else None)
         return Row(system, entries)
 
     groups = [("", report.converters), ("Controls (lower and upper bounds, not ranked)", report.controls)]
     blocks = [Block(heading, [row(system) for system in systems]) for heading, systems in groups if systems]
     used = list(dict.fromkeys(column.measure.metric for column in columns))
-    notes = []
-    if not same:
-        notes.append("Systems were scored on different pairs: rows are no ranking on equal terms, none is marked best.")
     metrics = [report.metrics[name] for name in used if name in report.metrics]
-    return Table(
-        identity, title, group, suite_label(report), columns, blocks, metrics, usual, notes, mark_sentence(marked)
-    )
+    words = mark_words(report, columns)
+    return Table(identity, title, group, suite_label(report), columns, blocks, metrics, usual, [], words)
+
+
+def mark_words(report: Report, columns: Sequence[Column]) -> str:
+    """Say what the marks of some columns mean, and what is not ranked in them."""
+    found = [(c.full_heading, report.ranking(c.measure.name, c.dataset, c.direction)) for c in columns]
+    return mark_sentence(found, report.titles)
 
 
 def suite_label(report: Report) -> str:
@@ -237,7 +252,7 @@ def _count(cell: Cell) -> str:
     return f"{cell.n}/{cell.expected}"
 
 
-def _entry(cell: Cell, measure: MeasureView, best: bool, second: bool, usual: str) -> Entry:
+def _entry(cell: Cell, measure: MeasureView, mark: str, usual: str) -> Entry:
     bounded = cell.value is not None and cell.low is not None and cell.high is not None
     return Entry(
         value=measure.text(cell.value),
@@ -245,27 +260,11 @@ def _entry(cell: Cell, measure: MeasureView, best: bool, second: bool, usual: st
         high=measure.text(cell.high) if bounded else "",
         count=_count(cell) if cell.expected else "",
         skipped=cell.skipped,
-        best=best,
+        best=mark == "best",
         usual=_count(cell) == usual or not cell.expected,
-        second=second,
+        second=mark == "second",
         cell=cell,
     )
-
-
-def _marks(report: Report, cells: Mapping[tuple[str, int], Cell | None], index: int, column: Column) -> Marks:
-    """Mark best and second among the converters of one column; controls are never ranked."""
-    name = column.measure.name
-    values = {
-        system.name: (cell.value, column.measure.text(cell.value))
-        for system in report.converters
-        if (cell := cells[system.name, index]) is not None and cell.value is not None
-    }
-    where = (name, column.dataset, column.direction)
-    return marks(values, column.measure.better, (test for test in report.comparisons if _place(test) == where))
-
-
-def _place(test: Mapping[str, Any]) -> tuple[str, str, str]:
-    return str(test["measure"]), str(test.get("dataset", ALL)), str(test.get("direction", ALL))
 
 
 def without_empty(table: Table) -> Table | None:

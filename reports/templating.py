@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import base64
+import functools
 import hashlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
+
+if TYPE_CHECKING:
+    import jinja2
 
 __all__ = ["fill", "read"]
 
@@ -32,8 +36,23 @@ def fill(template: str, style: str, script: str, sources: Mapping[str, str], val
             sources as a content security policy names them.
         values: what the template shows, by name.
     """
-    import jinja2
     from markupsafe import Markup
+
+    return (
+        _environment()
+        .get_template(template)
+        .render(
+            policy=_policy(style, script, sources),
+            style=Markup(style),  # noqa: S704 - our own file
+            script=Markup(script),  # noqa: S704 - our own file
+            **values,
+        )
+    )
+
+
+@functools.cache
+def _environment() -> jinja2.Environment:
+    import jinja2
 
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(_TEMPLATES),
@@ -43,12 +62,7 @@ def fill(template: str, style: str, script: str, sources: Mapping[str, str], val
         lstrip_blocks=True,
     )
     environment.filters |= {"minus": _minus, "quoted": lambda name: quote(name, safe=""), "anchor": _anchor}
-    return environment.get_template(template).render(
-        policy=_policy(style, script, sources),
-        style=Markup(style),  # noqa: S704 - our own file
-        script=Markup(script),  # noqa: S704 - our own file
-        **values,
-    )
+    return environment
 
 
 def _policy(style: str, script: str, sources: Mapping[str, str]) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -15,11 +14,11 @@ from vceval.reports.tables import (
     main_tables,
     results,
     suite_label,
-    unranked,
     without_empty,
 )
 from vceval.results.leakage import EXPOSURES
-from vceval.results.pairwise import PairedScores
+from vceval.results.marks import rankings_of
+from vceval.results.outcomes import Outcomes
 from vceval.results.views import ALL, Cell, MeasureView, Report, cells_of
 
 __all__ = ["exposure_table", "trained_marks", "training_table", "unseen_tables"]
@@ -72,19 +71,20 @@ def unseen_tables(report: Report) -> list[Table]:
 
     Every system leaves out its own pairs. Where that leaves different pairs to different systems, none is best.
     """
-    found = (report.training or {}).get("cells") or []
+    training = report.training or {}
+    found = training.get("cells") or []
     if not found:
         return []
-    same = bool((report.training or {}).get("same_pairs"))
     notes = ["Pairs with an unknown speaker are kept."]
-    if not same:
+    if not training.get("same_pairs"):
         notes.append("What is left differs from system to system, so rows are not a ranking on equal terms.")
     if none := [_title(report, entry) for entry in _entries(report) if not entry["left"]]:
         notes.append(f"No pair is left of: {', '.join(none)}.")
-    tables = main_tables(replace(report, cells=cells_of(found), training=None, comparisons=()))
+    rankings = rankings_of(training.get("rankings") or (), training.get("comparisons") or ())
+    tables = main_tables(replace(report, cells=cells_of(found), training=None, rankings=rankings))
     return [
         replace(
-            table if same else unranked(table),
+            table,
             id=f"unseen-{table.id}",
             title=f"{table.title} without speakers trained on",
             notes=[*table.notes, *notes],
@@ -93,7 +93,7 @@ def unseen_tables(report: Report) -> list[Table]:
     ]
 
 
-def exposure_table(report: Report, scores: PairedScores) -> Table | None:
+def exposure_table(report: Report, outcomes: Outcomes) -> Table | None:
     """Build the table of seen and unseen speakers: every primary measure by who of them the system was trained on.
 
     Every figure is over the pairs of its class alone, with an interval of its own. The classes differ from system to
@@ -101,7 +101,7 @@ def exposure_table(report: Report, scores: PairedScores) -> Table | None:
 
     Args:
         report: of the run.
-        scores: its sums.
+        outcomes: of the run.
 
     Returns:
         The table, or None where every pair of every system is in the same class.
@@ -115,10 +115,10 @@ def exposure_table(report: Report, scores: PairedScores) -> Table | None:
     columns = [
         Column(name, "", "", measure, direction=name, group=measure.heading) for measure in measures for name in names
     ]
-    cells = _exposure_cells(report, scores, classes, measures)
+    cells = _exposure_cells(report, outcomes, classes, measures)
     systems = [system for system in report.converters if any(key[0] == system.name for key in classes)]
     table = results(
-        replace(report, cells=cells, comparisons=(), systems=systems, training=None), "seen", "Results", columns,
+        replace(report, cells=cells, rankings={}, systems=systems, training=None), "seen", "Results", columns,
         "by training speakers (source, then target)",
     )  # fmt: skip
     unknown = "; ?: nobody published it" if any("?" in name for name in names) else ""
@@ -126,37 +126,25 @@ def exposure_table(report: Report, scores: PairedScores) -> Table | None:
         f"S: the system was trained on the speaker; U: it was not{unknown}. Classes hold other pairs for every system."
     )
     # Classes differ in size: every figure has its count
-    counted = changed(unranked(table), lambda entry: replace(entry, usual=not entry.value))
+    counted = changed(table, lambda entry: replace(entry, usual=not entry.value))
     return without_empty(replace(counted, notes=[note], usual=""))
 
 
 def _exposure_cells(
     report: Report,
-    scores: PairedScores,
+    outcomes: Outcomes,
     classes: Mapping[tuple[str, str], str],
     measures: Sequence[MeasureView],
 ) -> dict[tuple[str, str, str, str], Cell]:
     import numpy as np
 
-    skips = {(row["system"], row["pair"], row["measure"]) for row in report.skips}
-    lost: Counter[tuple[str, str, str]] = Counter()
-    skipped: Counter[tuple[str, str, str]] = Counter()
-    for system, pair, name in skips:
-        skipped[system, name, classes.get((system, pair), "")] += 1
-    for row in report.failures:
-        for measure in measures:
-            key = (row["system"], row["pair"], measure.name)
-            if key not in skips and (row["stage"] != "score" or row["metric"] == measure.metric):
-                lost[row["system"], measure.name, classes.get(key[:2], "")] += 1
     cells = {}
     for converter in report.converters:
-        mine = np.array([classes.get((converter.name, row["pair"]), "") for row in scores.pairs])
+        mine = np.array([classes.get((converter.name, row["pair"]), "") for row in report.pairs])
         for name in sorted(set(mine.tolist()) - {""}):
             for measure in measures:
-                key = (converter.name, measure.name, name)
-                cells[converter.name, measure.name, ALL, name] = scores.cell(
-                    converter.name, measure.name, mine == name, lost[key], skipped[key]
-                )
+                key = (converter.name, measure.name, ALL, name)
+                cells[key] = outcomes.cell(converter.name, measure, mine == name)
     return cells
 
 

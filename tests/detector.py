@@ -16,8 +16,8 @@ class Detector(Metric):
     needs: ClassVar[frozenset[str]] = frozenset()
     measures: ClassVar[tuple[Measure, ...]] = (
         Measure("mean", "Mean", "", "higher"),
-        Measure("eer", "EER", "%", "higher", scale=100.0, reduction="eer"),
-        Measure("auc", "AUC", "", "lower", reduction="auc"),
+        Measure("eer", "EER", "%", "higher", scale=100.0, reduction="eer", best=0.5),
+        Measure("auc", "AUC", "", "lower", reduction="auc", best=0.5),
     )
     source: ClassVar[str] = "nobody"
 

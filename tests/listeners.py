@@ -16,6 +16,7 @@ from vceval.listen.plan import Trial
 from vceval.listen.recordings import Pool, Recording
 from vceval.records import ConversionPair, Gender, Score, Utterance
 from vceval.results.rundir import RunDirectory
+from vceval.results.views import SCHEMA
 from vceval.signal.audio import Waveform, write_flac
 
 SPEAKERS: Mapping[str, Gender] = {"ann": "F", "eva": "F", "bob": "M", "tom": "M"}
@@ -108,7 +109,8 @@ def make_run(folder: Path, seconds: float = 0.5, controls: bool = True, natural:
                "decimals": 2}  # fmt: skip
     run.write_json("run.json", {"name": "toy", "suite": "custom", "command": ["vceval", "run"], "state": "finished"})
     run.write_json("summary.json", {
-        "schema": 1, "name": "toy", "suite": "custom", "pairs": len(pairs), "datasets": ["toy"],
+        "schema": SCHEMA, "rankings": [], "comparisons": [],
+        "name": "toy", "suite": "custom", "pairs": len(pairs), "datasets": ["toy"],
         "directions": ["F2F", "F2M", "M2F", "M2M"],
         "systems": [{"name": name, "title": name.title(), "control": name in ("source", "target"), "expected": 12,
                      "converted": 12, "failed": 0} for name in names],

@@ -12,7 +12,11 @@ import numpy as np
 from made_runs import write_files
 
 from vceval.records import ConversionPair, Failure, Gender, Score, Skip, Utterance
+from vceval.results.outcomes import Outcomes
+from vceval.results.ranking import ranked
 from vceval.results.rundir import RunDirectory
+from vceval.results.table import Tally
+from vceval.results.views import SCHEMA, MeasureView
 from vceval.signal.audio import Waveform, write_flac
 
 HOSTILE = "<script>alert('1')</script>\"&' {x} $\\%_#~^ 名 😀"
@@ -21,10 +25,10 @@ MEASURES = [
     {"name": "wer", "metric": "wer", "label": "WER", "unit": "%", "better": "lower", "scale": 100.0, "decimals": 1},
     {"name": "cer", "metric": "wer", "label": "CER", "unit": "%", "better": "lower", "scale": 100.0, "decimals": 1},
     {"name": "sv", "metric": "sv", "label": "SV accuracy", "unit": "%", "better": "higher", "scale": 100.0,
-     "decimals": 1},
+     "decimals": 1, "worst": 0.0},
     {"name": "cosine", "metric": "sv", "label": "Cosine", "unit": "", "better": "higher", "scale": 1.0, "decimals": 3},
     {"name": "fake", "metric": "fake", "label": "Real share", "unit": "%", "better": "higher", "scale": 100.0,
-     "decimals": 1},
+     "decimals": 1, "worst": 0.0},
 ]  # fmt: skip
 METRICS = [
     {"metric": "mcd", "title": "Mel-cepstral distortion", "signature": "MCD|sp:world|order:24|dtw:exact|v:1.0",
@@ -158,9 +162,15 @@ class FakeRun:
             "metrics": {m["metric"]: m["signature"] for m in METRICS}, "git": {"commit": None, "dirty": False},
             "partial": False, "custom": False, "state": "finished",
         }  # fmt: skip
+        tally = Tally({pair.id: pair for pair in self.pairs}, self.scores, self.failures, self.skips)
+        outcomes = Outcomes.of_tally(tally, [str(s["name"]) for s in self.systems], {})
+        rankings, comparisons = ranked(
+            outcomes, [str(s["name"]) for s in self.systems if not s["control"]], [MeasureView.of(m) for m in MEASURES]
+        )  # fmt: skip
         summary = {
-            "schema": 1, "name": "test", "suite": "demo@1", "partial": False, "custom": False, "pairs": len(self.pairs),
-            "systems": self.systems, "metrics": METRICS, "measures": MEASURES,
+            "schema": SCHEMA, "name": "test", "suite": "demo@1", "partial": False, "custom": False,
+            "pairs": len(self.pairs), "systems": self.systems, "metrics": METRICS, "measures": MEASURES,
+            "rankings": rankings, "comparisons": comparisons,
             "datasets": sorted({pair.dataset for pair in self.pairs}),
             "directions": sorted({pair.direction for pair in self.pairs if pair.direction}), "cells": self.cells(),
             "counts": {"failures": len(self.failures), "skips": len(self.skips), "missing": 0},

@@ -274,6 +274,7 @@ direction = metric("direction", fine(1.0), measures=(Measure("direction", "a", "
 scale = metric("scale", fine(1.0), measures=(Measure("scale", "a", "", "lower", scale=0),))
 slash = metric("slash", fine(1.0), measures=(Measure("a/b", "a", "", "lower"),))
 eer = metric("eer", fine(1.0), measures=(Measure("eer", "a", "", "lower", reduction="eer"),))
+ranker = metric("ranker", fine(1.0), measures=(Measure("ranker", "a", "", "lower", ranked_by="nothing"),))
 no_version = metric("no_version", fine(1.0), version=1)
 letters = metric("letters", fine(1.0), packages="numpy")
 unsigned = metric("unsigned", fine(1.0), signature=lambda self: None)
@@ -313,6 +314,7 @@ UNUSABLE = {
     "unscored_rate": "thresholded must name a measure of scores of the same metric (there is none), not 'score'",
     "rate_of_rate": "thresholded must name a measure of scores of the same metric (score), not 'rate'",
     "odd_rate": "thresholded is None: it must be the name of a measure, empty for none",
+    "ranker": "measure 'ranker': ranked_by must be another measure of ranker that is ranked by itself, not 'nothing'",
     "no_version": "version is 1: it must be a text",
     "letters": "packages is 'numpy': it must be a tuple of names of distributions",
     "unsigned": "signature() must give one line of text, not None",
@@ -397,6 +399,19 @@ def test_two_plugins_of_one_name(tmp_path: Path) -> None:
 def test_a_measure_says_itself_what_is_wrong() -> None:
     assert Measure("a", "b", "", "lower").declaration_faults() == []
     assert len(Measure("", "", 1, "up", "1", -1, "mean").declaration_faults()) == 7  # type: ignore[arg-type]
+    assert Measure("a", "b", "", "lower", worst=1, ranked_by="c").declaration_faults() == []
+    assert Measure("a", "b", "", "lower", reduction="auc", best=0.5).declaration_faults() == []
+    for wrong in (
+        {"worst": "1"},
+        {"worst": float("nan")},
+        {"worst": True},
+        {"worst": 0.0, "reduction": "eer"},
+        {"best": 0.5},
+        {"best": "half", "reduction": "eer"},
+        {"ranked_by": None},
+    ):
+        [fault] = Measure("a", "b", "", "lower", **wrong).declaration_faults()  # type: ignore[arg-type]
+        assert next(iter(wrong)) in fault
 
 
 # Converters: what they return

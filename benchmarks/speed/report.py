@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import csv
 import importlib
+import itertools
 import json
 import os
 import resource
@@ -25,6 +26,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vceval.records import DIRECTIONS
+from vceval.results.ranking import decided
 from vceval.results.rundir import (
     AUDIO_COLUMNS,
     FAILURE_COLUMNS,
@@ -33,6 +35,7 @@ from vceval.results.rundir import (
     SKIP_COLUMNS,
     RunDirectory,
 )
+from vceval.results.views import SCHEMA, MeasureView
 
 if TYPE_CHECKING:
     import numpy as np
@@ -57,7 +60,7 @@ MEASURES = (
     ("sanity_flags", "sanity", "Flagged", "%", "lower", 100.0, 1, 0.05, 0.0),
     ("duration_deviation", "sanity", "Dur. dev.", "%", "lower", 100.0, 1, 0.05, 0.02),
 )
-SECONDARY = {"wer_capped", "cer_capped", "fake_accept", "fake_target", "duration_deviation"}
+SECONDARY = {"fake_accept", "fake_target", "duration_deviation"}
 SENTENCE = "please call stella and ask her to bring these things with her from the store number {}"
 #: Recordings behind the links; a file system allows some tens of thousands of links to one file.
 TEMPLATES = 24
@@ -244,7 +247,7 @@ def _summary(
     ways = np.array([row["direction"] for row in rows])
     keys = ("name", "metric", "label", "unit", "better", "scale", "decimals")
     measures = [dict(zip(keys, entry, strict=False)) | {"secondary": entry[0] in SECONDARY} for entry in MEASURES]
-    cells, comparisons = [], []
+    cells, comparisons, rankings = [], [], []
     for system, figures in values.items():
         for number, measure in enumerate(measures):
             for direction in ("all", *DIRECTIONS):
@@ -260,12 +263,19 @@ def _summary(
                     for dataset in ("all", "made up")
                 ]  # fmt: skip
     for number, measure in enumerate(measures):
-        for place, first in enumerate(names):
-            for second in names[place + 1 :]:
-                difference = float((values[first] - values[second])[:, number].mean())
-                comparisons.append({"measure": measure["name"], "first": first, "second": second, "n": len(rows),
-                                    "difference": difference, "low": difference - 0.01, "high": difference + 0.01,
-                                    "p_value": 0.01, "p_holm": 0.01})  # fmt: skip
+        for dataset, direction in itertools.product(("all", "made up"), ("all", *DIRECTIONS)):
+            some = (ways == direction) | (direction == "all")
+            means = {name: float(values[name][some, number].mean()) for name in names}
+            place = {"measure": measure["name"], "dataset": dataset, "direction": direction}
+            tests = [
+                {**place, "first": first, "second": second, "n": int(some.sum()),
+                 "difference": means[first] - means[second], "low": means[first] - means[second] - 0.01,
+                 "high": means[first] - means[second] + 0.01, "p_value": 0.01, "p_holm": 0.01}
+                for first, second in itertools.combinations(names, 2)
+            ]  # fmt: skip
+            comparisons += tests
+            rankings.append({**place, "pairs": int(some.sum()), "left_out": 0, "counted": {}, "unranked": {},
+                             **decided(means, MeasureView.of(measure), tests)})  # fmt: skip
     systems = [
         {"name": name, "title": name.capitalize(), "converter": name, "kind": "made up", "control": name not in names,
          "sample_rate": 16000, "licence": "", "paper": "", "expected": len(rows), "converted": len(rows), "failed": 0}
@@ -273,9 +283,10 @@ def _summary(
     ]  # fmt: skip
     metrics = [{"metric": metric, "title": metric.upper(), "signature": _signature(metric), "source": ""}
                for metric in dict.fromkeys(entry[1] for entry in MEASURES)]  # fmt: skip
-    return {"schema": 1, "name": "large", "suite": "custom", "pairs": len(rows), "systems": systems,
+    return {"schema": SCHEMA, "name": "large", "suite": "custom", "pairs": len(rows), "systems": systems,
             "metrics": metrics, "measures": measures, "datasets": ["made up"], "directions": list(DIRECTIONS),
-            "cells": cells, "comparisons": comparisons, "counts": {}, "training": None}  # fmt: skip
+            "cells": cells, "comparisons": comparisons, "rankings": rankings, "counts": {},
+            "training": None}  # fmt: skip
 
 
 def _write(path: Path, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:

@@ -5,14 +5,14 @@ const ALL = -1;
 // Fill one figure's cell; `row` is what cells.py lists, or undefined where there is nothing.
 const fill = (cell, row) => {
   const [value, low, high, n, expected, skipped, mark] = row ? row.slice(5) : [];
-  cell.className = `num${row ? ["", " best", " alike"][mark] : " none"}`;
+  cell.className = `num${row ? ["", " best", " second"][mark] : " none"}`;
   cell.dataset.value = value || "";
   if (!row) {
     cell.replaceChildren("·");
     return cell;
   }
   const counts = [expected ? `${n}/${expected}` : "", skipped ? `${skipped} skipped` : ""].filter(Boolean);
-  const mention = ["", "best", "not significantly worse than the best"][mark];
+  const mention = ["", "best", "second"][mark];
   cell.replaceChildren(
     make("span", {class: "v"}, minus(value || "–"), mention ? make("span", {class: "hidden"}, ` ${mention}`) : null),
     low ? make("span", {class: "ci"}, minus(`[${low}, ${high}]`)) : "",
@@ -31,7 +31,9 @@ const sortable = (table) => {
     const key = (row) => {
       const cell = row.cells[column];
       if (column === 0) return cell.querySelector(".name").textContent.trim().toLowerCase();
-      return cell.dataset.value === "" || cell.dataset.value === undefined ? NaN : parseFloat(cell.dataset.value);
+      if (cell.dataset.value === "" || cell.dataset.value === undefined) return NaN;
+      const value = parseFloat(cell.dataset.value);
+      return head.dataset.best === undefined ? value : Math.abs(value - head.dataset.best);
     };
     const sign = direction === "descending" ? -1 : 1;
     for (const [body, rows] of given) {
@@ -52,7 +54,7 @@ const sortable = (table) => {
     if (!button) continue;
     button.disabled = false;
     button.addEventListener("click", () => {
-      const order = head.dataset.better === "higher" ? ["descending", "ascending"] : ["ascending", "descending"];
+      const order = head.dataset.better === "higher" && head.dataset.best === undefined ? ["descending", "ascending"] : ["ascending", "descending"];
       sort(head, [...order, "none"][order.indexOf(head.getAttribute("aria-sort")) + 1]);
     });
   }
@@ -80,6 +82,8 @@ const filterResults = async (form, tables) => {
         some = Math.max(some, row ? row[8] : 0);
       });
     }
+    document.getElementById(`marks-${table.dataset.table}`).textContent =
+      part ? "" : found.said[table.dataset.table][`${dataset},${direction}`];
     const sorted = table.querySelector("[aria-sort] button.sort");
     if (sorted) {
       const head = sorted.closest("th");
@@ -88,7 +92,7 @@ const filterResults = async (form, tables) => {
       do sorted.click(); while (head.getAttribute("aria-sort") !== order);
     }
   }
-  const named = [...form.elements].filter((one) => one.tagName === "SELECT" && one.value !== "0" && one.value !== "-1")
+  const named = [...form.elements].filter((one) => one.tagName === "SELECT" && one.selectedIndex > 0)
     .map((one) => one.selectedOptions[0].textContent);
   document.getElementById("result-state").textContent = named.length
     ? `${named.join(", ")}: ${some ? `up to ${counted(some, "pair")} per system` : "no figures"}` +
@@ -101,12 +105,13 @@ const splitTable = async (holder, measure) => {
   const kind = holder.dataset.split;
   const names = kind === "direction" ? found.directions : found.datasets;
   const place = (column) => (kind === "direction" ? [ALL, column] : [column, ALL]);
-  const better = about.all[measure].better;
+  const {better, best} = about.all[measure];
   const table = make("table", {class: "results"},
     make("caption", {}, make("span", {}, about.all[measure].title)),
     make("thead", {}, make("tr", {},
       make("th", {scope: "col"}, make("button", {type: "button", class: "sort"}, "System")),
-      ...[ALL, ...names.keys()].map((column) => make("th", {scope: "col", class: "num", "data-better": better},
+      ...[ALL, ...names.keys()].map((column) => make("th",
+        {scope: "col", class: "num", "data-better": better, "data-best": best === null ? null : String(best)},
         make("button", {type: "button", class: "sort"}, column === ALL ? "All" : names[column]))))));
   for (const control of [false, true]) {
     const rows = about.systems.map((system, number) => [system, number]).filter(([system]) => system.control === control);
@@ -126,7 +131,7 @@ const splitTable = async (holder, measure) => {
     table.append(body);
   }
   sortable(table);
-  holder.replaceChildren(table);
+  holder.replaceChildren(make("p", {class: "note"}, found.said[kind][measure]), table);
 };
 
 for (const table of document.querySelectorAll("table.results")) sortable(table);

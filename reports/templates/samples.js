@@ -21,16 +21,6 @@ const playButton = (entry, pair) => {
   return button;
 };
 
-const bestValues = (entries) => about.measures.map((measure, number) => {
-  const values = entries.filter((entry) => "system" in entry && !about.systems[entry.system].control && entry.values)
-    .map((entry) => entry.values[number]).filter((value) => value !== null);
-  if (values.length < 2 || !measure.better) return null;
-  return measure.better === "lower" ? Math.min(...values) : Math.max(...values);
-});
-
-const isBest = (entry, number, best) => "system" in entry && !about.systems[entry.system].control
-  && best[number] !== null && entry.values[number] === best[number];
-
 const heardCell = (entry) => (entry.heard === undefined ? "" : make("span", {class: "heard"}, ...heardText(entry.said, entry.heard)));
 
 const remarks = (entry) => make("span", {class: "remarks"},
@@ -38,7 +28,7 @@ const remarks = (entry) => make("span", {class: "remarks"},
   entry.trained ? make("span", {class: "flag", title: `trained on the ${entry.trained} speaker`}, "trained on") : "");
 
 // Wide screens: one column per recording.
-const asColumns = (pair, entries, best) => {
+const asColumns = (pair, entries) => {
   const row = (name, cell, kind = "") => make("tr", {class: kind}, make("th", {scope: "row"}, name),
     ...entries.map((entry) => make("td", {}, cell(entry))));
   const kind = (entry) => ("system" in entry ? (about.systems[entry.system].control ? "control" : "system") : "given");
@@ -46,8 +36,7 @@ const asColumns = (pair, entries, best) => {
   about.measures.forEach((measure, number) => {
     if (!entries.some((entry) => entry.values && entry.values[number] !== null)) return;
     body.append(row(make("span", {}, measure.label, unitOf(measure) ? make("span", {class: "unit"}, ` ${unitOf(measure)}`) : ""),
-      (entry) => (entry.values ? make(isBest(entry, number, best) ? "b" : "span", {},
-        printed(entry.values[number], measure)) : "")));
+      (entry) => (entry.values ? printed(entry.values[number], measure) : "")));
   });
   if (entries.some((entry) => entry.heard !== undefined)) body.append(row("Heard", heardCell, "words"));
   if (entries.some((entry) => entry.flags || entry.trained)) body.append(row("Marks", remarks, "words"));
@@ -60,12 +49,12 @@ const asColumns = (pair, entries, best) => {
 };
 
 // Narrow screens: one line per recording.
-const asLines = (pair, entries, best) => make("ol", {class: "recordings"}, ...entries.map((entry) => make("li", {},
+const asLines = (pair, entries) => make("ol", {class: "recordings"}, ...entries.map((entry) => make("li", {},
   make("p", {class: "head"}, playButton(entry, pair), make("span", {class: "name"}, recordingName(entry)),
     entry.note ? make("span", {class: "unit"}, entry.note) : "", remarks(entry)),
   entry.values ? make("dl", {}, ...about.measures.map((measure, number) => (entry.values[number] === null ? ""
     : make("div", {}, make("dt", {}, measure.label), make("dd", {},
-      make(isBest(entry, number, best) ? "b" : "span", {}, printed(entry.values[number], measure)),
+      printed(entry.values[number], measure),
       unitOf(measure) ? ` ${unitOf(measure)}` : ""))))) : "",
   heardCell(entry))));
 
@@ -73,8 +62,7 @@ const narrow = matchMedia("(max-width: 48rem)");
 
 const sampleCard = (pair) => {
   const entries = [...(pair.given || []), ...(pair.made || [])];
-  const best = bestValues(entries);
-  const holder = (narrow.matches ? asLines : asColumns)(pair, entries, best);
+  const holder = (narrow.matches ? asLines : asColumns)(pair, entries);
   const recordings = player.adopt(entries.filter((entry) => entry.recording).map((entry) => entry.recording));
   recordings.forEach((recording) =>
     recording.button.addEventListener("click", () => player.choose(recording, recordings)));

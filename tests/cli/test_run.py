@@ -103,6 +103,20 @@ def test_a_run_leaves_a_complete_directory(cli: Cli, tmp_path: Path) -> None:
     assert (run / "scores.parquet").read_bytes() == before
 
 
+def test_a_run_of_an_earlier_version_is_ranked_without_scoring_it_again(cli: Cli, tmp_path: Path) -> None:
+    assert cli(*QUICK, "--limit", 3, "--out", "out").returncode == 0
+    run = tmp_path / "out"
+    whole, journal = summary(run), (run / "journal" / "score.jsonl").read_bytes()
+    older = {name: value for name, value in whole.items() if name != "rankings"}
+    (run / "summary.json").write_text(json.dumps({**older, "schema": 1}))
+    refused = cli("report", "out")
+    assert refused.returncode == 2
+    assert "give the command that made the run again" in refused.stderr
+    assert cli(*QUICK, "--limit", 3, "--out", "out").returncode == 0
+    assert summary(run) == whole
+    assert (run / "journal" / "score.jsonl").read_bytes() == journal
+
+
 def test_every_fault_of_a_converter_costs_its_pair_only(cli: Cli, tmp_path: Path) -> None:
     assert cli(*QUICK, "--limit", 8, "--out", "plain").returncode == 0
     pairs = [row["pair"] for row in rows(tmp_path / "plain" / "pairs.csv")]

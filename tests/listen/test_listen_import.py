@@ -68,6 +68,9 @@ def test_scores_are_those_of_the_listeners(
     assert (mos["first"], mos["second"], mos["n"]) == ("alpha", "beta", 12)
     assert mos["low"] > 0.8
     assert mos["p_holm"] < 0.001
+    marks = {entry["measure"]: (entry["best"], entry["second"]) for entry in found["rankings"]}
+    assert marks["listening_mos"] == (["alpha"], ["beta"])
+    assert marks["listening_preference"] == ([], [])
     [preference] = found["preferences"]
     assert preference["first_preferred"] + preference["ties"] + preference["second_preferred"] == 96
     assert preference["difference"] > 0

@@ -20,6 +20,7 @@ from vceval.metrics.base import Measure, Metric, Recipe, Statistics
 CATALOGUE: dict[str, dict[str, Any]] = json.loads(Path(__file__).with_name("metric_catalogue.json").read_text())
 #: What measures declare only where there is something to say.
 SELDOM = {"thresholded", "rate", "resolution", "worst", "best", "ranked_by"}
+USUAL = {field.name: field.default for field in dataclasses.fields(Measure)}
 #: Packages whose versions are part of short signatures, and what stands before the version there.
 VERSIONED = {
     "openai-whisper": "whisper-(?:english|basic|basic-split)-",
@@ -61,7 +62,11 @@ def described(name: str) -> dict[str, Any]:
         "source": metric.source,
         "packages": list(metric.packages),
         "measures": [
-            {key: value for key, value in dataclasses.asdict(measure).items() if value or key not in SELDOM}
+            {
+                key: value
+                for key, value in dataclasses.asdict(measure).items()
+                if key not in SELDOM or value != USUAL[key]
+            }
             for measure in metric.measures
         ],
     }
@@ -138,7 +143,8 @@ class Level(Metric):
     version: ClassVar[str] = "2.0"
     needs: ClassVar[frozenset[str]] = frozenset()
     measures: ClassVar[tuple[Measure, ...]] = (
-        Measure("level", "Level", "dB", "higher"),
+        Measure("level", "Level", "dB", "higher", ranked_by="level_capped"),
+        Measure("level_capped", "Capped", "dB", "higher"),
         Measure("level_range", "Range", "dB", "lower", secondary=True),
     )
     source: ClassVar[str] = "nobody"
@@ -162,7 +168,8 @@ def test_a_row_of_the_table_is_a_metric():
     assert (kind.name, kind.title, kind.source, kind.__doc__) == (
         "level:peak", "Level (of the peak)", "somebody", "Level of the peak.",
     )  # fmt: skip
-    assert [(measure.name, measure.label) for measure in kind.measures] == [("level:peak", "Level (peak)")]
+    [measure] = kind.measures  # what is secondary, or ranks another, stays with the default
+    assert (measure.name, measure.label, measure.ranked_by) == ("level:peak", "Level (peak)", "")
     assert [field.name for field in dataclasses.fields(kind)] == ["floor", "peak"]
     metric = kind(floor=-70.0)
     assert (metric.floor, metric.peak) == (-70.0, True)

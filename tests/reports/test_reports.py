@@ -13,12 +13,13 @@ from urllib.parse import unquote
 
 import pytest
 from report_pages import Page, assert_fits, inputs, recordings, sample_data, typeset
-from report_runs import HOSTILE, MEASURES, METRICS, RUNS, single
+from report_runs import HOSTILE, MEASURES, METRICS, RUNS, change, single
 
 from vceval.errors import UsageError
 from vceval.reports import figures
 from vceval.reports.build import build
 from vceval.results.rundir import RunDirectory
+from vceval.results.views import SCHEMA
 
 
 @pytest.fixture(scope="module")
@@ -194,8 +195,15 @@ def test_unfinished_run_is_refused(tmp_path: Path, name: str) -> None:
 
 def test_malformed_summary_is_refused(tmp_path: Path) -> None:
     run = single(tmp_path)
-    run.write_json("summary.json", {"systems": [{"name": "x"}]})
+    run.write_json("summary.json", {"schema": SCHEMA, "systems": [{"name": "x"}]})
     with pytest.raises(UsageError, match=r"summary\.json: not the summary of a run"):
+        build(run)
+
+
+def test_a_run_without_rankings_is_to_be_made_again(tmp_path: Path) -> None:
+    run = single(tmp_path)
+    change(run, lambda summary: (summary.pop("rankings"), summary.update(schema=1)))
+    with pytest.raises(UsageError, match=r"has schema 1, this vceval reads 2.*give the command .* again"):
         build(run)
 
 

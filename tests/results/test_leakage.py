@@ -18,6 +18,7 @@ from vceval.converters.world import World
 from vceval.records import ConversionPair, Failure, Score, Skip, Utterance
 from vceval.reports.build import build
 from vceval.results.leakage import EXPOSURES, audit, counts, exposure, published_source
+from vceval.results.marks import rankings_of
 from vceval.results.rundir import RunDirectory
 from vceval.results.summary import summarise
 from vceval.results.table import Tally
@@ -201,6 +202,28 @@ def test_the_summary_has_the_figures_without_speakers_trained_on(summary):
     assert (left["one"]["value"], left["one"]["n"], left["one"]["failed"], left["one"]["skipped"]) == (1.0, 2, 1, 1)
     assert (left["two"]["n"], left["source"]["n"]) == (8, 8)
     assert not training["same_pairs"]
+
+
+def test_systems_trained_on_the_same_speakers_are_ranked_without_them():
+    """The figures that are left rest on the same pairs of all systems: one is ahead on these alone."""
+    pairs = {p.id: p for p in [pair(f"seen{n}", "p231", "p226") for n in range(6)]}
+    sources, targets = ("p231", "p258", "p262"), ("p225", "p239", "p243", "p251")
+    pairs |= {p.id: p for p in [pair(f"held{n}", sources[n % 3], targets[n % 4]) for n in range(12)]}
+    scores = [
+        Score(system, name, "detector", "mean", value, value, 1.0)
+        for system in ("one", "two")
+        for number, name in enumerate(pairs)
+        for value in [
+            (5.0 if system == "two" else 3.0) * (-1 if name[:4] == "seen" else 1)
+            + number * (2 if system == "two" else 3) % 7 / 10
+        ]
+    ]
+    systems = [{"name": n, "title": n, "expected": 18, "control": False} for n in ("one", "two")]
+    found = audit({"one": "vqmivc", "two": "vqmivc"}, [(name, p) for name in ("one", "two") for p in pairs.values()])
+    training = summarise(Tally(pairs, scores), systems, [Detector()], None, found)["training"]
+    assert training["same_pairs"]
+    ranking = rankings_of(training["rankings"], training["comparisons"])["mean", "all", "all"]
+    assert (ranking.pairs, ranking.best, ranking.second) == (12, {"two"}, {"one"})
 
 
 def test_without_an_audit_there_is_no_section(summary):

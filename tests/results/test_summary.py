@@ -85,7 +85,7 @@ def test_ratios_and_comparisons_are_as_before():
     summary = summarise(found, rows("bad", "good"), [Detector()], learnt)
     mine = [score.value for score in found.scores if score.system == "bad" and score.measure == "mean"]
     assert cells(summary)["bad", "mean", "all", "all"]["value"] == pytest.approx(np.mean(mine))
-    assert {entry["measure"] for entry in summary["comparisons"]} == {"mean"}
+    assert {entry["measure"] for entry in summary["comparisons"]} == {"mean", "eer", "auc"}
     assert [measure["reduction"] for measure in summary["measures"]] == ["ratio", "eer", "auc"]
 
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vceval.statistics.eer import equal_error_rate
-from vceval.statistics.separation import ENOUGH, separation
+from vceval.statistics.separation import ENOUGH, paired_separation, separation
 
 lists = st.lists(st.integers(-9, 9), min_size=1, max_size=25)
 
@@ -41,7 +41,8 @@ def test_intervals(kind, nothing):
     found = separation(kind, natural, scores, labels)
     assert found.interval.low < found.value < found.interval.high
     assert not found.interval.low <= nothing <= found.interval.high
-    assert found == separation(kind, natural, scores, labels)
+    again = separation(kind, natural, scores, labels)
+    assert (found.value, found.interval) == (again.value, again.interval)
     same = separation(kind, *population(np.random.default_rng(4), shift=0.0))
     assert same.interval.low < nothing < same.interval.high
 
@@ -85,8 +86,51 @@ def test_natural_scores_of_the_speakers_concerned():
 def test_nothing_to_compare():
     assert separation("eer", {}, [0.5], ["a"]) is None
     assert separation("eer", {"a": [0.5]}, [], []) is None
-    assert separation("eer", {"a": [0.9] * 40, "b": [0.9] * 40}, [0.1, 0.1], ["a", "b"]) == (0.0, None)
+    apart = separation("eer", {"a": [0.9] * 40, "b": [0.9] * 40}, [0.1, 0.1], ["a", "b"])
+    assert (apart.value, apart.interval) == (0.0, None)
     with pytest.raises(ValueError, match="lengths differ"):
         separation("eer", {"a": [0.5]}, [0.5], [])
     with pytest.raises(ValueError, match="NaN"):
         separation("auc", {"a": [0.5]}, [np.nan], ["a"])
+
+
+def systems(generator, shifts, speakers=8):
+    """Systems on the same pairs: scores of natural speech, and of each system, lower by its shift."""
+    level = generator.normal(0.0, 0.5, speakers)
+    labels = [f"s{n}" for n in range(speakers) for _ in range(25)]
+    natural = {f"s{n}": generator.normal(level[n], 1.0, 25) for n in range(speakers)}
+    common = np.repeat(level, 25)
+    return [
+        separation("auc", natural, common - shift + generator.normal(0.0, 1.0, len(labels)), labels) for shift in shifts
+    ]
+
+
+def test_the_one_that_is_closer_to_the_best_is_ahead():
+    """An area of .70 and one of .30 are as far from one half; one of .5 is closer than either."""
+    above, below, half = systems(np.random.default_rng(8), [0.75, -0.75, 0.0], speakers=20)
+    assert above.value > 0.6
+    assert below.value < 0.4
+    for far in (above, below):
+        found = paired_separation(half, far, 0.5)
+        assert found.value == pytest.approx(abs(half.value - 0.5) - abs(far.value - 0.5))
+        assert found.interval.high < 0.0
+        assert found.p_value < 0.001
+        turned = paired_separation(far, half, 0.5)
+        assert (turned.value, turned.p_value) == (-found.value, found.p_value)
+    assert paired_separation(above, below, 0.5).p_value > 0.05
+    assert paired_separation(above, below).value == pytest.approx(above.value - below.value)
+
+
+def test_systems_alike_are_seldom_told_apart():
+    generator = np.random.default_rng(9)
+    found = [paired_separation(*systems(generator, [0.5, 0.5]), 0.5).p_value < 0.05 for _ in range(100)]
+    assert sum(found) <= 11  # of a binomial with 5 %, more has a chance of 0.4 %
+
+
+def test_nothing_is_tested_without_speakers_or_spread():
+    apart = separation("eer", {"a": [0.9] * 40, "b": [0.9] * 40}, [0.1, 0.1], ["a", "b"])
+    alone = separation("eer", {"a": [0.9] * 40}, [0.1, 0.1], ["a", "a"])
+    assert paired_separation(alone, alone, 0.5) == (0.0, None, None)
+    assert paired_separation(apart, apart, 0.5).p_value == 1.0
+    with pytest.raises(ValueError, match="draws differ: of 2 and of 1 speakers"):
+        paired_separation(apart, alone)

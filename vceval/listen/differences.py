@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
 from math import sqrt
 from statistics import fmean
 from typing import Any
@@ -12,10 +13,12 @@ from typing import Any
 from vceval.listen.key import Rating
 from vceval.listen.kinds import KINDS
 from vceval.listen.opinion_scores import MEASURES, Vote, interval_of, votes_of
+from vceval.results.ranking import decided
+from vceval.results.views import ALL, MeasureView
 from vceval.statistics.inference import Difference, paired_test
 from vceval.statistics.intervals import holm_tested
 
-__all__ = ["comparisons", "preferences", "share_of_first"]
+__all__ = ["comparisons", "preferences", "rankings", "share_of_first"]
 
 #: A listener's level in a test, and by how much what is left without it must be stretched.
 _Levels = Mapping[tuple[str, str], tuple[float, float]]
@@ -52,11 +55,39 @@ def comparisons(
             )  # fmt: skip
             shared = {vote.rating.pair for vote in ones} & {vote.rating.pair for vote in others}
             entries.append({
-                "measure": MEASURES[test].name, "first": first, "second": second, "n": len(shared),
-                **difference.entry(),
+                "measure": MEASURES[test].name, "dataset": ALL, "direction": ALL, "first": first, "second": second,
+                "n": len(shared), **difference.entry(),
             })  # fmt: skip
         found += _corrected(entries)
     return found
+
+
+def rankings(
+    cells: Iterable[Mapping[str, Any]], systems: Sequence[str], tested: Sequence[Mapping[str, Any]]
+) -> list[dict[str, Any]]:
+    """Rank systems by what listeners said, in the shape of ``summary.json``'s rankings and by the same rule.
+
+    Args:
+        cells: of the test.
+        systems: those that are no controls.
+        tested: :func:`comparisons`.
+    """
+    found: dict[str, dict[str, float]] = defaultdict(dict)
+    for cell in cells:
+        if (cell["dataset"], cell["direction"]) == (ALL, ALL) and cell["system"] in systems:
+            found[cell["measure"]][cell["system"]] = cell["value"]
+    entries = []
+    for test, measure in MEASURES.items():
+        known = {name: value for name, value in found[measure.name].items() if value is not None}
+        mine = [entry for entry in tested if entry["measure"] == measure.name]
+        decision = decided(known, MeasureView.of({**asdict(measure), "metric": measure.name}), mine)
+        if test == "ab":  # a preference is one of two systems, and has a table of its own
+            decision |= {"best": [], "second": [], "reason": "every two systems stand in the table of preferences"}
+        entries.append({
+            "measure": measure.name, "dataset": ALL, "direction": ALL, "pairs": max((e["n"] for e in mine), default=0),
+            "left_out": 0, "counted": {}, "unranked": {}, **decision,
+        })  # fmt: skip
+    return entries
 
 
 def _levels(ratings: Iterable[Rating]) -> _Levels:

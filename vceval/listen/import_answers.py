@@ -85,13 +85,15 @@ def import_answers(
     human = opinion_scores.per_pair(given)
     converters = [name for name, control in rows.items() if not control]
     tests = [test_name for test_name in KINDS if any(rating.test == test_name for rating in given)]
+    tested = differences.comparisons(given, converters, key.planned)
     found = {
         "schema": 1,
         "plan": key.plan,
         "metrics": [_metric(name, key, given, len(kept), len(listeners), rules, keep_all) for name in tests],
         "measures": opinion_scores.measure_rows(tests),
         "cells": [cell for cell in cells if cell["system"] in rows],
-        "comparisons": differences.comparisons(given, converters, key.planned),
+        "comparisons": tested,
+        "rankings": differences.rankings(cells, converters, tested),
         "pairs": [row for row in human if row["system"] in rows],
         "anchors": [{**cell, "title": ANCHOR_TITLES[cell["system"]]} for cell in opinion_scores.anchors(cells)],
         "preferences": differences.preferences(given, converters),

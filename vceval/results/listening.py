@@ -15,7 +15,7 @@ __all__ = ["FILE", "RATINGS", "Heard", "changed", "heard", "listening", "rated",
 #: The files in a run directory that ``vceval listen import`` writes.
 FILE, RATINGS = "listening.json", "listening.csv"
 #: What of it stands beside the same parts of a summary.
-_PARTS = ("metrics", "measures", "cells", "comparisons")
+_PARTS = ("metrics", "measures", "cells", "comparisons", "rankings")
 
 
 def listening(run: RunDirectory) -> dict[str, Any] | None:
@@ -87,7 +87,7 @@ def rated(run: RunDirectory) -> list[Rated]:
 
 
 def with_listening(run: RunDirectory, summary: Mapping[str, Any]) -> dict[str, Any]:
-    """Put what listeners said before what a run's summary says: metrics, measures, cells, comparisons.
+    """Put what listeners said before what a run's summary says: metrics, measures, cells, comparisons, rankings.
 
     Where the run's recordings are no longer those that were heard, the summary stays as it is.
 

@@ -1,19 +1,13 @@
-"""Which systems differ, by paired tests and not by digits: comparisons of a run, and who is best and next by them."""
+"""What ``summary.json`` says of who is ahead of whom, and the words for it; :mod:`vceval.results.ranking` decides."""
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field
 from typing import Any
 
-from vceval.results.pairwise import PairedScores
-from vceval.results.views import ALL, Report, finite
-
-__all__ = [
-    "ALPHA", "NOBODY", "Comparison", "Marks", "between", "comparisons_of", "mark_sentence", "marks", "not_told_apart",
-    "with_split_tests",
-]  # fmt: skip
+__all__ = ["ALPHA", "NOBODY", "Comparison", "Ranking", "mark_sentence", "rankings_of"]
 
 #: Corrected p-values below it are significant.
 ALPHA = 0.05
@@ -21,9 +15,10 @@ ALPHA = 0.05
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """Two systems on the pairs that both have a value for: first minus second, as stored, with its 95 % interval.
+    """Two systems on the pairs that the ranking rests on: first minus second, as stored, with its 95 % interval.
 
-    ``p_value`` is corrected by Holm over all comparisons on the measure; None where nothing could be tested.
+    Of a measure with a best value, it is the difference of the distances from it. ``p_value`` is corrected by Holm over
+    all comparisons on the measure; None where nothing could be tested.
     """
 
     first: str
@@ -41,131 +36,114 @@ class Comparison:
         return Comparison(self.second, self.first, self.n, -self.difference, low, high, self.p_value)
 
 
-def comparisons_of(entries: Iterable[Mapping[str, Any]]) -> dict[tuple[str, str, str], list[Comparison]]:
-    """Arrange the comparisons of a summary by measure, dataset and direction."""
-    found: dict[tuple[str, str, str], list[Comparison]] = defaultdict(list)
-    for entry in entries:
-        low, high, p_value = (finite(entry.get(key)) for key in ("low", "high", "p_holm"))
-        found[entry["measure"], entry.get("dataset", "all"), entry.get("direction", "all")].append(
+@dataclass(frozen=True, slots=True)
+class Ranking:
+    """How systems stand to each other on one measure, over some pairs.
+
+    order: names of the ranked systems, the first one ahead. values: their figures on ``pairs`` less ``left_out`` pairs,
+    those that not all have a value for. counted: how many failed pairs of a system count as the worst value. unranked:
+    systems that are shown and not ranked, with the reason. best, second: the marks. reason: why nobody is marked.
+    """
+
+    order: Sequence[str] = ()
+    values: Mapping[str, float] = field(default_factory=dict)
+    pairs: int = 0
+    left_out: int = 0
+    counted: Mapping[str, int] = field(default_factory=dict)
+    unranked: Mapping[str, str] = field(default_factory=dict)
+    best: frozenset[str] = frozenset()
+    second: frozenset[str] = frozenset()
+    reason: str = ""
+    comparisons: Sequence[Comparison] = ()
+
+    def mark(self, system: str) -> str:
+        """``best``, ``second`` or nothing."""
+        return "best" if system in self.best else "second" if system in self.second else ""
+
+    def between(self, first: str, second: str) -> Comparison | None:
+        """Find the comparison of two systems, turned so that it says first minus second; None where there is none."""
+        for one in self.comparisons:
+            if (one.first, one.second) == (first, second):
+                return one
+            if (one.first, one.second) == (second, first):
+                return one.turned()
+        return None
+
+
+#: Where nothing is known of who is ahead.
+NOBODY = Ranking()
+
+
+def rankings_of(
+    rankings: Iterable[Mapping[str, Any]], comparisons: Iterable[Mapping[str, Any]]
+) -> dict[tuple[str, str, str], Ranking]:
+    """Arrange the rankings and comparisons of a summary by measure, dataset and direction."""
+    tests: dict[tuple[str, str, str], list[Comparison]] = defaultdict(list)
+    for entry in comparisons:
+        low, high, p_value = (None if entry[key] is None else float(entry[key]) for key in ("low", "high", "p_holm"))
+        tests[_place(entry)].append(
             Comparison(
                 str(entry["first"]), str(entry["second"]), int(entry["n"]), float(entry["difference"]),
                 low, high, p_value,
             )
         )  # fmt: skip
-    return dict(found)
+    return {
+        _place(entry): Ranking(
+            [one["system"] for one in entry["order"]], {one["system"]: one["value"] for one in entry["order"]},
+            int(entry["pairs"]), int(entry["left_out"]), dict(entry["counted"]), dict(entry["unranked"]),
+            frozenset(entry["best"]), frozenset(entry["second"]), str(entry["reason"]), tests[_place(entry)],
+        )
+        for entry in rankings
+    }  # fmt: skip
 
 
-def between(comparisons: Sequence[Comparison], first: str, second: str) -> Comparison | None:
-    """Find the comparison of two systems and turn it so that it says first minus second; None where there is none."""
-    for one in comparisons:
-        if (one.first, one.second) == (first, second):
-            return one
-        if (one.first, one.second) == (second, first):
-            return one.turned()
-    return None
+def _place(entry: Mapping[str, Any]) -> tuple[str, str, str]:
+    return str(entry["measure"]), str(entry.get("dataset", "all")), str(entry.get("direction", "all"))
 
 
-def not_told_apart(comparisons: Sequence[Comparison], best: Sequence[str]) -> set[str]:
-    """Name the systems that a test could not tell from one of the best; those that were not tested are not among them.
-
-    A system beside several best ones must be found worse by a test against each of them to be left out.
-    """
-    found = set()
-    for one in comparisons:
-        if one.p_value is not None and one.p_value >= ALPHA:
-            if one.first in best:
-                found.add(one.second)
-            if one.second in best:
-                found.add(one.first)
-    return found - set(best)
-
-
-@dataclass(frozen=True, slots=True)
-class Marks:
-    """The systems to be marked as best and as second; ``tested`` is False where only the figures decided."""
-
-    best: frozenset[str]
-    second: frozenset[str]
-    tested: bool
-
-
-#: A column without marks.
-NOBODY = Marks(frozenset(), frozenset(), False)
-
-
-def marks(values: Mapping[str, tuple[float, str]], better: str, tests: Iterable[Mapping[str, Any]]) -> Marks:
-    """Find the best and the second systems of one column.
-
-    Best are the system with the best figure and all that are not significantly worse. Second are the best of the rest
-    and, of the rest, all that are not significantly worse than it. Where nothing is significantly worse than the best,
-    nobody is marked. Where no test could be made, the best printed figure and the next one are marked.
+def mark_sentence(columns: Sequence[tuple[str, Ranking]], titles: Mapping[str, str]) -> str:
+    """Say what bold and underlined mean in a table, what they rest on, and who or what is not ranked, and why.
 
     Args:
-        values: per system its figure, and the figure as printed.
-        better: ``lower`` or ``higher``; anything else has no best.
-        tests: comparisons of this column: first, second, p_holm (None where there was no test).
+        columns: name of each column and its ranking; controls have none.
+        titles: of the systems, by name.
     """
-    if better not in ("lower", "higher"):
-        return NOBODY
-    corrected = {
-        frozenset((str(test["first"]), str(test["second"]))): float(test["p_holm"])
-        for test in tests
-        if test.get("p_holm") is not None and test["first"] in values and test["second"] in values
-    }
-    sign = 1.0 if better == "lower" else -1.0
-    ranked = sorted(values, key=lambda name: sign * values[name][0])
-    if len(ranked) < 2:
-        return NOBODY
-    if not corrected:
-        return _by_figures(ranked, values)
-    ranked = [name for name in ranked if any(name in pair for pair in corrected)]
-    best = _tied(ranked, corrected)
-    rest = [name for name in ranked if name not in best]
-    if not rest:
-        return Marks(frozenset(), frozenset(), True)
-    return Marks(frozenset(best), frozenset(_tied(rest, corrected)), True)
+    # One system alone needs no word
+    known = [(name, found) for name, found in columns if len(found.order) != 1 or found.unranked]
+    words = []
+    if any(found.best for _, found in known):
+        second = any(found.second for _, found in known)
+        words.append(
+            "Bold: first, and those after it up to the first that is significantly worse than it"
+            f"{'; underlined: next, likewise' if second else ''} (paired tests over speakers on the same pairs, "
+            f"Holm-corrected, p < {ALPHA:g})."
+        )
+    unmarked = _grouped((found.reason, name) for name, found in known if found.reason)
+    if told := [r if len(names) == len(known) else f"{_listed(names)} ({r})" for r, names in unmarked.items()]:
+        words.append(f"Unmarked: {'; '.join(told)}.")
+    if counted := [name for name, found in known if found.counted]:
+        words.append(f"A failed pair counts as the worst value: {_listed(counted)}.")
+    if lost := [f"{name} ({found.left_out} of {found.pairs})" for name, found in known if found.left_out]:
+        words.append(f"Ranked without the pairs that not all have a value for: {_listed(lost)}.")
+    out = _grouped(
+        (f"{titles.get(system, system)} ({reason})", name)
+        for name, found in known
+        for system, reason in found.unranked.items()
+    )
+    if out:
+        told = [f"{who} in {_listed(names)}" if len(known) > len(names) else who for who, names in out.items()]
+        words.append(f"Shown, not ranked: {_listed(told, '; ')}.")
+    return " ".join(words)
 
 
-def _tied(ranked: list[str], corrected: Mapping[frozenset[str], float]) -> list[str]:
-    """The first of a ranking and all that a test could not tell from it."""
-    top = ranked[0]
-    return [top, *(name for name in ranked[1:] if corrected.get(frozenset((top, name)), 1.0) >= ALPHA)]
+def _grouped(entries: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = defaultdict(list)
+    for key, value in entries:
+        found[key].append(value)
+    return found
 
 
-def _by_figures(ranked: list[str], values: Mapping[str, tuple[float, str]]) -> Marks:
-    """Mark by printed figures; what prints the same is marked the same."""
-    texts = list(dict.fromkeys(values[name][1] for name in ranked))
-    if len(texts) < 2:
-        return NOBODY
-    best, second = (frozenset(name for name in ranked if values[name][1] == text) for text in texts[:2])
-    return Marks(best, second if len(ranked) > 2 else frozenset(), False)
-
-
-def mark_sentence(marked: Sequence[Marks]) -> str:
-    """Say what bold and underlined mean in this table; controls have neither."""
-    seen = [found for found in marked if found.best]
-    if not seen:
-        return "No two systems differ significantly." if any(found.tested for found in marked) else ""
-    second = any(found.second for found in seen)
-    if not any(found.tested for found in seen):
-        return f"Bold: best figure{'; underlined: second' if second else ''}; differences were not tested."
-    words = "Bold: best, with all that are not significantly worse"
-    if second:
-        words += "; underlined: next best, likewise"
-    words += f" (paired tests over speakers, Holm-corrected, p < {ALPHA:g})."
-    if any(found.tested and not found.best for found in marked):
-        words += " Unmarked columns: no significant difference."
-    if not all(found.tested for found in seen):
-        words += " Where no test can be made, the figures decide."
-    return words
-
-
-def with_split_tests(report: Report, scores: PairedScores) -> Report:
-    """Add tests within each direction and each dataset on the primary measures, for the tables that are split so."""
-    if not report.same_pairs or not report.comparisons:
-        return report
-    names = [system.name for system in report.converters]
-    parts = [(ALL, name) for name in report.directions if len(report.directions) > 1]
-    parts += [(name, ALL) for name in report.datasets if len(report.datasets) > 1]
-    added = [entry for part in parts for entry in scores.compare(names, report.primary_measures, *part)]
-    return replace(report, comparisons=[*report.comparisons, *added])
+def _listed(names: Sequence[str], between: str = ", ") -> str:
+    """List names, a few of many: a caption is read."""
+    few = names if len(names) <= 6 else [*names[:5], f"{len(names) - 5} more"]
+    return between.join(few)

@@ -10,7 +10,9 @@ from typing import Any
 from vceval.errors import UsageError
 from vceval.results import views
 from vceval.results.comparable import Identity, Side, differences, identities
-from vceval.results.pairwise import PairedScores
+from vceval.results.marks import rankings_of
+from vceval.results.outcomes import Outcomes
+from vceval.results.ranking import ranked
 from vceval.results.rundir import RunDirectory
 from vceval.results.scores import joined
 from vceval.results.views import Report, SystemView
@@ -20,10 +22,10 @@ __all__ = ["Material", "material", "run_names"]
 
 @dataclass(frozen=True, slots=True)
 class Material:
-    """A report and the sums behind its figures."""
+    """A report and what is behind its figures."""
 
     report: Report
-    scores: PairedScores
+    outcomes: Outcomes
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +50,7 @@ def material(runs: Sequence[RunDirectory]) -> Material:
     first = runs[0]
     if len(runs) == 1:
         report = views.load(first)
-        return Material(report, PairedScores.of(report))
+        return Material(report, Outcomes.of_report(report))
     summaries = [run.read_json("summary.json") for run in runs]
     if len({run.root.resolve() for run in runs}) < len(runs):
         raise UsageError("the same run is given twice")
@@ -165,9 +167,9 @@ def _merged(parts: Sequence[_Part], names: Sequence[str]) -> Material:
         training=_training(parts),
         published=[dict(row) for row in first.published],
     )
-    scores = PairedScores.of(report)
-    tests = scores.compare([system.name for system in report.converters], report.measures)
-    return Material(replace(report, comparisons=list(tests)), scores)
+    outcomes = Outcomes.of_report(report)
+    found = ranked(outcomes, [system.name for system in report.converters], report.measures)
+    return Material(replace(report, rankings=rankings_of(*found)), outcomes)
 
 
 def _renamed(part: _Part, found: Mapping[Any, Any]) -> list[tuple[str, Any, Any]]:
@@ -223,6 +225,8 @@ def _training(parts: Sequence[_Part]) -> dict[str, Any] | None:
         "systems": entries,
         "same_pairs": all(entry["left"] == entry["pairs"] for entry in entries),
         "cells": cells,
+        "rankings": [],
+        "comparisons": [],
     }
 
 

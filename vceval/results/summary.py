@@ -2,29 +2,24 @@
 
 from __future__ import annotations
 
-import itertools
 from collections import defaultdict
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from vceval.metrics.base import Calibrations, Measure, Metric
+from vceval.metrics.base import Calibrations, Metric
 from vceval.records import DIRECTIONS, ConversionPair
 from vceval.results.leakage import PairExposure, counts
-from vceval.results.table import Column, Tally
-from vceval.statistics.intervals import Interval, cluster_bootstrap, holm_tested, paired_difference
-from vceval.statistics.separation import separation
+from vceval.results.outcomes import Outcomes
+from vceval.results.ranking import ranked
+from vceval.results.table import Tally
+from vceval.results.views import ALL, SCHEMA, Cell, MeasureView
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
 __all__ = ["shown", "static_need", "summarise"]
-
-SCHEMA = 1
-
-#: From the scores of a cell to the cell's value and interval; None where there is nothing.
-_Figure = Callable[[Column], tuple[float, Interval | None] | None]
 
 
 def static_need(metric: Metric, pair: ConversionPair) -> str | None:
@@ -62,25 +57,26 @@ def summarise(
 
     ``systems`` are the rows of the tables: mappings with at least ``name`` and ``expected`` (pairs it should
     have converted) and ``control``. Intervals are bootstrapped over target speakers, crossed with source speakers
-    where the two really cross; systems are compared on the pairs that both have a value for, with p-values
-    corrected by Holm over all comparisons on the same measure.
+    where the two really cross; systems are ranked and tested by :mod:`vceval.results.ranking`, over all pairs and in
+    every dataset and direction.
 
     ``calibrations`` (metric to dataset to what was learnt) hold the natural scores with which measures of
-    reduction ``eer`` and ``auc`` compare. A cell over several datasets pools their scores, natural and converted;
-    systems are not tested against each other on such measures.
+    reduction ``eer`` and ``auc`` compare. A cell over several datasets pools their scores, natural and converted.
 
     ``exposures`` say which speakers the systems were trained on. Where there are any, ``training`` counts them per
     system, and holds the cells over all pairs once more without the pairs that involve a speaker whom the system of
-    the row was trained on; that list is empty where there is no such pair.
+    the row was trained on, and the rankings where these are the same pairs for all; the lists are empty where there is
+    no such pair.
     """
     rows = []
     for system in systems:
         failed = len(tally.unconverted(system["name"]))
         rows.append({**system, "failed": failed, "converted": system["expected"] - failed})
-    measures = [(metric, measure) for metric in metrics for measure in metric.measures]
+    measures = [{**asdict(measure), "metric": metric.name} for metric in metrics for measure in metric.measures]
     names = [row["name"] for row in rows]
-    compared = [row["name"] for row in rows if not row["control"]]
-    speakers = _Speakers(tally.pairs)
+    outcomes = Outcomes.of_tally(tally, names, calibrations or {})
+    views = [MeasureView.of(entry) for entry in measures]
+    rankings, comparisons = ranked(outcomes, [row["name"] for row in rows if not row["control"]], views)
     return {
         "schema": SCHEMA,
         "pairs": len(tally.pairs),
@@ -96,60 +92,35 @@ def summarise(
             }
             for metric in metrics
         ],
-        "measures": [{**asdict(measure), "metric": metric.name} for metric, measure in measures],
+        "measures": measures,
         "datasets": sorted({pair.dataset for pair in tally.pairs.values()}),
         "directions": [d for d in DIRECTIONS if any(pair.direction == d for pair in tally.pairs.values())],
-        "cells": list(_cells(tally, names, measures, calibrations or {}, speakers)),
-        "comparisons": list(_comparisons(tally, compared, measures, speakers)),
+        "cells": list(_cells(outcomes, names, views)),
+        "rankings": rankings,
+        "comparisons": comparisons,
         "counts": {
             "failures": tally.stages.total(),
             "failures_by_stage": dict(sorted(tally.stages.items())),
             "skips": tally.needs.total(),
             "skips_by_need": dict(sorted(tally.needs.items())),
         },
-        "training": _training(tally, names, measures, calibrations or {}, exposures, speakers),
+        "training": _training(tally, outcomes, rows, views, exposures),
     }
-
-
-class _Speakers:
-    """The pairs' speakers and groups, by number of the pair."""
-
-    def __init__(self, pairs: Mapping[str, ConversionPair]) -> None:
-        import numpy as np
-
-        self.targets = np.array([pair.target_speaker for pair in pairs.values()], dtype=object)
-        self.sources = np.array([pair.source_speaker for pair in pairs.values()], dtype=object)
-        self.datasets = np.array([pair.dataset for pair in pairs.values()], dtype=object)
-        self._directions = np.array([pair.direction for pair in pairs.values()], dtype=object)
-
-    def groups(self) -> dict[tuple[str, str], NDArray[np.bool_]]:
-        """The cells of the summary, as masks over pairs: all of them together, and each dataset and direction."""
-        import numpy as np
-
-        whole = np.ones(len(self.datasets), dtype=bool)
-        datasets = {"all": whole} | {name: self.datasets == name for name in sorted(set(self.datasets))}
-        named = sorted({direction for direction in self._directions if direction})
-        directions = {"all": whole} | {name: self._directions == name for name in named}
-        return {
-            (dataset, direction): some & others
-            for dataset, some in datasets.items()
-            for direction, others in directions.items()
-        }
 
 
 def _training(
     tally: Tally,
-    systems: Sequence[str],
-    measures: Sequence[tuple[Metric, Measure]],
-    calibrations: Mapping[str, Calibrations],
+    outcomes: Outcomes,
+    rows: Sequence[Mapping[str, Any]],
+    measures: Sequence[MeasureView],
     exposures: Sequence[PairExposure],
-    speakers: _Speakers,
 ) -> dict[str, Any] | None:
-    """Count exposures per system, and make the cells that are left without speakers who were trained on."""
+    """Count exposures per system, and make what is left without speakers who were trained on: cells, and rankings."""
     import numpy as np
 
     if not exposures:
         return None
+    systems = [row["name"] for row in rows]
     per_system: dict[str, list[PairExposure]] = defaultdict(list)
     unheard: dict[str, NDArray[np.bool_]] = {}
     for entry in exposures:
@@ -157,6 +128,12 @@ def _training(
         if entry.trained:
             mask = unheard.setdefault(entry.system, np.ones(len(tally.pairs), dtype=bool))
             mask[tally.numbers[entry.pair]] = False
+    same = len({frozenset(e.pair for e in mine if not e.trained) for mine in per_system.values()}) == 1
+    rankings, comparisons = list[dict[str, Any]](), list[dict[str, Any]]()
+    if unheard and same:
+        left = {(ALL, ALL): next(iter(unheard.values()))}
+        converters = [row["name"] for row in rows if not row["control"]]
+        rankings, comparisons = ranked(outcomes, converters, measures, left)
     return {
         "systems": [
             {
@@ -169,118 +146,34 @@ def _training(
             for system in systems
             if system in per_system
         ],
-        "same_pairs": len({frozenset(e.pair for e in mine if not e.trained) for mine in per_system.values()}) == 1,
-        "cells": list(_cells(tally, systems, measures, calibrations, speakers, unheard)) if unheard else [],
+        "same_pairs": same,
+        "cells": list(_cells(outcomes, systems, measures, unheard)) if unheard else [],
+        "rankings": rankings,
+        "comparisons": comparisons,
     }
 
 
 def _cells(
-    tally: Tally,
+    outcomes: Outcomes,
     systems: Sequence[str],
-    measures: Sequence[tuple[Metric, Measure]],
-    calibrations: Mapping[str, Calibrations],
-    speakers: _Speakers,
+    measures: Sequence[MeasureView],
     unheard: Mapping[str, NDArray[np.bool_]] | None = None,
 ) -> Iterable[dict[str, Any]]:
     """Make the cells of all systems and measures: of every group, or of the one of all pairs that are left."""
-    import numpy as np
-
-    whole = np.ones(len(tally.pairs), dtype=bool)
-    groups = speakers.groups() if unheard is None else {("all", "all"): whole}
-    lacking: dict[str, NDArray[np.bool_]] = {}
+    groups = outcomes.groups()
+    if unheard is not None:
+        groups = {place: group for place, group in groups.items() if place == (ALL, ALL)}
     for system in systems:
-        kept = whole if unheard is None else unheard.get(system, whole)
-        unconverted = tally.unconverted(system)
-        for metric, measure in measures:
-            column = tally.column(system, measure.name)
-            failed = tally.failed(system, metric.name)
-            if len(unconverted):
-                # What the pair visibly lacks would have been skipped, and is among the skips
-                if metric.name not in lacking:
-                    lacking[metric.name] = np.array([bool(static_need(metric, p)) for p in tally.pairs.values()])
-                failed = np.concatenate([failed, unconverted[~lacking[metric.name][unconverted]]])
-            skipped = tally.skipped(system, measure.name)
-            ratio = measure.reduction == "ratio"
-            figure = _ratio(speakers) if ratio else _separation(measure, calibrations.get(metric.name, {}), speakers)
+        for measure in measures:
+            known: dict[bytes, Cell] = {}
             for (dataset, direction), group in sorted(groups.items()):
-                chosen = group & kept
-                mine = column.where(chosen)
-                numbers = {
-                    "n": len(mine.pairs),
-                    "expected": len(mine.pairs) + int(chosen[failed].sum()),
-                    "failed": int(chosen[failed].sum()),
-                    "skipped": int(chosen[skipped].sum()),
-                }
-                if any(numbers.values()):
+                chosen = group & (unheard or {}).get(system, group)
+                key = chosen.tobytes()
+                if key not in known:
+                    known[key] = outcomes.cell(system, measure, chosen)
+                cell = known[key]
+                if cell.expected or cell.skipped:
                     place = {"system": system, "measure": measure.name, "dataset": dataset, "direction": direction}
-                    yield {**place, **numbers, **_value(mine, figure, speakers)}
-
-
-def _value(column: Column, figure: _Figure, speakers: _Speakers) -> dict[str, Any]:
-    found = figure(column)
-    if found is None:
-        return {"value": None, "low": None, "high": None, "clusters": 0}
-    value, interval = found
-    low, high = (interval.low, interval.high) if interval else (None, None)
-    return {"value": value, "low": low, "high": high, "clusters": len(set(speakers.targets[column.pairs]))}
-
-
-def _ratio(speakers: _Speakers) -> _Figure:
-    """Make the figure that is a sum of numerators over a sum of denominators."""
-
-    def figure(column: Column) -> tuple[float, Interval | None] | None:
-        total = float(column.denominators.sum())
-        if not total:
-            return None
-        targets, sources = speakers.targets[column.pairs].tolist(), speakers.sources[column.pairs].tolist()
-        interval = cluster_bootstrap(column.numerators, column.denominators, targets, crossed=sources)
-        return float(column.numerators.sum()) / total, interval
-
-    return figure
-
-
-def _separation(measure: Measure, learnt: Calibrations, speakers: _Speakers) -> _Figure:
-    """Make the figure that compares a cell's scores with those of natural speech of the cell's datasets."""
-
-    def figure(column: Column) -> tuple[float, Interval | None] | None:
-        datasets, targets = speakers.datasets[column.pairs].tolist(), speakers.targets[column.pairs].tolist()
-        natural: dict[Hashable, Any] = {
-            (dataset, speaker): values
-            for dataset in sorted(set(datasets))
-            for speaker, values in learnt.get(dataset, {}).get("natural_scores", {}).items()
-        }
-        assert measure.reduction != "ratio"
-        scores = column.numerators / column.denominators
-        return separation(measure.reduction, natural, scores, list(zip(datasets, targets, strict=True)))
-
-    return figure
-
-
-def _comparisons(
-    tally: Tally, systems: Sequence[str], measures: Sequence[tuple[Metric, Measure]], speakers: _Speakers
-) -> Iterable[dict[str, Any]]:
-    import numpy as np
-
-    for _, measure in measures:
-        if measure.reduction != "ratio":
-            continue  # no sum over pairs, so no difference per pair
-        columns = {system: tally.column(system, measure.name) for system in systems}
-        found: list[dict[str, Any]] = []
-        for first, second in itertools.combinations(systems, 2):
-            ones, others = columns[first], columns[second]
-            common, here, there = np.intersect1d(ones.pairs, others.pairs, assume_unique=True, return_indices=True)
-            if not len(common):
-                continue
-            difference = paired_difference(
-                ones.numerators[here],
-                ones.denominators[here],
-                others.numerators[there],
-                others.denominators[there],
-                speakers.targets[common].tolist(),
-                crossed=speakers.sources[common].tolist(),
-            )
-            found.append({
-                "measure": measure.name, "first": first, "second": second, "n": len(common), **difference.entry(),
-            })  # fmt: skip
-        corrected = holm_tested(entry["p_value"] for entry in found)
-        yield from ({**entry, "p_holm": p_holm} for entry, p_holm in zip(found, corrected, strict=True))
+                    behind = outcomes.outcome(system, measure).valued & chosen
+                    speakers = {outcomes.speakers.targets[number] for number in behind.nonzero()[0].tolist()}
+                    yield {**place, **asdict(cell), "clusters": 0 if cell.value is None else len(speakers)}

@@ -15,16 +15,20 @@ from typing import Any
 from vceval.errors import UsageError
 from vceval.records import DIRECTIONS
 from vceval.results.listening import rated, with_listening
+from vceval.results.marks import NOBODY, Ranking, rankings_of
 from vceval.results.rundir import RunDirectory
 from vceval.results.scores import Scores, read_scores
 
 __all__ = [
-    "ALL", "ARROWS", "WRONG_RATE", "Cell", "MeasureView", "MetricView", "Report", "SystemView", "cells_of", "finite",
-    "load", "number", "with_interval",
+    "ALL", "ARROWS", "SCHEMA", "WRONG_RATE", "Cell", "MeasureView", "MetricView", "Report", "SystemView", "cells_of",
+    "finite", "load", "number", "with_interval",
 ]  # fmt: skip
 
 #: The dataset or direction of a figure that is taken over all of them.
 ALL = "all"
+
+#: The form of ``summary.json`` that this version writes and reads.
+SCHEMA = 2
 
 #: What a heading shows for the better side of a measure.
 ARROWS = {"lower": " ↓", "higher": " ↑"}
@@ -77,6 +81,9 @@ class MeasureView:
     decimals: int
     reduction: str = "ratio"
     secondary: bool = False
+    worst: float | None = None
+    best: float | None = None
+    ranked_by: str = ""
 
     @classmethod
     def of(cls, entry: Mapping[str, Any]) -> MeasureView:
@@ -92,6 +99,9 @@ class MeasureView:
             decimals=int(entry.get("decimals", 2)),
             reduction=str(entry.get("reduction", "ratio")),
             secondary=bool(entry.get("secondary", False)),
+            worst=finite(entry.get("worst")),
+            best=finite(entry.get("best")),
+            ranked_by=str(entry.get("ranked_by") or ""),
         )
 
     def text(self, value: float | None) -> str:
@@ -111,11 +121,18 @@ class MeasureView:
     @property
     def heading(self) -> str:
         """Label, unit and an arrow to the better side, ``MCD (dB) ↓``."""
-        return self.title + ARROWS.get(self.better, "")
+        return self.title + self.arrow
+
+    @property
+    def arrow(self) -> str:
+        """An arrow to the better side, or to the value that is best, `` → 50.0``."""
+        return ARROWS.get(self.better, "") if self.best is None else f" → {self.text(self.best)}"
 
     @property
     def hint(self) -> str:
-        """The better side in words, ``lower is better``; empty where neither is."""
+        """The better side in words, ``lower is better``, or the value that is best; empty where there is none."""
+        if self.best is not None:
+            return f"{self.text(self.best)} is best"
         return f"{self.better} is better" if self.better in ARROWS else ""
 
 
@@ -137,9 +154,9 @@ class Report:
     """Everything that the renderers need, in the order in which it is shown.
 
     ``flags`` holds what sanity checks found, by system and pair: an entry, if an empty one, per recording checked.
-    ``comparisons`` are those of the summary (:mod:`vceval.results.marks`). ``exposures`` say of system and pair
-    what is known of the source and the target speaker: ``trained``, ``unseen`` or ``unknown``. ``calibration_file`` is
-    calibration.json: what ``calibration`` says, with scores of natural speech and error curves.
+    ``rankings`` are by measure, dataset and direction (:mod:`vceval.results.ranking`). ``exposures`` say of system and
+    pair what is known of the source and the target speaker: ``trained``, ``unseen`` or ``unknown``.
+    ``calibration_file`` is calibration.json: what ``calibration`` says, with scores of natural speech and error curves.
     """
 
     root: Path
@@ -165,13 +182,22 @@ class Report:
     failures: Sequence[Mapping[str, str]]
     skips: Sequence[Mapping[str, str]]
     training: Mapping[str, Any] | None = None
-    comparisons: Sequence[Mapping[str, Any]] = ()
+    rankings: Mapping[tuple[str, str, str], Ranking] = field(default_factory=dict)
     exposures: Mapping[tuple[str, str], tuple[str, str]] = field(default_factory=dict)
     calibration_file: Mapping[str, Mapping[str, Mapping[str, Any]]] = field(default_factory=dict)
 
     def cell(self, system: str, measure: str, dataset: str = ALL, direction: str = ALL) -> Cell | None:
         """Return one corpus figure, or None where the summary has none."""
         return self.cells.get((system, measure, dataset, direction))
+
+    def ranking(self, measure: str, dataset: str = ALL, direction: str = ALL) -> Ranking:
+        """Return who is ahead of whom; nobody where the summary does not say."""
+        return self.rankings.get((measure, dataset, direction), NOBODY)
+
+    @property
+    def titles(self) -> dict[str, str]:
+        """Titles of the systems by name."""
+        return {system.name: system.title for system in self.systems}
 
     @property
     def converters(self) -> list[SystemView]:
@@ -187,31 +213,16 @@ class Report:
     def sample_measures(self) -> list[MeasureView]:
         """The measures that samples show as figures.
 
-        Left out: the share of flagged recordings, which marks show, secondary figures, and those that a single pair
-        does not have (an EER, an AUC).
+        Left out: the share of flagged recordings, which marks show, secondary figures, those by which others are
+        ranked, and those that a single pair does not have (an EER, an AUC).
         """
-        return [m for m in self.primary_measures if m.name != FLAG_MEASURE and m.reduction == "ratio"]
+        left_out = {FLAG_MEASURE, *(measure.ranked_by for measure in self.measures)}
+        return [m for m in self.primary_measures if m.name not in left_out and m.reduction == "ratio"]
 
     @property
     def primary_measures(self) -> list[MeasureView]:
         """The measures of the first table; all of them where none is primary."""
         return [measure for measure in self.measures if not measure.secondary] or list(self.measures)
-
-    @property
-    def same_pairs(self) -> bool:
-        """Whether all converters were given the same pairs, so that their figures stand side by side."""
-        import numpy as np
-
-        given: dict[str, set[str]] = {system.name: set() for system in self.converters}
-        tried = {(row["system"], row["pair"]) for row in self.failures if row["stage"] != "score"}
-        for system, pair in [*self.audio, *tried]:
-            if system in given:
-                given[system].add(pair)
-        for system, pairs in given.items():
-            if system in self.scores.systems:
-                scored = ~np.isnan(self.scores.values[self.scores.systems[system]]).all(axis=1)
-                pairs.update(pair for pair, is_scored in zip(self.scores.pairs, scored, strict=True) if is_scored)
-        return len({frozenset(pairs) for pairs in given.values()}) <= 1
 
 
 def number(value: float, decimals: int) -> str:
@@ -244,12 +255,18 @@ def load(run: RunDirectory, *, listened: bool = True) -> Report:
     about, summary = run.read_json("run.json"), run.read_json("summary.json")
     if listened:
         summary = with_listening(run, summary)
+    if summary.get("schema") != SCHEMA:
+        raise UsageError(
+            f"{run.root / 'summary.json'}: has schema {summary.get('schema')!r}, this vceval reads {SCHEMA}, in which "
+            "rankings stand; give the command that made the run again: what is converted and scored is kept"
+        )
     try:
         systems = [_system(entry) for entry in summary["systems"]]
         metrics = {entry["metric"]: _metric(entry) for entry in summary["metrics"]}
         measures = [MeasureView.of(entry) for entry in summary["measures"]]
         cells = cells_of(summary["cells"])
         pair_count = int(summary["pairs"])
+        rankings = rankings_of(summary["rankings"], summary["comparisons"])
     except (KeyError, TypeError, ValueError) as error:
         raise UsageError(
             f"{run.root / 'summary.json'}: not the summary of a run ({type(error).__name__}: {error}); "
@@ -288,7 +305,7 @@ def load(run: RunDirectory, *, listened: bool = True) -> Report:
         failures=run.read_failures(),
         skips=run.read_skips(),
         training=summary.get("training"),
-        comparisons=summary.get("comparisons") or [],
+        rankings=rankings,
         exposures=_exposures(run),
         calibration_file=run.read_json("calibration.json") if (run.root / "calibration.json").is_file() else {},
     )

@@ -14,6 +14,7 @@ from vceval.errors import UsageError
 from vceval.metrics.base import Workspace
 from vceval.records import Conversion, ConversionPair, System
 from vceval.results.rundir import RunDirectory
+from vceval.results.views import SCHEMA
 from vceval.runner.audio_files import GONE, Conversions, stamp
 from vceval.runner.batches import Lengths
 from vceval.runner.convert import convert
@@ -88,6 +89,7 @@ def execute(plan: Plan, run: RunDirectory, options: Options) -> tuple[dict[str, 
             check_same(run.root, earlier.get("plan", {}), asked)
             facts["created"] = earlier.get("created", facts["created"])
             finished = earlier.get("state") == "finished" and all((run.root / name).is_file() for name in _RESULTS)
+            finished = finished and run.read_json("summary.json").get("schema") == SCHEMA
         with contextlib.ExitStack() as ledgers:
             converted = None if plan.given is not None else ledgers.enter_context(convert_ledger(plan, run))
             scored = ledgers.enter_context(score_ledger(plan, run))

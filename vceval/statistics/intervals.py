@@ -24,6 +24,7 @@ __all__ = [
     "cluster_bootstrap",
     "holm",
     "holm_tested",
+    "judged",
     "paired_difference",
     "paired_effects",
     "percentile_levels",
@@ -193,14 +194,18 @@ def paired_difference(
         first_numerators, first_denominators, second_numerators, second_denominators, clusters,
         crossed=crossed, resamples=resamples, seed=seed,
     )  # fmt: skip
-    value, error, count = float(found.values), float(found.errors), found.clusters
-    if count < 2:
+    return judged(float(found.values), float(found.errors), found.clusters, confidence)
+
+
+def judged(value: float, error: float, clusters: int, confidence: float = 0.95) -> Difference:
+    """Make interval and p-value of a difference from its standard error over clusters, as above."""
+    if clusters < 2:
         return Difference(value, None, None)
     if error == 0.0:
-        return Difference(value, Interval(value, value, confidence, count), 2.0 ** (1 - count) if value else 1.0)
-    reach = -t_quantile((1.0 - confidence) / 2.0, count - 1) * error
-    p_value = 2.0 * t_tail(abs(value) / error, count - 1)
-    return Difference(value, Interval(value - reach, value + reach, confidence, count), p_value)
+        return Difference(value, Interval(value, value, confidence, clusters), 2.0 ** (1 - clusters) if value else 1.0)
+    reach = -t_quantile((1.0 - confidence) / 2.0, clusters - 1) * error
+    p_value = 2.0 * t_tail(abs(value) / error, clusters - 1)
+    return Difference(value, Interval(value - reach, value + reach, confidence, clusters), p_value)
 
 
 def paired_effects(

@@ -6,15 +6,16 @@ out; beyond one half, converted speech scores above natural speech, which copyin
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
+from math import sqrt
 from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from vceval.statistics.intervals import Interval, percentile_levels
+from vceval.statistics.intervals import Difference, Interval, judged, percentile_levels
 
-__all__ = ["ENOUGH", "Separation", "separation"]
+__all__ = ["ENOUGH", "Separation", "paired_separation", "separation"]
 
 #: Natural scores of the speakers concerned that are enough to leave those of all other speakers out.
 ENOUGH = 30
@@ -23,10 +24,23 @@ _BLOCK = 1 << 22
 
 
 class Separation(NamedTuple):
-    """A figure and its interval; the interval is None where fewer than two speakers or no spread leave nothing."""
+    """A figure, and what it is in each draw of speakers, shape (resamples,); NaN where a draw has none.
+
+    Nothing is drawn of fewer than two speakers.
+    """
 
     value: float
-    interval: Interval | None
+    drawn: NDArray[np.float64]
+    speakers: int
+
+    @property
+    def interval(self) -> Interval | None:
+        """Percentiles of the draws, 95 %, widened for few speakers; None where none was drawn or all are alike."""
+        known = self.drawn[np.isfinite(self.drawn)]
+        if not len(known) or np.ptp(known) == 0.0:
+            return None
+        low, high = np.quantile(known, percentile_levels(self.speakers))
+        return Interval(float(low), float(high), 0.95, self.speakers)
 
 
 def separation(
@@ -37,16 +51,15 @@ def separation(
     *,
     resamples: int = 1000,
     seed: int = 12_345,
-    confidence: float = 0.95,
 ) -> Separation | None:
     """Compare scores of converted speech with scores of natural speech.
 
     Only natural scores of the speakers in ``speakers`` count where there are at least :data:`ENOUGH` of them: some
     voices are easier to recognise than others. Where there are fewer, those of all speakers do.
 
-    The interval is a bootstrap over whole speakers. A drawn speaker brings the converted and the natural scores
-    along, as often as it was drawn; natural scores of other speakers stay as they are. Percentiles are widened for
-    few speakers.
+    Whole speakers are drawn. A drawn speaker brings the converted and the natural scores
+    along, as often as it was drawn; natural scores of other speakers stay as they are. The same
+    speakers in the same order give the same draws.
 
     Args:
         kind: ``eer``, the interpolated equal error rate of accepting natural and rejecting converted speech, or
@@ -56,10 +69,9 @@ def separation(
         speakers: target speaker of each of them.
         resamples: number of bootstrap draws.
         seed: of the draws.
-        confidence: nominal coverage.
 
     Returns:
-        The figure as a fraction, or None where either kind of score is missing.
+        The figure and its draws, as fractions, or None where either kind of score is missing.
 
     Raises:
         ValueError: lengths differ, or a score is NaN or infinite.
@@ -86,8 +98,39 @@ def separation(
     clusters = np.concatenate([np.full(np.size(values), number.get(name, others)) for name, values in own.items()])
     sides = _Sides(real, clusters, converted, np.array([number[name] for name in speakers]), others + 1)
     figure = sides.equal_errors if kind == "eer" else sides.area
-    value = float(figure(np.ones((1, others + 1)))[0])
-    return Separation(value, _interval(figure, others, resamples, seed, confidence))
+    drawn = np.empty(0)
+    if others >= 2:
+        generator = np.random.default_rng(seed)
+        weights = np.ones((resamples, others + 1))
+        for row, numbers in zip(weights, generator.integers(others, size=(resamples, others)), strict=True):
+            row[:others] = np.bincount(numbers, minlength=others)
+        step = max(1, _BLOCK // (others + 1))
+        drawn = np.concatenate([figure(weights[start : start + step]) for start in range(0, resamples, step)])
+    return Separation(float(figure(np.ones((1, others + 1)))[0]), drawn, others)
+
+
+def paired_separation(first: Separation, second: Separation, best: float | None = None) -> Difference:
+    """Compare two systems on the same pairs by the same draws of speakers: first minus second.
+
+    With ``best``, the distances from it are compared: what is negative says that the first is closer. As in
+    :func:`vceval.statistics.intervals.paired_difference`, the standard error is the standard deviation of the drawn
+    differences, widened by sqrt(k / (k - 1)) for k speakers, and interval and p-value follow from Student's t.
+
+    Raises:
+        ValueError: the draws are of different numbers of speakers, so they are not of the same pairs.
+    """
+    if first.speakers != second.speakers or len(first.drawn) != len(second.drawn):
+        raise ValueError(f"draws differ: of {first.speakers} and of {second.speakers} speakers")
+    (value, drawn), (other, others) = (
+        (one.value, one.drawn) if best is None else (abs(one.value - best), np.abs(one.drawn - best))
+        for one in (first, second)
+    )
+    known = (drawn - others)[np.isfinite(drawn - others)]
+    difference = 0.0 if abs(value - other) <= 1e-12 else value - other
+    if len(known) < 2:
+        return Difference(difference, None, None)
+    error = float(known.std(ddof=1)) * sqrt(first.speakers / (first.speakers - 1))
+    return judged(difference, 0.0 if error <= 1e-12 else error, first.speakers)
 
 
 class _Sides:
@@ -154,26 +197,3 @@ class _Sides:
                 (weights @ self._natural.sum(axis=1)) * (weights @ self._converted.sum(axis=1))
             )
         return areas
-
-
-def _interval(
-    figure: Callable[[NDArray[np.float64]], NDArray[np.float64]],
-    speakers: int,
-    resamples: int,
-    seed: int,
-    confidence: float,
-) -> Interval | None:
-    if speakers < 2:
-        return None
-    generator = np.random.default_rng(seed)
-    drawn = generator.integers(speakers, size=(resamples, speakers))
-    weights = np.ones((resamples, speakers + 1))
-    for row, numbers in zip(weights, drawn, strict=True):
-        row[:speakers] = np.bincount(numbers, minlength=speakers)
-    step = max(1, _BLOCK // (speakers + 1))
-    values = np.concatenate([figure(weights[start : start + step]) for start in range(0, resamples, step)])
-    values = values[np.isfinite(values)]
-    if not len(values) or np.ptp(values) == 0.0:
-        return None
-    low, high = np.quantile(values, percentile_levels(speakers, confidence))
-    return Interval(float(low), float(high), confidence, speakers)

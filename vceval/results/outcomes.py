@@ -1,0 +1,290 @@
+"""What became of every pair of a run, and the figures and differences that follow, over any part of the pairs.
+
+One model for a run that was just scored (:meth:`Outcomes.of_tally`) and for one that is read
+(:meth:`Outcomes.of_report`), so that both have the same figures.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from vceval.metrics.base import Calibrations
+from vceval.results.table import Tally
+from vceval.results.views import ALL, Cell, MeasureView, Report
+from vceval.statistics.intervals import Difference, Interval, cluster_bootstrap, paired_difference
+from vceval.statistics.separation import Separation, paired_separation, separation
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+__all__ = ["Outcome", "Outcomes", "Speakers"]
+
+
+class Speakers(NamedTuple):
+    """Target and source speaker, dataset and direction of every pair; None or empty where not known."""
+
+    targets: Sequence[str | None]
+    sources: Sequence[str | None]
+    datasets: Sequence[str]
+    directions: Sequence[str]
+
+
+class Outcome(NamedTuple):
+    """What became of every pair, for one system and measure; all of shape (pairs,).
+
+    numerators, denominators: NaN where a pair has no value. scored, failed and skipped exclude each other; a pair that
+    is none of them was never given to the system. A failed pair has the worst value of a measure that has one.
+    """
+
+    numerators: NDArray[np.float64]
+    denominators: NDArray[np.float64]
+    scored: NDArray[np.bool_]
+    failed: NDArray[np.bool_]
+    skipped: NDArray[np.bool_]
+
+    @property
+    def given(self) -> NDArray[np.bool_]:
+        """The pairs that the system was given."""
+        return self.scored | self.failed | self.skipped
+
+    @property
+    def valued(self) -> NDArray[np.bool_]:
+        """The pairs with a value, if only the worst."""
+        import numpy as np
+
+        known: NDArray[np.bool_] = np.isfinite(self.numerators)
+        return known
+
+
+class Outcomes:
+    """The outcomes of all systems over one list of pairs.
+
+    Args:
+        speakers: of the pairs.
+        systems: names, controls too.
+        find: makes the outcome of a system and measure, without worst values.
+        learnt: metric to dataset to what was learnt from natural speech, with ``natural_scores``.
+    """
+
+    def __init__(
+        self,
+        speakers: Speakers,
+        systems: Sequence[str],
+        find: Callable[[str, MeasureView], Outcome],
+        learnt: Mapping[str, Calibrations],
+    ) -> None:
+        self.speakers, self._systems, self._find, self._learnt = speakers, systems, find, learnt
+        self._found: dict[tuple[str, str], Outcome] = {}
+        self._sizes: dict[str, NDArray[np.float64]] = {}
+        self._separations: dict[tuple[str, str, bytes], Separation | None] = {}
+        self._meetings = _meetings(speakers)
+
+    @classmethod
+    def of_tally(cls, tally: Tally, systems: Sequence[str], learnt: Mapping[str, Calibrations]) -> Outcomes:
+        """Take what was counted while scoring."""
+        import numpy as np
+
+        pairs = tally.pairs.values()
+
+        def find(system: str, measure: MeasureView) -> Outcome:
+            column = tally.column(system, measure.name)
+            sums = [np.full(len(pairs), np.nan) for _ in range(2)]
+            sums[0][column.pairs], sums[1][column.pairs] = column.numerators, column.denominators
+            failed = np.concatenate([tally.failed(system, measure.metric), tally.unconverted(system)])
+            return _outcome(sums[0], sums[1], failed, tally.skipped(system, measure.name))
+
+        speakers = Speakers(
+            [pair.target_speaker for pair in pairs],
+            [pair.source_speaker for pair in pairs],
+            [pair.dataset for pair in pairs],
+            [pair.direction or "" for pair in pairs],
+        )
+        return cls(speakers, systems, find, learnt)
+
+    @classmethod
+    def of_report(cls, report: Report) -> Outcomes:
+        """Take what a report read."""
+        import numpy as np
+
+        scores = report.scores
+        failures: dict[tuple[str, str], list[int]] = defaultdict(list)
+        skips: dict[tuple[str, str], list[int]] = defaultdict(list)
+        for row in report.failures:
+            if row["pair"] in scores.pairs:
+                metric = row["metric"] if row["stage"] == "score" else ""
+                failures[row["system"], metric].append(scores.pairs[row["pair"]])
+        for row in report.skips:
+            if row["pair"] in scores.pairs:
+                skips[row["system"], row["measure"]].append(scores.pairs[row["pair"]])
+
+        def find(system: str, measure: MeasureView) -> Outcome:
+            place = scores.systems[system], slice(None), scores.measures[measure.name]
+            failed = [*failures[system, measure.metric], *failures[system, ""]]
+            numbers = [np.array(found, dtype=np.int64) for found in (failed, skips[system, measure.name])]
+            return _outcome(scores.numerators[place], scores.denominators[place], *numbers)
+
+        speakers = Speakers(
+            [row["target_speaker"] or None for row in report.pairs],
+            [row["source_speaker"] or None for row in report.pairs],
+            [row["dataset"] for row in report.pairs],
+            [row["direction"] for row in report.pairs],
+        )
+        return cls(speakers, list(scores.systems), find, report.calibration_file)
+
+    def groups(self) -> dict[tuple[str, str], NDArray[np.bool_]]:
+        """The parts of the pairs that have figures, as masks: all, and each dataset and direction."""
+        import numpy as np
+
+        whole = np.ones(len(self.speakers.datasets), dtype=bool)
+        found = []
+        for names in (self.speakers.datasets, self.speakers.directions):
+            column = np.array(names, dtype=object)
+            found.append({ALL: whole} | {name: column == name for name in sorted(set(names)) if name})
+        return {
+            (dataset, direction): some & others
+            for dataset, some in found[0].items()
+            for direction, others in found[1].items()
+        }
+
+    def outcome(self, system: str, measure: MeasureView) -> Outcome:
+        """What became of every pair; failed ones have the measure's worst value where it has one."""
+        import numpy as np
+
+        key = system, measure.name
+        if key not in self._found:
+            raw = self._find(system, measure)
+            if measure.worst is not None and raw.failed.any():
+                sizes = np.where(raw.failed, self._size(measure), raw.denominators)
+                worst = np.where(raw.failed, measure.worst * sizes, raw.numerators)
+                raw = raw._replace(numerators=worst, denominators=sizes)
+            self._found[key] = raw
+        return self._found[key]
+
+    def _size(self, measure: MeasureView) -> NDArray[np.float64]:
+        """How much a pair weighs, such as its words: what systems have as denominator there, else what is usual."""
+        import numpy as np
+
+        if measure.name not in self._sizes:
+            found = np.array([self._find(system, measure).denominators for system in self._systems])
+            known = np.isfinite(found)
+            total, count = np.where(known, found, 0.0).sum(axis=0), known.sum(axis=0)
+            usual = total.sum() / count.sum() if count.sum() else 1.0
+            self._sizes[measure.name] = np.where(count > 0, total / np.maximum(count, 1), usual)
+        return self._sizes[measure.name]
+
+    def value(self, system: str, measure: MeasureView, among: NDArray[np.bool_]) -> float | None:
+        """The figure of one system over some pairs; None where there is nothing."""
+        found = self.outcome(system, measure)
+        chosen = among & found.valued
+        if measure.reduction != "ratio":
+            drawn = self._separation(system, measure, chosen)
+            return None if drawn is None else drawn.value
+        total = float(found.denominators[chosen].sum())
+        return float(found.numerators[chosen].sum()) / total if total else None
+
+    def cell(self, system: str, measure: MeasureView, among: NDArray[np.bool_]) -> Cell:
+        """The figure of one system over some pairs, its 95 % interval, and its counts.
+
+        ``n`` counts the pairs that were scored: where failed ones have the worst value, the figure rests on them too.
+        """
+        found = self.outcome(system, measure)
+        chosen = among & found.valued
+        interval: Interval | None = None
+        if measure.reduction != "ratio":
+            drawn = self._separation(system, measure, chosen)
+            interval = drawn.interval if drawn else None
+        elif chosen.any():
+            columns, targets, sources = self._grouped((found.numerators, found.denominators), chosen)
+            interval = cluster_bootstrap(columns[0], columns[1], targets, crossed=sources)
+        n, failed, skipped = (int((among & mask).sum()) for mask in (found.scored, found.failed, found.skipped))
+        low, high = (interval.low, interval.high) if interval else (None, None)
+        return Cell(self.value(system, measure, among), low, high, n, n + failed, failed, skipped)
+
+    def difference(self, first: str, second: str, measure: MeasureView, among: NDArray[np.bool_]) -> Difference:
+        """Test two systems against each other on pairs that both have a value for: first minus second.
+
+        Where the measure has a best value, the distances from it are compared. All tests of a run are made here.
+        """
+        if measure.reduction != "ratio":
+            drawn = [self._separation(system, measure, among) for system in (first, second)]
+            if drawn[0] is None or drawn[1] is None:
+                raise ValueError(f"nothing to compare {first} and {second} with on {measure.name}")
+            return paired_separation(drawn[0], drawn[1], measure.best)
+        sums = [column for name in (first, second) for column in self.outcome(name, measure)[:2]]
+        (a, b, c, d), targets, sources = self._grouped(sums, among)
+        return paired_difference(a, b, c, d, targets, crossed=sources)
+
+    def _separation(self, system: str, measure: MeasureView, among: NDArray[np.bool_]) -> Separation | None:
+        """Compare scores with those of natural speech of the datasets that the pairs are from."""
+        import numpy as np
+
+        key = system, measure.name, among.tobytes()
+        if key not in self._separations:
+            found, chosen = self.outcome(system, measure), np.flatnonzero(among).tolist()
+            datasets = [self.speakers.datasets[place] for place in chosen]
+            learnt = self._learnt.get(measure.metric, {})
+            natural: dict[Hashable, Any] = {
+                (dataset, speaker): values
+                for dataset in sorted(set(datasets))
+                for speaker, values in learnt.get(dataset, {}).get("natural_scores", {}).items()
+            }
+            voices = [(dataset, self.speakers.targets[place]) for dataset, place in zip(datasets, chosen, strict=True)]
+            scores = found.numerators[chosen] / found.denominators[chosen]
+            self._separations[key] = separation("eer" if measure.reduction == "eer" else "auc", natural, scores, voices)
+        return self._separations[key]
+
+    def _grouped(
+        self, columns: Sequence[NDArray[np.float64]], among: NDArray[np.bool_]
+    ) -> tuple[list[NDArray[np.float64]], list[str | None], list[str | None]]:
+        """Columns over some pairs, and the pairs' target and source speakers.
+
+        Whole speakers are resampled, so sums over the pairs of the same two speakers say all, and are fewer.
+        """
+        import numpy as np
+
+        if self._meetings is None:
+            places = np.flatnonzero(among).tolist()
+            targets, sources = ([names[i] for i in places] for names in (self.speakers.targets, self.speakers.sources))
+            return [column[among] for column in columns], targets, sources
+        numbers, met = self._meetings
+        mine = numbers[among]
+        present = np.unique(mine)
+        sums = [np.bincount(mine, column[among], len(met))[present].astype(np.float64) for column in columns]
+        return sums, [met[i][0] for i in present], [met[i][1] for i in present]
+
+
+def _outcome(
+    numerators: NDArray[np.float64],
+    denominators: NDArray[np.float64],
+    failed: NDArray[np.int64],
+    skipped: NDArray[np.int64],
+) -> Outcome:
+    """Make an outcome of sums, NaN where there are none, and of the numbers of pairs that failed or were skipped."""
+    import numpy as np
+
+    scored = np.isfinite(numerators) & np.isfinite(denominators)
+    masks = [np.zeros(len(scored), dtype=bool) for _ in range(2)]
+    masks[0][failed], masks[1][skipped] = True, True
+    # A pair that lacks what a metric needs would have had no value had it been converted
+    passed = masks[1] & ~scored
+    sums = [np.where(scored, column, np.nan) for column in (numerators, denominators)]
+    return Outcome(sums[0], sums[1], scored, masks[0] & ~scored & ~passed, passed)
+
+
+def _meetings(speakers: Speakers) -> tuple[NDArray[np.intp], list[tuple[str, str]]] | None:
+    """Number the meetings of a target and a source speaker: number of each pair's, and the speakers of each.
+
+    None where a speaker is not known: such pairs may have to be told apart.
+    """
+    import numpy as np
+
+    numbers: dict[tuple[str, str], int] = {}
+    found = np.empty(len(speakers.targets), dtype=np.intp)
+    for place, (target, source) in enumerate(zip(speakers.targets, speakers.sources, strict=True)):
+        if target is None or source is None:
+            return None
+        found[place] = numbers.setdefault((target, source), len(numbers))
+    return found, list(numbers)

@@ -1,0 +1,173 @@
+"""The one rule by which systems are ranked; tables, pages and commands only read what it finds in ``summary.json``.
+
+Ranked are the systems, without controls, on the pairs that all of them should have converted and that the measure can
+have a value for. A failed pair counts as the measure's worst value. Where the measure has none, only pairs count that
+all have a value for; a system without one on more than 5 % of the pairs is not ranked, and costs the others no pair.
+
+Systems stand in the order of their figures on these pairs, by distance where the measure has a best value. One is worse
+than another where the paired test, corrected by Holm over all comparisons of the measure on these pairs, is significant
+and the difference has that sign. Best are the first system and those after it until the first that is worse than it:
+what stands below is not best, however noisy. Second are the first system after the best, and those after it, likewise.
+Where nobody is worse than the first, nobody is marked. Untested figures rank nobody.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from vceval.results.marks import ALPHA
+from vceval.results.outcomes import Outcome, Outcomes
+from vceval.results.views import MeasureView
+from vceval.statistics.intervals import holm_tested
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+__all__ = ["MOST_LACKING", "decided", "ranked"]
+
+#: A system without a value on a larger share of the pairs is not ranked.
+MOST_LACKING = 0.05
+
+_Entries = list[dict[str, Any]]
+
+
+def ranked(
+    outcomes: Outcomes,
+    systems: Sequence[str],
+    measures: Sequence[MeasureView],
+    groups: Mapping[tuple[str, str], NDArray[np.bool_]] | None = None,
+) -> tuple[_Entries, _Entries]:
+    """Rank systems on every measure and in every group of pairs.
+
+    Args:
+        outcomes: of the run.
+        systems: names of those that are no controls.
+        measures: of the run.
+        groups: dataset and direction to a mask over the pairs; those of ``outcomes`` by default.
+
+    Returns:
+        The entries of ``rankings`` and of ``comparisons`` in ``summary.json``.
+    """
+    labels = {measure.name: measure.label for measure in measures}
+    rankings: _Entries = []
+    comparisons: _Entries = []
+    for measure in measures:
+        known: dict[bytes, tuple[dict[str, Any], _Entries]] = {}
+        for (dataset, direction), group in (groups or outcomes.groups()).items():
+            key = group.tobytes()  # where a run has one dataset, it is all
+            if key not in known:
+                known[key] = _rank(outcomes, systems, measure, group)
+            found, tests = known[key]
+            place = {"measure": measure.name, "dataset": dataset, "direction": direction}
+            if by := labels.get(measure.ranked_by):
+                found = {**found, "best": [], "second": [], "reason": f"ranked by {by}"}
+            rankings.append({**place, **found})
+            comparisons += [{**place, **entry} for entry in tests]
+    return rankings, comparisons
+
+
+def _rank(
+    outcomes: Outcomes, systems: Sequence[str], measure: MeasureView, group: NDArray[np.bool_]
+) -> tuple[dict[str, Any], _Entries]:
+    found = {name: outcomes.outcome(name, measure) for name in systems}
+    mine = {name: one for name, one in found.items() if (one.given & group).any()}
+    pairs, unranked = _pairs(mine, group)
+    mine = {name: one for name, one in mine.items() if name not in unranked}
+    common = pairs
+    for one in mine.values():
+        common = common & one.valued
+    values = {name: outcomes.value(name, measure, common) for name in mine} if common.any() else {}
+    known = {name: value for name, value in values.items() if value is not None}
+    tests: _Entries = []
+    for first, second in itertools.combinations(known, 2):
+        difference = outcomes.difference(first, second, measure, common)
+        tests.append({"first": first, "second": second, "n": int(common.sum()), **difference.entry()})
+    corrected = holm_tested(entry["p_value"] for entry in tests)
+    tests = [{**entry, "p_holm": p_holm} for entry, p_holm in zip(tests, corrected, strict=True)]
+    counts = {name: int((common & one.failed).sum()) for name, one in mine.items()}
+    entry = {
+        "pairs": int(pairs.sum()),
+        "left_out": int((pairs & ~common).sum()),
+        "counted": {name: count for name, count in counts.items() if count},
+        "unranked": unranked,
+        **decided(known, measure, tests),
+    }
+    if not known and len(mine) > 1:
+        entry["reason"] = _lacking(int(pairs.sum()), int(common.sum()))
+    return entry, tests
+
+
+def _pairs(found: Mapping[str, Outcome], group: NDArray[np.bool_]) -> tuple[NDArray[np.bool_], dict[str, str]]:
+    """Find the pairs that a ranking rests on, and who is not ranked, with the reason."""
+    import numpy as np
+
+    left, unranked = dict(found), dict[str, str]()
+    while left:
+        pairs = group.copy()
+        for one in left.values():
+            pairs &= one.given
+        # Where nobody has a value, and for somebody there can't be one, there is no pair of the measure
+        skipped = np.logical_or.reduce([one.skipped for one in left.values()])
+        pairs &= ~skipped | np.logical_or.reduce([one.scored for one in left.values()])
+        total = int(pairs.sum())
+        lacking = {name: int((pairs & ~one.valued).sum()) for name, one in left.items()}
+        out = [name for name, count in lacking.items() if count > MOST_LACKING * total]
+        if not out:
+            return pairs, unranked
+        for name in out:
+            failed = int((pairs & left.pop(name).failed).sum())
+            verb = "failed" if failed == lacking[name] else "no value"
+            unranked[name] = f"{verb} on {lacking[name]} of {total} pairs"
+    return np.zeros_like(group), unranked
+
+
+def _lacking(pairs: int, common: int) -> str:
+    if not pairs:
+        return "the systems have different pairs, and none is common to all"
+    return "no natural speech to compare with" if common else "no pair has a value of all systems"
+
+
+def decided(values: Mapping[str, float], measure: MeasureView, tests: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+    """Order systems by their figures and mark them by tests of every two.
+
+    Args:
+        values: figure of each system.
+        measure: says which side is better.
+        tests: ``first``, ``second``, ``difference`` (of distances where the measure has a best value) and ``p_holm``.
+
+    Returns:
+        ``order``, ``best``, ``second`` and, where nobody is marked, the ``reason``.
+    """
+    sign = -1.0 if measure.best is None and measure.better == "higher" else 1.0
+    order = sorted(
+        values, key=lambda name: sign * (values[name] if measure.best is None else abs(values[name] - measure.best))
+    )
+    entry: dict[str, Any] = {"order": [{"system": name, "value": values[name]} for name in order]}
+    known = {(str(test["first"]), str(test["second"])): test for test in tests}
+    worse: set[tuple[str, str]] = set()
+    for (first, second), test in known.items():
+        if test["p_holm"] is not None and test["p_holm"] < ALPHA and test["difference"]:
+            ahead = (first, second) if sign * test["difference"] < 0 else (second, first)
+            worse.add(ahead)
+    best = _down(order, worse)
+    second_ones = _down(order[len(best) :], worse)
+    reason = ""
+    if len(order) < 2:
+        reason = "fewer than two systems to rank"
+    elif any((a, b) not in known and (b, a) not in known for a, b in itertools.combinations(order, 2)):
+        reason = "not every two systems could be compared"
+    elif all(test["p_holm"] is None for test in known.values()):
+        reason = "no difference could be tested"
+    elif not second_ones:
+        reason = "no significant difference from the first"
+    if reason:
+        best = second_ones = []
+    return {**entry, "best": best, "second": second_ones, "reason": reason}
+
+
+def _down(order: Sequence[str], worse: set[tuple[str, str]]) -> list[str]:
+    """The first of an order, and those after it until one that is worse than it."""
+    return [*order[:1], *itertools.takewhile(lambda name: (order[0], name) not in worse, order[1:])]
