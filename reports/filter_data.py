@@ -19,8 +19,8 @@ def cells(report: Report) -> dict[str, Any]:
 
     Returns:
         ``rows`` of system, measure, dataset, direction (places in the lists of names, dataset and direction -1 for
-        all), part (0 all pairs, 1 without speakers trained on, 2 only with them), printed value, low, high, n,
-        expected, skipped, mark (0 none, 1 best, 2 second; none but over all pairs, since systems leave out pairs of
+        all), part (0 all pairs, 1 without speakers trained on, 2 only with them), printed value, low, high, count,
+        skipped, mark (0 none, 1 best, 2 second; none but over all pairs, since systems leave out pairs of
         their own). ``parts`` says whether the last two parts exist. ``said`` has the words for the marks: of each main
         table by dataset and direction, and of each measure's table of all directions or datasets.
     """
@@ -37,7 +37,7 @@ def cells(report: Report) -> dict[str, Any]:
             text = measures[name].text
             rows.append([
                 systems[system], numbers[name], places[dataset], ways[direction], part, text(cell.value),
-                text(cell.low), text(cell.high), cell.n, cell.expected, cell.skipped,
+                text(cell.low), text(cell.high), cell.count, cell.skipped,
                 ("", "best", "second").index(mark),
             ])  # fmt: skip
     said: dict[str, dict[str, str]] = {

@@ -82,14 +82,15 @@ def _difference(base: SystemView, variant: SystemView, measure: MeasureView, rep
     if test is None:
         return None
     cell = report.cell(variant.name, measure.name)
-    expected = cell.expected if cell else test.n
+    shown = Cell(test.difference, test.low, test.high, test.n, cell.expected if cell else test.n, 0, 0,
+                 *((cell.targets, cell.sources) if cell else ()))  # fmt: skip
     return Entry(
         value=measure.signed(test.difference),
         low="" if test.low is None else measure.signed(test.low),
         high="" if test.high is None else measure.signed(test.high),
-        count=f"{test.n}/{expected}",
+        count=shown.count,
         skipped=0,
         best=test.p_value is not None and test.p_value < ALPHA,
         usual=cell is not None and test.n == cell.n,
-        cell=Cell(test.difference, test.low, test.high, test.n, expected, 0, 0),
+        cell=shown,
     )

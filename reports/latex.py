@@ -221,13 +221,14 @@ class _Sheet:
         model = self._model
         entries = [entry for row in model.rows for entry in row.entries if entry]
         words = [self._style.interval_note] if any(entry.interval for entry in entries) else []
+        words += model.speaker_notes
         words += [model.marks] if model.marks else []
         if any(row.system.control for row in model.rows):
             words.append("Italic: controls, which bound what a converter can reach; never ranked.")
         words += model.notes
         if any(not entry.usual for entry in entries):
-            words.append("In parentheses: n/expected" + (" where it is another." if model.usual else "."))
-        count = f" n = {model.usual} pairs." if model.usual else ""
+            words.append(f"In parentheses: {model.count_words}" + (" where they are others." if model.usual else "."))
+        count = f" n = {model.usual}." if model.usual else ""
         return f"{model.full_title}. Suite {model.suite}.{count}", " ".join(words)
 
     def _line(self, row: Row, columns: range) -> str:
@@ -328,7 +329,7 @@ def _tail(entry: Entry, column: Column, style: Style) -> str:
         text = rf"\vcevalinterval{{{_signed(entry.low)}}}{{{_signed(entry.high)}}}"
     elif arm := _arm(entry, column):
         text = rf"\vceval{style.interval}{{{arm}}}"
-    return text + ("" if entry.usual else rf"\,\vcevaln{{{entry.count}}}")
+    return text + ("" if entry.usual else rf"\,\vcevaln{{{escape(entry.count)}}}")
 
 
 def _signed(text: str) -> str:

@@ -107,7 +107,12 @@ def _about(report: Report, flag_names: Sequence[str], shown: Report) -> dict[str
     measures = []
     for measure in report.measures:
         signature = report.metrics[measure.metric].signature if measure.metric in report.metrics else ""
-        parts = (measure.title, measure.hint, "in brackets: 95 % interval", "below: n/expected")
+        parts = (
+            measure.title,
+            measure.hint,
+            "in brackets: 95 % interval",
+            "below: pairs scored/expected, target×source speakers",
+        )
         words = "; ".join(part for part in parts if part)
         best = None if measure.best is None else measure.best * measure.scale
         measures.append({"better": measure.better, "best": best, "title": f"{words}. {signature}".strip()})

@@ -31,10 +31,8 @@ from vceval.results.views import Cell, Report, cells_of
 __all__ = ["DEFAULTS", "Options", "clear", "write_tables"]
 
 #: Columns of every CSV file of corpus figures; values and bounds are in ``unit``.
-CELL_COLUMNS = (
-    "system", "measure", "dataset", "direction", "value", "low", "high",
-    "n", "expected", "failed", "skipped", "unit", "better",
-)  # fmt: skip
+COUNTS = ("n", "expected", "failed", "skipped", "targets", "sources")
+CELL_COLUMNS = ("system", "measure", "dataset", "direction", "value", "low", "high", *COUNTS, "unit", "better")
 _KINDS = ("*.tex", "*.md", "*.csv", "*.json", "*.bib")
 
 
@@ -194,7 +192,7 @@ def _cell_row(system: str, column: Column, cell: Cell) -> list[str]:
     return (
         [system, measure.name, column.dataset, column.direction]
         + ["" if figure is None else f"{figure:.12g}" for figure in figures]
-        + [str(count) for count in (cell.n, cell.expected, cell.failed, cell.skipped)]
+        + [str(getattr(cell, name)) for name in COUNTS]
         + [measure.unit, measure.better]
     )
 
@@ -269,5 +267,5 @@ def _figure_json(entry: Entry, column: Column) -> dict[str, Any]:
     cell, scale = entry.cell, column.measure.scale
     figures = (None, None, None) if cell is None else (cell.value, cell.low, cell.high)
     value, low, high = (None if figure is None else figure * scale for figure in figures)
-    counts = {} if cell is None else {key: getattr(cell, key) for key in ("n", "expected", "failed", "skipped")}
+    counts = {} if cell is None else {key: getattr(cell, key) for key in COUNTS}
     return {"value": value, "low": low, "high": high, "printed": entry.value, "mark": entry.mark or None, **counts}

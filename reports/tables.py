@@ -58,7 +58,7 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One printed figure; ``count`` is ``n/expected``, ``usual`` whether the caption already says so.
+    """One printed figure; ``count`` is that of its cell, ``usual`` whether the caption already says so.
 
     ``count`` is empty where every pair was skipped, so that nothing was expected. ``cell`` holds the figure as stored.
     """
@@ -102,7 +102,7 @@ class Block:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A table of systems; ``usual`` is the n/expected of every figure that does not state its own.
+    """A table of systems; ``usual`` is the count of every figure that does not state its own.
 
     ``title`` names what is shown, ``group`` how it is split (``by dataset``; empty where it is not), ``marks`` says by
     what bold and underlined figures were chosen.
@@ -135,14 +135,33 @@ class Table:
         parts = [f"Suite {self.suite}."]
         if any(entry and entry.interval for row in self.rows for entry in row.entries):
             parts.append("In brackets: 95 % interval (over speakers and texts).")
+        parts += self.speaker_notes
         if self.marks:
             parts.append(self.marks)
         return " ".join([*parts, *self.notes])
 
     @property
+    def speaker_notes(self) -> list[str]:
+        """What the numbers of speakers keep the figures from saying."""
+        cells = [entry.cell for row in self.rows for entry in row.entries if entry and entry.cell and entry.value]
+        if cells and not any(cell.targets or cell.sources for cell in cells):
+            return ["No speaker is known: intervals take recordings for independent."]
+        return [
+            f"One {side} speaker: {'the' if all(counts) else 'some'} figures say nothing of others."
+            for side in ("target", "source")
+            if any(counts := [getattr(cell, f"{side}s") == 1 for cell in cells])
+        ]
+
+    @property
     def count_note(self) -> str:
-        """The n/expected of every figure that does not state its own; empty where there is no figure."""
-        return f"n = {self.usual} pairs unless stated otherwise." if self.usual else ""
+        """The count of every figure that does not state its own; empty where there is no figure."""
+        return f"n = {self.usual} ({self.count_words}) unless stated otherwise." if self.usual else ""
+
+    @property
+    def count_words(self) -> str:
+        """What the numbers beside a figure are."""
+        known = any(entry and "·" in entry.count for row in self.rows for entry in row.entries)
+        return "pairs scored/expected" + (" · target×source speakers" if known else "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,7 +236,7 @@ def results(report: Report, identity: str, title: str, columns: Sequence[Column]
         for index, column in enumerate(columns)
     }
     rankings = [report.ranking(column.measure.name, column.dataset, column.direction) for column in columns]
-    tally = Counter(_count(cell) for cell in cells.values() if cell is not None and cell.value is not None)
+    tally = Counter(cell.count for cell in cells.values() if cell is not None and cell.value is not None)
     often, times = tally.most_common(1)[0] if tally else ("", 0)
     usual = often if 2 * times >= tally.total() else ""
 
@@ -248,20 +267,16 @@ def suite_label(report: Report) -> str:
     return ", ".join([report.suite, *marks])
 
 
-def _count(cell: Cell) -> str:
-    return f"{cell.n}/{cell.expected}"
-
-
 def _entry(cell: Cell, measure: MeasureView, mark: str, usual: str) -> Entry:
     bounded = cell.value is not None and cell.low is not None and cell.high is not None
     return Entry(
         value=measure.text(cell.value),
         low=measure.text(cell.low) if bounded else "",
         high=measure.text(cell.high) if bounded else "",
-        count=_count(cell) if cell.expected else "",
+        count=cell.count,
         skipped=cell.skipped,
         best=mark == "best",
-        usual=_count(cell) == usual or not cell.expected,
+        usual=cell.count == usual or not cell.expected,
         second=mark == "second",
         cell=cell,
     )

@@ -4,14 +4,14 @@ const ALL = -1;
 
 // Fill one figure's cell; `row` is what cells.py lists, or undefined where there is nothing.
 const fill = (cell, row) => {
-  const [value, low, high, n, expected, skipped, mark] = row ? row.slice(5) : [];
+  const [value, low, high, count, skipped, mark] = row ? row.slice(5) : [];
   cell.className = `num${row ? ["", " best", " second"][mark] : " none"}`;
   cell.dataset.value = value || "";
   if (!row) {
     cell.replaceChildren("·");
     return cell;
   }
-  const counts = [expected ? `${n}/${expected}` : "", skipped ? `${skipped} skipped` : ""].filter(Boolean);
+  const counts = [count, skipped ? `${skipped} skipped` : ""].filter(Boolean);
   const mention = ["", "best", "second"][mark];
   cell.replaceChildren(
     make("span", {class: "v"}, minus(value || "–"), mention ? make("span", {class: "hidden"}, ` ${mention}`) : null),

@@ -126,7 +126,6 @@ def _figure(votes: Sequence[Vote]) -> dict[str, Any]:
         "low": interval.low if interval else None,
         "high": interval.high if interval else None,
         "n": len(set(pairs)),
-        "clusters": len(set(raters)),
         "ratings": len(values),
         "listeners": len(set(raters)),
     }

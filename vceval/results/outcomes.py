@@ -8,13 +8,16 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from vceval.metrics.base import Calibrations
 from vceval.results.table import Tally
 from vceval.results.views import ALL, Cell, MeasureView, Report
-from vceval.statistics.intervals import Difference, Interval, cluster_bootstrap, paired_difference
+from vceval.statistics.components import Design
+from vceval.statistics.inference import Difference, Interval, interval, paired_test
 from vceval.statistics.separation import Separation, paired_separation, separation
+from vceval.statistics.thresholds import threshold_variance
 
 if TYPE_CHECKING:
     import numpy as np
@@ -22,12 +25,16 @@ if TYPE_CHECKING:
 
 __all__ = ["Outcome", "Outcomes", "Speakers"]
 
+#: A score below every threshold.
+_REJECTED = -1e9
+
 
 class Speakers(NamedTuple):
-    """Target and source speaker, dataset and direction of every pair; None or empty where not known."""
+    """Target and source speaker, text, dataset and direction of every pair; None or empty where not known."""
 
     targets: Sequence[str | None]
     sources: Sequence[str | None]
+    texts: Sequence[str | None]
     datasets: Sequence[str]
     directions: Sequence[str]
 
@@ -80,7 +87,7 @@ class Outcomes:
         self._found: dict[tuple[str, str], Outcome] = {}
         self._sizes: dict[str, NDArray[np.float64]] = {}
         self._separations: dict[tuple[str, str, bytes], Separation | None] = {}
-        self._meetings = _meetings(speakers)
+        self._designs: dict[bytes, Design] = {}
 
     @classmethod
     def of_tally(cls, tally: Tally, systems: Sequence[str], learnt: Mapping[str, Calibrations]) -> Outcomes:
@@ -99,6 +106,7 @@ class Outcomes:
         speakers = Speakers(
             [pair.target_speaker for pair in pairs],
             [pair.source_speaker for pair in pairs],
+            [pair.transcript or None for pair in pairs],
             [pair.dataset for pair in pairs],
             [pair.direction or "" for pair in pairs],
         )
@@ -129,6 +137,7 @@ class Outcomes:
         speakers = Speakers(
             [row["target_speaker"] or None for row in report.pairs],
             [row["source_speaker"] or None for row in report.pairs],
+            [row["transcript"] or None for row in report.pairs],
             [row["dataset"] for row in report.pairs],
             [row["direction"] for row in report.pairs],
         )
@@ -192,16 +201,57 @@ class Outcomes:
         """
         found = self.outcome(system, measure)
         chosen = among & found.valued
-        interval: Interval | None = None
+        ends: Interval | None = None
         if measure.reduction != "ratio":
             drawn = self._separation(system, measure, chosen)
-            interval = drawn.interval if drawn else None
+            ends = drawn.interval if drawn else None
         elif chosen.any():
-            columns, targets, sources = self._grouped((found.numerators, found.denominators), chosen)
-            interval = cluster_bootstrap(columns[0], columns[1], targets, crossed=sources)
+            ends = interval(
+                found.numerators[chosen],
+                found.denominators[chosen],
+                self.design(chosen),
+                kind="rate" if measure.rate else "mean",
+                resolution=measure.resolution,
+                added_variance=self._threshold_variance(measure, chosen, system),
+            )
         n, failed, skipped = (int((among & mask).sum()) for mask in (found.scored, found.failed, found.skipped))
-        low, high = (interval.low, interval.high) if interval else (None, None)
-        return Cell(self.value(system, measure, among), low, high, n, n + failed, failed, skipped)
+        low, high = (ends.low, ends.high) if ends else (None, None)
+        value = self.value(system, measure, among)
+        speakers = (self._count(names, chosen) if value is not None else 0
+                    for names in (self.speakers.targets, self.speakers.sources))  # fmt: skip
+        return Cell(value, low, high, n, n + failed, failed, skipped, *speakers)
+
+    def design(self, among: NDArray[np.bool_]) -> Design:
+        """The pattern in which speakers and texts meet in some pairs."""
+        import numpy as np
+
+        key = among.tobytes()
+        if key not in self._designs:
+            places = np.flatnonzero(among).tolist()
+            sides = (self.speakers.targets, self.speakers.sources, self.speakers.texts)
+            self._designs[key] = Design(*([names[place] for place in places] for names in sides))
+        return self._designs[key]
+
+    def _count(self, names: Sequence[str | None], among: NDArray[np.bool_]) -> int:
+        return len({names[place] for place in among.nonzero()[0].tolist()} - {None})
+
+    def _threshold_variance(self, measure: MeasureView, among: NDArray[np.bool_], *systems: str) -> float:
+        """What the uncertainty of a calibrated threshold adds to a rate, or to a difference of two."""
+        import numpy as np
+
+        if not measure.thresholded:
+            return 0.0
+        scores = replace(measure, name=measure.thresholded)
+        columns = []
+        for system in systems:
+            found = self._find(system, scores)
+            # A pair without a score is rejected at any threshold
+            columns += [
+                np.where(found.scored, found.numerators, _REJECTED)[among],
+                np.where(found.scored, found.denominators, 1.0)[among],
+            ]
+        datasets = [self.speakers.datasets[place] for place in np.flatnonzero(among).tolist()]
+        return threshold_variance(*columns[:2], datasets, self._learnt.get(measure.metric, {}), *columns[2:]) or 0.0
 
     def difference(self, first: str, second: str, measure: MeasureView, among: NDArray[np.bool_]) -> Difference:
         """Test two systems against each other on pairs that both have a value for: first minus second.
@@ -213,9 +263,13 @@ class Outcomes:
             if drawn[0] is None or drawn[1] is None:
                 raise ValueError(f"nothing to compare {first} and {second} with on {measure.name}")
             return paired_separation(drawn[0], drawn[1], measure.best)
-        sums = [column for name in (first, second) for column in self.outcome(name, measure)[:2]]
-        (a, b, c, d), targets, sources = self._grouped(sums, among)
-        return paired_difference(a, b, c, d, targets, crossed=sources)
+        sums = [column[among] for name in (first, second) for column in self.outcome(name, measure)[:2]]
+        return paired_test(
+            *sums,
+            self.design(among),
+            resolution=measure.resolution,
+            added_variance=self._threshold_variance(measure, among, first, second),
+        )
 
     def _separation(self, system: str, measure: MeasureView, among: NDArray[np.bool_]) -> Separation | None:
         """Compare scores with those of natural speech of the datasets that the pairs are from."""
@@ -236,25 +290,6 @@ class Outcomes:
             self._separations[key] = separation("eer" if measure.reduction == "eer" else "auc", natural, scores, voices)
         return self._separations[key]
 
-    def _grouped(
-        self, columns: Sequence[NDArray[np.float64]], among: NDArray[np.bool_]
-    ) -> tuple[list[NDArray[np.float64]], list[str | None], list[str | None]]:
-        """Columns over some pairs, and the pairs' target and source speakers.
-
-        Whole speakers are resampled, so sums over the pairs of the same two speakers say all, and are fewer.
-        """
-        import numpy as np
-
-        if self._meetings is None:
-            places = np.flatnonzero(among).tolist()
-            targets, sources = ([names[i] for i in places] for names in (self.speakers.targets, self.speakers.sources))
-            return [column[among] for column in columns], targets, sources
-        numbers, met = self._meetings
-        mine = numbers[among]
-        present = np.unique(mine)
-        sums = [np.bincount(mine, column[among], len(met))[present].astype(np.float64) for column in columns]
-        return sums, [met[i][0] for i in present], [met[i][1] for i in present]
-
 
 def _outcome(
     numerators: NDArray[np.float64],
@@ -272,19 +307,3 @@ def _outcome(
     passed = masks[1] & ~scored
     sums = [np.where(scored, column, np.nan) for column in (numerators, denominators)]
     return Outcome(sums[0], sums[1], scored, masks[0] & ~scored & ~passed, passed)
-
-
-def _meetings(speakers: Speakers) -> tuple[NDArray[np.intp], list[tuple[str, str]]] | None:
-    """Number the meetings of a target and a source speaker: number of each pair's, and the speakers of each.
-
-    None where a speaker is not known: such pairs may have to be told apart.
-    """
-    import numpy as np
-
-    numbers: dict[tuple[str, str], int] = {}
-    found = np.empty(len(speakers.targets), dtype=np.intp)
-    for place, (target, source) in enumerate(zip(speakers.targets, speakers.sources, strict=True)):
-        if target is None or source is None:
-            return None
-        found[place] = numbers.setdefault((target, source), len(numbers))
-    return found, list(numbers)

@@ -56,8 +56,8 @@ def summarise(
     """Make the part of ``summary.json`` that follows from the results.
 
     ``systems`` are the rows of the tables: mappings with at least ``name`` and ``expected`` (pairs it should
-    have converted) and ``control``. Intervals are bootstrapped over target speakers, crossed with source speakers
-    where the two really cross; systems are ranked and tested by :mod:`vceval.results.ranking`, over all pairs and in
+    have converted) and ``control``. Intervals are over target speakers, source speakers and texts
+    (:mod:`vceval.statistics.inference`); systems are ranked and tested by :mod:`vceval.results.ranking`, over all pairs and in
     every dataset and direction.
 
     ``calibrations`` (metric to dataset to what was learnt) hold the natural scores with which measures of
@@ -174,6 +174,4 @@ def _cells(
                 cell = known[key]
                 if cell.expected or cell.skipped:
                     place = {"system": system, "measure": measure.name, "dataset": dataset, "direction": direction}
-                    behind = outcomes.outcome(system, measure).valued & chosen
-                    speakers = {outcomes.speakers.targets[number] for number in behind.nonzero()[0].tolist()}
-                    yield {**place, **asdict(cell), "clusters": 0 if cell.value is None else len(speakers)}
+                    yield {**place, **asdict(cell)}

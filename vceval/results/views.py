@@ -84,6 +84,9 @@ class MeasureView:
     worst: float | None = None
     best: float | None = None
     ranked_by: str = ""
+    rate: bool = False
+    resolution: float = 0.0
+    thresholded: str = ""
 
     @classmethod
     def of(cls, entry: Mapping[str, Any]) -> MeasureView:
@@ -102,6 +105,9 @@ class MeasureView:
             worst=finite(entry.get("worst")),
             best=finite(entry.get("best")),
             ranked_by=str(entry.get("ranked_by") or ""),
+            rate=bool(entry.get("rate", False)),
+            resolution=float(entry.get("resolution") or 0.0),
+            thresholded=str(entry.get("thresholded") or ""),
         )
 
     def text(self, value: float | None) -> str:
@@ -138,7 +144,10 @@ class MeasureView:
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """One corpus figure with its 95 % interval and its counts; values are as stored, not scaled."""
+    """One corpus figure with its 95 % interval and its counts; values are as stored, not scaled.
+
+    targets, sources: how many speakers the figure rests on; 0 where nothing is known of them.
+    """
 
     value: float | None
     low: float | None
@@ -147,6 +156,14 @@ class Cell:
     expected: int
     failed: int
     skipped: int
+    targets: int = 0
+    sources: int = 0
+
+    @property
+    def count(self) -> str:
+        """Pairs scored and expected, and target and source speakers where known: ``20/20 · 5×4``."""
+        speakers = f" · {self.targets or '?'}×{self.sources or '?'}" if self.targets or self.sources else ""
+        return f"{self.n}/{self.expected}{speakers}" if self.expected else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -356,7 +373,8 @@ def _metric(entry: Mapping[str, Any]) -> MetricView:
 def _cell(entry: Mapping[str, Any]) -> Cell:
     value, low, high = (finite(entry.get(key)) for key in ("value", "low", "high"))
     n, failed = int(entry["n"]), int(entry.get("failed", 0))
-    return Cell(value, low, high, n, int(entry.get("expected", n + failed)), failed, int(entry.get("skipped", 0)))
+    counts = (int(entry.get(key, usual)) for key, usual in (("expected", n + failed), ("failed", 0), ("skipped", 0)))
+    return Cell(value, low, high, n, *counts, int(entry.get("targets", 0)), int(entry.get("sources", 0)))
 
 
 def _flags_of(scores: Scores, rates: Mapping[str, int | None]) -> dict[tuple[str, str], Sequence[str]]:
