@@ -1,8 +1,10 @@
 """Simulated nights: a baseline and a new run of one model, noise as measured (``noise.json``), decided by the gate.
 
 Scores of a night are level + noise: levels of targets, sources and pairs, which both runs share, and noise of targets,
-sources and pairs, which each run draws for itself. Acceptance is a similarity above a threshold, so that noise and
-worsenings of similarity hit the speakers near the threshold most, as they do in reality; word errors are counts.
+sources and pairs, which each run draws for itself. How large the noise is, was measured; how much of its variance lies
+between speakers was not, with any certainty: worlds from none to half of it are drawn (:class:`World`). Acceptance is a
+similarity above a threshold, so that noise and worsenings of similarity hit the speakers near the threshold most, as
+they do in reality; word errors are counts.
 """
 
 from __future__ import annotations
@@ -13,14 +15,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vceval.gate.decide import Family, measure_worsening, one_sided
+from vceval.gate.decide import Family, Worsening, measure_worsening, one_sided
 from vceval.gate.rules import MeasureRule
+from vceval.gate.sight import Precision
+from vceval.statistics.components import Design
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-__all__ = ["Design", "Night", "decide", "measured_noise", "simulate"]
+__all__ = ["Night", "Pattern", "World", "decide", "judge", "measured_noise", "simulate", "told"]
 
 #: Of the simulated measures, those of which more is better.
 HIGHER_IS_BETTER = frozenset({"sv_accept", "bandwidth"})
@@ -29,7 +33,7 @@ WORDS = 10
 
 
 @dataclass(frozen=True, slots=True)
-class Design:
+class Pattern:
     """A grid: every source speaker to every target speaker, ``each`` times."""
 
     targets: int = 20
@@ -41,10 +45,31 @@ class Design:
         """How many pairs that makes."""
         return self.targets * self.sources * self.each
 
-    def speakers(self) -> tuple[list[str], list[str]]:
-        """Target and source speaker of each pair."""
+    def design(self) -> Design:
+        """Target and source speaker of each pair; every pair has a text of its own."""
         places = [(t, s) for t in range(self.targets) for s in range(self.sources) for _ in range(self.each)]
-        return [f"t{t}" for t, _ in places], [f"s{s}" for _, s in places]
+        return Design([f"t{t}" for t, _ in places], [f"s{s}" for _, s in places])
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """How much of the variance of a night's noise lies between target speakers, and between source speakers.
+
+    A single speaker has no share: what a night does to him alone can't be told from a change of the model.
+    """
+
+    target: float = 0.0
+    source: float = 0.0
+
+    def sizes(self, measured: Mapping[str, float]) -> dict[str, float]:
+        """Standard deviations by speaker and pair, with the measured variance."""
+        whole = sum(measured[name] ** 2 for name in ("target", "source", "pair"))
+        shares = {"target": self.target, "source": self.source, "pair": 1.0 - self.target - self.source}
+        return {name: (share * whole) ** 0.5 for name, share in shares.items()}
+
+    def among(self, pattern: Pattern) -> World:
+        """What a pattern leaves of it: a side of one speaker has no share."""
+        return World(self.target * (pattern.targets > 1), self.source * (pattern.sources > 1))
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,12 +90,13 @@ def measured_noise() -> dict[str, Any]:
 def simulate(
     measure: str,
     noise: Mapping[str, Any],
-    design: Design,
+    pattern: Pattern,
     nights: int,
     seed: int,
     *,
     worse: float = 0.0,
-    kind: str,
+    kind: str = "closest",
+    world: World | None = None,
     evenly: bool = False,
 ) -> Night:
     """Draw nights of one measure.
@@ -78,24 +104,27 @@ def simulate(
     Args:
         measure: ``sv_accept``, ``mcd``, ``wer`` or ``bandwidth``.
         noise: what :func:`measured_noise` says of it.
-        design: speakers and pairs.
+        pattern: speakers and pairs.
         nights: how many.
         seed: of the draws.
         worse: how much worse the new model truly is: acceptance, dB, word error rate, or kHz.
         kind: which night noise, ``closest`` or ``variants``.
+        world: how that noise's variance is shared out; as measured where None.
         evenly: acceptance falls by the same chance for every pair that would be accepted (say, some conversions
             break down), instead of similarity by the same amount.
     """
     import numpy as np
 
     generator = np.random.default_rng(seed)
-    level = _effects(generator, noise["level"], design, nights)
-    runs = [level + _effects(generator, noise[kind], design, nights) for _ in range(2)]
+    level = _effects(generator, noise["level"], pattern, nights)
+    sizes = noise[kind] if world is None else world.among(pattern).sizes(noise[kind])
+    runs = [level + _effects(generator, sizes, pattern, nights) for _ in range(2)]
     ones = np.ones_like(level)
     if measure == "sv_accept":
         from scipy.special import ndtri
 
-        wide = np.sqrt(sum(noise[part][name] ** 2 for part in ("level", kind) for name in ("target", "source", "pair")))
+        parts = ("target", "source", "pair")
+        wide = np.sqrt(sum(size[name] ** 2 for size in (noise["level"], sizes) for name in parts))
         means = (noise["mean"] - (0.0 if evenly else worse), noise["mean"])
         new, old = ((run > wide * ndtri(1.0 - mean)).astype(np.float64) for run, mean in zip(runs, means, strict=True))
         if evenly:
@@ -110,33 +139,45 @@ def simulate(
 
 
 def _effects(
-    generator: np.random.Generator, sizes: Mapping[str, float], design: Design, nights: int
+    generator: np.random.Generator, sizes: Mapping[str, float], pattern: Pattern, nights: int
 ) -> NDArray[np.float64]:
     """Effects of target, source and pair, shape (nights, pairs)."""
-    shape = (nights, design.targets, design.sources, design.each)
+    shape = (nights, pattern.targets, pattern.sources, pattern.each)
     total: NDArray[np.float64] = generator.normal(0.0, sizes["pair"], shape)
-    total += generator.normal(0.0, sizes["target"], (nights, design.targets, 1, 1))
-    total += generator.normal(0.0, sizes["source"], (nights, 1, design.sources, 1))
+    total += generator.normal(0.0, sizes["target"], (nights, pattern.targets, 1, 1))
+    total += generator.normal(0.0, sizes["source"], (nights, 1, pattern.sources, 1))
     return total.reshape(nights, -1)
 
 
-def decide(nights: Mapping[str, Night], rules: Sequence[MeasureRule], design: Design) -> dict[str, list[str]]:
-    """Let the gate decide every night: measure to outcomes, all rules of a night corrected together.
+def judge(night: Night, rule: MeasureRule, design: Design) -> list[Worsening]:
+    """Measure the worsening of each night, beyond what a rule allows."""
+    sign = -1.0 if rule.measure in HIGHER_IS_BETTER else 1.0
+    return [
+        measure_worsening((n1, d1), (n0, d0), design, sign=sign, allowed=rule.worsening)
+        for n1, d1, n0, d0 in zip(*night.new, *night.old, strict=True)
+    ]
 
-    A night as a whole is ``regress`` where one of its measures is.
+
+def told(found: Sequence[Worsening], rules: Sequence[MeasureRule], design: Design) -> list[str]:
+    """Decide one night: an outcome for each rule, all corrected together; ``blind`` where a rule can't see.
+
+    Noise is taken from the night, as the gate does; a rule of which not one pair differs is taken to see.
     """
-    targets, sources = design.speakers()
-    judged = {}
-    for rule in rules:
-        if rule.measure in nights:
-            night = nights[rule.measure]
-            sign = -1.0 if rule.measure in HIGHER_IS_BETTER else 1.0
-            found = measure_worsening(night.new, night.old, targets, sources, sign=sign, allowed=rule.worsening)
-            judged[rule] = (found.identical, *one_sided(found))
-    outcomes: dict[str, list[str]] = {rule.measure: [] for rule in judged}
-    family = Family(list(judged))
-    for number in range(len(next(iter(judged.values()))[0])):
-        corrected = family.corrected([float(worse[number]) for _, worse, _ in judged.values()])
-        for (rule, (identical, _, within)), p in zip(judged.items(), corrected, strict=True):
-            outcomes[rule.measure].append(family.outcome(rule, bool(identical[number]), p, float(within[number])))
+    family = Family(rules)
+    p_values = [one_sided(one) for one in found]
+    corrected = family.corrected([worse for worse, _ in p_values])
+    outcomes: list[str] = []
+    for rule, one, p, (_, within) in zip(rules, found, corrected, p_values, strict=True):
+        now = Precision.of(one.beyond, one.deviation, design)
+        blind = None if now.sees(family.level(rule), rule.worsening) else now.p_above(one.beyond.value)
+        outcomes.append(family.outcome(rule, one.identical, p, within, blind=blind))
     return outcomes
+
+
+def decide(
+    judged: Mapping[str, Sequence[Worsening]], rules: Sequence[MeasureRule], design: Design
+) -> dict[str, list[str]]:
+    """Let the gate decide every night: measure to outcomes. A night is ``regress`` where one of its measures is."""
+    own = [rule for rule in rules if rule.measure in judged]
+    outcomes = [told(night, own, design) for night in zip(*(judged[rule.measure] for rule in own), strict=True)]
+    return {rule.measure: [night[place] for night in outcomes] for place, rule in enumerate(own)}

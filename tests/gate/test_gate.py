@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-from made_runs import MadeRun
+from made_runs import RULES, MadeRun, write_rules
 
 from vceval.cli.main import main
 from vceval.errors import UsageError
@@ -24,18 +24,13 @@ def before(tmp_path: Path) -> Path:
 
 
 def gated(before: Path, now: MadeRun, rules: Path | None = None) -> Result:
-    return check(of_run(now.write(before.parent / "now")), resolve(before), read_rules(rules))
+    given = read_rules(rules or write_rules(before.parent))
+    return check(of_run(now.write(before.parent / "now")), resolve(before), given)
 
 
 def only(result: Result, rule: str, system: str = "A", direction: str = "all") -> Verdict:
     [found] = [v for v in result.verdicts if (v.rule, v.system, v.direction) == (rule, system, direction)]
     return found
-
-
-def rules(folder: Path, text: str) -> Path:
-    path = folder / "gate.yaml"
-    path.write_text(text, encoding="utf-8")
-    return path
 
 
 def test_the_same_scores_pass(before: Path) -> None:
@@ -44,7 +39,7 @@ def test_the_same_scores_pass(before: Path) -> None:
     assert {v.rule for v in result.verdicts} == {
         "sv_accept", "mcd", "wer", "missing", "control", "new failures", "new flags",
     }  # fmt: skip
-    assert result.notes == ["no rule on bandwidth: the baseline has no values of it"]
+    assert all("not one pair differs" in v.message for v in result.verdicts if v.figures)
 
 
 def test_rounding_noise_of_another_machine_passes(before: Path) -> None:
@@ -76,46 +71,61 @@ def test_falling_acceptance_is_worse_and_rising_error_rate_too(before: Path) -> 
         if key[0] == "A" and key[2] == "sv_accept" and (int(key[1][1]) + int(key[1][-1])) % 2:
             now.sums[key] = (0.0, denominator)
         if key[0] == "A" and key[2] == "wer":
-            now.sums[key] = (numerator + 1 + (key[1] < "s4"), denominator)
+            now.sums[key] = (numerator + 3 + (key[1] < "s4"), denominator)
     result = gated(before, now)
     assert {v.rule for v in result.verdicts if v.outcome == "regress"} == {"sv_accept", "wer"}
 
 
 def test_too_few_pairs_are_undecided_and_say_how_many_would_be_enough(before: Path) -> None:
-    found = only(gated(before, MadeRun().fill().worsen("mcd", 0.1, noise=0.8)), "mcd")
+    found = only(gated(before, MadeRun().fill().worsen("mcd", 0.1, noise=0.4)), "mcd")
     assert found.outcome == "undecided"
     assert found.figures is not None
-    assert found.figures.enough is not None
-    clusters, pairs = found.figures.enough
-    assert pairs == clusters * 8 > 64
-    assert f"about {pairs:,} pairs of {clusters} target speakers would be enough" in found.message
+    enough = found.figures.enough
+    assert enough is not None
+    assert enough.pairs > 64
+    assert enough.grown
+    assert all(enough.levels[side] > 8 for side in enough.grown)
+    assert f"about {enough.pairs:,} pairs of {enough.levels[enough.grown[0]]} {enough.grown[0]} s" in found.message
 
 
-def test_as_many_pairs_as_it_asks_for_are_enough(tmp_path: Path) -> None:
+def test_as_many_pairs_as_it_asks_for_are_enough(before: Path, tmp_path: Path) -> None:
     """Where nothing changed, the number of pairs that an undecided rule names lets most runs pass."""
+    figures = only(gated(before, MadeRun().fill().worsen("mcd", 0.1, noise=0.4)), "mcd").figures
+    assert figures is not None
+    assert figures.enough is not None
+    size = [figures.enough.levels[side] for side in ("target", "source")]
     passed = 0
     for seed in range(8):
-        before = MadeRun(targets=36, sources=8).fill().write(tmp_path / f"{seed}" / "before")
-        now = MadeRun(targets=36, sources=8).fill().worsen("mcd", 0.0, noise=0.6, seed=seed)
-        passed += only(gated(before, now), "mcd").outcome == "pass"
+        old = MadeRun(*size).fill().write(tmp_path / f"{seed}" / "before")
+        now = MadeRun(*size).fill().worsen("mcd", 0.0, noise=0.4, seed=seed)
+        passed += only(gated(old, now), "mcd").outcome == "pass"
     assert passed >= 5
 
 
 def test_a_handful_of_pairs_decides_nothing(tmp_path: Path) -> None:
     before = MadeRun(targets=3, sources=3).fill().write(tmp_path / "before")
     found = only(gated(before, MadeRun(targets=3, sources=3).fill().worsen("mcd", 3.0, noise=0.1)), "mcd")
-    assert found.outcome == "undecided"
-    assert "asks for 10 pairs" in found.message
-    assert only(gated(before, MadeRun(targets=3, sources=3).fill()), "mcd").outcome == "pass"
+    assert found.outcome == "blind"
+    assert found.sight is not None
+    assert found.sight.add == "1 more pair, as the rule asks for"
+    accepted = write_rules(tmp_path, RULES.replace("worsening: 0.1", "worsening: 0.1, accept_blind: true"))
+    result = gated(before, MadeRun(targets=3, sources=3).fill().worsen("mcd", 3.0, noise=0.1), accepted)
+    assert only(result, "mcd").outcome == "undecided"
+    assert "asks for 10 pairs" in only(result, "mcd").message
+    same = gated(before, MadeRun(targets=3, sources=3).fill())
+    assert only(same, "mcd").outcome == "pass"
+    assert same.outcome == "blind"
 
 
-@pytest.mark.parametrize(("targets", "sources", "by"), [(1, 16, "source speakers"), (16, 1, "target speakers")])
-def test_one_speaker_on_a_side_leaves_the_other(tmp_path: Path, targets: int, sources: int, by: str) -> None:
+@pytest.mark.parametrize(("targets", "sources", "side"), [(1, 16, "target"), (16, 1, "source")])
+def test_one_speaker_on_a_side_leaves_the_other(tmp_path: Path, targets: int, sources: int, side: str) -> None:
     before = MadeRun(targets, sources).fill().write(tmp_path / "before")
     found = only(gated(before, MadeRun(targets, sources).fill().worsen("mcd", 1.0, noise=0.2)), "mcd")
     assert found.outcome == "regress"
     assert found.figures is not None
-    assert (found.figures.by, found.figures.clusters) == (by, 16)
+    assert (found.figures.targets, found.figures.sources) == (targets, sources)
+    assert f"{targets} target and {sources} source speakers" in found.message
+    assert f"One {side} speaker: says nothing of others" in found.message
 
 
 def test_one_utterance_of_nonsense_does_not_decide(before: Path) -> None:
@@ -130,14 +140,15 @@ def test_one_utterance_of_nonsense_does_not_decide(before: Path) -> None:
 
 
 def test_many_rules_are_corrected_together(before: Path, tmp_path: Path) -> None:
-    now = MadeRun().fill().worsen("mcd", 0.35, noise=0.8)
+    now = MadeRun().fill().worsen("mcd", 0.35, noise=0.4)
     text = "schema: 1\nrules:\n" + "".join(
         f"  - {{measure: {m}, worsening: 0.1, directions: [{d}]}}\n"
         for m in ("mcd", "wer")
         for d in ("all", "F2F", "F2M")
     )
-    alone = only(gated(before, now, rules(tmp_path, "schema: 1\nrules:\n  - {measure: mcd, worsening: 0.1}\n")), "mcd")
-    among = only(gated(before, now, rules(tmp_path, text)), "mcd")
+    single = "schema: 1\nrules:\n  - {measure: mcd, worsening: 0.1}\n"
+    alone = only(gated(before, now, write_rules(tmp_path, single)), "mcd")
+    among = only(gated(before, now, write_rules(tmp_path, text)), "mcd")
     assert alone.figures is not None
     assert among.figures is not None
     assert alone.figures.p == among.figures.p == alone.figures.p_holm
@@ -150,7 +161,7 @@ def test_a_rule_for_a_direction_looks_at_that_direction(before: Path, tmp_path: 
         if key[0] == "A" and key[2] == "mcd" and int(key[1][-1]) % 2:
             now.sums[key] = (numerator + 1.0 + 0.01 * len(now.sums), denominator)
     text = "schema: 1\nrules:\n  - {measure: mcd, worsening: 0.1, directions: [F2F, F2M]}\n"
-    result = gated(before, now, rules(tmp_path, text))
+    result = gated(before, now, write_rules(tmp_path, text))
     assert only(result, "mcd", direction="F2F").outcome == "regress"
     assert only(result, "mcd", direction="F2M").outcome == "pass"
 
@@ -158,7 +169,7 @@ def test_a_rule_for_a_direction_looks_at_that_direction(before: Path, tmp_path: 
 def test_a_relative_allowance_is_a_share_of_the_old_value(before: Path, tmp_path: Path) -> None:
     for share, outcome in ((0.05, "regress"), (0.5, "pass")):
         text = f"schema: 1\nrules:\n  - {{measure: mcd, relative_worsening: {share}}}\n"
-        found = only(gated(before, MadeRun().fill().worsen("mcd", 1.2, noise=0.1), rules(tmp_path, text)), "mcd")
+        found = only(gated(before, MadeRun().fill().worsen("mcd", 1.2, noise=0.1), write_rules(tmp_path, text)), "mcd")
         assert found.outcome == outcome
         assert found.figures is not None
         assert found.figures.allowed == pytest.approx(share * found.figures.old)
@@ -252,7 +263,7 @@ def test_a_threshold_of_another_machine_is_the_same(before: Path) -> None:
 )
 def test_wrong_rules_are_refused_by_name(before: Path, tmp_path: Path, text: str, said: str) -> None:
     with pytest.raises(UsageError, match=r"gate\.yaml") as error:
-        gated(before, MadeRun().fill(), rules(tmp_path, text))
+        gated(before, MadeRun().fill(), write_rules(tmp_path, text))
     assert said in str(error.value)
 
 
@@ -270,27 +281,29 @@ def test_rules_that_the_baseline_has_nothing_for_are_noted_not_passed(tmp_path: 
         made.sums = {key: sums for key, sums in made.sums.items() if key[2] != "mcd"}
         return made
 
-    result = gated(without().write(tmp_path / "before"), without())
-    assert result.outcome == "pass"
+    result = check(of_run(without().write(tmp_path / "now")), of_run(tmp_path / "now"), read_rules())
     assert any("no rule on mcd" in note for note in result.notes)
     assert not [v for v in result.verdicts if v.rule == "mcd"]
 
 
 def test_exit_codes_and_files(before: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    small = str(write_rules(tmp_path))
     good = MadeRun().fill().write(tmp_path / "good")
     bad = MadeRun().fill().worsen("mcd", 1.0, 0.1).write(tmp_path / "bad")
-    vague = MadeRun().fill().worsen("mcd", 0.1, 0.8).write(tmp_path / "vague")
+    vague = MadeRun().fill().worsen("mcd", 0.1, 0.4).write(tmp_path / "vague")
     other = MadeRun(suite="other@1").fill().write(tmp_path / "other")
     file = tmp_path / "base.json"
     assert main(["baseline", "save", str(before), str(file)]) == 0
 
     def gate(run: Path, *more: str) -> int:
-        return main(["gate", str(run), "--baseline", str(file), "--json", str(tmp_path / "out.json"), *more])
+        files = ["--json", str(tmp_path / "out.json"), "--rules", small]
+        return main(["gate", str(run), "--baseline", str(file), *files, *more])
 
     assert gate(good) == 0
     assert gate(bad) == 1
     content = json.loads((tmp_path / "out.json").read_text())
     assert (content["outcome"], content["red"]) == ("regress", True)
+    capsys.readouterr()
     assert [gate(vague, "--undecided", what) for what in ("warn", "pass", "fail")] == [0, 0, 1]
     capsys.readouterr()
     assert gate(other) == 2

@@ -12,11 +12,12 @@ from typing import Any
 
 import pytest
 import yaml
-from made_runs import MadeRun
+from made_runs import MadeRun, write_rules
 from places import ROOT
 
 from vceval.cli.main import main
 from vceval.gate.baseline import SCHEMA, read, resolve
+from vceval.gate.check import check
 from vceval.gate.preconditions import refuse_unless_comparable
 from vceval.gate.rules import read_rules
 
@@ -62,7 +63,7 @@ def test_the_gate_step(tmp_path: Path) -> None:
     MadeRun().fill().write(tmp_path / "before")
     MadeRun().fill().worsen("mcd", 1.0, 0.1).write(tmp_path / "a run; touch pwned")
     assert main(["baseline", "save", str(tmp_path / "before"), str(tmp_path / "base.json")]) == 0
-    given = {"baseline": "base.json", "run": "a run; touch pwned"}
+    given = {"baseline": "base.json", "run": "a run; touch pwned", "rules": write_rules(tmp_path).name}
     code, summary, told, printed = run_step("Gate", tmp_path, **given)
     assert code == 1, printed
     assert told == {"outcome": "regress", "folder": "gate-result"}
@@ -71,6 +72,10 @@ def test_the_gate_step(tmp_path: Path) -> None:
     assert {path.name for path in (tmp_path / "gate-result").iterdir()} == {"gate.xml", "gate.md", "gate.json"}
     code, _, told, _ = run_step("Gate", tmp_path, **{**given, "run": "before"})
     assert (code, told["outcome"]) == (0, "pass")
+    code, summary, told, _ = run_step("Gate", tmp_path, **{**given, "run": "before", "rules": ""})
+    assert (code, told["outcome"]) == (1, "blind")
+    assert "## 🙈 blind" in summary
+    assert "more target speakers" in summary
     code, summary, told, _ = run_step("Gate", tmp_path, **{**given, "baseline": "nothing.json"})
     assert (code, told["outcome"]) == (2, "refused")
     assert "no such run or baseline" in summary
@@ -104,7 +109,7 @@ def test_the_gitlab_example_calls_what_exists(tmp_path: Path, capsys: pytest.Cap
     [job] = job.values()
     assert job["artifacts"]["reports"]["junit"] == "gate.xml"
     [gate] = [line for line in job["script"] if line.startswith("vceval gate")]
-    made = MadeRun().fill().write(tmp_path / "runs" / "gate")
+    made = MadeRun(targets=16, sources=12, suite="gate@1").fill().write(tmp_path / "runs" / "gate")
     assert main(["baseline", "save", str(made), str(tmp_path / "baseline.json")]) == 0
     words = gate.replace("$CI_JOB_URL", "https://git.example/-/jobs/1").replace('"', "").split()
     work = [str(tmp_path / word) if word.startswith(("runs/", "gate.", "baseline")) else word for word in words[1:]]
@@ -124,4 +129,22 @@ def test_our_own_baseline_is_readable_and_of_todays_signatures() -> None:
     for metric in ("mcd", "sv", "sanity"):
         assert ours.metrics[metric] == make_metric(metric, {"trials": 3000, "seed": 0}).signature()
     refuse_unless_comparable(ours, ours, read_rules().measures)
-    assert SCHEMA == 1
+    assert SCHEMA == 2
+    assert all(pair.text for pair in ours.pairs.values())
+
+
+@pytest.mark.parametrize("suite", ["demo", "gate"])
+def test_the_rules_of_our_own_suites_see(suite: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["gate", "plan", suite]) == 0
+    assert "blind" not in capsys.readouterr().out
+    mine = {rule.measure: rule for rule in read_rules(suite=f"{suite}@1").measures}
+    usual = {rule.measure: rule for rule in read_rules().measures}
+    assert mine.keys() == usual.keys()
+    assert not any(rule.accept_blind for rule in (*mine.values(), *usual.values()))
+
+
+def test_our_own_baseline_passes_against_itself() -> None:
+    ours = resolve(Path("demo"))
+    result = check(ours, ours, read_rules(suite=ours.suite))
+    assert (result.outcome, result.said()) == ("pass", "26 pass")
+    assert check(ours, ours, read_rules()).outcome == "blind"

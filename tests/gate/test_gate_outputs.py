@@ -13,7 +13,7 @@ from xml.etree import ElementTree
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from made_runs import MadeRun
+from made_runs import MadeRun, write_rules
 from markdown_it import MarkdownIt
 from places import DATA
 
@@ -53,7 +53,7 @@ def test_a_baseline_file_holds_what_the_run_holds(run: Path, tmp_path: Path, suf
     loaded, direct = baseline.read(files[0]), of_run(run)
     for name in ("suite", "metrics", "calibration", "measures", "systems", "pairs", "sums", "flags", "failures"):
         assert getattr(loaded, name) == getattr(direct, name), name
-    assert check(direct, loaded, read_rules()).outcome == "pass"
+    assert check(direct, loaded, read_rules(write_rules(tmp_path))).outcome == "pass"
     assert baseline.resolve(tmp_path / "one") == loaded
 
 
@@ -70,7 +70,8 @@ def test_a_baseline_file_is_small_and_changes_by_lines(run: Path, tmp_path: Path
 @pytest.mark.parametrize(
     ("damage", "said"),
     [
-        (lambda c: c.update(schema=2), "schema 2"),
+        (lambda c: c.update(schema=3), "schema 3"),
+        (lambda c: c.update(schema=1), "damaged"),
         (lambda c: c.update(format="other"), "is no baseline"),
         (lambda c: c.pop("pairs"), "damaged"),
         (lambda c: c["pairs"][0].pop(), "damaged"),
@@ -174,7 +175,7 @@ def test_the_schema_itself_refuses_what_is_wrong() -> None:
 def test_junit_of_a_real_gate(run: Path, tmp_path: Path) -> None:
     made = MadeRun(flags={("A", "s3-t3"): ["clipped"]}).fill().worsen("mcd", 1.0, 0.1)
     del made.sums["A", "s2-t2", "wer"]
-    result = check(of_run(made.write(tmp_path / "now")), of_run(run), read_rules())
+    result = check(of_run(made.write(tmp_path / "now")), of_run(run), read_rules(write_rules(tmp_path)))
     text = outputs.to_junit(result, "warn")
     schema().validate(text)
     cases = ElementTree.fromstring(text).findall(".//testcase")
@@ -206,7 +207,8 @@ def rendered(text: str) -> str:
 def test_markdown_links_the_recordings(run: Path, tmp_path: Path) -> None:
     made = MadeRun().fill().worsen("mcd", 1.0, 0.1)
     made.systems = {"target": True, "A": False}
-    result = check(of_run(made.write(tmp_path / "runs" / "a b")), of_run(run), read_rules())
+    given = read_rules(write_rules(tmp_path))
+    result = check(of_run(made.write(tmp_path / "runs" / "a b")), of_run(run), given)
     text = outputs.to_markdown(result, tmp_path / "gate.md", None, "warn")
     found = re.findall(r"\[now\]\(<([^>]+)>\)", text)
     assert all(re.fullmatch(r"runs/a%20b/audio/A/s\d-t\d\.flac", address) for address in found)
@@ -216,5 +218,5 @@ def test_markdown_links_the_recordings(run: Path, tmp_path: Path) -> None:
     assert re.findall(r"\[now\]\(<https://ci\.example/job/1/audio/A/s\d-t\d\.flac>\)", text)
     assert "[before]" not in text
     page = rendered(text)
-    assert len(re.findall("<th ", page)) == 12
+    assert len(re.findall("<th ", page)) == 14
     assert len(re.findall("<tr>", page)) == 4  # the head and three measures

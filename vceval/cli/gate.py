@@ -1,4 +1,4 @@
-"""``vceval gate``, ``vceval gate calibrate`` and ``vceval baseline save`` on the command line."""
+"""``vceval gate``, ``vceval gate plan``, ``vceval gate calibrate`` and ``vceval baseline save`` on the command line."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from vceval.errors import UsageError
 
 __all__ = ["add_commands", "joined_words"]
 
-#: The command of two words, as the parser knows it.
-CALIBRATE = "gate calibrate"
+#: The commands of two words, as the parser knows them.
+CALIBRATE, PLAN = "gate calibrate", "gate plan"
 
 
 def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -20,9 +20,10 @@ def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
     gate = commands.add_parser(
         "gate",
         help="say whether a run is worse than a baseline",
-        description="Hold a finished run against a baseline, pair by pair: pass, regress or undecided for each rule.",
-        epilog="exit codes: 0 pass (also undecided, unless --undecided fail), 1 regress, 2 wrong use or not "
-        "comparable. See also 'vceval gate calibrate'; a run folder called calibrate is ./calibrate.",
+        description="Hold a finished run against a baseline, pair by pair: pass, regress, undecided or blind for each "
+        "rule.",
+        epilog="exit codes: 0 pass (also undecided, unless --undecided fail), 1 regress or blind, 2 wrong use or not "
+        "comparable. See also 'vceval gate plan' and 'vceval gate calibrate'; a run folder called plan is ./plan.",
     )
     gate.add_argument("run", type=Path, metavar="RUN", help="folder of the run")
     gate.add_argument("others", type=Path, nargs="*", help=argparse.SUPPRESS)
@@ -34,6 +35,18 @@ def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
     gate.add_argument("--json", type=Path, metavar="FILE", help="write everything for machines")
     gate.add_argument("--audio-url", metavar="URL", help="where the run's folder can be reached, for links in Markdown")
     gate.set_defaults(command=_gate)
+    plan = commands.add_parser(
+        PLAN,
+        help="say what the gate can see, before there is anything to decide",
+        description="For every rule the smallest worsening that the gate catches in 8 of 10 nights, on the speakers "
+        "and pairs of a suite or a run. A rule that can't see five times what it allows is blind.",
+        epilog="exit codes: 0 the gate sees, 1 it is blind, 2 wrong use or not comparable",
+    )
+    plan.add_argument("what", metavar="SUITE|RUN", help="a suite, the folder of a run, or a baseline file")
+    plan.add_argument("--baseline", type=Path, metavar="RUN_OR_FILE", help="measure the noise between it and RUN")
+    plan.add_argument("--data", type=Path, metavar="DIR", help="folder of the suite's corpus")
+    _add_rules(plan)
+    plan.set_defaults(command=_plan)
     calibrate = commands.add_parser(
         CALIBRATE,
         help="say how noisy repeated runs of one model are, and what the gate can promise",
@@ -62,7 +75,8 @@ def _add_rules(parser: argparse.ArgumentParser) -> None:
 def joined_words(arguments: Sequence[str]) -> list[str]:
     """Make one word of ``gate calibrate``: argparse takes no command that begins like another one."""
     words = list(arguments)
-    return [CALIBRATE, *words[2:]] if words[:2] == CALIBRATE.split() else words
+    joined = " ".join(words[:2])
+    return [joined, *words[2:]] if joined in (CALIBRATE, PLAN) else words
 
 
 def _save(options: argparse.Namespace) -> int:
@@ -92,7 +106,8 @@ def _gate(options: argparse.Namespace) -> int:
 
     where = outputs.Places(options.junit, options.markdown, options.json, options.audio_url)
     try:
-        result = check(of_run(options.run), resolve(options.baseline), read_rules(options.rules))
+        baseline = resolve(options.baseline)
+        result = check(of_run(options.run), baseline, read_rules(options.rules, baseline.suite))
     except UsageError as error:
         outputs.write_refusal(str(error), where)
         raise
@@ -101,13 +116,33 @@ def _gate(options: argparse.Namespace) -> int:
     return 1 if outputs.red(result.outcome, options.undecided) else 0
 
 
+def _plan(options: argparse.Namespace) -> int:
+    from vceval.gate import plan
+    from vceval.gate.baseline import resolve
+    from vceval.gate.rules import read_rules
+    from vceval.gate.verdict import blind_of
+
+    place = Path(options.what)
+    if place.is_dir() or options.what.endswith((".json", ".json.gz")):
+        run = resolve(place)
+        baseline = resolve(options.baseline) if options.baseline else run
+        label = baseline.suite
+        views = plan.of_runs(run, baseline, read_rules(options.rules, label))
+    else:
+        if options.baseline:
+            raise UsageError(f"{options.what}: is no run; noise is measured between a run and --baseline")
+        label, *found = plan.open_suite(options.what, options.data)
+        views = plan.of_suite(label, *found, read_rules(options.rules, label))
+    print("\n".join(plan.table(views)))
+    return 1 if blind_of([view.sight for view in views]) else 0
+
+
 def _calibrate(options: argparse.Namespace) -> int:
     from vceval.gate import calibrate
     from vceval.gate.rules import read_rules
 
-    found = calibrate.calibrate(
-        options.runs, read_rules(options.rules), false_alarm=options.false_alarm, power=options.power
-    )
+    rules = read_rules(options.rules) if options.rules else None
+    found = calibrate.calibrate(options.runs, rules, false_alarm=options.false_alarm, power=options.power)
     print(calibrate.text(found))
     if options.save_rules:
         calibrate.save_rules(found, options.save_rules)

@@ -19,7 +19,9 @@ from vceval.results.rundir import write_atomically
 
 __all__ = ["FORMAT", "SCHEMA", "read", "render", "resolve", "save"]
 
-FORMAT, SCHEMA = "vceval baseline", 1
+FORMAT, SCHEMA = "vceval baseline", 2
+#: Read as well: its pairs have no text.
+BEFORE = 1
 #: No baseline is larger than this once unpacked.
 LARGEST = 1 << 28
 
@@ -135,9 +137,10 @@ def read(path: Path) -> Evidence:
         raise UsageError(f"{path}: can't be read as a baseline ({error})") from error
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         raise UsageError(f"{path}: is no baseline; make one with: vceval baseline save RUN FILE")
-    if content.get("schema") != SCHEMA:
+    if content.get("schema") not in (SCHEMA, BEFORE):
         raise UsageError(
-            f"{path}: has schema {content.get('schema')!r}, this vceval reads {SCHEMA}; save the baseline again"
+            f"{path}: has schema {content.get('schema')!r}, this vceval reads {BEFORE} and {SCHEMA}; "
+            "save the baseline again"
         )
     try:
         return _evidence(str(path), content)
@@ -147,7 +150,8 @@ def read(path: Path) -> Evidence:
 
 def _evidence(place: str, content: Mapping[str, Any]) -> Evidence:
     measures = [_measure(row) for row in _list(content["measures"])]
-    pairs = [PairInfo(*(_text(row[0]), _text(row[1]), _text(row[2])), *map(_known, _exactly(row, 6)[3:]))
+    facts = 6 if content["schema"] == BEFORE else 7
+    pairs = [PairInfo(*(_text(row[0]), _text(row[1]), _text(row[2])), *map(_known, _exactly(row, facts)[3:]))
              for row in _list(content["pairs"])]  # fmt: skip
     systems = [SystemInfo(_text(row[0]), _text(row[1]), _is(row[2], bool)) for row in _list(content["systems"])]
     if len({pair.key for pair in pairs}) < len(pairs) or len({s.name for s in systems}) < len(systems):

@@ -2,28 +2,38 @@
 
 Two runs of one model differ by what their speakers and pairs do by chance (the standard error of a paired difference;
 more pairs of more speakers make it smaller) and by what whole runs do (another seed or training; more pairs do not
-help). Both are measured from all pairs of the given runs, and taken as normal.
+help). Both are measured from all pairs of the given runs, and taken as normal. How much of the noise is the speakers'
+is measured by the variance components of the runs' differences.
 """
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from math import ceil, floor, log10, sqrt
 from pathlib import Path
-from statistics import NormalDist
+from statistics import NormalDist, median
+from typing import TYPE_CHECKING
 
 from vceval.errors import UsageError
+from vceval.gate.cases import design_of
 from vceval.gate.check import most_new
-from vceval.gate.decide import MOST_CLUSTERS, Family, allowance, measure_worsening
+from vceval.gate.decide import Family, allowance, differences, measure_worsening
 from vceval.gate.evidence import Evidence, MeasureInfo, of_run
 from vceval.gate.outputs import plain
 from vceval.gate.preconditions import applying, refuse_unless_comparable, systems_of
-from vceval.gate.rules import CountRule, MeasureRule, Rules
+from vceval.gate.rules import CountRule, MeasureRule, Rules, read_rules
+from vceval.gate.sight import FEW, Precision, Wanted, wanted
 from vceval.gate.verdict import amount
 from vceval.results.rundir import write_atomically
-from vceval.statistics.intervals import t_quantile
+from vceval.statistics.components import Design
+from vceval.statistics.inference import Estimate, t_quantile
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 __all__ = ["Calibration", "Line", "calibrate", "save_rules", "text"]
 
@@ -32,11 +42,12 @@ __all__ = ["Calibration", "Line", "calibrate", "save_rules", "text"]
 class Line:
     """One measure of one system, in stored units.
 
-    between_runs: standard deviation of the runs' values. error: of the difference of two runs, from pairs and speakers.
-    shift: standard deviation of whole runs, beyond what the error explains.
+    between_runs: standard deviation of the runs' values. precision: of the difference of two runs, from pairs and
+    speakers. shares: of the variance of a pair's difference, by component. shift: standard deviation of whole runs,
+    beyond what the precision's error explains.
     tolerance: the smallest that keeps false alarms rare and lets an unchanged model pass as often as ``power`` says.
-    caught: the worsening that is then caught as often. needed: (clusters, pairs) with which the rule's own allowance
-    would do the same, and twice the allowance be caught; None where no number is enough.
+    caught: the worsening that is then caught as often. enough: whether the rule's own allowance does the same on these
+    pairs, and twice the allowance is caught. needed: with how many it would; None where no number is enough.
     """
 
     rule: MeasureRule
@@ -44,14 +55,13 @@ class Line:
     system: str
     mean: float
     between_runs: float
-    error: float
+    precision: Precision
+    shares: Mapping[str, float]
     shift: float
-    pairs: int
-    clusters: int
-    by: str
     tolerance: float
     caught: float
-    needed: tuple[int, int] | None
+    enough: bool
+    needed: Wanted | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,17 +79,17 @@ class Calibration:
     flags: int = 0
 
 
-def calibrate(folders: Sequence[Path], rules: Rules, *, false_alarm: float, power: float) -> Calibration:
+def calibrate(folders: Sequence[Path], rules: Rules | None = None, *, false_alarm: float, power: float) -> Calibration:
     """Measure the noise of repeated runs of one model.
 
     Args:
         folders: two finished runs or more, of the same suite, pairs and metrics.
-        rules: which measures, and with which confidence they are decided.
+        rules: which measures, and with which confidence they are decided; those of the suite where None.
         false_alarm: chance that a night is red though nothing changed, over all rules.
         power: chance that a worsening is caught, and that an unchanged model passes.
 
     Raises:
-        UsageError: fewer than two runs, runs that may not be compared, or a rate that is none.
+        UsageError: fewer than two runs, one that is given twice, runs that may not be compared, or a rate that is none.
     """
     for name, rate in (("--false-alarm", false_alarm), ("--power", power)):
         if not 0.0 < rate < 1.0:
@@ -87,7 +97,8 @@ def calibrate(folders: Sequence[Path], rules: Rules, *, false_alarm: float, powe
     if len(folders) < 2:
         raise UsageError("at least two runs of one model are needed to see its noise; five are better")
     runs = [of_run(folder) for folder in folders]
-    applied = applying(rules, runs[0])
+    _refuse_copies(folders, runs)
+    applied = applying(rules or read_rules(suite=runs[0].suite), runs[0])
     for run in runs[1:]:
         refuse_unless_comparable(run, runs[0], applied)
     found = list(_noises(runs, applied))
@@ -102,16 +113,26 @@ def calibrate(folders: Sequence[Path], rules: Rules, *, false_alarm: float, powe
     return Calibration(len(runs), false_alarm, power, lines, failures, flags)
 
 
+def _refuse_copies(folders: Sequence[Path], runs: Sequence[Evidence]) -> None:
+    """Make sure that every run is one of its own: a copy would say that there is no noise.
+
+    Runs of a model without chance have the same scores, but not the same date.
+    """
+    for (one, first), (other, second) in itertools.combinations(zip(folders, runs, strict=True), 2):
+        if one.resolve() == other.resolve():
+            raise UsageError(f"{one}: is given twice ({other}); noise is seen between runs of their own")
+        if replace(first, place="", audio={}) == replace(second, place="", audio={}):
+            raise UsageError(f"{one} and {other}: hold the same run; noise is seen between runs of their own")
+
+
 @dataclass(frozen=True, slots=True)
 class _Noise:
     rule: MeasureRule
     measure: MeasureInfo
     system: str
     means: Sequence[float]
-    error: float
-    pairs: int
-    clusters: int
-    by: str
+    precision: Precision
+    shares: Mapping[str, float]
 
 
 def _noises(runs: Sequence[Evidence], rules: Sequence[MeasureRule]) -> Iterator[_Noise]:
@@ -127,44 +148,55 @@ def _noises(runs: Sequence[Evidence], rules: Sequence[MeasureRule]) -> Iterator[
             sums = np.array([[table[key] for key in keys] for table in tables])  # runs, pairs, two
             if rule.cap is not None:
                 sums[..., 0] = np.minimum(sums[..., 0], rule.cap * sums[..., 1])
-            one, other = zip(*itertools.combinations(range(len(runs)), 2), strict=True)
-            found = measure_worsening(
-                (sums[list(other), :, 0], sums[list(other), :, 1]),
-                (sums[list(one), :, 0], sums[list(one), :, 1]),
-                [first.pairs[key].target_speaker for key in keys],
-                [first.pairs[key].source_speaker for key in keys],
-                sign=1.0,
-                allowed=0.0,
-            )
             means = sums[..., 0].sum(axis=1) / sums[..., 1].sum(axis=1)
-            error = float(np.sqrt(np.mean(np.square(found.errors))))
+            precision, shares = _between(sums, design_of([first.pairs[key] for key in keys]))
             yield _Noise(
-                rule, first.measures[rule.measure], system, [float(mean) for mean in means], error,
-                len(keys), found.clusters, found.by,
+                rule, first.measures[rule.measure], system, [float(mean) for mean in means], precision, shares
             )  # fmt: skip
 
 
+def _between(sums: NDArray[np.float64], design: Design) -> tuple[Precision, dict[str, float]]:
+    """Precision of the difference of two runs, and the components' shares of a pair's, over all pairs of runs."""
+    errors: list[float] = []
+    freedoms: list[float] = []
+    parts: Counter[str] = Counter()
+    components: Counter[str] = Counter()
+    for one, other in itertools.combinations(sums, 2):
+        found = measure_worsening(
+            (other[:, 0], other[:, 1]), (one[:, 0], one[:, 1]), design, sign=1.0, allowed=0.0
+        ).beyond  # fmt: skip
+        errors.append(found.error)
+        if spread := design.mean_error(differences(other, one)):
+            freedoms.append(found.freedom)
+            parts.update({name: share * spread.variance for name, share in spread.shares.items()})
+            components.update(spread.variances)
+    error = sqrt(sum(error**2 for error in errors) / len(errors))
+    estimate = Estimate(0.0, error, median(freedoms) if freedoms else 1.0, _shares(parts))
+    return Precision.of(estimate, 0.0, design), _shares(components)
+
+
+def _shares(parts: Mapping[str, float]) -> dict[str, float]:
+    total = sum(parts.values())
+    return {name: part / total for name, part in parts.items()}
+
+
 def _line(noise: _Noise, family: Family, false_alarm: float, power: float) -> Line:
-    mean = sum(noise.means) / len(noise.means)
+    mean, now = sum(noise.means) / len(noise.means), noise.precision
     between = sqrt(sum((value - mean) ** 2 for value in noise.means) / (len(noise.means) - 1))
-    shift = sqrt(max(0.0, between**2 - noise.error**2 / 2.0))
-    wanted = _Wanted(noise.rule, family, false_alarm, power, shift)
-    tolerance = wanted.tolerance(noise.error, noise.clusters)
+    shift = sqrt(max(0.0, between**2 - now.error**2 / 2.0))
+    promised = _Promised(noise.rule, family, false_alarm, power, shift)
+    tolerance = promised.tolerance(now)
     allowed = allowance(noise.rule, mean)
-    if noise.error == 0.0:
-        least: int | None = noise.clusters if shift == 0.0 else None
-    else:
-        least = _least(lambda count: wanted.fits(allowed, noise.error * sqrt(noise.clusters / count), count))
-    needed = None if least is None else (least, ceil(noise.pairs * least / max(noise.clusters, 1)))
     return Line(
-        noise.rule, noise.measure, noise.system, mean, between, noise.error, shift, noise.pairs, noise.clusters,
-        noise.by, tolerance, wanted.caught(tolerance, noise.error, noise.clusters), needed,
+        noise.rule, noise.measure, noise.system, mean, between, now, noise.shares, shift, tolerance,
+        promised.caught(tolerance, now), promised.fits(allowed, now),
+        wanted(now, lambda there: promised.fits(allowed, there)),
     )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
-class _Wanted:
-    """What is promised of one rule of a family, for an error from so many clusters."""
+class _Promised:
+    """What is promised of one rule of a family."""
 
     rule: MeasureRule
     family: Family
@@ -172,41 +204,30 @@ class _Wanted:
     power: float
     shift: float
 
-    def tolerance(self, error: float, clusters: int) -> float:
+    def tolerance(self, now: Precision) -> float:
         """The smallest tolerance with which both promises hold."""
-        if error == 0.0 and self.shift == 0.0:
+        if now.error == 0.0 and self.shift == 0.0:
             return 0.0
         alarm = NormalDist().inv_cdf(1.0 - self.false_alarm / len(self.family.rules))
-        quiet = alarm * self._spread(error) - self._reach(clusters) * error
-        passes = t_quantile(self.rule.pass_confidence, max(clusters - 1, 1)) * error
-        passes += NormalDist().inv_cdf(self.power) * self._spread(error)
+        quiet = alarm * self._spread(now) - self._reach(now)
+        passes = t_quantile(self.rule.pass_confidence, now.freedom) * now.error
+        passes += NormalDist().inv_cdf(self.power) * self._spread(now)
         return max(quiet, passes, 0.0)
 
-    def caught(self, tolerance: float, error: float, clusters: int) -> float:
+    def caught(self, tolerance: float, now: Precision) -> float:
         """The worsening that is ``regress`` as often as ``power`` says."""
-        return tolerance + self._reach(clusters) * error + NormalDist().inv_cdf(self.power) * self._spread(error)
+        return tolerance + self._reach(now) + NormalDist().inv_cdf(self.power) * self._spread(now)
 
-    def fits(self, allowed: float, error: float, clusters: int) -> bool:
+    def fits(self, allowed: float, now: Precision) -> bool:
         """Whether an allowance keeps both promises, and twice the allowance is caught."""
-        return self.tolerance(error, clusters) <= allowed and self.caught(allowed, error, clusters) <= 2.0 * allowed
+        return self.tolerance(now) <= allowed and self.caught(allowed, now) <= 2.0 * allowed
 
-    def _spread(self, error: float) -> float:
+    def _spread(self, now: Precision) -> float:
         """Standard deviation of the difference of two runs."""
-        return sqrt(error**2 + 2.0 * self.shift**2)
+        return sqrt(now.error**2 + 2.0 * self.shift**2)
 
-    def _reach(self, clusters: int) -> float:
-        return t_quantile(1.0 - self.family.share(self.rule), max(clusters - 1, 1))
-
-
-def _least(fits: Callable[[int], bool]) -> int | None:
-    """The smallest number of clusters, two or more, that fits; None where none does."""
-    if not fits(MOST_CLUSTERS):
-        return None
-    low, high = 1, MOST_CLUSTERS
-    while high - low > 1:
-        middle = (low + high) // 2
-        low, high = (low, middle) if fits(middle) else (middle, high)
-    return high
+    def _reach(self, now: Precision) -> float:
+        return t_quantile(self.family.level(self.rule), now.freedom) * now.error
 
 
 def text(found: Calibration) -> str:
@@ -215,9 +236,9 @@ def text(found: Calibration) -> str:
         f"{found.runs} runs of one model; false alarms in at most {found.false_alarm:.1%} of nights over all rules, "
         f"power {found.power:.0%}.",
         "",
-        "| System | Measure | Mean | Between runs (SD) | Error of a difference | Pairs | Tolerance | Then caught "
-        "| Allowed by the rule | Pairs that needs |",
-        "| :-- | :-- | --: | --: | --: | --: | --: | --: | --: | --: |",
+        "| System | Measure | Mean | Between runs (SD) | Error of a difference | Pairs | Speakers, texts | "
+        "Noise that is theirs | Tolerance | Then caught | Allowed by the rule | Pairs that needs |",
+        "| :-- | :-- | --: | --: | --: | --: | :-- | :-- | --: | --: | --: | --: |",
     ]
     for line in found.lines:
         measure = line.measure
@@ -225,20 +246,26 @@ def text(found: Calibration) -> str:
         cells = [
             plain(line.system),
             f"{measure.name}{f' ({measure.unit})' if measure.unit else ''}",
-            *(amount(value, measure) for value in (line.mean, line.between_runs, line.error)),
-            f"{line.pairs} of {line.clusters} {line.by}" if line.by != "pairs" else str(line.pairs),
+            *(amount(value, measure) for value in (line.mean, line.between_runs, line.precision.error)),
+            str(line.precision.pairs),
+            ", ".join(f"{count} {side}s" for side, count in line.precision.levels.items()) or "–",
+            ", ".join(f"{side} {line.shares.get(side, 0.0):.0%}" for side in line.precision.levels) or "–",
             amount(line.tolerance, measure),
             amount(line.caught, measure),
             amount(allowed, measure),
-            _needed(line),
+            "these" if line.enough else "no number" if line.needed is None else line.needed.said(),
         ]
         lines.append(f"| {' | '.join(cells)} |")
     lines += [
         "",
         "Tolerance: the smallest with which false alarms stay that rare and an unchanged model passes that often, with "
         "these pairs. Then caught: the worsening that is found that often. Pairs that needs: for the rule's own "
-        "allowance to do the same, and twice the allowance to be caught.",
+        "allowance to do the same, and twice the allowance to be caught. Noise that is theirs: how much of the "
+        "variance of a pair's difference lies between target speakers, source speakers and texts that repeat; more "
+        "pairs of the same ones do not help against it.",
     ]
+    if any(min(line.precision.levels.values(), default=FEW) < FEW for line in found.lines):
+        lines.append(f"With fewer than {FEW} speakers on a side, their share is hardly known.")
     lines.append(
         f"New failures of a system between two runs: up to {found.failures}; new sanity flags: up to {found.flags}."
     )
@@ -246,27 +273,24 @@ def text(found: Calibration) -> str:
         lines.append("Where no number is enough, whole runs differ: average several seeds, or allow more.")
     if found.runs < 5:
         lines.append(f"{found.runs} runs say little of how runs differ; five or more are better.")
-    if all(line.error == 0.0 and line.between_runs == 0.0 for line in found.lines):
+    if all(line.precision.error == 0.0 and line.between_runs == 0.0 for line in found.lines):
         lines.append("All runs are identical: allowances need only cover other machines.")
     return "\n".join(lines)
 
 
-def _needed(line: Line) -> str:
-    if line.needed is None:
-        return "no number"
-    clusters, pairs = line.needed
-    return f"{pairs:,}" + (f" of {clusters:,} {line.by}" if line.by != "pairs" else "")
-
-
 def save_rules(found: Calibration, path: Path) -> None:
-    """Write a rules file: the tolerances, never below what the rules allow already, and the flags that were seen."""
+    """Write a rules file: the tolerances, never below what the rules allow already, and the flags that were seen.
+
+    Where no two runs differ, the rule may be blind to the noise of others.
+    """
     rows = []
     for line in found.lines:
         allowed = allowance(line.rule, line.mean)
         cap = "" if line.rule.cap is None else f", cap: {line.rule.cap:g}"
         rows.append(
             f"  - {{measure: {_quoted(line.measure.name)}, systems: [{_quoted(line.system)}], "
-            f"worsening: {_up(max(line.tolerance, allowed)):g}, confidence: {line.rule.confidence:g}{cap}}}"
+            f"worsening: {_up(max(line.tolerance, allowed)):g}, confidence: {line.rule.confidence:g}{cap}"
+            f"{', accept_blind: true' if line.rule.accept_blind or not line.tolerance else ''}}}"
         )
     head = [
         f"# From {found.runs} runs of one model: false alarms {found.false_alarm:g}, power {found.power:g}",

@@ -8,34 +8,21 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from math import isnan
 
-from vceval.gate.decide import Family, Worsening, allowance, enough, measure_worsening, one_sided
-from vceval.gate.evidence import Evidence, MeasureInfo, PairInfo, Sums
-from vceval.gate.preconditions import applying, listed, notes, refuse_unless_comparable, systems_of
+from vceval.gate.cases import Case, cases_of, family_of, seen
+from vceval.gate.decide import Family, Worsening, allowance, one_sided
+from vceval.gate.evidence import Evidence, Sums
+from vceval.gate.preconditions import applying, listed, notes, refuse_unless_comparable
 from vceval.gate.rules import CountRule, MeasureRule, Rules
-from vceval.gate.verdict import Figures, Offender, Result, Verdict, described
-from vceval.statistics.intervals import t_quantile
+from vceval.gate.sight import Precision, Wanted, wanted
+from vceval.gate.verdict import WORST_FIRST, Figures, Offender, Result, Verdict, described
 
 __all__ = ["check", "most_new"]
 
 #: Pairs that a verdict on a measure names, and one on what is missing or new.
 OFFENDERS, NAMED = 5, 10
-
-
-@dataclass(frozen=True, slots=True)
-class _Case:
-    """One rule on one system and direction, with the sums it decides on, pair by pair: (numerator, denominator)."""
-
-    rule: MeasureRule
-    measure: MeasureInfo
-    system: str
-    direction: str
-    pairs: Sequence[PairInfo]
-    old: Sequence[tuple[float, float]]
-    new: Sequence[tuple[float, float]]
-    capped: tuple[int, int]
 
 
 def check(run: Evidence, baseline: Evidence, rules: Rules) -> Result:
@@ -46,111 +33,76 @@ def check(run: Evidence, baseline: Evidence, rules: Rules) -> Result:
     """
     applied = applying(rules, baseline)
     refuse_unless_comparable(run, baseline, applied)
-    cases = [case for rule in applied for case in _cases(rule, run, baseline)]
+    cases = [case for rule in applied for case in cases_of(rule, run, baseline)]
     verdicts = [
         *_missing(run, baseline),
         *(verdict for rule in rules.counts for verdict in _new_ones(rule, run, baseline)),
         *_controls(run, baseline, applied),
         *_decided(cases, run, baseline),
     ]
-    order = {"regress": 0, "undecided": 1, "pass": 2}
-    verdicts.sort(key=lambda verdict: order[verdict.outcome])
+    verdicts.sort(key=lambda verdict: WORST_FIRST.index(verdict.outcome))
     return Result(
         run.place, baseline.place, baseline.suite, rules.place, verdicts, notes(run, baseline, rules, applied)
     )
 
 
-def _cases(rule: MeasureRule, run: Evidence, baseline: Evidence) -> Iterator[_Case]:
-    measure = baseline.measures[rule.measure]
-    for system in systems_of(rule, baseline):
-        before = baseline.sums.get(system, {}).get(rule.measure, {})
-        after = run.sums.get(system, {}).get(rule.measure, {})
-        for direction in rule.directions:
-            keys = [
-                key
-                for key, pair in baseline.pairs.items()
-                if key in before and key in after and direction in ("all", pair.direction)
-            ]
-            old, cut_old = _capped([before[key] for key in keys], rule.cap)
-            new, cut_new = _capped([after[key] for key in keys], rule.cap)
-            pairs = [baseline.pairs[key] for key in keys]
-            if before and not (sum(d for _, d in old) > 0 and sum(d for _, d in new) > 0):
-                pairs, old, new = [], [], []  # nothing left to compare: undecided, with the count
-            if before:
-                yield _Case(rule, measure, system, direction, pairs, old, new, (cut_old, cut_new))
-
-
-def _capped(sums: Sequence[tuple[float, float]], cap: float | None) -> tuple[list[tuple[float, float]], int]:
-    if cap is None:
-        return list(sums), 0
-    cut = [(min(numerator, cap * denominator), denominator) for numerator, denominator in sums]
-    return cut, sum(one != other for one, other in zip(cut, sums, strict=True))
-
-
-def _decided(cases: Sequence[_Case], run: Evidence, baseline: Evidence) -> Iterator[Verdict]:
-    """Decide all cases together: the p-values of those with enough pairs are corrected for their number (Holm)."""
-    measured = [_measured(case) if case.pairs else None for case in cases]
-    p_values = [None if found is None else tuple(float(p) for p in one_sided(found)) for found in measured]
+def _decided(cases: Sequence[Case], run: Evidence, baseline: Evidence) -> Iterator[Verdict]:
+    """Decide all cases together: what each can see, then the p-values, corrected for their number (Holm)."""
+    measured = [case.measured() if case.pairs else None for case in cases]
+    family = family_of(cases)
+    p_values = [None if found is None else one_sided(found) for found in measured]
     tested = [
         index
         for index, (case, p) in enumerate(zip(cases, p_values, strict=True))
-        if p is not None and len(case.pairs) >= case.rule.minimum_pairs and not isnan(p[0])
+        if p is not None and len(case.pairs) >= max(case.rule.minimum_pairs, 2)
     ]
-    family = Family([cases[index].rule for index in tested])
     found_p = family.corrected([p_values[index][0] for index in tested])  # type: ignore[index]
     corrected = dict(zip(tested, found_p, strict=True))
     for index, (case, found, p) in enumerate(zip(cases, measured, p_values, strict=True)):
         if found is None or p is None:
             yield _nothing(case)
             continue
+        sight = seen(case, found, family)
         figures = _figures(case, found, None if isnan(p[0]) else p[0], corrected.get(index))
-        outcome = family.outcome(case.rule, bool(found.identical), corrected.get(index), p[1])
+        blind = None if sight.trusted else 1.0 if sight.p is None else sight.p
+        outcome = family.outcome(case.rule, found.identical, corrected.get(index), p[1], blind=blind)
         if outcome == "undecided" and index in corrected:
             figures = replace(figures, enough=_enough(case, found, figures, family))
         offenders = () if outcome == "pass" else tuple(_offenders(case, run, baseline))
-        message = described(figures, outcome, case.rule.minimum_pairs)
-        yield Verdict(case.rule.measure, case.system, case.direction, outcome, message, figures, offenders)
+        message = described(figures, outcome, case.rule.minimum_pairs, found.identical)
+        yield Verdict(case.rule.measure, case.system, case.direction, outcome, message, figures, offenders, sight)
 
 
-def _measured(case: _Case) -> Worsening:
-    new, old = (tuple(zip(*sums, strict=True)) for sums in (case.new, case.old))
-    return measure_worsening(
-        (new[0], new[1]),
-        (old[0], old[1]),
-        [pair.target_speaker for pair in case.pairs],
-        [pair.source_speaker for pair in case.pairs],
-        sign=case.measure.sign,
-        allowed=case.rule.worsening,
-        relative=case.rule.relative,
-    )
-
-
-def _figures(case: _Case, found: Worsening, p: float | None, p_holm: float | None) -> Figures:
+def _figures(case: Case, found: Worsening, p: float | None, p_holm: float | None) -> Figures:
     old, new = (sum(n for n, _ in sums) / sum(d for _, d in sums) for sums in (case.old, case.new))
-    allowed = allowance(case.rule, old)
     low = high = None
     if p is not None:
-        error, freedom = float(found.errors), max(found.clusters - 1, 1)
-        centre = float(found.beyond) + allowed
-        low = centre - (t_quantile(case.rule.confidence, freedom) * error if error else 0.0)
-        high = centre + (t_quantile(case.rule.pass_confidence, freedom) * error if error else 0.0)
+        centre = found.beyond.value + case.allowed
+        low = centre - found.beyond.reach(case.rule.confidence)
+        high = centre + found.beyond.reach(case.rule.pass_confidence)
+    levels = case.design.levels
+    texts = levels["text"] if any(side.name == "text" for side in case.design.sides) else 0
     return Figures(
-        case.measure, old, new, case.measure.sign * (new - old), low, high, allowed, p, p_holm,
-        len(case.pairs), found.clusters, found.by, case.rule.cap, case.capped,
+        case.measure, old, new, case.measure.sign * (new - old), low, high, case.allowed, p, p_holm,
+        len(case.pairs), levels["target"], levels["source"], texts, case.rule.cap, case.capped,
     )  # fmt: skip
 
 
-def _enough(case: _Case, found: Worsening, figures: Figures, family: Family) -> tuple[int, int] | None:
+def _enough(case: Case, found: Worsening, figures: Figures, family: Family) -> Wanted | None:
     """How many would decide: enough to pass where nothing changed, or to tell what was seen from what is allowed."""
-    error, rule = float(found.errors), case.rule
-    wanted = enough(error, found.clusters, found.pairs, figures.allowed, rule.pass_confidence)
-    if wanted is None or wanted[1] <= found.pairs:
-        sure = 1.0 - family.share(rule) if float(found.beyond) > 0 else rule.pass_confidence
-        wanted = enough(error, found.clusters, found.pairs, abs(float(found.beyond)), sure)
-    return wanted
+    now, rule = Precision.of(found.beyond, found.deviation, case.design), case.rule
+
+    def passes(there: Precision) -> bool:
+        return there.caught(rule.pass_confidence, 0.0) <= figures.allowed
+
+    def tells(there: Precision) -> bool:
+        return there.caught(level, 0.0) <= abs(found.beyond.value)
+
+    level = family.level(rule) if found.beyond.value > 0 else rule.pass_confidence
+    return wanted(now, passes) or wanted(now, tells)
 
 
-def _offenders(case: _Case, run: Evidence, baseline: Evidence) -> Iterator[Offender]:
+def _offenders(case: Case, run: Evidence, baseline: Evidence) -> Iterator[Offender]:
     """The pairs that cost most, worst first."""
     scale, digits, unit = case.measure.scale, case.measure.decimals, case.measure.unit
     costs = []
@@ -166,7 +118,7 @@ def _offenders(case: _Case, run: Evidence, baseline: Evidence) -> Iterator[Offen
         yield _offender(run, baseline, case.system, pair.key, message, worse)
 
 
-def _nothing(case: _Case) -> Verdict:
+def _nothing(case: Case) -> Verdict:
     """A rule for which no pair of the baseline is left; what is missing is a failure of its own."""
     message = "no pair with a value both in the baseline and in the run"
     return Verdict(case.rule.measure, case.system, case.direction, "undecided", message)

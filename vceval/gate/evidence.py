@@ -17,7 +17,7 @@ from vceval.errors import UsageError
 from vceval.results.comparable import identities
 from vceval.results.rundir import RunDirectory
 
-__all__ = ["DIGITS", "Evidence", "MeasureInfo", "PairInfo", "Sums", "SystemInfo", "of_run", "rounded"]
+__all__ = ["DIGITS", "Evidence", "MeasureInfo", "PairInfo", "Sums", "SystemInfo", "of_run", "rounded", "text_of"]
 
 #: Significant digits that are kept of every sum.
 DIGITS = 7
@@ -30,7 +30,10 @@ Sums = Mapping[str, tuple[float, float]]
 
 @dataclass(frozen=True, slots=True)
 class PairInfo:
-    """One conversion pair; ``key`` says what it is (dataset, recordings, text), ``name`` what a run calls it."""
+    """One conversion pair; ``key`` says what it is (dataset, recordings, text), ``name`` what a run calls it.
+
+    text: a hash of its transcript; None without one, and in baselines that hold none.
+    """
 
     key: str
     name: str
@@ -38,6 +41,7 @@ class PairInfo:
     direction: str | None
     source_speaker: str | None
     target_speaker: str | None
+    text: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +129,7 @@ def _evidence(directory: RunDirectory, about: Mapping[str, Any]) -> Evidence:
     pairs = {
         keys[row["pair"]]: PairInfo(
             keys[row["pair"]], row["pair"], row["dataset"], row["direction"] or None,
-            row["source_speaker"] or None, row["target_speaker"] or None,
+            row["source_speaker"] or None, row["target_speaker"] or None, text_of(row["transcript"]),
         )
         for row in rows
     }  # fmt: skip
@@ -165,6 +169,11 @@ def _evidence(directory: RunDirectory, about: Mapping[str, Any]) -> Evidence:
 
 def _key(identity: tuple[str, ...]) -> str:
     return hashlib.sha256(json.dumps(identity, ensure_ascii=False).encode()).hexdigest()[:16]
+
+
+def text_of(transcript: str | None) -> str | None:
+    """Tell whether two pairs have the same text: a hash of it."""
+    return hashlib.sha256(transcript.encode()).hexdigest()[:8] if transcript else None
 
 
 def _facts(facts: Mapping[str, Any]) -> dict[str, Any]:

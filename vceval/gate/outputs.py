@@ -18,7 +18,8 @@ from urllib.parse import quote
 from xml.etree import ElementTree
 
 from vceval.gate.decide import Outcome
-from vceval.gate.verdict import Offender, Result, Verdict, amount
+from vceval.gate.plan import table, views_of
+from vceval.gate.verdict import Offender, Result, Verdict, amount, blindness, catches
 from vceval.results.rundir import write_atomically
 
 __all__ = [
@@ -27,7 +28,7 @@ __all__ = [
 ]  # fmt: skip
 
 SUITE = "vceval gate"
-MARKS = {"pass": "✅ pass", "regress": "❌ regress", "undecided": "❔ undecided"}
+MARKS = {"pass": "✅ pass", "regress": "❌ regress", "undecided": "❔ undecided", "blind": "🙈 blind"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,12 +43,13 @@ class Places:
 
 def red(outcome: Outcome, undecided: str) -> bool:
     """Whether an outcome fails the gate."""
-    return outcome == "regress" or (outcome == "undecided" and undecided == "fail")
+    return outcome in ("regress", "blind") or (outcome == "undecided" and undecided == "fail")
 
 
 def to_text(result: Result, undecided: str) -> str:
-    """Write the result for a terminal: what is not passed in full, the rest in one line each."""
+    """Write the result for a terminal: what can be seen, what is not passed in full, the rest in one line each."""
     lines = [_printable(f"{result.run} against {result.baseline} ({result.suite}), {result.rules}")]
+    lines += [_printable(line) for line in table(views)] if (views := views_of(result.verdicts)) else []
     shown = [verdict for verdict in result.verdicts if verdict.outcome != "pass" or verdict.figures]
     width = max((len(f"{verdict.system}: {verdict.title}") for verdict in shown), default=0)
     for verdict in shown:
@@ -58,8 +60,7 @@ def to_text(result: Result, undecided: str) -> str:
     quiet = Counter(verdict.rule for verdict in result.verdicts if verdict not in shown)
     lines += [f"pass       {rule}: {number} systems" for rule, number in quiet.items()]
     lines += [f"note       {_printable(note)}" for note in result.notes]
-    counted = ", ".join(f"{number} {name}" for name, number in result.counted().items() if number)
-    lines.append(f"gate: {result.outcome} ({counted})")
+    lines.append(f"gate: {result.outcome} ({result.said()})")
     return "\n".join(lines)
 
 
@@ -92,12 +93,13 @@ def write_refusal(reason: str, where: Places) -> None:
 
 def to_junit(result: Result, undecided: str) -> str:
     """Write the XML of a result; ``undecided`` is what that outcome means: fail, pass or warn (skipped)."""
-    cases = []
+    cases, blind = [], result.blind
     for verdict in result.verdicts:
         case = ElementTree.Element("testcase", classname=_xml(verdict.system), name=_xml(verdict.title), time="0")
-        message, output = _xml(verdict.message), _xml(_output(verdict))
-        if verdict.outcome == "regress" or (verdict.outcome == "undecided" and undecided == "fail"):
-            ElementTree.SubElement(case, "failure", type=verdict.outcome, message=message).text = output
+        message, output = _xml(_message(verdict)), _xml(_output(verdict))
+        outcome = "blind" if verdict.outcome != "regress" and verdict in blind else verdict.outcome
+        if red(outcome, undecided):
+            ElementTree.SubElement(case, "failure", type=outcome, message=message).text = output
         elif verdict.outcome == "undecided" and undecided == "warn":
             ElementTree.SubElement(case, "skipped", type="undecided", message=message)
             ElementTree.SubElement(case, "system-out").text = output
@@ -134,8 +136,13 @@ def _document(cases: Sequence[ElementTree.Element], facts: dict[str, str]) -> st
     return '<?xml version="1.0" encoding="UTF-8"?>\n' + ElementTree.tostring(root, encoding="unicode") + "\n"
 
 
+def _message(verdict: Verdict) -> str:
+    """What was found, and what the rule can't see."""
+    return ". ".join(filter(None, (verdict.message, blindness(verdict))))
+
+
 def _output(verdict: Verdict) -> str:
-    lines = [verdict.message]
+    lines = [_message(verdict)]
     for one in verdict.offenders:
         lines.append(f"{one.pair}: {one.said}")
         lines += [f"  {what}: {path}" for what, path in (("now", one.audio), ("before", one.audio_before)) if path]
@@ -158,16 +165,15 @@ def to_markdown(result: Result, file: Path, audio_url: str | None, undecided: st
     others are then named without a link, since nothing says where they could be reached.
     """
     lines = [f"## {MARKS[result.outcome]}: {plain(result.run)} against {plain(result.baseline)}", ""]
-    counted = ", ".join(f"{number} {name}" for name, number in result.counted().items() if number)
-    lines += [f"{counted}; suite {plain(result.suite)}, {plain(result.rules)}, undecided means {undecided}.", ""]
-    measured = [verdict for verdict in result.verdicts if verdict.figures]
+    lines += [f"{result.said()}; suite {plain(result.suite)}, {plain(result.rules)}, undecided means {undecided}.", ""]
+    measured, blind = [verdict for verdict in result.verdicts if verdict.figures], result.blind
     if measured:
         lines += _table(measured)
     for verdict in result.verdicts:
-        if verdict.outcome == "pass":
+        if verdict.outcome == "pass" and verdict not in blind:
             continue
         lines += [f"**{MARKS[verdict.outcome]}** {plain(verdict.system)}: {plain(verdict.title)}  "]
-        lines += [plain(verdict.message), ""]
+        lines += [plain(_message(verdict)), ""]
         if verdict.outcome == "regress" and verdict.offenders:
             lines += [*(f"- {_offender(one, Path(result.run), file, audio_url)}" for one in verdict.offenders), ""]
     rest = [verdict for verdict in result.verdicts if verdict.outcome == "pass" and not verdict.figures]
@@ -186,9 +192,12 @@ def refusal_to_markdown(reason: str) -> str:
 
 
 def _table(verdicts: list[Verdict]) -> Iterator[str]:
-    heads = "System, Measure, Before, Now, Worse by, One-sided limits, Allowed, Pairs, Speakers, p, Capped"
+    heads = (
+        "System, Measure, Before, Now, Worse by, One-sided limits, Allowed, Sees, Pairs, Target speakers, "
+        "Source speakers, p, Capped"
+    )
     yield f"| | {heads.replace(', ', ' | ')} |"
-    yield "| :-- | :-- | :-- | --: | --: | --: | :--: | --: | --: | --: | --: | --: |"
+    yield "| :-- | :-- | :-- | --: | --: | --: | :--: | --: | --: | --: | --: | --: | --: | --: |"
     for verdict in verdicts:
         figures = verdict.figures
         assert figures is not None
@@ -206,8 +215,9 @@ def _table(verdicts: list[Verdict]) -> Iterator[str]:
             amount(figures.worsening, measure, "+"),
             limits,
             amount(figures.allowed, measure),
+            "–" if verdict.sight is None else catches(verdict.sight, measure),
             str(figures.pairs),
-            "–" if figures.by == "pairs" else str(figures.clusters),
+            *(str(count) if count else "–" for count in (figures.targets, figures.sources)),
             "–" if figures.p_holm is None else f"{figures.p_holm:.2g}",
             "–" if figures.cap is None else f"{figures.capped[0]} → {figures.capped[1]}",
         ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from importlib.resources import files
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -28,6 +29,7 @@ class MeasureRule:
     confidence: 1 - confidence is the rule's claim on the chance of a false ``regress``, which all rules share.
     pass_confidence: 1 - pass_confidence is the chance of a false ``pass`` of this rule.
     cap: largest value that counts for one pair; None for no limit.
+    accept_blind: whether the rule may decide though it can't see five times what it allows.
     systems: names, or None for every system that is no control.
     directions: some of DIRECTIONS, or ``all``: a decision for each.
     """
@@ -35,10 +37,11 @@ class MeasureRule:
     measure: str
     worsening: float
     relative: bool = False
-    confidence: float = 0.95
+    confidence: float = 0.98
     pass_confidence: float = 0.95
     minimum_pairs: int = 10
     cap: float | None = None
+    accept_blind: bool = False
     systems: tuple[str, ...] | None = None
     directions: tuple[str, ...] = ("all",)
 
@@ -88,6 +91,8 @@ class _MeasureRule(Section):
     """Where it is not that of the file."""
     cap: Annotated[float, Field(gt=0), meaning("above 0")] | None = None
     """Largest value that counts for one pair."""
+    accept_blind: bool = False
+    """Whether the rule may decide though it can't see five times what it allows."""
     systems: Names | None = None
     """Every system that is no control, where left out."""
     directions: Annotated[
@@ -115,7 +120,7 @@ class RulesFile(Section):
 
     schema_: Literal[1] = Field(alias="schema")
     """The form of this file."""
-    confidence: Confidence = 0.95
+    confidence: Confidence = 0.98
     """1 less this is the chance of a red night where nothing is worse than allowed, over all rules together."""
     pass_confidence: Confidence = 0.95
     """1 less this is the chance that a rule passes though the worsening is larger than allowed."""
@@ -135,13 +140,16 @@ class RulesFile(Section):
         return values
 
 
-def read_rules(path: Path | None = None) -> Rules:
-    """Read a rules file; without one, the default rules.
+def read_rules(path: Path | None = None, suite: str = "") -> Rules:
+    """Read a rules file; without one, the rules that come with a suite (``demo@1``), else the default rules.
 
     Raises:
         UsageError: a key is unknown, missing or mistyped, or a value makes no sense.
     """
-    found = read_document(path or DEFAULT, RulesFile)
+    own = Path(str(files("vceval.benchmarks"))) / "rules" / f"{suite.partition('@')[0]}.yaml"
+    chosen = path or (own if own.is_file() else DEFAULT)
+    place = str(path) if path else f"the rules of {suite}" if chosen == own else "the default rules"
+    found = read_document(chosen, RulesFile)
     usual = found.model_dump(include={"confidence", "pass_confidence", "minimum_pairs"})
     measures: list[MeasureRule] = []
     counts: list[CountRule] = []
@@ -154,5 +162,5 @@ def read_rules(path: Path | None = None) -> Rules:
             amount = {} if share is None else {"worsening": share, "relative": True}
             measures.append(MeasureRule(**usual | given | amount))
     if not found.rules:
-        raise UsageError(f"{path}: rules: there is none; a gate without a rule guards nothing")
-    return Rules(str(path) if path else "the default rules", tuple(measures), tuple(counts), path is not None)
+        raise UsageError(f"{place}: rules: there is none; a gate without a rule guards nothing")
+    return Rules(place, tuple(measures), tuple(counts), path is not None)

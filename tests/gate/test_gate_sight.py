@@ -1,0 +1,261 @@
+"""What the gate can see: figures that simulation agrees with, blindness that is said and acted on, plans."""
+
+from __future__ import annotations
+
+import json
+from math import sqrt
+from pathlib import Path
+
+import numpy as np
+import pytest
+from made_runs import RULES, MadeRun, write_rules
+
+from vceval.benchmarks.simulations.nights import Pattern, measured_noise, simulate
+from vceval.cli.main import main
+from vceval.errors import UsageError
+from vceval.gate import outputs, plan
+from vceval.gate.baseline import read, save
+from vceval.gate.check import check
+from vceval.gate.evidence import Evidence, of_run
+from vceval.gate.rules import Rules, read_rules
+from vceval.gate.sight import FEW, NIGHT_NOISE, POWER, SHARES, TIMES, Precision, expected, wanted
+from vceval.statistics.inference import Estimate, t_quantile
+
+
+@pytest.fixture
+def same(tmp_path: Path) -> Evidence:
+    return of_run(MadeRun().fill().write(tmp_path / "run"))
+
+
+def given(folder: Path, *changes: tuple[str, str]) -> Rules:
+    text = RULES
+    for old, new in changes:
+        assert old in text
+        text = text.replace(old, new)
+    return read_rules(write_rules(folder, text))
+
+
+@pytest.mark.parametrize("freedom", [1.0, 2.5, 9.0, 200.0])
+@pytest.mark.parametrize("level", [0.95, 0.99])
+def test_what_is_called_caught_is_caught_in_eight_of_ten_nights(freedom: float, level: float) -> None:
+    """Drawn by hand: a normal mean and an error that varies as a root of chi squared over its degrees of freedom."""
+    generator = np.random.default_rng(0)
+    caught = Precision(0.3, freedom, {"residual": 1.0}, {}, 50).caught(level, 0.2)
+    found = generator.normal(caught - 0.2, 0.3, 200_000)
+    errors = 0.3 * np.sqrt(generator.chisquare(freedom, 200_000) / freedom)
+    assert np.mean(found > t_quantile(level, freedom) * errors) == pytest.approx(POWER, abs=0.005)
+
+
+def test_the_expected_error_is_what_the_mean_of_such_noise_shows() -> None:
+    pattern = Pattern(6, 9, 2)
+    design, share = pattern.design(), 0.5
+    now = expected(design, share)
+    generator = np.random.default_rng(1)
+    noise = sqrt(share / 2) * (
+        generator.normal(size=(20_000, 6, 1, 1)) + generator.normal(size=(20_000, 1, 9, 1))
+    ) + sqrt(1 - share) * generator.normal(size=(20_000, 6, 9, 2))
+    assert now.error == pytest.approx(float(noise.mean(axis=(1, 2, 3)).std()), rel=0.02)
+    assert now.levels == {"target": 6, "source": 9}
+    assert expected(design, 0.0).error == pytest.approx(1 / sqrt(108))
+    assert 5 < now.freedom < 16
+
+
+def test_a_side_of_few_speakers_has_as_much_noise_as_there_may_be() -> None:
+    """By chance they look alike in this night; nobody can know."""
+    for targets in (2, FEW - 1, FEW):
+        design = Pattern(targets, 20, 2).design()
+        night = Estimate(0.0, 1 / sqrt(design.items), 30.0, {"target": 0.0, "source": 0.0, "residual": 1.0})
+        now = Precision.of(night, 1.0, design)
+        if targets < FEW:
+            assert now.error**2 == pytest.approx(1 / design.items + SHARES[1] / targets)
+            assert now.freedom < targets
+        else:
+            assert (now.error, now.freedom) == (night.error, night.freedom)
+
+
+def test_more_speakers_make_it_surer_by_their_part_alone() -> None:
+    now = Precision(1.0, 5.0, {"target": 0.5, "source": 0.3, "residual": 0.2}, {"target": 6, "source": 6}, 72)
+    more = now.grown(2.0, ("target",))
+    assert more.error**2 == pytest.approx(0.5 / 2 + 0.3 + 0.2 / 2)
+    assert (more.levels, more.pairs) == ({"target": 12, "source": 6}, 144)
+    assert more.freedom > 5.0
+    both = now.grown(2.0, ("target", "source"))
+    assert both.error**2 == pytest.approx(0.5 / 2 + 0.3 / 2 + 0.2 / 4)
+    assert both.pairs == 288
+
+
+def test_what_is_wanted_is_enough_and_no_more() -> None:
+    now = Precision(1.0, 5.0, {"target": 0.05, "source": 0.9, "residual": 0.05}, {"target": 6, "source": 6}, 72)
+    found = wanted(now, lambda there: there.error <= 0.5)
+    assert found is not None
+    assert found.grown == ("source",)
+    count = found.levels["source"]
+    assert now.grown(count / 6, ("source",)).error <= 0.5 < now.grown((count - 1) / 6, ("source",)).error
+    assert found.pairs == 12 * count
+    assert found.said() == f"about {12 * count} pairs of {count} source speakers"
+    assert found.more(now.levels, 72) == f"about {count - 6} more source speakers"
+    assert wanted(now, lambda there: False) is None
+    assert wanted(now, lambda there: True) is None
+    alone = wanted(Precision(1.0, 9.0, {"residual": 1.0}, {}, 10), lambda there: there.error <= 0.5)
+    assert alone is not None
+    assert alone.more({}, 10) == "about 30 more pairs"
+
+
+def test_the_noise_is_that_of_the_simulation() -> None:
+    noise = measured_noise()
+    assert NIGHT_NOISE.keys() == noise.keys()
+    for name, known in NIGHT_NOISE.items():
+        night = simulate(name, noise[name], Pattern(20, 20, 3), 20, 0)
+        values = [sums[0] / sums[1] for sums in (night.new, night.old)]
+        assert float((values[0] - values[1]).std()) == pytest.approx(known, rel=0.1), name
+
+
+def test_an_unchanged_run_stays_what_it_is_and_blindness_is_said(same: Evidence, tmp_path: Path) -> None:
+    rules = given(tmp_path, ("sv_accept, worsening: 0.1", "sv_accept, worsening: 0.01"))
+    result = check(same, same, rules)
+    [found] = [verdict for verdict in result.verdicts if verdict.rule == "sv_accept"]
+    assert found.outcome == "pass"
+    assert "not one pair differs" in found.message
+    assert found.sight is not None
+    assert found.sight.blind
+    assert not found.sight.measured
+    assert found.sight.caught is not None
+    assert TIMES * 0.01 < found.sight.caught[0] < found.sight.caught[1]
+    assert result.outcome == "blind"
+    assert result.said() == "10 pass; 1 rule is blind"
+    assert outputs.to_text(result, "warn").endswith("gate: blind (10 pass; 1 rule is blind)")
+    content = json.loads(json.dumps(result.as_json()))
+    assert (content["outcome"], content["blind"]) == ("blind", 1)
+    junit = outputs.to_junit(result, "pass")
+    assert junit.count("<failure") == 1
+    assert 'type="blind"' in junit
+    assert "to see 5 times that, add about" in junit
+    page = outputs.to_markdown(result, tmp_path / "gate.md", None, "warn")
+    assert page.startswith("## 🙈 blind")
+    assert "more target speakers" in page
+
+
+def test_a_blind_rule_that_is_accepted_decides_unless_all_are_blind(same: Evidence, tmp_path: Path) -> None:
+    accepted = ("sv_accept, worsening: 0.1", "sv_accept, worsening: 0.01, accept_blind: true")
+    result = check(same, same, given(tmp_path, accepted))
+    assert (result.outcome, list(result.blind)) == ("pass", [])
+    assert "(blind): accepted in the rules." in outputs.to_text(result, "warn")
+    alone = "schema: 1\nrules:\n  - {measure: sv_accept, worsening: 0.01, accept_blind: true}\n"
+    result = check(same, same, read_rules(write_rules(tmp_path, alone)))
+    assert (result.outcome, len(result.blind)) == ("blind", 1)
+
+
+def test_blindness_follows_the_noise_of_the_night_not_its_outcome(tmp_path: Path, same: Evidence) -> None:
+    rules = given(tmp_path)
+    sights = []
+    for by, noise in ((0.0, 0.1), (0.3, 0.1), (0.0, 1.2), (0.3, 1.2)):
+        run = of_run(MadeRun().fill().worsen("mcd", by, noise).write(tmp_path / f"{by}-{noise}"))
+        [found] = [verdict for verdict in check(run, same, rules).verdicts if verdict.rule == "mcd"]
+        assert found.sight is not None
+        assert found.sight.measured
+        sights.append(found.sight)
+    assert [sight.blind for sight in sights] == [False, False, True, True]
+    assert sights[0].caught == pytest.approx(sights[1].caught)
+    assert sights[2].caught == pytest.approx(sights[3].caught)
+
+
+def test_a_collapse_is_red_though_the_rule_is_blind(tmp_path: Path, same: Evidence) -> None:
+    run = of_run(MadeRun().fill().worsen("mcd", 5.0, 1.2).write(tmp_path / "now"))
+    result = check(run, same, given(tmp_path))
+    [found] = [verdict for verdict in result.verdicts if verdict.rule == "mcd"]
+    assert (found.outcome, result.outcome) == ("regress", "regress")
+    assert found.sight is not None
+    assert found.sight.blind
+    assert len(found.offenders) == 5
+
+
+def test_nothing_allowed_is_no_multiple_and_unknown_noise_no_blindness(tmp_path: Path, same: Evidence) -> None:
+    rules = given(tmp_path, ("mcd, worsening: 0.1", "mcd, worsening: 0.0"), ("measure: wer", "measure: sanity_flags"))
+    sights = {verdict.rule: verdict.sight for verdict in check(same, same, rules).verdicts if verdict.sight}
+    assert not sights["mcd"].blind
+    assert sights["sanity_flags"].caught is None
+    assert not sights["sanity_flags"].blind
+    assert "unknown" in "\n".join(plan.table(plan.of_runs(same, same, rules)))
+
+
+def test_texts_are_a_side_where_they_repeat_and_old_baselines_have_none(tmp_path: Path) -> None:
+    """Texts go with neither speaker here, so that they are a side of their own."""
+
+    class Texts(MadeRun):
+        @property
+        def pairs(self):  # type: ignore[no-untyped-def]
+            from dataclasses import replace
+
+            made = super().pairs
+            return {
+                name: replace(pair, transcript=f"text {number % 7}") for number, (name, pair) in enumerate(made.items())
+            }
+
+    run = of_run(Texts().fill().write(tmp_path / "run"))
+    assert len({pair.text for pair in run.pairs.values()}) == 7
+    save(tmp_path / "run", tmp_path / "base.json")
+    assert read(tmp_path / "base.json").pairs == run.pairs
+    content = json.loads((tmp_path / "base.json").read_text())
+    content["schema"] = 1
+    content["pairs"] = [row[:6] for row in content["pairs"]]
+    (tmp_path / "old.json").write_text(json.dumps(content))
+    old = read(tmp_path / "old.json")
+    assert {pair.text for pair in old.pairs.values()} == {None}
+    rules = given(tmp_path)
+    for baseline in (read(tmp_path / "base.json"), old):  # the run knows the texts of its pairs
+        [figures] = [v.figures for v in check(run, baseline, rules).verdicts if v.rule == "mcd" and v.figures]
+        assert (figures.targets, figures.sources, figures.texts) == (8, 8, 7)
+    [figures] = [v.figures for v in check(old, old, rules).verdicts if v.rule == "mcd" and v.figures]
+    assert figures.texts == 0
+
+
+@pytest.mark.parametrize("targets", [1, 2, 3])
+def test_one_and_two_target_speakers(tmp_path: Path, targets: int) -> None:
+    """One speaks of itself; two can't be told to be alike, and the gate says that it is blind."""
+    before, now = (MadeRun(targets=targets, sources=20).fill() for _ in range(2))
+    runs = [of_run(made.write(tmp_path / name)) for made, name in ((before, "a"), (now.worsen("mcd", 0.5, 0.3), "b"))]
+    views = plan.of_runs(runs[1], runs[0], given(tmp_path))
+    lines = plan.table(views)
+    assert all(len(line) <= 80 for line in lines)
+    [mcd] = [view for view in views if view.measure.name == "mcd"]
+    assert (mcd.targets, mcd.sources, mcd.pairs) == (targets, 20, 20 * targets)
+    text = " ".join(lines)
+    assert ("One target speaker: the gate speaks of this one and says nothing of others." in text) == (targets == 1)
+    assert mcd.sight.blind == (targets > 1)
+    if targets > 1:
+        assert "more target speakers" in mcd.sight.add
+
+
+def test_plans_on_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    before, now = MadeRun().fill(), MadeRun().fill().worsen("mcd", 0.0, 0.1)
+    runs = [str(made.write(tmp_path / name)) for made, name in ((before, "before"), (now, "now"))]
+    small = str(write_rules(tmp_path))
+    assert main(["baseline", "save", runs[0], str(tmp_path / "base.json")]) == 0
+    capsys.readouterr()
+    assert main(["gate", "plan", runs[0], "--rules", small]) == 0
+    of_a_run = capsys.readouterr().out
+    assert main(["gate", "plan", str(tmp_path / "base.json"), "--rules", small]) == 0
+    assert capsys.readouterr().out == of_a_run
+    assert "A: mcd                         64     8 × 8    0.100  0." in of_a_run
+    assert main(["gate", "plan", runs[1], "--baseline", runs[0], "--rules", small]) == 0
+    assert "where run and baseline differ: theirs" in " ".join(capsys.readouterr().out.split())
+    assert main(["gate", "plan", runs[0]]) == 1
+    printed = capsys.readouterr().out
+    assert "The gate exits with 1 while it is blind." in printed
+    assert max(map(len, printed.splitlines())) <= 80
+    assert main(["gate", "plan", "demo"]) == 0
+    assert "adainvc-demo: wer" in capsys.readouterr().out
+    assert main(["gate", "plan", "demo", "--baseline", runs[0]]) == 2
+    assert "is no run" in capsys.readouterr().err
+    assert main(["gate", "plan", "nothing"]) == 2
+    assert "nothing" in capsys.readouterr().err
+
+
+def test_a_share_needs_a_run(tmp_path: Path) -> None:
+    rules = given(tmp_path, ("mcd, worsening", "mcd, relative_worsening"))
+    label, *found = plan.open_suite("demo", None)
+    with pytest.raises(UsageError, match="is known from a run only"):
+        plan.of_suite(label, *found, rules)
+    only_utmos = read_rules(write_rules(tmp_path, "schema: 1\nrules:\n  - {measure: utmos, worsening: 0.1}\n"))
+    with pytest.raises(UsageError, match="no rule is about what demo@1 measures"):
+        plan.of_suite(label, *found, only_utmos)
