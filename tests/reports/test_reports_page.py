@@ -12,11 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from pages import OpenPage, first_paint, wait_for
+from report_pages import chunk
 from report_runs import HOSTILE, MEASURES, RUNS, demo, tone
 
 from vceval.reports import figures
 from vceval.reports.build import build
 from vceval.results.rundir import RunDirectory
+from vceval.results.views import load
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -111,11 +113,15 @@ def test_a_filter_shows_the_figures_of_the_summary(page: Page, runs: dict[str, R
     shown = page.evaluate(
         "[...document.querySelectorAll('#results table.results tr[data-system]')].map((row) =>"
         "[...row.cells].slice(1).map((cell) => [cell.querySelector('.v').firstChild.textContent,"
-        " cell.querySelector('.n').textContent]))"
+        " cell.querySelector('.n').textContent, cell.className]))"
     )
+    report = load(runs["demo"])
+    assert page.inner_text("#marks-main") == chunk(runs["demo"], "cells")["said"]["main"]["-1,1"]
     names = [system["name"] for system in summary["systems"] if not system["control"]] + ["source"]
     for name, cells in zip(names, shown, strict=True):
-        for measure, (value, count) in zip(MEASURES, cells, strict=True):
+        for measure, (value, count, kind) in zip(MEASURES, cells, strict=True):
+            mark = report.ranking(str(measure["name"]), direction="F2M").mark(name)
+            assert kind.split() == ["num", *([mark] if mark else [])]
             cell = expected[name, str(measure["name"])]
             assert value == f"{cell['value'] * measure['scale']:.{measure['decimals']}f}"
             assert count.startswith(f"{cell['n']}/{cell['expected']}")
@@ -123,7 +129,7 @@ def test_a_filter_shows_the_figures_of_the_summary(page: Page, runs: dict[str, R
     wait_for(page, "document.getElementById('result-state').textContent === ''")
 
 
-def test_one_measure_is_split_by_direction(page: Page) -> None:
+def test_one_measure_is_split_by_direction(page: Page, runs: dict[str, RunDirectory]) -> None:
     page.evaluate("document.getElementById('directions').scrollIntoView()")
     wait_for(page, "document.querySelector('#split-direction table')")
     heads = "[...document.querySelectorAll('#split-direction thead th')].map((head) => head.textContent)"
@@ -132,6 +138,16 @@ def test_one_measure_is_split_by_direction(page: Page) -> None:
     page.select_option("select.split-measure", "1")
     wait_for(page, f"document.querySelector('#split-direction tbody').innerText !== {json.dumps(first)}")
     assert "WER" in page.inner_text("#split-direction caption")
+    report = load(runs["demo"])
+    ways = ["all", *report.directions]
+    classes = (
+        "[...document.querySelectorAll('#split-direction tbody:first-of-type tr')].map((row) =>"
+        " [...row.cells].slice(1).map((cell) => cell.className.replace('num', '').trim()))"
+    )
+    assert page.evaluate(classes) == [
+        [report.ranking("wer", direction=way).mark(system.name) for way in ways] for system in report.converters
+    ]
+    assert page.inner_text("#split-direction .note") == chunk(runs["demo"], "cells")["said"]["direction"]["1"]
 
 
 def test_signatures_are_one_click_away(page: Page) -> None:
