@@ -139,7 +139,7 @@ class FakeRun:
                         "low": None if half is None or mean is None else mean - half,
                         "high": None if half is None or mean is None else mean + 1.3 * half,
                         "n": len(got), "expected": len(got) + failed, "failed": failed,
-                        "skipped": skipped if key[2:] == ("all", "all") else 0, "clusters": 4,
+                        "skipped": skipped if key[2:] == ("all", "all") else 0, "targets": 4, "sources": 4,
                     })  # fmt: skip
         return found
 

@@ -95,13 +95,16 @@ class Scenario:
 
 def _values(random: np.random.Generator, count: int, shape: Shape) -> Floats:
     """Draw values of mean 0 and variance 1."""
+    found: Floats
     if shape == "t3":
-        return random.standard_t(3, size=count) / np.sqrt(3.0)
-    if shape == "exponential":
-        return random.exponential(size=count) - 1.0
+        found = random.standard_t(3, size=count) / np.sqrt(3.0)
+    elif shape == "exponential":
+        found = random.exponential(size=count) - 1.0
+    else:
+        found = random.normal(size=count)
     if shape == "lognormal":
-        return (np.exp(random.normal(size=count)) - np.exp(0.5)) / np.sqrt((np.e - 1.0) * np.e)
-    return random.normal(size=count)
+        found = (np.exp(found) - np.exp(0.5)) / np.sqrt((np.e - 1.0) * np.e)
+    return found
 
 
 def _middle(rate: float, deviation: float) -> float:

@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from designs import DESIGNS, Scenario
 
+from vceval.benchmarks.statistics.designs import DESIGNS, Scenario
 from vceval.statistics.components import Design
 from vceval.statistics.inference import interval, paired_test
 
@@ -79,9 +79,10 @@ def study(scenario: Scenario, draws: int, seed: int) -> Row:
     widths = []
     for _ in range(draws):
         drawn = scenario.draw(random)
-        sides = (None if codes is None else codes.tolist() for codes in drawn.pattern)
-        design = Design(*sides)
-        found = interval(*drawn.first, design, kind="rate" if scenario.kind == "rate" else "mean")
+        targets, sources, texts = (None if codes is None else codes.tolist() for codes in drawn.pattern)
+        design = Design(targets, sources, texts)
+        numerators, denominators = drawn.first
+        found = interval(numerators, denominators, design, kind="rate" if scenario.kind == "rate" else "mean")
         if found is None:
             missing += 1
         else:
@@ -94,8 +95,8 @@ def study(scenario: Scenario, draws: int, seed: int) -> Row:
             worse = drawn.second[0] + WORSE * np.sqrt(2.0)
             caught += _significant(drawn.first, (worse, drawn.second[1]), design)
     power = caught / draws if scenario.kind == "mean" else None
-    parts = [part / draws for part in (covered, high, low, missing, alarms)]
-    return Row(*parts, power, float(np.mean(widths)) if widths else float("nan"))
+    width = float(np.mean(widths)) if widths else float("nan")
+    return Row(covered / draws, high / draws, low / draws, missing / draws, alarms / draws, power, width)
 
 
 def _significant(first: tuple[np.ndarray, np.ndarray], second: tuple[np.ndarray, np.ndarray], design: Design) -> bool:

@@ -15,7 +15,7 @@ from vceval.reports import filter_data, winners
 from vceval.results import views
 from vceval.results.marks import Comparison, Ranking
 from vceval.results.views import Report
-from vceval.statistics.intervals import cluster_bootstrap
+from vceval.statistics.inference import interval
 
 
 def compared(first: str, second: str, difference: float, p: float | None) -> Comparison:
@@ -105,10 +105,10 @@ def test_rows_of_the_page_are_the_cells_of_the_summary(tmp_path: Path) -> None:
     found = filter_data.cells(report)
     datasets, directions = [*found["datasets"], "all"], [*found["directions"], "all"]
     listed = {}
-    for system, measure, dataset, direction, part, value, low, high, n, expected, skipped, _ in found["rows"]:
+    for system, measure, dataset, direction, part, value, low, high, count, skipped, _ in found["rows"]:
         assert part == 0
         key = (report.systems[system].name, report.measures[measure].name, datasets[dataset], directions[direction])
-        listed[key] = (value, low, high, n, expected, skipped)
+        listed[key] = (value, low, high, count, skipped)
     assert set(listed) == set(report.cells)
     measures = {measure.name: measure for measure in report.measures}
     for key, cell in report.cells.items():
@@ -117,8 +117,7 @@ def test_rows_of_the_page_are_the_cells_of_the_summary(tmp_path: Path) -> None:
             text(cell.value),
             text(cell.low),
             text(cell.high),
-            cell.n,
-            cell.expected,
+            cell.count,
             cell.skipped,
         )
 
@@ -153,16 +152,15 @@ def test_figures_without_and_only_with_speakers_trained_on(tmp_path: Path) -> No
     values = report.scores.of("mixed", "mcd")
     for part, wanted in ((1, set(names) - trained), (2, trained)):
         some = [place for place, name in enumerate(names) if name in wanted and not np.isnan(values[place])]
-        speakers = [(report.pairs[p]["target_speaker"], report.pairs[p]["source_speaker"]) for p in some]
-        interval = cluster_bootstrap(
-            values[some], np.ones(len(some)), [one for one, _ in speakers], crossed=[one for _, one in speakers]
-        )
-        assert interval is not None
+        sides = [[report.pairs[p][name] for p in some] for name in ("target_speaker", "source_speaker", "transcript")]
+        ends = interval(values[some], np.ones(len(some)), *sides)
+        assert ends is not None
         shown = rows[0, mcd, -1, -1, part]
-        assert shown[:3] == [f"{x:.2f}" for x in (values[some].mean(), interval.low, interval.high)]
+        assert shown[:3] == [f"{x:.2f}" for x in (values[some].mean(), ends.low, ends.high)]
         failed = int("p05" in wanted)
-        assert shown[3:6] == [len(some), len(some) + failed, 0]
-    assert rows[1, mcd, -1, -1, 1][:6] == rows[1, mcd, -1, -1, 0][:6]
+        counts = "×".join(str(len(set(side))) for side in sides[:2])
+        assert shown[3:5] == [f"{len(some)}/{len(some) + failed} · {counts}", 0]
+    assert rows[1, mcd, -1, -1, 1][:5] == rows[1, mcd, -1, -1, 0][:5]
     assert (1, mcd, -1, -1, 2) not in rows
-    assert rows[2, mcd, -1, -1, 2][:6] == rows[2, mcd, -1, -1, 0][:6]
+    assert rows[2, mcd, -1, -1, 2][:5] == rows[2, mcd, -1, -1, 0][:5]
     assert (2, mcd, -1, -1, 1) not in rows

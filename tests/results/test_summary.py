@@ -54,7 +54,7 @@ def test_figures_against_natural_speech():
             ]
             cell = made[system, "eer", dataset, "all"]
             assert cell["value"] == pytest.approx(equal_error_rate(natural, mine)[0], abs=1e-12)
-            assert (cell["n"], cell["clusters"]) == (40, 4)
+            assert (cell["n"], cell["targets"]) == (40, 4)
             assert made[system, "eer", dataset, "F2F"] == {**cell, "direction": "F2F"}
     bad, good = (made[system, "eer", "one", "all"] for system in ("bad", "good"))
     assert bad["high"] < 0.3 < good["low"] < 0.5 < good["high"]
@@ -68,7 +68,7 @@ def test_cells_over_several_datasets_pool_scores():
     natural = [v for d in learnt["detector"].values() for n in range(4) for v in d["natural_scores"][f"s{n}"]]
     mine = [score.value for score in found.scores if score.measure == "eer"]
     assert cell["value"] == pytest.approx(equal_error_rate(natural, mine)[0], abs=1e-12)
-    assert (cell["n"], cell["clusters"]) == (80, 4)
+    assert (cell["n"], cell["targets"]) == (80, 4)
 
 
 def test_without_natural_scores_there_is_no_figure():

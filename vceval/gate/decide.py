@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, Literal
 
 from vceval.gate.rules import MeasureRule
 from vceval.statistics.components import Design
+from vceval.statistics.holm import holm
 from vceval.statistics.inference import Estimate, paired_estimate
-from vceval.statistics.intervals import holm
 
 if TYPE_CHECKING:
     import numpy as np

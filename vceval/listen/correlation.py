@@ -12,8 +12,7 @@ from math import atanh, sqrt, tanh
 from statistics import NormalDist
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from vceval.statistics.bootstrap import resample
-from vceval.statistics.intervals import SEED, percentile_levels
+from vceval.statistics.bootstrap import percentile_levels, resample
 
 if TYPE_CHECKING:
     import pandas
@@ -87,7 +86,7 @@ def clustered_correlation(ones: ArrayLike, others: ArrayLike, clusters: Sequence
     if len(x) < _LEAST or np.ptp(x) == 0 or np.ptp(y) == 0:
         return Correlation(None, None, None)
     columns = (np.ones_like(x), x, y, x * x, y * y, x * y)
-    totals, drawn, count, _ = resample(columns, list(clusters), None, 2000, SEED)
+    totals, drawn, count = resample(columns, list(clusters))
     value = float(_from_sums(totals))
     if count < _LEAST:
         return Correlation(value, None, None)

@@ -15,8 +15,8 @@ from vceval.listen.kinds import KINDS
 from vceval.listen.opinion_scores import MEASURES, Vote, interval_of, votes_of
 from vceval.results.ranking import decided
 from vceval.results.views import ALL, MeasureView
+from vceval.statistics.holm import holm_tested
 from vceval.statistics.inference import Difference, paired_test
-from vceval.statistics.intervals import holm_tested
 
 __all__ = ["comparisons", "preferences", "rankings", "share_of_first"]
 

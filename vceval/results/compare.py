@@ -17,8 +17,8 @@ from vceval.results.comparable import Identity, Side, differences, identities
 from vceval.results.rundir import RunDirectory
 from vceval.results.views import with_interval
 from vceval.statistics.components import Design
+from vceval.statistics.holm import holm_tested
 from vceval.statistics.inference import Difference, Interval, Kind, interval, paired_test
-from vceval.statistics.intervals import holm_tested
 
 if TYPE_CHECKING:
     import pandas

@@ -243,15 +243,14 @@ class Outcomes:
             return 0.0
         scores = replace(measure, name=measure.thresholded)
         columns = []
-        for system in systems:
-            found = self._find(system, scores)
+        for found in (self._find(system, scores) for system in systems):
             # A pair without a score is rejected at any threshold
-            columns += [
-                np.where(found.scored, found.numerators, _REJECTED)[among],
-                np.where(found.scored, found.denominators, 1.0)[among],
-            ]
+            above = np.where(found.scored, found.numerators, _REJECTED)[among]
+            columns.append((above, np.where(found.scored, found.denominators, 1.0)[among]))
         datasets = [self.speakers.datasets[place] for place in np.flatnonzero(among).tolist()]
-        return threshold_variance(*columns[:2], datasets, self._learnt.get(measure.metric, {}), *columns[2:]) or 0.0
+        (first, weights), (less, their_weights) = columns[0], columns[1] if len(columns) > 1 else (None, None)
+        learnt = self._learnt.get(measure.metric, {})
+        return threshold_variance(first, weights, datasets, learnt, less, their_weights) or 0.0
 
     def difference(self, first: str, second: str, measure: MeasureView, among: NDArray[np.bool_]) -> Difference:
         """Test two systems against each other on pairs that both have a value for: first minus second.
@@ -263,9 +262,12 @@ class Outcomes:
             if drawn[0] is None or drawn[1] is None:
                 raise ValueError(f"nothing to compare {first} and {second} with on {measure.name}")
             return paired_separation(drawn[0], drawn[1], measure.best)
-        sums = [column[among] for name in (first, second) for column in self.outcome(name, measure)[:2]]
+        one, other = self.outcome(first, measure), self.outcome(second, measure)
         return paired_test(
-            *sums,
+            one.numerators[among],
+            one.denominators[among],
+            other.numerators[among],
+            other.denominators[among],
             self.design(among),
             resolution=measure.resolution,
             added_variance=self._threshold_variance(measure, among, first, second),

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 from vceval.results.marks import ALPHA
 from vceval.results.outcomes import Outcome, Outcomes
 from vceval.results.views import MeasureView
-from vceval.statistics.intervals import holm_tested
+from vceval.statistics.holm import holm_tested
 
 if TYPE_CHECKING:
     import numpy as np

@@ -57,8 +57,8 @@ def summarise(
 
     ``systems`` are the rows of the tables: mappings with at least ``name`` and ``expected`` (pairs it should
     have converted) and ``control``. Intervals are over target speakers, source speakers and texts
-    (:mod:`vceval.statistics.inference`); systems are ranked and tested by :mod:`vceval.results.ranking`, over all pairs and in
-    every dataset and direction.
+    (:mod:`vceval.statistics.inference`); systems are ranked and tested by :mod:`vceval.results.ranking`, over all
+    pairs and in every dataset and direction.
 
     ``calibrations`` (metric to dataset to what was learnt) hold the natural scores with which measures of
     reduction ``eer`` and ``auc`` compare. A cell over several datasets pools their scores, natural and converted.

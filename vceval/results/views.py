@@ -373,8 +373,9 @@ def _metric(entry: Mapping[str, Any]) -> MetricView:
 def _cell(entry: Mapping[str, Any]) -> Cell:
     value, low, high = (finite(entry.get(key)) for key in ("value", "low", "high"))
     n, failed = int(entry["n"]), int(entry.get("failed", 0))
-    counts = (int(entry.get(key, usual)) for key, usual in (("expected", n + failed), ("failed", 0), ("skipped", 0)))
-    return Cell(value, low, high, n, *counts, int(entry.get("targets", 0)), int(entry.get("sources", 0)))
+    expected, skipped = int(entry.get("expected", n + failed)), int(entry.get("skipped", 0))
+    targets, sources = (int(entry.get(side, 0)) for side in ("targets", "sources"))
+    return Cell(value, low, high, n, expected, failed, skipped, targets, sources)
 
 
 def _flags_of(scores: Scores, rates: Mapping[str, int | None]) -> dict[tuple[str, str], Sequence[str]]:

@@ -1,60 +1,65 @@
-"""Drawing whole clusters of scores with replacement, one way or two ways crossed."""
+"""Drawing whole clusters of scores with replacement: for an EER, an AUC or a correlation, no sums over pairs."""
 
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterator, Sequence
+from math import sqrt
+from statistics import NormalDist
 from typing import TYPE_CHECKING
+
+from vceval.statistics.inference import t_quantile
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["ratio", "resample", "twofold_error"]
+__all__ = ["SEED", "percentile_levels", "resample"]
 
+#: Default seed of every resampling; results are the same on every machine.
+SEED = 12_345
 #: Cells of the largest array held at once while resampling.
 _BLOCK = 1 << 20
 
 
 def resample(
-    columns: Sequence[ArrayLike],
-    labels: Sequence[Hashable | None],
-    crossed: Sequence[Hashable | None] | None,
-    resamples: int,
-    seed: int,
-) -> tuple[NDArray[np.float64], NDArray[np.float64], int, NDArray[np.float64] | None]:
+    columns: Sequence[ArrayLike], labels: Sequence[Hashable | None], resamples: int = 2000, seed: int = SEED
+) -> tuple[NDArray[np.float64], NDArray[np.float64], int]:
     """Sum each column over all items, shape (columns,), and over each resample, shape (columns, resamples).
 
-    The third result is the number of clusters (of the smaller side, where two are crossed); below two nothing is drawn.
-    The fourth holds the sums of each cell (columns, rows, clusters) where two are crossed, else None.
+    The third result is the number of clusters; below two nothing is drawn. Without any label every item is a cluster;
+    where only some have one, the others together are one.
 
-    Columns of shape (series, items) are that many data sets over the same items: the same draws serve them all, and
-    every result has the axis ``series`` after its first.
+    Raises:
+        ValueError: lengths differ, or a value is not finite.
     """
     import numpy as np
 
-    values = [np.asarray(column, dtype=np.float64) for column in columns]
-    sizes = [column.shape[-1] if column.ndim else 1 for column in values]
-    if any(size != len(labels) for size in sizes) or (crossed is not None and len(crossed) != len(labels)):
-        raise ValueError(f"lengths differ: values {', '.join(map(str, sizes))}, cluster labels {len(labels)}")
-    if not all(np.isfinite(column).all() for column in values):
+    values = np.stack([np.asarray(column, dtype=np.float64) for column in columns])
+    if values.shape[-1] != len(labels):
+        raise ValueError(f"lengths differ: {values.shape[-1]} values, {len(labels)} cluster labels")
+    if not np.isfinite(values).all():
         raise ValueError("a value is NaN or infinite")
-    stack = np.stack(np.broadcast_arrays(*values))
-    flat = stack.reshape(int(np.prod(stack.shape[:-1])), len(labels))
-    totals = np.array([row.sum() for row in flat]).reshape(stack.shape[:-1])
+    totals = values.sum(axis=1)
     codes, count = _codes(labels)
     if count < 2:
-        return totals, np.empty((*totals.shape, 0)), count, None
-    if crossed is not None and None not in crossed and None not in labels:
-        others, rows = _codes(crossed)
-        cells = others * count + codes
-        if len(np.unique(cells)) >= 2 * max(rows, count):
-            grids = np.array([np.bincount(cells, row, rows * count).reshape(rows, count) for row in flat])
-            drawn = _crossed_sums(grids, resamples, seed)
-            shape = (*totals.shape, rows, count)
-            return totals, drawn.reshape(*totals.shape, resamples), min(rows, count), grids.reshape(shape)
-    sums = [np.bincount(codes, row, minlength=count) for row in flat]
+        return totals, np.empty((len(values), 0)), count
+    sums = [np.bincount(codes, row, minlength=count) for row in values]
     blocks = [np.array([row[draw].sum(axis=1) for row in sums]) for draw in _draws(count, resamples, seed)]
-    return totals, np.concatenate(blocks, axis=1).reshape(*totals.shape, resamples), count, None
+    return totals, np.concatenate(blocks, axis=1), count
+
+
+def percentile_levels(clusters: int, confidence: float = 0.95) -> tuple[float, float]:
+    """Lower and upper percentile (as fractions) that give an interval its nominal coverage with few clusters.
+
+    The normal quantile behind a plain percentile interval is replaced by that of Student's t with clusters - 1
+    degrees of freedom and widened by sqrt(clusters / (clusters - 1)), the factor by which a bootstrap
+    understates the standard error. For many clusters the plain levels come out; for two or three nearly the
+    whole range of the resamples is taken, and even that is not wide enough.
+
+    Source: Hesterberg, "What teachers should know about the bootstrap", The American Statistician 69, 2015.
+    """
+    tail = NormalDist().cdf(t_quantile((1.0 - confidence) / 2.0, clusters - 1) * sqrt(clusters / (clusters - 1)))
+    return tail, 1.0 - tail
 
 
 def _codes(labels: Sequence[Hashable | None]) -> tuple[NDArray[np.intp], int]:
@@ -77,52 +82,3 @@ def _draws(clusters: int, resamples: int, seed: int) -> Iterator[NDArray[np.intp
     for start in range(0, resamples, step):
         size = min(step, resamples - start)
         yield generator.integers(clusters, size=(size, clusters))
-
-
-def _crossed_sums(grids: NDArray[np.float64], resamples: int, seed: int) -> NDArray[np.float64]:
-    """Draw rows and columns of sums (k, rows, columns) independently; sums of all cells, shape (k, resamples)."""
-    import numpy as np
-
-    generator = np.random.default_rng(seed)
-    _, rows, columns = grids.shape
-    step = max(1, _BLOCK // max(rows, columns))
-    drawn = []
-    for start in range(0, resamples, step):
-        size = min(step, resamples - start)
-        one = generator.multinomial(rows, np.full(rows, 1.0 / rows), size=size).astype(np.float64)
-        other = generator.multinomial(columns, np.full(columns, 1.0 / columns), size=size).astype(np.float64)
-        drawn.append(np.array([((one @ grid) * other).sum(axis=1) for grid in grids]))
-    return np.concatenate(drawn, axis=1)
-
-
-def twofold_error(grids: NDArray[np.float64], totals: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Standard error of a ratio (or a difference of two) under two-way clustering, by linearisation.
-
-    Variance by rows plus variance by columns minus variance by cells, at least the larger of the first two. Sums of
-    cells have the shape (columns, [series,] rows, clusters); there is one error per series.
-    """
-    import numpy as np
-
-    influence: NDArray[np.float64] = sum(  # type: ignore[assignment]
-        sign * _influence(grids, totals[..., None, None], at)
-        for at, sign in zip(range(0, len(grids), 2), (1.0, -1.0), strict=False)
-    )
-    by_row, by_column = (np.square(influence.sum(axis=axis)).sum(axis=-1) for axis in (-1, -2))
-    both = by_row + by_column - np.square(influence).sum(axis=(-2, -1))
-    error: NDArray[np.float64] = np.sqrt(np.maximum(both, np.maximum(by_row, by_column)))
-    return error
-
-
-def _influence(sums: NDArray[np.float64], totals: NDArray[np.float64], at: int) -> NDArray[np.float64]:
-    """How far each part of the sums moves the ratio of columns ``at`` and ``at + 1``."""
-    share: NDArray[np.float64] = (sums[at] - totals[at] / totals[at + 1] * sums[at + 1]) / totals[at + 1]
-    return share
-
-
-def ratio(numerators: NDArray[np.float64], denominators: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Divide resampled sums; a resample with nothing in the denominator gives NaN or an infinity, without a warning."""
-    import numpy as np
-
-    with np.errstate(divide="ignore", invalid="ignore"):
-        ratios: NDArray[np.float64] = numerators / denominators
-    return ratios

@@ -141,9 +141,10 @@ class Design:
             (self._kind * size + one) * size + other
             for one, other in itertools.product(self._columns, self._columns)
         )  # fmt: skip
-        self._cross = (
-            sum(np.bincount(place, minlength=cells) for place in places).reshape(len(self._sizes), size * size) * 1.0
-        )
+        cross = np.zeros(cells)
+        for place in places:
+            cross += np.bincount(place, minlength=cells)
+        self._cross = cross.reshape(len(self._sizes), size * size)
         weights = rows.counts / rows.counts.sum()
         self._contributions = [float(np.square(np.bincount(s.codes, weights, s.levels)).sum()) for s in rows.sides]
         if rows.meetings:
@@ -159,9 +160,11 @@ class Design:
 
     def _spread(self, effects: NDArray[np.float64]) -> NDArray[np.float64]:
         """Per row the sum of what its groups, and the mean, have."""
-        total = effects[-1]
+        import numpy as np
+
+        total = np.full(len(self._rows.counts), effects[-1])
         for column in self._columns[:-1]:
-            total = total + effects[column]
+            total += effects[column]
         return total
 
     def mean_error(self, values: ArrayLike) -> MeanError | None:

@@ -8,7 +8,8 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from vceval.statistics.intervals import percentile_levels, t_quantile
+from vceval.statistics.bootstrap import percentile_levels
+from vceval.statistics.inference import t_quantile
 
 __all__ = ["ErrorCurve", "ErrorIntervals", "Method", "equal_error_rate", "error_curve", "error_rate_intervals"]
 

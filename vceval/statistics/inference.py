@@ -18,7 +18,19 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["Difference", "Estimate", "Interval", "Kind", "estimate", "interval", "paired_estimate", "paired_test"]
+__all__ = [
+    "Difference",
+    "Estimate",
+    "Interval",
+    "Kind",
+    "estimate",
+    "interval",
+    "judged",
+    "paired_estimate",
+    "paired_test",
+    "t_quantile",
+    "t_tail",
+]
 
 Kind = Literal["mean", "rate"]
 #: Labels of the items of one side, or the pattern of all sides, made once for many figures over the same items.
@@ -240,17 +252,33 @@ def paired_test(
         first_numerators, first_denominators, second_numerators, second_denominators, design,
         resolution=resolution, added_variance=added_variance,
     )  # fmt: skip
+    levels = design.levels
+    return judged(found, (levels["target"], levels["source"], levels["text"]), 2.0 ** (1 - _fewest(design)), confidence)
+
+
+def judged(
+    found: Estimate,
+    levels: tuple[int, int, int],
+    least: float,
+    confidence: float = 0.95,
+    method: str = "t, REML",
+) -> Difference:
+    """Make interval and p-value of a difference from its standard error.
+
+    Args:
+        found: the difference.
+        levels: how many targets, sources and texts it rests on.
+        least: the smallest p-value that can be claimed where nothing varies.
+        confidence: nominal coverage.
+        method: how the error was found.
+    """
     if not isfinite(found.error):
         return Difference(found.value, None, None)
-    levels = design.levels
     reach = found.reach(0.5 + confidence / 2.0)
-    ends = Interval(
-        found.value - reach, found.value + reach, confidence, levels["target"], levels["source"], levels["text"],
-        found.freedom, "t, REML",
-    )  # fmt: skip
+    ends = Interval(found.value - reach, found.value + reach, confidence, *levels, found.freedom, method)
     if found.error:
         return Difference(found.value, ends, 2.0 * t_tail(abs(found.value) / found.error, found.freedom))
-    return Difference(found.value, ends, 2.0 ** (1 - _fewest(design)) if found.value else 1.0)
+    return Difference(found.value, ends, least if found.value else 1.0)
 
 
 def t_quantile(level: float, freedom: float) -> float:
@@ -336,7 +364,7 @@ def _without_skewness(quantile: float, skewness: float) -> float:
         return quantile
     argument = 1.0 + skewness * (quantile - skewness / 6.0)
     root = abs(argument) ** (1.0 / 3.0) * (1.0 if argument >= 0.0 else -1.0)
-    return 3.0 * (root - 1.0) / skewness
+    return float(3.0 * (root - 1.0) / skewness)
 
 
 def _rate_ends(found: Estimate, design: Design, confidence: float) -> tuple[float, float]:

@@ -13,7 +13,8 @@ from typing import Literal, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from vceval.statistics.intervals import Difference, Interval, judged, percentile_levels
+from vceval.statistics.bootstrap import percentile_levels
+from vceval.statistics.inference import Difference, Estimate, Interval, judged
 
 __all__ = ["ENOUGH", "Separation", "paired_separation", "separation"]
 
@@ -40,7 +41,9 @@ class Separation(NamedTuple):
         if not len(known) or np.ptp(known) == 0.0:
             return None
         low, high = np.quantile(known, percentile_levels(self.speakers))
-        return Interval(float(low), float(high), 0.95, self.speakers)
+        return Interval(
+            float(low), float(high), 0.95, self.speakers, 0, 0, self.speakers - 1.0, "bootstrap over speakers"
+        )
 
 
 def separation(
@@ -78,7 +81,7 @@ def separation(
 
     Source: natural against converted trials: Baas, van Niekerk, Kamper, "Voice conversion with just nearest
     neighbors", Interspeech 2023; AUC: Hanley and McNeil, Radiology 143, 1982; speakers resampled as in
-    :func:`vceval.statistics.intervals.cluster_bootstrap`.
+    :func:`vceval.statistics.bootstrap.resample`.
     """
     converted = np.asarray(scores, dtype=np.float64).ravel()
     if len(converted) != len(speakers):
@@ -112,9 +115,9 @@ def separation(
 def paired_separation(first: Separation, second: Separation, best: float | None = None) -> Difference:
     """Compare two systems on the same pairs by the same draws of speakers: first minus second.
 
-    With ``best``, the distances from it are compared: what is negative says that the first is closer. As in
-    :func:`vceval.statistics.intervals.paired_difference`, the standard error is the standard deviation of the drawn
-    differences, widened by sqrt(k / (k - 1)) for k speakers, and interval and p-value follow from Student's t.
+    With ``best``, the distances from it are compared: what is negative says that the first is closer. The standard
+    error is the standard deviation of the drawn differences, widened by sqrt(k / (k - 1)) for k speakers; interval and
+    p-value follow from Student's t.
 
     Raises:
         ValueError: the draws are of different numbers of speakers, so they are not of the same pairs.
@@ -130,7 +133,9 @@ def paired_separation(first: Separation, second: Separation, best: float | None 
     if len(known) < 2:
         return Difference(difference, None, None)
     error = float(known.std(ddof=1)) * sqrt(first.speakers / (first.speakers - 1))
-    return judged(difference, 0.0 if error <= 1e-12 else error, first.speakers)
+    freedom = first.speakers - 1.0
+    found = Estimate(difference, 0.0 if error <= 1e-12 else error, freedom, {})
+    return judged(found, (first.speakers, 0, 0), 2.0**-freedom, method="bootstrap over speakers")
 
 
 class _Sides:
