@@ -23,11 +23,6 @@ class Column(NamedTuple):
     numerators: NDArray[np.float64]
     denominators: NDArray[np.float64]
 
-    def where(self, chosen: NDArray[np.bool_]) -> Column:
-        """The scores of some pairs: a mask over all pairs."""
-        kept = chosen[self.pairs]
-        return Column(self.pairs[kept], self.numerators[kept], self.denominators[kept])
-
 
 class Tally:
     """Scores, failures and skips, counted as they come in.
