@@ -22,6 +22,7 @@ __all__ = [
     "direction_tables",
     "main_tables",
     "results",
+    "seeds_sentence",
     "suite_label",
     "trained_sentence",
     "unranked",
@@ -221,10 +222,22 @@ def results(report: Report, identity: str, title: str, columns: Sequence[Column]
     notes = []
     if not same:
         notes.append("Systems were scored on different pairs: rows are no ranking on equal terms, none is marked best.")
+    notes += [seeds_sentence(report)] if seeds_sentence(report) else []
     metrics = [report.metrics[name] for name in used if name in report.metrics]
     return Table(
         identity, title, group, suite_label(report), columns, blocks, metrics, usual, notes, mark_sentence(marked)
     )
+
+
+def seeds_sentence(report: Report) -> str:
+    """Say which systems were converted with how many seeds, and what is missing of it; empty where all have one."""
+    groups: dict[int, list[str]] = {}
+    for system in report.converters:
+        if system.seeds > 1:
+            lost = f" (without {system.failed:,} of {system.expected:,} conversions)" if system.failed else ""
+            groups.setdefault(system.seeds, []).append(system.title + lost)
+    parts = [f"mean over {seeds} seeds: {', '.join(titles)}" for seeds, titles in sorted(groups.items())]
+    return f"M{'; '.join(parts)[1:]}." if parts else ""
 
 
 def suite_label(report: Report) -> str:

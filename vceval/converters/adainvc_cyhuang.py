@@ -68,6 +68,7 @@ class AdaInVcCyhuang(AdaInConverter):
         kind="native",
         checkpoints=(WEIGHTS.name, VOCODER.name),
         trained_on=None,
+        draws_noise=True,
     )
     files: ClassVar[tuple[WeightFile, ...]] = (WEIGHTS, VOCODER)
     front_end: ClassVar[Any] = front

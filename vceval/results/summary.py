@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from vceval.metrics.base import Calibrations, Measure, Metric
 from vceval.records import DIRECTIONS, ConversionPair
 from vceval.results.leakage import PairExposure, counts
+from vceval.results.seeds import seed_summary
 from vceval.results.table import Column, Tally
 from vceval.statistics.intervals import Interval, cluster_bootstrap, holm_tested, paired_difference
 from vceval.statistics.separation import separation
@@ -60,10 +61,11 @@ def summarise(
 ) -> dict[str, Any]:
     """Make the part of ``summary.json`` that follows from the results.
 
-    ``systems`` are the rows of the tables: mappings with at least ``name`` and ``expected`` (pairs it should
-    have converted) and ``control``. Intervals are bootstrapped over target speakers, crossed with source speakers
-    where the two really cross; systems are compared on the pairs that both have a value for, with p-values
-    corrected by Holm over all comparisons on the same measure.
+    ``systems`` are the rows of the tables: mappings with at least ``name`` and ``expected`` (conversions that it should
+    have made: of each pair as many as it has seeds) and ``control``. Cells count pairs: one that was converted with
+    several seeds has the mean over those that have a score, and failed where none has. Intervals are bootstrapped over
+    target speakers, crossed with source speakers where the two really cross; systems are compared on the pairs that
+    both have a value for, with p-values corrected by Holm over all comparisons on the same measure.
 
     ``calibrations`` (metric to dataset to what was learnt) hold the natural scores with which measures of
     reduction ``eer`` and ``auc`` compare. A cell over several datasets pools their scores, natural and converted;
@@ -75,12 +77,13 @@ def summarise(
     """
     rows = []
     for system in systems:
-        failed = len(tally.unconverted(system["name"]))
+        failed = tally.lost(system["name"])
         rows.append({**system, "failed": failed, "converted": system["expected"] - failed})
     measures = [(metric, measure) for metric in metrics for measure in metric.measures]
     names = [row["name"] for row in rows]
     compared = [row["name"] for row in rows if not row["control"]]
     speakers = _Speakers(tally.pairs)
+    seeds = seed_summary(tally, compared, [measure for _, measure in measures])
     return {
         "schema": SCHEMA,
         "pairs": len(tally.pairs),
@@ -108,6 +111,7 @@ def summarise(
             "skips_by_need": dict(sorted(tally.needs.items())),
         },
         "training": _training(tally, names, measures, calibrations or {}, exposures, speakers),
+        **({"seeds": seeds} if seeds else {}),
     }
 
 

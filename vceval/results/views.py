@@ -38,7 +38,10 @@ FLAG_MEASURE = "sanity_flags"
 
 @dataclass(frozen=True, slots=True)
 class SystemView:
-    """One row of the results: a converter's system or a control."""
+    """One row of the results: a converter's system or a control.
+
+    ``seeds`` is how many times it converted each pair; ``expected``, ``converted`` and ``failed`` count conversions.
+    """
 
     name: str
     title: str
@@ -51,6 +54,7 @@ class SystemView:
     expected: int
     converted: int
     failed: int
+    seeds: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +143,8 @@ class Report:
     ``flags`` holds what sanity checks found, by system and pair: an entry, if an empty one, per recording checked.
     ``comparisons`` are those of the summary (:mod:`vceval.results.marks`). ``exposures`` say of system and pair
     what is known of the source and the target speaker: ``trained``, ``unseen`` or ``unknown``. ``calibration_file`` is
-    calibration.json: what ``calibration`` says, with scores of natural speech and error curves.
+    calibration.json: what ``calibration`` says, with scores of natural speech and error curves. ``seeds`` is what the
+    summary says of them (:mod:`vceval.results.seeds`).
     """
 
     root: Path
@@ -168,6 +173,7 @@ class Report:
     comparisons: Sequence[Mapping[str, Any]] = ()
     exposures: Mapping[tuple[str, str], tuple[str, str]] = field(default_factory=dict)
     calibration_file: Mapping[str, Mapping[str, Mapping[str, Any]]] = field(default_factory=dict)
+    seeds: Mapping[str, Any] | None = None
 
     def cell(self, system: str, measure: str, dataset: str = ALL, direction: str = ALL) -> Cell | None:
         """Return one corpus figure, or None where the summary has none."""
@@ -291,6 +297,7 @@ def load(run: RunDirectory, *, listened: bool = True) -> Report:
         comparisons=summary.get("comparisons") or [],
         exposures=_exposures(run),
         calibration_file=run.read_json("calibration.json") if (run.root / "calibration.json").is_file() else {},
+        seeds=summary.get("seeds"),
     )
 
 
@@ -321,6 +328,7 @@ def _system(entry: Mapping[str, Any]) -> SystemView:
         expected=int(entry["expected"]),
         converted=int(entry["converted"]),
         failed=int(entry["failed"]),
+        seeds=int(entry.get("seeds", 1)),
     )
 
 
