@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC
 from collections.abc import Callable, Hashable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar, Literal, TypeVar
@@ -141,6 +141,10 @@ class Converter(ABC):
         if absent and getattr(kind, "convert", None) is Converter.convert:
             found.append(f"there is no {', '.join(absent)}: write {', '.join(steps)}, or convert alone")
         return found
+
+    def declare_noise(self, drawn: bool) -> None:
+        """Say whether this very system draws noise, where that depends on its options; for constructors."""
+        vars(self)["info"] = replace(self.info, draws_noise=drawn)
 
     def open(self, device: str) -> None:  # noqa: B027 - a converter without weights has nothing to load
         """Load weights; called once per worker process.

@@ -20,7 +20,6 @@ import signal
 import subprocess
 import threading
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import IO, Any, ClassVar
 
 from vceval.converters.base import Converter, ConverterInfo, Outcome, Request
@@ -67,8 +66,7 @@ class Command(Converter):
         if shutil.which(command[0]) is None:
             raise UsageError(f"command converter: no program {command[0]!r} on the path; is its environment active?")
         self.command, self.timeout, self.cwd = list(command), float(timeout), cwd
-        # What a table says of this row depends on the program
-        vars(self)["info"] = replace(self.info, draws_noise=draws_noise)
+        self.declare_noise(draws_noise)
         self._worker: _Worker | None = None
         self._device = "cpu"
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar
 
@@ -44,8 +43,7 @@ class Precomputed(Converter):
         self.folder = Path(folder)
         self.pattern = Pattern(pattern)
         self.system = system
-        # What a table says of this row depends on the pattern
-        vars(self)["info"] = replace(self.info, draws_noise="seed" in self.pattern.fields)
+        self.declare_noise("seed" in self.pattern.fields)
         if not self.folder.is_dir():
             raise UsageError(f"precomputed audio: {self.folder}: no such folder")
         if not self.pattern.fields & {"pair", "source"}:
