@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
@@ -67,68 +67,72 @@ def split(values: NDArray[np.float64], targets: Sequence[str | None], sources: S
         targets: speakers of the pairs; None for one that is not known.
         sources: likewise.
     """
-    import numpy as np
-
-    count, seeds = values.shape
-    seed = float(values.var(axis=1, ddof=1).mean())
-    means = values.mean(axis=1)
-    alone = seed / count
-    total = float(means.var(ddof=1)) if count > 1 else 0.0
-    sides = [np.unique(np.array(side, dtype=str), return_inverse=True)[1]
-             for side in (targets, sources) if None not in side and 1 < len(set(side)) < count]  # fmt: skip
-    found = _components(means, sides)
-    if found is None:
-        return Split(seed, None, None, alone, max(0.0, total / count - alone / seeds))
-    *parts, pair = found
-    sentence = max(0.0, pair - seed / seeds)
-    shares = [float(np.square(np.bincount(side) / count).sum()) for side in sides]
-    rest = sum(part * share for part, share in zip(parts, shares, strict=True)) + sentence / count
-    return Split(seed, sum(parts), sentence, alone, rest)
+    return _Design(targets, sources).split(values)
 
 
-def _components(means: NDArray[np.float64], sides: Sequence[NDArray[np.intp]]) -> list[float] | None:
-    """Variances of each side and of the rest; None where speakers and the rest can't be told apart.
+class _Design:
+    """Who speaks in some pairs, prepared for scores of any systems and measures on them.
 
-    Pairs of recordings are sorted by the sides that they share. Each kind's mean of half the squared differences is a
-    sum of the variances of the sides that are not shared, and of the rest: solved by least squares, none below zero.
+    Couples of pairs are sorted by the sides that they share. Each kind's mean of half the squared differences is a sum
+    of the variances of the sides that are not shared, and of the rest: solved by least squares, none below zero.
     """
-    import numpy as np
-    from scipy.optimize import nnls
 
-    if not sides:
-        return None
-    means = means - means.mean()
-    together: dict[tuple[int, ...], tuple[float, float]] = {}
-    places = range(len(sides))
-    for shared in itertools.chain.from_iterable(itertools.combinations(places, k) for k in range(len(sides) + 1)):
-        together[shared] = _squares(means, [sides[place] for place in shared])
-    rows, wanted, weights = [], [], []
-    for shared in together:
-        # Those that share just these: by inclusion and exclusion of those that share more
-        more = [other for other in together if set(shared) <= set(other)]
-        signs = [(-1) ** (len(other) - len(shared)) for other in more]
-        squares, number = (sum(s * together[o][k] for s, o in zip(signs, more, strict=True)) for k in (0, 1))
-        if number > 0.5:
-            rows.append([*(float(place not in shared) for place in places), 1.0])
-            wanted.append(max(0.0, squares / number))
-            weights.append(math.sqrt(number))
-    design, scale = np.array(rows), np.array(weights)
-    rank = np.linalg.matrix_rank(design)
-    if np.linalg.matrix_rank(np.vstack([design, [0.0] * len(sides) + [1.0]])) > rank:
-        return None
-    found, _ = nnls(design * scale[:, None], np.array(wanted) * scale)
-    return [float(part) for part in found]
+    def __init__(self, targets: Sequence[str | None], sources: Sequence[str | None]) -> None:
+        import numpy as np
 
+        self._count = len(targets)
+        codes = [np.unique(np.array(side, dtype=str), return_inverse=True)[1]
+                 for side in (targets, sources) if None not in side and 1 < len(set(side)) < self._count]  # fmt: skip
+        #: What a side's variance has in that of the mean over pairs.
+        self._shares = [float(np.square(np.bincount(side) / self._count).sum()) for side in codes]
+        places = range(len(codes))
+        together = [some for k in range(len(codes) + 1) for some in itertools.combinations(places, k)]
+        groups = [np.zeros(self._count, dtype=np.intp) for _ in together]
+        for place, shared in enumerate(together):
+            for side in shared:
+                joined = groups[place] * (codes[side].max() + 1) + codes[side]
+                groups[place] = np.unique(joined, return_inverse=True)[1]
+        self._groups = [(group, np.bincount(group)) for group in groups]
+        couples = np.array([float((sizes * (sizes - 1)).sum()) / 2 for _, sizes in self._groups])
+        # Those that share just these sides: by inclusion and exclusion of those that share more
+        signs = np.array([[(-1) ** (len(b) - len(a)) * (set(a) <= set(b)) for b in together] for a in together])
+        numbers = signs @ couples
+        kept = numbers > 0.5
+        self._signs, self._numbers = signs[kept], numbers[kept]
+        rows = [[*(float(place not in shared) for place in places), 1.0] for shared in together]
+        self._rows = np.array(rows)[kept]
+        rank = np.linalg.matrix_rank
+        rest = np.vstack([self._rows, [0.0] * len(codes) + [1.0]])
+        self._told = bool(codes) and bool(rank(rest) == rank(self._rows))
 
-def _squares(means: NDArray[np.float64], sides: Sequence[NDArray[np.intp]]) -> tuple[float, float]:
-    """Sum of half the squared differences over all two recordings that share some sides, and how many these are."""
-    import numpy as np
+    def split(self, values: NDArray[np.float64]) -> Split:
+        """Split the variance of scores on these pairs; see :func:`split`."""
+        seeds = values.shape[1]
+        seed = float(values.var(axis=1, ddof=1).mean())
+        means = values.mean(axis=1)
+        alone = seed / self._count
+        if not self._told:
+            total = float(means.var(ddof=1)) if self._count > 1 else 0.0
+            return Split(seed, None, None, alone, max(0.0, total / self._count - alone / seeds))
+        *parts, pair = self._components(means - means.mean())
+        sentence = max(0.0, pair - seed / seeds)
+        rest = sum(part * share for part, share in zip(parts, self._shares, strict=True)) + sentence / self._count
+        return Split(seed, sum(parts), sentence, alone, rest)
 
-    groups = np.zeros(len(means), dtype=np.intp)
-    for side in sides:
-        groups = np.unique(groups * (side.max() + 1) + side, return_inverse=True)[1]
-    sizes, sums, squares = (np.bincount(groups, weights) for weights in (None, means, means**2))
-    return float((sizes * squares - sums**2).sum()) / 2, float((sizes * (sizes - 1)).sum()) / 2
+    def _components(self, means: NDArray[np.float64]) -> list[float]:
+        """Variances of each side and of the rest, from means over seeds that are zero on average."""
+        import numpy as np
+        from scipy.optimize import nnls
+
+        squared = means**2
+        halves = [
+            float((sizes * np.bincount(group, squared) - np.bincount(group, means) ** 2).sum()) / 2
+            for group, sizes in self._groups
+        ]
+        wanted = np.maximum(0.0, self._signs @ np.array(halves) / self._numbers)
+        weights = np.sqrt(self._numbers)
+        found, _ = nnls(self._rows * weights[:, None], wanted * weights)
+        return [float(part) for part in found]
 
 
 class _Scores(NamedTuple):
@@ -170,7 +174,15 @@ def seed_summary(tally: Tally, systems: Sequence[str], measures: Sequence[Measur
     if not noisy:
         return None
     pairs = list(tally.pairs.values())
-    speakers = [pair.target_speaker for pair in pairs], [pair.source_speaker for pair in pairs]
+    designs: dict[bytes, _Design] = {}
+
+    def design(numbers: NDArray[np.int64]) -> _Design:
+        """The design of some pairs; most systems and measures have the same."""
+        if (key := numbers.tobytes()) not in designs:
+            some = [pairs[number] for number in numbers]
+            designs[key] = _Design([pair.target_speaker for pair in some], [pair.source_speaker for pair in some])
+        return designs[key]
+
     figures, differences = [], []
     for measure in measures:
         if measure.reduction != "ratio":
@@ -180,7 +192,7 @@ def seed_summary(tally: Tally, systems: Sequence[str], measures: Sequence[Measur
             scored = len(tally.takes(name, measure.name).pairs)
             expected = tally.seeds[name] * len(pairs) - tally.skips(name, measure.name)
             if expected:
-                facts = _facts([found[name]], speakers)
+                facts = _facts([found[name]], design)
                 place = {"system": name, "measure": measure.name, "scored": scored, "expected": expected}
                 figures.append({**place, **facts})
         for first, second in itertools.combinations(systems, 2):
@@ -188,7 +200,7 @@ def seed_summary(tally: Tally, systems: Sequence[str], measures: Sequence[Measur
                 continue
             both = _side_by_side(found[first], found[second])
             if len(both[0].pairs):
-                facts = _facts(both, speakers)
+                facts = _facts(both, design)
                 flips = min(facts["values"], default=0.0) < 0 < max(facts["values"], default=0.0)
                 differences.append({"measure": measure.name, "first": first, "second": second, **facts, "flips": flips})
     return {"share": SHARE, "figures": figures, "differences": differences}
@@ -220,7 +232,7 @@ def _side_by_side(one: _Scores, other: _Scores) -> list[_Scores]:
     return found
 
 
-def _facts(sides: Sequence[_Scores], speakers: tuple[Sequence[str | None], Sequence[str | None]]) -> dict[str, Any]:
+def _facts(sides: Sequence[_Scores], design: Callable[[NDArray[np.int64]], _Design]) -> dict[str, Any]:
     """What is said of a figure, or of the difference of two on the same pairs."""
     pairs = sides[0].pairs
     if not len(pairs) or not all(side.denominators.sum(axis=0).all() for side in sides):
@@ -228,8 +240,7 @@ def _facts(sides: Sequence[_Scores], speakers: tuple[Sequence[str | None], Seque
     values, linear = sides[0].figures(), sides[0].linear()
     for side in sides[1:]:
         values, linear = values - side.figures(), linear - side.linear()
-    targets, sources = ([side[number] for number in pairs] for side in speakers)
-    found = split(linear, targets, sources)
+    found = design(pairs).split(linear)
     return {
         "pairs": len(pairs),
         "values": [float(value) for value in values],
