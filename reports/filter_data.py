@@ -106,7 +106,7 @@ def _some(report: Report, system: SystemView, wanted: set[str]) -> Iterator[tupl
         for measure in report.measures:
             values = report.scores.of(system.name, measure.name)
             if measure.reduction == "ratio" and (scored := int((pairs & ~np.isnan(values)).sum())):
-                failed = _failed(report, system.name, measure.metric, pairs)
+                failed = _failed(report, system.name, measure.metric, pairs & np.isnan(values))
                 cell = sums.cell(system.name, measure.name, pairs, failed, int(pairs.sum()) - scored - failed)
                 yield (system.name, measure.name, dataset, direction), cell
 

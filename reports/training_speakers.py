@@ -138,16 +138,21 @@ def _exposure_cells(
 ) -> dict[tuple[str, str, str, str], Cell]:
     import numpy as np
 
+    # Of several seeds, some may have a score where others have none
     skips = {(row["system"], row["pair"], row["measure"]) for row in report.skips}
-    lost: Counter[tuple[str, str, str]] = Counter()
-    skipped: Counter[tuple[str, str, str]] = Counter()
-    for system, pair, name in skips:
-        skipped[system, name, classes.get((system, pair), "")] += 1
-    for row in report.failures:
-        for measure in measures:
-            key = (row["system"], row["pair"], measure.name)
-            if key not in skips and (row["stage"] != "score" or row["metric"] == measure.metric):
-                lost[row["system"], measure.name, classes.get(key[:2], "")] += 1
+    skips = {key for key in skips if not report.scores.has(*key)}
+    failures = {
+        key
+        for row in report.failures
+        for measure in measures
+        if (row["stage"] != "score" or row["metric"] == measure.metric)
+        and (key := (row["system"], row["pair"], measure.name)) not in skips
+        and not report.scores.has(*key)
+    }
+    lost, skipped = (
+        Counter((system, name, classes.get((system, pair), "")) for system, pair, name in keys)
+        for keys in (failures, skips)
+    )
     cells = {}
     for converter in report.converters:
         mine = np.array([classes.get((converter.name, row["pair"]), "") for row in scores.pairs])

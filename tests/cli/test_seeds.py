@@ -12,6 +12,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from vceval.cli.main import main
 from vceval.gate.evidence import of_run
 from vceval.listen.recordings import read_pool
 from vceval.records import NEEDS
+from vceval.reports import filter_data, training_speakers
 from vceval.reports.build import make
 from vceval.reports.bundle import bundle
 from vceval.results.merge_runs import material
@@ -206,6 +208,20 @@ def test_a_seed_that_fails_is_counted_and_costs_only_its_own_score(desk: Desk, f
     assert "convert with seed 1 failed: refused by design" in samples
 
 
+def test_parts_of_the_pairs_count_a_pair_once(desk: Desk, faulty: list[str]) -> None:
+    found = material([RunDirectory(desk.root / "bad")])
+    order = sorted(row["pair"] for row in found.report.pairs)
+    known = {("bad", pair): ("trained" if place % 2 else "unseen", "unseen") for place, pair in enumerate(order)}
+    report = replace(found.report, exposures=known)
+    place = [system.name for system in report.systems].index("bad")
+    rows = [row for row in filter_data.cells(report)["rows"] if row[:4] == [place, 0, -1, -1] and row[4] > 0]
+    assert sorted(row[8:11] for row in rows) == [[2, 3, 0], [3, 3, 0]], "n, expected, skipped"
+    table = training_speakers.exposure_table(report, found.scores)
+    assert table is not None
+    [mine] = [row for row in table.rows if row.system.name == "bad"]
+    assert sorted(entry.count for entry in mine.entries if entry) == ["2/3", "3/3"]
+
+
 def test_the_report_says_what_seeds_do(desk: Desk) -> None:
     tables = desk.root / "three" / "report" / "tables"
     assert "Mean over 3 seeds: Noisy, louder." in (tables / "main.tex").read_text()
@@ -232,8 +248,10 @@ def test_what_reads_pairs_goes_on_seeing_pairs(desk: Desk, capsys: pytest.Captur
     noisy = means[means["system"] == "noisy"]["numerator"]
     assert sorted(n for n, _ in evidence.sums["noisy"]["loudness"].values()) == pytest.approx(sorted(noisy), rel=1e-6)
     assert len(evidence.sums["noisy"]["loudness"]) == len(pairs)
-    assert main(["compare", *(str(run.root) for run in runs)]) == 0
+    assert main(["compare", *(str(run.root) for run in runs), "--out", str(desk.root / "page")]) == 0
     assert "Seeds of systems that draw noise: (1) 1, (2) 3; values are means over them" in capsys.readouterr().out
+    page = next((desk.root / "page").glob("*.html")).read_text()
+    assert "Systems that draw noise: means over 1 seed in" in page
     merged = material(runs).report
     assert {system.name: system.seeds for system in merged.systems} == {
         "source": 1, "quiet": 1, "noisy": 1, "louder": 1, "noisy (three)": SEEDS, "louder (three)": SEEDS,

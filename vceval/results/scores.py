@@ -56,13 +56,16 @@ class Scores:
         found: NDArray[np.float64] = self.values[self.systems[system], :, self.measures[measure]]
         return found
 
-    def has(self, system: str, pair: str) -> bool:
-        """Whether a system has any score on a pair."""
+    def has(self, system: str, pair: str, measure: str | None = None) -> bool:
+        """Whether a system has a score on a pair: on one measure, or on any."""
         import numpy as np
 
         if system not in self.systems or pair not in self.pairs:
             return False
-        return not bool(np.isnan(self.values[self.systems[system], self.pairs[pair]]).all())
+        values = self.values[self.systems[system], self.pairs[pair]]
+        if measure is not None:
+            return measure in self.measures and not bool(np.isnan(values[self.measures[measure]]))
+        return not bool(np.isnan(values).all())
 
     def some(self, places: Sequence[int]) -> Scores:
         """Keep some pairs, in the order given."""
