@@ -82,12 +82,11 @@ def _split(entry: Mapping[str, Any]) -> list[str]:
 
 def _enough_for_all(needed: list[int | None], share: str) -> str:
     numbers = [number for number in needed if number is not None]
-    without = len(needed) - len(numbers)
-    told = f" With {max(numbers)} seeds their noise would be at most {share} of the variance of " if numbers else ""
-    if not without:
-        return f"{told}every difference."
-    told += f"{len(numbers):,} differences;" if numbers else ""
-    return f"{told} for {without:,} of {len(needed):,} differences no number up to {MOST:,} would do."
+    if not numbers:
+        return f" No number of seeds up to {MOST:,} would be enough for a difference."
+    others = len(needed) - len(numbers)
+    but = f" but {others:,}, for which no number up to {MOST:,} would do" if others else ""
+    return f" With {max(numbers)} seeds their noise would be at most {share} of the variance of every difference{but}."
 
 
 def _percent(part: float | None) -> str:

@@ -25,7 +25,7 @@ from vceval.cli.main import main
 from vceval.gate.evidence import of_run
 from vceval.listen.recordings import read_pool
 from vceval.records import NEEDS
-from vceval.reports import filter_data, training_speakers
+from vceval.reports import filter_data, seed_tables, training_speakers
 from vceval.reports.build import make
 from vceval.reports.bundle import bundle
 from vceval.results.merge_runs import material
@@ -236,6 +236,23 @@ def test_the_report_says_what_seeds_do(desk: Desk) -> None:
     assert found["values"] == [pytest.approx(v) for v in noisy.groupby("seed")["value"].mean()]
     assert found["variance"]["seed"] == pytest.approx(noisy.groupby("pair")["value"].var(ddof=1).mean())
     assert found["sd"] == pytest.approx(np.sqrt(found["variance"]["seed"] / PAIRS))
+
+
+def test_the_report_names_systems_whose_order_turns_round(desk: Desk) -> None:
+    report = material([RunDirectory(desk.root / "three")]).report
+    assert report.seeds is not None
+    [plain] = seed_tables.seed_tables(replace(report, seeds={**report.seeds, "differences": []}))
+    assert "change" not in plain.caption
+    flip = {"measure": "loudness", "first": "noisy", "second": "louder", "values": [0.1, -0.2, 0.3], "flips": True,
+            "part": 0.3, "enough": 7}  # fmt: skip
+    still = {**flip, "second": "quiet", "values": [3.0, 3.1, 3.2], "flips": False, "enough": None}
+    found = seed_tables.seed_tables(replace(report, seeds={**report.seeds, "differences": [flip, still]}))
+    assert "1 of 2 differences of two systems change sign between single seeds." in found[0].caption
+    told = (
+        "With 7 seeds their noise would be at most 10 % of the variance of every difference but 1, for which no number"
+    )
+    assert f"{told} up to 1,000 would do." in found[0].caption
+    assert found[1].rows == [["Loudness (dB)", "Noisy", "louder", "+0.10, -0.20, +0.30", "30", "7"]]
 
 
 def test_what_reads_pairs_goes_on_seeing_pairs(desk: Desk, capsys: pytest.CaptureFixture[str]) -> None:
