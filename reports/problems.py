@@ -138,6 +138,8 @@ def flags_table(report: Report) -> PlainTable | None:
     caption = f"Of n recordings, those that look wrong. Suite {suite_label(report)}. One can bear several flags."
     if any(system.control and system.converter == "source" for system in systems):
         caption += " The source control is the source: being the same is its purpose."
+    if any(system.seeds > 1 for system in systems):
+        caption += " Of several seeds, the recordings of seed 0."
     if WRONG_RATE in names:
         caption += " Rates are compared with those that the systems declare; this is no part of the measure."
     headings = ("System", "n", "Any (%)", *(name[:1].upper() + name[1:] for name in names))

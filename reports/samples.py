@@ -68,7 +68,8 @@ def add_samples(
         chunks.add(f"order-{number}", [[_whole(v) for v in row] for row in values])
     reasons: dict[tuple[str, str], dict[str, str]] = defaultdict(dict)
     for row in report.failures:
-        reasons[row["system"], row["pair"]].setdefault(row["stage"], row["reason"])
+        stage = row["stage"] if row["seed"] == "0" else f"{row['stage']} with seed {row['seed']}"
+        reasons[row["system"], row["pair"]].setdefault(stage, row["reason"])
     maker = _Maker(report, links, reasons, figures, drawn)
     for number, start in enumerate(range(0, len(report.pairs), CHUNK)):
         stop = min(start + CHUNK, len(report.pairs))

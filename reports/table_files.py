@@ -19,6 +19,7 @@ from vceval.reports import (
     markdown,
     problems,
     published_tables,
+    seed_tables,
     tables,
     training_speakers,
 )
@@ -122,6 +123,7 @@ def _add_plain(texts: dict[str, str], found: Material, style: Style) -> None:
     plains: tuple[PlainTable | None, ...] = (
         training_speakers.training_table(report),
         problems.flags_table(report),
+        *seed_tables.seed_tables(report),
         published_tables.calibration_table(report),
         *published_tables.comparison_tables(report),
         published_tables.published_table(report),

@@ -22,6 +22,7 @@ __all__ = [
     "main_tables",
     "mark_words",
     "results",
+    "seeds_sentence",
     "suite_label",
     "trained_sentence",
     "unranked",
@@ -250,15 +251,27 @@ def results(report: Report, identity: str, title: str, columns: Sequence[Column]
     groups = [("", report.converters), ("Controls (lower and upper bounds, not ranked)", report.controls)]
     blocks = [Block(heading, [row(system) for system in systems]) for heading, systems in groups if systems]
     used = list(dict.fromkeys(column.measure.metric for column in columns))
+    notes = [seeds_sentence(report)] if seeds_sentence(report) else []
     metrics = [report.metrics[name] for name in used if name in report.metrics]
     words = mark_words(report, columns)
-    return Table(identity, title, group, suite_label(report), columns, blocks, metrics, usual, [], words)
+    return Table(identity, title, group, suite_label(report), columns, blocks, metrics, usual, notes, words)
 
 
 def mark_words(report: Report, columns: Sequence[Column]) -> str:
     """Say what the marks of some columns mean, and what is not ranked in them."""
     found = [(c.full_heading, report.ranking(c.measure.name, c.dataset, c.direction)) for c in columns]
     return mark_sentence(found, report.titles)
+
+
+def seeds_sentence(report: Report) -> str:
+    """Say which systems were converted with how many seeds, and what is missing of it; empty where all have one."""
+    groups: dict[int, list[str]] = {}
+    for system in report.converters:
+        if system.seeds > 1:
+            lost = f" (without {system.failed:,} of {system.expected:,} conversions)" if system.failed else ""
+            groups.setdefault(system.seeds, []).append(system.title + lost)
+    parts = [f"mean over {seeds} seeds: {', '.join(titles)}" for seeds, titles in sorted(groups.items())]
+    return f"M{'; '.join(parts)[1:]}." if parts else ""
 
 
 def suite_label(report: Report) -> str:

@@ -1,4 +1,4 @@
-"""A third-party package, written to a folder: one converter and one metric behind the public entry points."""
+"""A third-party package, written to a folder: two converters and a metric behind the public entry points."""
 
 from __future__ import annotations
 
@@ -55,6 +55,27 @@ class Quiet(Converter):
         return outcomes
 
 
+class Noisy(Converter):
+    """Adds noise by the seed; what ``faults`` names as PAIR or PAIR+NUMBER of the seed is refused."""
+
+    info = ConverterInfo("noisy", "Noisy", None, "none", "", "native", draws_noise=True)
+
+    def __init__(self, *, level=0.05, gain=1.0, faults=(), pause=0.0):
+        self.level, self.gain, self.faults, self.pause = level, gain, faults, pause
+
+    def convert(self, requests):
+        time.sleep(self.pause)
+        return [self.one(request) for request in requests]
+
+    def one(self, request):
+        note("QUIET_LOG", f"{request.pair.id}+{request.number} {request.seed}")
+        if {request.pair.id, f"{request.pair.id}+{request.number}"} & set(self.faults):
+            return ItemError("refused by design")
+        wave = request.source
+        noise = np.random.default_rng(request.seed).uniform(0, self.level) * np.ones_like(wave.samples)
+        return Waveform(np.float32(self.gain) * wave.samples + noise.astype(np.float32), wave.sample_rate)
+
+
 def note(variable, text):
     """Add a line to the file that a variable names, in one write."""
     if variable in os.environ:
@@ -95,5 +116,6 @@ class Loudness(Metric):
 def write_plugin(folder: Path) -> Path:
     """Write the package with its metadata; put the folder on PYTHONPATH to use it."""
     return install(
-        folder, "third_party", MODULE, converters=["quiet=third_party:Quiet"], metrics=["loudness=third_party:Loudness"]
-    )
+        folder, "third_party", MODULE, converters=["quiet=third_party:Quiet", "noisy=third_party:Noisy"],
+        metrics=["loudness=third_party:Loudness"],
+    )  # fmt: skip

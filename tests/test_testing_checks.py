@@ -162,6 +162,50 @@ def test_a_converter_that_gives_integers(make_sound: MakeSound) -> None:
     assert check_converter(Titleless(), []).problems == ["info: title is '': it must be a text"]
 
 
+class Steady(Converter):
+    """Says that it draws no noise."""
+
+    info = ConverterInfo("steady", "Steady", 16_000, "none", "", "native")
+    drawn = 0.0
+
+    def convert(self, requests: Any) -> Any:
+        noise = [np.float32(self.drawn * np.random.default_rng(request.seed).random()) for request in requests]
+        return [Waveform(r.source.samples + drawn, 16_000) for r, drawn in zip(requests, noise, strict=True)]
+
+
+class Drawing(Steady):
+    info = ConverterInfo("drawing", "Drawing", 16_000, "none", "", "native", draws_noise=True)
+    drawn = 0.1
+
+
+class Silent(Drawing):
+    drawn = 0.0
+
+
+class Secretive(Steady):
+    drawn = 0.1
+
+
+class Unsaid(Steady):
+    info = ConverterInfo("unsaid", "Unsaid", 16_000, "none", "", "native", draws_noise="yes")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("kind", "problems"),
+    [
+        (Steady, []),
+        (Drawing, []),
+        (Silent, ["info: draws_noise is True, but another seed gives the same audio"]),
+        (Secretive, ["info: draws_noise is False, but another seed gives other audio"]),
+        (Unsaid, ["info: draws_noise is 'yes': it must be True or False"]),
+    ],
+)
+def test_what_a_converter_says_of_noise_is_held_against_what_it_does(
+    kind: type[Converter], problems: list[str], make_sound: MakeSound
+) -> None:
+    assert check_converter(kind(), [(make_sound(), [make_sound("b.wav")])]).problems == problems
+
+
 class Voices(Corpus):
     """Recordings in one folder."""
 

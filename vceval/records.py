@@ -114,7 +114,8 @@ class Conversion:
     """A converted recording waiting to be scored.
 
     ``transcript`` and ``language`` are what *this* file should say: those of the pair, except for the
-    ``target`` and ``resynthesis`` controls, whose recording may have another text.
+    ``target`` and ``resynthesis`` controls, whose recording may have another text. ``seed`` numbers the seeds that a
+    system which draws noise converts the pair with, from 0; so it does in all records below.
     """
 
     system: str
@@ -122,6 +123,7 @@ class Conversion:
     path: Path
     transcript: str | None = None
     language: str | None = None
+    seed: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +142,7 @@ class Score:
     numerator: float
     denominator: float
     details: Mapping[str, Any] = field(default_factory=dict)
+    seed: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +154,7 @@ class Failure:
     stage: str
     metric: str
     reason: str
+    seed: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,3 +167,4 @@ class Skip:
     measure: str
     need: str
     reason: str
+    seed: int = 0

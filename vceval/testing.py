@@ -71,11 +71,12 @@ def check_converter(
     seed: int = 0,
     device: str = "cpu",
 ) -> ConverterReport:
-    """Convert pairs as one batch, one by one, and as a batch again, and compare.
+    """Convert pairs as one batch, one by one, as a batch again and with other seeds, and compare.
 
     Checked are: what it declares; one outcome per pair, audio as the contract asks for; batch equals single within
     1e-4 of full scale (an outcome that is an error must be one both times); the second run equals the first bit by bit
-    (on the CPU); the sample rate is the declared one; every sample is finite.
+    (on the CPU); the sample rate is the declared one; every sample is finite; other seeds give other audio where it
+    declares to draw noise, and the same where it does not.
 
     Args:
         converter: constructed, not opened.
@@ -108,11 +109,39 @@ def check_converter(
                 single.append(_wave(fitting(converter.convert(_fresh([request]))[0])))
             converter.forget()
             again = [_wave(fitting(outcome)) for outcome in converter.convert(_fresh(requests))]
+            others = [_wave(fitting(outcome)) for outcome in converter.convert(_fresh(requests, len(requests)))]
     finally:
         converter.close()
     for place, (first, alone, second) in enumerate(zip(report.outcomes, single, again, strict=True)):
         _check(report, f"pair {place}", converter, first, alone, second, exact=device == "cpu")
+    if not report.problems:
+        report.problems += _seeds_told(converter, report.outcomes, others, 0.0 if device == "cpu" else TOLERANCE)
     return report
+
+
+def _seeds_told(
+    converter: Converter,
+    ones: Sequence[Waveform | ItemError | UnmetNeed],
+    others: Sequence[Waveform | ItemError | UnmetNeed],
+    allowed: float,
+) -> list[str]:
+    """Hold what two series of seeds gave against what is declared of noise."""
+    made = [(one, other) for one, other in zip(ones, others, strict=True)
+            if isinstance(one, Waveform) and isinstance(other, Waveform)]  # fmt: skip
+    differ = [not _alike(one, other, allowed) for one, other in made]
+    if converter.info.draws_noise and made and not any(differ):
+        return ["info: draws_noise is True, but another seed gives the same audio"]
+    if not converter.info.draws_noise and any(differ):
+        return ["info: draws_noise is False, but another seed gives other audio"]
+    return []
+
+
+def _alike(one: Waveform, other: Waveform, allowed: float) -> bool:
+    import numpy as np
+
+    if one.samples.shape != other.samples.shape:
+        return False
+    return float(np.abs(one.samples - other.samples).max(initial=0.0)) <= allowed
 
 
 def _request(
@@ -125,8 +154,9 @@ def _request(
     return Request("checked", conversion, seed + place, folder / f"{place}.wav")
 
 
-def _fresh(requests: Sequence[Request]) -> list[Request]:
-    return [Request(request.system, request.pair, request.seed, request.output) for request in requests]
+def _fresh(requests: Sequence[Request], later: int = 0) -> list[Request]:
+    """The same requests, nothing read yet; ``later`` is added to their seeds."""
+    return [Request(request.system, request.pair, request.seed + later, request.output) for request in requests]
 
 
 def _wave(outcome: Outcome) -> Waveform | ItemError | UnmetNeed:

@@ -83,6 +83,12 @@ def test_a_worker_converts_and_is_kept(worker: list[str], ask: Callable[[str], R
     converter.close()
 
 
+def test_its_user_says_whether_a_program_draws_noise(worker: list[str]) -> None:
+    assert Command(command=worker, draws_noise=True).info.draws_noise
+    assert not Command(command=worker).info.draws_noise
+    assert not Command.info.draws_noise
+
+
 @pytest.mark.parametrize(
     ("fault", "words"),
     [

@@ -124,6 +124,18 @@ def test_precomputed_finds_files_by_the_published_naming(pair: ConversionPair, t
     assert renamed.convert([request(pair, "my row")]) == [folder / "A_AdaIN_a1TOb1.wav"]
 
 
+def test_precomputed_finds_the_audio_of_each_seed(pair: ConversionPair, tmp_path: Path) -> None:
+    for number in range(2):
+        (tmp_path / f"p-{number}.wav").touch()
+    converter = Precomputed(folder=str(tmp_path), pattern="{pair}-{seed}.{ext}")
+    assert converter.info.draws_noise
+    assert not Precomputed(folder=str(tmp_path)).info.draws_noise
+    converter.open("cpu")
+    found = converter.convert([Request("row", pair, 7, Path("unused.wav"), number) for number in range(3)])
+    assert found[:2] == [tmp_path / "p-0.wav", tmp_path / "p-1.wav"]
+    assert "for source 'a1' and seed 2" in str(found[2])
+
+
 def test_precomputed_refuses_what_is_ambiguous_or_absurd(pair: ConversionPair, tmp_path: Path) -> None:
     for name in ("x", "y"):
         (tmp_path / name).mkdir()

@@ -241,7 +241,8 @@ def write(tmp_path: Path) -> Write:
 def test_own_suite(write: Write) -> None:
     loaded = suite.load(str(write()))
     assert loaded.label == "mine@3"
-    assert loaded.corpus_options == {}
+    assert (loaded.corpus_options, loaded.seeds) == ({}, 1)
+    assert suite.load(str(write(seeds=5))).seeds == 5
     assert suite.frozen_pairs(loaded) == [
         FrozenPair("a-b", "F2M", "a", ("b",), None, None),
         FrozenPair("a-c", None, "a", ("c", "d"), "e", "e"),

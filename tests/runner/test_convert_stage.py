@@ -18,6 +18,7 @@ from vceval.results.rundir import RunDirectory
 from vceval.runner import convert as stage
 from vceval.runner import convert_worker
 from vceval.runner.convert_worker import Converting, ConvertTask
+from vceval.runner.factory import pair_seed
 from vceval.runner.options import Options
 from vceval.signal.audio import Waveform
 
@@ -175,3 +176,8 @@ def test_two_devices_work_side_by_side_with_reading_ahead_and_writing_behind(tmp
     assert len(list((tmp_path / "run" / "audio" / "slow").glob("*.flac"))) == 38
     workers = {line.split()[1] for line in (tmp_path / "log").read_text().splitlines()}
     assert len(workers) >= 2
+
+
+def test_the_first_seed_of_a_pair_is_what_it_was_before_there_were_others() -> None:
+    assert [pair_seed(0, "p"), pair_seed(7, "p"), pair_seed(0, "p", 0)] == [2_195_850_634, 1_975_855_221, 2_195_850_634]
+    assert len({pair_seed(0, pair, number) for pair in "pq" for number in range(5)}) == 10

@@ -59,6 +59,12 @@ def _add_run(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     run.add_argument("--allow-missing", action="store_true", help="run without the utterances that are not on disk")
     run.add_argument("--draw-pairs", type=int, metavar="N", help="draw another list of N pairs; the result is 'custom'")
     run.add_argument("--seed", type=int, default=0, help="for --draw-pairs and for converters that draw noise")
+    run.add_argument(
+        "--seeds",
+        type=int,
+        metavar="K",
+        help="convert each pair K times where a system draws noise (1, or the suite's)",
+    )
     run.add_argument("--timeout", type=float, default=600.0, metavar="S", help="seconds that one pair may take (600)")
     run.add_argument(
         "--precision",
@@ -141,6 +147,7 @@ def _run(options: argparse.Namespace) -> int:
         natural=drawn.natural,
         metric_options={"trials": protocol.natural.trials, "seed": protocol.natural.seed},
         seed=options.seed,
+        seeds=protocol.seeds if options.seeds is None else options.seeds,
         data=str(options.data.resolve()) if options.data else "",
         missing=drawn.missing,
         notes=notes,
@@ -231,6 +238,8 @@ def _tell(notes: Sequence[str], what: str) -> None:
 
 def _short(failure: dict[str, str]) -> str:
     what = f"{failure['stage']} {failure['metric']}".strip()
+    if failure["seed"] != "0":
+        what = f"seed {failure['seed']}, {what}"
     return f"{failure['system']}, pair {failure['pair']}, {what}: {failure['reason']}"
 
 
@@ -305,6 +314,8 @@ def _settings(options: argparse.Namespace) -> Options:
         raise UsageError(f"--workers {workers}: at least one is needed")
     if getattr(options, "limit", None) is not None and options.limit < 1:
         raise UsageError(f"--limit {options.limit}: at least one pair is needed")
+    if getattr(options, "seeds", None) is not None and options.seeds < 1:
+        raise UsageError(f"--seeds {options.seeds}: at least one is needed")
     if getattr(options, "timeout", 1.0) <= 0:
         raise UsageError(f"--timeout {options.timeout}: must be positive")
     if options.executor == "ray":

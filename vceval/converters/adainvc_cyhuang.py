@@ -68,6 +68,7 @@ class AdaInVcCyhuang(AdaInConverter):
         kind="native",
         checkpoints=(WEIGHTS.name, VOCODER.name),
         trained_on=None,
+        draws_noise=True,
     )
     files: ClassVar[tuple[WeightFile, ...]] = (WEIGHTS, VOCODER)
     front_end: ClassVar[Any] = front
@@ -84,6 +85,7 @@ class AdaInVcCyhuang(AdaInConverter):
         if vocoder not in ("universal", "griffin-lim"):
             raise UsageError(f"adainvc-cyhuang: vocoder is universal or griffin-lim, not {vocoder!r}")
         self.vocoder = vocoder
+        self.declare_noise(vocoder == "universal")
 
     def load(self) -> None:
         """Load the network and, unless Griffin-Lim takes its place, the vocoder.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC
 from collections.abc import Callable, Hashable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar, Literal, TypeVar
@@ -27,6 +27,8 @@ class ConverterInfo:
     sample_rate: of its output in Hz; None when it is that of whatever it is given.
     trained_on: corpus name to the speakers its checkpoint was trained on; empty when nothing was trained. None when it
         can't say: ``training_speakers.csv`` is then asked, which has what the authors of checkpoints published.
+    draws_noise: whether the seed of a pair changes its audio. One that draws none is converted once, however many seeds
+        a run has.
     """
 
     name: str
@@ -38,6 +40,7 @@ class ConverterInfo:
     control: bool = False
     checkpoints: tuple[str, ...] = ()
     trained_on: dict[str, frozenset[str]] | None = field(default_factory=dict)
+    draws_noise: bool = False
 
     def declaration_faults(self) -> list[str]:
         """Say what is declared wrongly, each in words; nothing where all is well."""
@@ -46,7 +49,8 @@ class ConverterInfo:
             *fault(self, "sample_rate", lambda v: v is None or is_whole(v, 1), "a whole number of Hz, or None"),
             *(text for key in ("licence", "paper", "kind")
               for text in fault(self, key, lambda v: isinstance(v, str), "a text, which may be empty")),
-            *fault(self, "control", lambda v: isinstance(v, bool), "True or False"),
+            *(text for key in ("control", "draws_noise")
+              for text in fault(self, key, lambda v: isinstance(v, bool), "True or False")),
             *fault(self, "checkpoints", is_texts, "a tuple of texts"),
             *fault(self, "trained_on", _are_speakers, "a dict of corpus names to frozensets of speakers, or None"),
         ]  # fmt: skip
@@ -56,13 +60,15 @@ class ConverterInfo:
 class Request:
     """One conversion to be done: the pair, a seed of its own, and the audio, read when asked for.
 
-    ``system`` is the row of the table that asks; a ``precomputed`` system finds its files by it.
+    ``system`` is the row of the table that asks, and ``number`` that of the seed among those of the pair, from 0; a
+    ``precomputed`` system finds its files by them.
     """
 
-    def __init__(self, system: str, pair: ConversionPair, seed: int, output: Path) -> None:
+    def __init__(self, system: str, pair: ConversionPair, seed: int, output: Path, number: int = 0) -> None:
         self.system = system
         self.pair = pair
         self.seed = seed
+        self.number = number
         #: Where a converter that writes a file itself may put it; removed when the pair is done.
         self.output = output
 
@@ -135,6 +141,10 @@ class Converter(ABC):
         if absent and getattr(kind, "convert", None) is Converter.convert:
             found.append(f"there is no {', '.join(absent)}: write {', '.join(steps)}, or convert alone")
         return found
+
+    def declare_noise(self, drawn: bool) -> None:
+        """Say whether this very system draws noise, where that depends on its options; for constructors."""
+        vars(self)["info"] = replace(self.info, draws_noise=drawn)
 
     def open(self, device: str) -> None:  # noqa: B027 - a converter without weights has nothing to load
         """Load weights; called once per worker process.

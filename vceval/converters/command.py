@@ -39,6 +39,7 @@ class Command(Converter):
         command: the program and its arguments, as a list.
         timeout: seconds that one pair may take, the first one including the start.
         cwd: folder to start it in.
+        draws_noise: whether the program's audio depends on the ``seed`` that it is told.
 
     Raises:
         UsageError: the command is no list of words, or there is no such program.
@@ -55,7 +56,9 @@ class Command(Converter):
     )
     batch_size = 1
 
-    def __init__(self, *, command: Sequence[str], timeout: float = 600.0, cwd: str | None = None) -> None:
+    def __init__(
+        self, *, command: Sequence[str], timeout: float = 600.0, cwd: str | None = None, draws_noise: bool = False
+    ) -> None:
         if isinstance(command, str) or not command or not all(isinstance(word, str) for word in command):
             raise UsageError(f"command converter: {command!r} is not a list of words such as ['python', 'worker.py']")
         if timeout <= 0:
@@ -63,6 +66,7 @@ class Command(Converter):
         if shutil.which(command[0]) is None:
             raise UsageError(f"command converter: no program {command[0]!r} on the path; is its environment active?")
         self.command, self.timeout, self.cwd = list(command), float(timeout), cwd
+        self.declare_noise(draws_noise)
         self._worker: _Worker | None = None
         self._device = "cpu"
 

@@ -97,6 +97,7 @@ _OPENVOICE = ConverterInfo(
     kind="external",
     checkpoints=(CHECKPOINT.name, CONFIG.name),
     trained_on=None,
+    draws_noise=True,
 )
 
 

@@ -89,6 +89,7 @@ class FragmentVc(NativeConverter):
         kind="native",
         checkpoints=(WEIGHTS.name, VOCODER.name, ENCODER.name),
         trained_on=None,
+        draws_noise=True,
     )
     files: ClassVar[tuple[WeightFile, ...]] = (WEIGHTS, VOCODER, ENCODER)
     batch_size = 16

@@ -90,6 +90,7 @@ class FreeVc(NativeConverter):
         kind="native",
         checkpoints=(FREEVC.name, WAVLM_LARGE.name, GE2E.name),
         trained_on=None,
+        draws_noise=True,
     )
     files: ClassVar[tuple[WeightFile, ...]] = (FREEVC, WAVLM_LARGE, GE2E)
     _generator_file: ClassVar[WeightFile] = FREEVC

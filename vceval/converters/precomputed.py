@@ -17,7 +17,8 @@ class Precomputed(Converter):
     """Finds each pair's file in a folder.
 
     The pattern may use the fields pair, system, source, target (utterance ids; the target is the first
-    prompt), source_speaker, target_speaker, dataset and direction; any other field matches anything.
+    prompt), source_speaker, target_speaker, dataset and direction; any other field matches anything. Where it names
+    ``{seed}``, which counts from 0, there is audio of several seeds.
 
     Args:
         folder: where the files lie, at any depth.
@@ -42,6 +43,7 @@ class Precomputed(Converter):
         self.folder = Path(folder)
         self.pattern = Pattern(pattern)
         self.system = system
+        self.declare_noise("seed" in self.pattern.fields)
         if not self.folder.is_dir():
             raise UsageError(f"precomputed audio: {self.folder}: no such folder")
         if not self.pattern.fields & {"pair", "source"}:
@@ -73,11 +75,13 @@ class Precomputed(Converter):
             "source_speaker": pair.source_speaker or "",
             "target_speaker": pair.target_speaker or "",
             "direction": pair.direction or "",
+            "seed": str(request.number),
         }
         wanted = self.pattern.candidates(values)
         found = [name for name in self._files if wanted.match(name)]
         if len(found) == 1:
             return self.folder / found[0]
         if not found:
-            return ItemError(f"{self.folder}: no file fits {self.pattern.text} for source {values['source']!r}")
+            which = f" and seed {request.number}" if self.info.draws_noise else ""
+            return ItemError(f"{self.folder}: no file fits {self.pattern.text} for source {values['source']!r}{which}")
         return ItemError(f"{self.folder}: {len(found)} files fit {self.pattern.text}: {', '.join(found[:3])}")

@@ -88,6 +88,7 @@ class VqmiVc(NativeConverter):
         kind="native",
         checkpoints=(WEIGHTS.name, VOCODER.name, STATISTICS.name),
         trained_on=None,
+        draws_noise=True,
     )
     files: ClassVar[tuple[WeightFile, ...]] = (WEIGHTS, VOCODER, STATISTICS)
 

@@ -133,6 +133,7 @@ class YourTts(NativeConverter):
         kind="native",
         checkpoints=(MODEL.name, SETTINGS.name, ENCODER.name, ENCODER_SETTINGS.name),
         trained_on=None,
+        draws_noise=True,
     )
     files: ClassVar[tuple[WeightFile, ...]] = (MODEL, SETTINGS, ENCODER, ENCODER_SETTINGS)
 

@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 from vceval.errors import UsageError
 from vceval.results.comparable import identities
-from vceval.results.rundir import RunDirectory
+from vceval.results.rundir import RunDirectory, over_seeds
 
 __all__ = ["DIGITS", "Evidence", "MeasureInfo", "PairInfo", "Sums", "SystemInfo", "of_run", "rounded", "text_of"]
 
@@ -77,7 +77,8 @@ class Evidence:
 
     place: the run or file that it came from, for messages.
     metrics: metric to signature. calibration: metric to dataset to facts (CALIBRATION_FACTS).
-    sums: system to measure to sums. flags: (system, pair key) to the sanity flags raised.
+    sums: system to measure to sums, of several seeds their means. flags: (system, pair key) to the sanity flags raised,
+    by any seed.
     failures: (system, pair key, stage, metric).
     audio: (system, pair key) to the recording; empty for a baseline file.
     """
@@ -186,15 +187,20 @@ def _scores(
 ) -> tuple[dict[str, dict[str, dict[str, tuple[float, float]]]], dict[tuple[str, str], tuple[str, ...]]]:
     sums: dict[str, dict[str, dict[str, tuple[float, float]]]] = {}
     flags: dict[tuple[str, str], tuple[str, ...]] = {}
-    frame = directory.read_scores()
-    columns = (frame[name] for name in ("system", "pair", "measure", "numerator", "denominator", "details"))
-    for system, pair, measure, numerator, denominator, details in zip(*columns, strict=True):
+    takes = directory.read_takes()
+    frame = over_seeds(takes)
+    columns = (frame[name] for name in ("system", "pair", "measure", "numerator", "denominator"))
+    for system, pair, measure, numerator, denominator in zip(*columns, strict=True):
         if measure not in measures:
             continue
         found = sums.setdefault(str(system), {}).setdefault(str(measure), {})
         found[keys[pair]] = (rounded(numerator), rounded(denominator))
-        if measure == "sanity_flags" and numerator:
-            flags[str(system), keys[pair]] = tuple(sorted(json.loads(details).get("flags", [])))
+    if "sanity_flags" in measures:
+        flagged = takes[(takes["measure"] == "sanity_flags") & (takes["numerator"] != 0)]
+        columns = (flagged[name] for name in ("system", "pair", "details"))
+        for system, pair, details in zip(*columns, strict=True):
+            key = str(system), keys[pair]
+            flags[key] = tuple(sorted({*flags.get(key, ()), *json.loads(details).get("flags", [])}))
     return sums, flags
 
 

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from vceval.errors import UsageError
 from vceval.listen import differences, opinion_scores
@@ -22,6 +22,9 @@ from vceval.listen.recordings import ANCHOR_TITLES, PREFIX
 from vceval.listen.screening import Rules, Screened, screen
 from vceval.results.listening import FILE, RATINGS, heard
 from vceval.results.rundir import RunDirectory, write_atomically
+
+if TYPE_CHECKING:
+    import pandas
 
 __all__ = ["VERSION", "Imported", "import_answers"]
 
@@ -98,7 +101,7 @@ def import_answers(
         "anchors": [{**cell, "title": ANCHOR_TITLES[cell["system"]]} for cell in opinion_scores.anchors(cells)],
         "preferences": differences.preferences(given, converters),
         "first_preferred": differences.share_of_first(given),
-        "agreement": agreement(human, cells, summary, run.read_scores(), rows),
+        "agreement": agreement(human, cells, summary, _heard_scores(run), rows),
         "listeners": [one.facts() for one in listeners],
         "left_out": dict(Counter(rule for one in listeners for rule in {reason.rule for reason in one.reasons})),
         "kept": len(kept),
@@ -111,6 +114,12 @@ def import_answers(
     run.write_json(FILE, found)
     write_atomically(run.root / RATINGS, _csv(given, {one.session.id: at for at, one in enumerate(listeners, 1)}))
     return Imported(found, listeners, differing)
+
+
+def _heard_scores(run: RunDirectory) -> pandas.DataFrame:
+    """The scores of the recordings that listeners hear: those of seed 0."""
+    takes = run.read_takes()
+    return takes[takes["seed"] == 0]
 
 
 def _check_run(run: RunDirectory, key: Key, pairs: dict[str, Any], rows: dict[str, bool]) -> None:

@@ -139,6 +139,8 @@ class SuiteFile(Section):
     """Converters that run where no others are named; ``vceval list converters``."""
     published: Names
     """Published figures to stand beside: names, or YAML files in the folder of the suite."""
+    seeds: Count = 1
+    """How many times systems that draw noise convert each pair, where --seeds does not say it."""
     pairs: _PairsChoice | None = None
     draw: DrawSpec | None = None
 
@@ -168,7 +170,8 @@ class _Published(Section):
 class Suite:
     """One protocol. Either the ``pairs_`` fields are set (a frozen list) or ``draw`` is.
 
-    ``references`` tells whether a run may go on without the parallel recordings (``optional``) or not.
+    ``references`` tells whether a run may go on without the parallel recordings (``optional``) or not. ``seeds`` is how
+    many times systems that draw noise convert each pair.
     """
 
     name: str
@@ -188,6 +191,7 @@ class Suite:
     pairs_count: int | None = None
     references: Literal["required", "optional"] = "required"
     draw: DrawSpec | None = None
+    seeds: int = 1
 
     @property
     def label(self) -> str:
@@ -290,7 +294,10 @@ def _parse(path: Path, lists: Path) -> Suite:
     for name in found.published:
         if not (file := _published_file(name, path)).is_file():
             raise UsageError(f"{path}: published: {file} does not exist")
-    same = ("name", "version", "title", "description", "language", "metrics", "systems", "published", "natural", "draw")
+    same = (
+        "name", "version", "title", "description", "language", "metrics", "systems", "published", "natural", "draw",
+        "seeds",
+    )  # fmt: skip
     options = MappingProxyType(found.corpus.options)
     values = {key: getattr(found, key) for key in same}
     return Suite(**values, **frozen, corpus=found.corpus.name, corpus_options=options, file=path)

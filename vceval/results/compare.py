@@ -47,7 +47,8 @@ class Comparison:
     """What could be compared, and what was refused: metric to the reasons.
 
     ``pairs`` counts the conversion pairs of every run, ``common`` those that all have. ``alone`` holds per run the
-    systems that no other run has, ``whole`` the labels of measures that have no value per pair (an EER, an AUC).
+    systems that no other run has, ``whole`` the labels of measures that have no value per pair (an EER, an AUC),
+    ``seeds`` how many times each run converted a pair where its system draws noise.
     """
 
     runs: list[str]
@@ -59,6 +60,7 @@ class Comparison:
     signatures: dict[str, str] = field(default_factory=dict)
     lines: list[Line] = field(default_factory=list)
     refused: dict[str, list[str]] = field(default_factory=dict)
+    seeds: list[int] = field(default_factory=list)
 
 
 #: Target speaker, source speaker and text of a pair, where known.
@@ -103,6 +105,7 @@ def compare(folders: Sequence[Path]) -> Comparison:
     if not common:
         raise UsageError("the runs have no conversion pair in common: were they made from the same suite?")
     comparison.pairs, comparison.common = [len(run.pairs) for run in runs], len(common)
+    comparison.seeds = [max([1, *(s.get("seeds", 1) for s in run.summary.get("systems", ()))]) for run in runs]
     systems = [list(dict.fromkeys(run.scores["system"].tolist())) for run in runs]
     everywhere = Counter(name for mine in systems for name in mine)
     comparison.alone = [sorted(name for name in mine if everywhere[name] == 1) for mine in systems]
@@ -200,6 +203,9 @@ def to_markdown(comparison: Comparison) -> str:
     parts += [f"Only in ({n}): {', '.join(names)}" for n, names in enumerate(comparison.alone, 1) if names]
     if comparison.whole:
         parts.append(f"Without a value per pair, so not compared: {', '.join(comparison.whole)}")
+    if len(set(comparison.seeds)) > 1:
+        told = ", ".join(f"({n}) {seeds}" for n, seeds in enumerate(comparison.seeds, 1))
+        parts.append(f"Seeds of systems that draw noise: {told}; values are means over them")
     if comparison.lines:
         parts.append("Values and differences with 95 % intervals (over speakers and texts), on the pairs that all of a "
                      "line have; p-values corrected by Holm over the systems of a measure.")  # fmt: skip

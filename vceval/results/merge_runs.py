@@ -42,7 +42,8 @@ def material(runs: Sequence[RunDirectory]) -> Material:
     """Read one finished run, or put several together.
 
     Several go together if and only if they are of the same suite, with the same conversion pairs, metrics, signatures
-    and calibrations. Systems of the same name are told apart by the name of their run, unless all their figures agree.
+    and calibrations; numbers of seeds may differ. Systems of the same name are told apart by the name of their run,
+    unless all their figures agree.
 
     Raises:
         UsageError: a run is not finished or malformed; or several differ, and the message says in what.
@@ -165,6 +166,7 @@ def _merged(parts: Sequence[_Part], names: Sequence[str]) -> Material:
         failures=[row for part in parts for row in _rows(part, part.report.failures)],
         skips=[row for part in parts for row in _rows(part, part.report.skips)],
         training=_training(parts),
+        seeds=_seeds(parts),
         published=[dict(row) for row in first.published],
     )
     outcomes = Outcomes.of_report(report)
@@ -228,6 +230,22 @@ def _training(parts: Sequence[_Part]) -> dict[str, Any] | None:
         "rankings": [],
         "comparisons": [],
     }
+
+
+def _seeds(parts: Sequence[_Part]) -> dict[str, Any] | None:
+    """Put what seeds did together; two systems of different runs are not among the differences."""
+    found: dict[str, Any] = {}
+    for part in parts:
+        if part.report.seeds is None:
+            continue
+        found.setdefault("share", part.report.seeds["share"])
+        for kind, names in (("figures", ("system",)), ("differences", ("first", "second"))):
+            found.setdefault(kind, []).extend(
+                {**entry, **{name: part.systems[entry[name]] for name in names}}
+                for entry in part.report.seeds[kind]
+                if all(entry[name] in part.systems for name in names)
+            )
+    return found or None
 
 
 def _overall(report: Report) -> list[dict[str, Any]]:

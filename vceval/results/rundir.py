@@ -2,7 +2,7 @@
 
 run.json        what was asked for: suite, systems, metrics with signatures, versions, command line
 pairs.csv       the conversion pairs (columns: PAIR_COLUMNS)
-audio/<system>/<pair>.flac
+audio/<system>/<pair>.flac, and beside it <pair>+seed1.flac ... where a pair was converted with several seeds
 journal/*.jsonl append-only records of finished work; what makes a killed run resume
 scores.parquet  long form, one row per system, pair and measure (columns: SCORE_COLUMNS)
 failures.csv    what should have worked and did not (columns: FAILURE_COLUMNS)
@@ -13,6 +13,9 @@ summary.json    per system, measure and direction: value, interval, counts (see 
 listening/      a listening test made from the run (vceval.listen.export), and listening.json and listening.csv, what
                 its listeners answered (vceval.listen.import_answers)
 report/         index.html, tables/, figures/
+
+Where pairs were converted with several seeds, scores.parquet, failures.csv, skipped.csv and audio.csv have a column
+``seed`` after the pair; without it, all rows are of seed 0.
 """
 
 from __future__ import annotations
@@ -45,6 +48,10 @@ __all__ = [
     "Rows",
     "RunDirectory",
     "ScoreWriter",
+    "failure_row",
+    "over_seeds",
+    "seed_suffix",
+    "skip_row",
     "write_atomically",
 ]
 
@@ -61,6 +68,38 @@ FAILURE_COLUMNS = ("system", "pair", "stage", "metric", "reason")
 SKIP_COLUMNS = ("system", "pair", "metric", "measure", "need", "reason")
 LEAKAGE_COLUMNS = ("system", "pair", "source_exposure", "target_exposure")
 AUDIO_COLUMNS = ("system", "pair", "path")
+#: Where the number of the seed stands in rows, and in tables that have it.
+_SEED = 2
+
+
+def seed_suffix(number: int) -> str:
+    """What the name of a recording bears for any seed but the first."""
+    return f"+seed{number}" if number else ""
+
+
+def failure_row(failure: Failure) -> tuple[str, ...]:
+    """A row of ``failures.csv``, with its seed."""
+    return failure.system, failure.pair, str(failure.seed), failure.stage, failure.metric, failure.reason
+
+
+def skip_row(skip: Skip) -> tuple[str, ...]:
+    """A row of ``skipped.csv``, with its seed."""
+    return skip.system, skip.pair, str(skip.seed), skip.metric, skip.measure, skip.need, skip.reason
+
+
+def over_seeds(takes: pandas.DataFrame) -> pandas.DataFrame:
+    """Reduce a table of scores to one row per system, pair and measure: means over the seeds that have a score.
+
+    Means are taken of numerators and of denominators; details are those of the first seed that has a score. The
+    column ``seed`` goes.
+    """
+    if not takes["seed"].any():
+        return takes.drop(columns="seed")
+    keys = ["system", "pair", "metric", "measure"]
+    taken = dict.fromkeys([column for column in SCORE_COLUMNS if column not in keys], "first")
+    taken |= {"numerator": "mean", "denominator": "mean"}
+    found = takes.sort_values("seed", kind="stable").groupby(keys, sort=True, as_index=False).agg(taken)
+    return found.assign(value=found["numerator"] / found["denominator"])[list(SCORE_COLUMNS)]
 
 
 def write_atomically(path: Path, text: str) -> None:
@@ -70,14 +109,15 @@ def write_atomically(path: Path, text: str) -> None:
 
 
 class Rows:
-    """A CSV file that is being written, row by row."""
+    """A CSV file that is being written, row by row; ``left_out`` is the place of a column that the file has not."""
 
-    def __init__(self, stream: IO[str]) -> None:
+    def __init__(self, stream: IO[str], left_out: int | None = None) -> None:
         self._writer = csv.writer(stream, lineterminator="\n")
+        self._left_out = left_out
 
     def write(self, row: Sequence[str]) -> None:
         """Write one row."""
-        self._writer.writerow(row)
+        self._writer.writerow([text for place, text in enumerate(row) if place != self._left_out])
 
 
 class ScoreWriter:
@@ -86,8 +126,11 @@ class ScoreWriter:
     #: Rows of a group; part of the file's bytes.
     _GROUP = 20_000
 
-    def __init__(self, stream: IO[bytes], pairs: Mapping[str, ConversionPair], signatures: Mapping[str, str]) -> None:
+    def __init__(
+        self, stream: IO[bytes], pairs: Mapping[str, ConversionPair], signatures: Mapping[str, str], seeds: bool = False
+    ) -> None:
         self._stream, self._pairs, self._signatures = stream, pairs, signatures
+        self._columns = _columns(SCORE_COLUMNS, seeds)
         self._rows: list[tuple[Any, ...]] = []
         self._writer: pyarrow.parquet.ParquetWriter | None = None
 
@@ -107,9 +150,9 @@ class ScoreWriter:
         pair = self._pairs[score.pair]
         details = json.dumps(score.details, sort_keys=True, ensure_ascii=False)
         self._rows.append(
-            (score.system, score.pair, score.metric, score.measure, score.value, score.numerator,
-             score.denominator, pair.dataset, pair.direction, pair.source_speaker, pair.target_speaker, details,
-             self._signatures[score.metric])
+            (score.system, score.pair, *([score.seed] if "seed" in self._columns else []), score.metric, score.measure,
+             score.value, score.numerator, score.denominator, pair.dataset, pair.direction, pair.source_speaker,
+             pair.target_speaker, details, self._signatures[score.metric])
         )  # fmt: skip
         if len(self._rows) == self._GROUP:
             self._flush()
@@ -119,10 +162,11 @@ class ScoreWriter:
         import pyarrow
         import pyarrow.parquet
 
-        frame = pandas.DataFrame(self._rows, columns=list(SCORE_COLUMNS))
-        for column in SCORE_COLUMNS:
-            numeric = column in ("value", "numerator", "denominator")
-            frame[column] = frame[column].astype("float64" if numeric else "string")
+        frame = pandas.DataFrame(self._rows, columns=list(self._columns))
+        for column in self._columns:
+            if column != "seed":
+                numeric = column in ("value", "numerator", "denominator")
+                frame[column] = frame[column].astype("float64" if numeric else "string")
         table = pyarrow.Table.from_pandas(frame, preserve_index=False)
         if self._writer is None:
             self._writer = pyarrow.parquet.ParquetWriter(self._stream, table.schema)
@@ -150,9 +194,9 @@ class RunDirectory:
         """The folder of the report."""
         return self.root / "report"
 
-    def audio_path(self, system: str, pair: str) -> Path:
-        """Where the converted audio of one pair lies."""
-        return self.root / "audio" / system / f"{pair}.flac"
+    def audio_path(self, system: str, pair: str, seed: int = 0) -> Path:
+        """Where the converted audio of one pair lies; ``seed`` numbers the seeds, from 0."""
+        return self.root / "audio" / system / f"{pair}{seed_suffix(seed)}.flac"
 
     # run.json, summary.json, calibration.json
 
@@ -192,45 +236,67 @@ class RunDirectory:
 
     # audio.csv
 
-    def audio_writer(self) -> AbstractContextManager[Rows]:
-        """Write ``audio.csv`` from rows of (system, pair, path), which come sorted."""
-        return self._csv_writer("audio.csv", AUDIO_COLUMNS)
+    def audio_writer(self, seeds: bool = False) -> AbstractContextManager[Rows]:
+        """Write ``audio.csv`` from rows of (system, pair, seed, path), which come sorted.
+
+        ``seeds`` says, here and below, whether there are several, so that the file has a column for them.
+        """
+        return self._csv_writer("audio.csv", AUDIO_COLUMNS, seeds)
 
     def write_audio(self, rows: Iterable[tuple[str, str, str]]) -> None:
-        """Write ``audio.csv`` from (system, pair, path) in any order."""
+        """Write ``audio.csv`` from (system, pair, path) of seed 0, in any order."""
         with self.audio_writer() as writer:
-            for row in sorted(rows):
-                writer.write(row)
+            for system, pair, path in sorted(rows):
+                writer.write((system, pair, "0", path))
 
     def read_audio(self) -> list[dict[str, str]]:
-        """Rows of ``audio.csv``."""
-        return list(self._read_csv("audio.csv"))
+        """Rows of ``audio.csv``: one recording per system and pair, that of seed 0."""
+        return [row for row in self._read_csv("audio.csv") if row.get("seed", "0") == "0"]
 
     # scores.parquet
 
     @contextmanager
-    def score_writer(self, pairs: Mapping[str, ConversionPair], signatures: Mapping[str, str]) -> Iterator[ScoreWriter]:
-        """Write ``scores.parquet`` from scores, which come sorted by system, pair, metric and measure.
+    def score_writer(
+        self, pairs: Mapping[str, ConversionPair], signatures: Mapping[str, str], seeds: bool = False
+    ) -> Iterator[ScoreWriter]:
+        """Write ``scores.parquet`` from scores, which come sorted by system, pair, seed, metric and measure.
 
         Equal results give equal bytes. ``signatures`` are by metric.
         """
-        with replacing(self.root / "scores.parquet") as stream, ScoreWriter(stream, pairs, signatures) as writer:
+        with (
+            replacing(self.root / "scores.parquet") as stream,
+            ScoreWriter(stream, pairs, signatures, seeds) as writer,
+        ):
             yield writer
 
     def write_scores(
         self, scores: Iterable[Score], pairs: Mapping[str, ConversionPair], signatures: Mapping[str, str]
     ) -> None:
         """Write ``scores.parquet`` from scores in any order; ``signatures`` are by metric."""
-        with self.score_writer(pairs, signatures) as writer:
-            for score in sorted(scores, key=lambda s: (s.system, s.pair, s.metric, s.measure)):
+        ordered = sorted(scores, key=lambda s: (s.system, s.pair, s.seed, s.metric, s.measure))
+        with self.score_writer(pairs, signatures, any(score.seed for score in ordered)) as writer:
+            for score in ordered:
                 writer.write(score)
 
     def read_scores(self) -> pandas.DataFrame:
-        """The table of scores.
+        """The table of scores, one row per system, pair and measure: of several seeds the mean (:func:`over_seeds`).
 
         Raises:
             UsageError: it is not there or unreadable.
         """
+        found = self._score_table()
+        return over_seeds(found) if "seed" in found else found
+
+    def read_takes(self) -> pandas.DataFrame:
+        """The table of scores, one row per system, pair, seed and measure.
+
+        Raises:
+            UsageError: it is not there or unreadable.
+        """
+        found = self._score_table()
+        return found if "seed" in found else found.assign(seed=0)
+
+    def _score_table(self) -> pandas.DataFrame:
         import pandas
 
         path = self.root / "scores.parquet"
@@ -243,33 +309,35 @@ class RunDirectory:
 
     # failures.csv, skipped.csv
 
-    def failure_writer(self) -> AbstractContextManager[Rows]:
-        """Write ``failures.csv`` from rows of (system, pair, stage, metric, reason), which come sorted."""
-        return self._csv_writer("failures.csv", FAILURE_COLUMNS)
+    def failure_writer(self, seeds: bool = False) -> AbstractContextManager[Rows]:
+        """Write ``failures.csv`` from rows of :func:`failure_row`, which come sorted."""
+        return self._csv_writer("failures.csv", FAILURE_COLUMNS, seeds)
 
     def write_failures(self, failures: Iterable[Failure]) -> None:
         """Write ``failures.csv`` from failures in any order."""
-        with self.failure_writer() as writer:
-            for row in sorted((f.system, f.pair, f.stage, f.metric, f.reason) for f in failures):
+        given = list(failures)
+        with self.failure_writer(any(failure.seed for failure in given)) as writer:
+            for row in sorted(map(failure_row, given)):
                 writer.write(row)
 
     def read_failures(self) -> list[dict[str, str]]:
-        """Rows of ``failures.csv``."""
-        return list(self._read_csv("failures.csv"))
+        """Rows of ``failures.csv``, one per conversion that failed or score that could not be made, with its seed."""
+        return [{"seed": "0", **row} for row in self._read_csv("failures.csv")]
 
-    def skip_writer(self) -> AbstractContextManager[Rows]:
-        """Write ``skipped.csv`` from rows of (system, pair, metric, measure, need, reason), which come sorted."""
-        return self._csv_writer("skipped.csv", SKIP_COLUMNS)
+    def skip_writer(self, seeds: bool = False) -> AbstractContextManager[Rows]:
+        """Write ``skipped.csv`` from rows of :func:`skip_row`, which come sorted."""
+        return self._csv_writer("skipped.csv", SKIP_COLUMNS, seeds)
 
     def write_skips(self, skips: Iterable[Skip]) -> None:
         """Write ``skipped.csv`` from skips in any order."""
-        with self.skip_writer() as writer:
-            for row in sorted((s.system, s.pair, s.metric, s.measure, s.need, s.reason) for s in skips):
+        given = list(skips)
+        with self.skip_writer(any(skip.seed for skip in given)) as writer:
+            for row in sorted(map(skip_row, given)):
                 writer.write(row)
 
     def read_skips(self) -> list[dict[str, str]]:
-        """Rows of ``skipped.csv``."""
-        return list(self._read_csv("skipped.csv"))
+        """Rows of ``skipped.csv``, one per value that can't exist, with its seed."""
+        return [{"seed": "0", **row} for row in self._read_csv("skipped.csv")]
 
     # leakage.csv
 
@@ -284,11 +352,12 @@ class RunDirectory:
         return list(self._read_csv("leakage.csv"))
 
     @contextmanager
-    def _csv_writer(self, name: str, columns: Sequence[str]) -> Iterator[Rows]:
+    def _csv_writer(self, name: str, columns: Sequence[str], seeds: bool | None = None) -> Iterator[Rows]:
+        """Write a CSV file; ``seeds``: whether it has the column of seeds that its rows have; None: rows have none."""
         with replacing(self.root / name) as stream:
             text = io.TextIOWrapper(stream, encoding="utf-8", newline="", write_through=True)
-            rows = Rows(text)
-            rows.write(columns)
+            rows = Rows(text, _SEED if seeds is False else None)
+            rows.write(_columns(columns, seeds is not None))
             yield rows
             text.detach()
 
@@ -298,6 +367,10 @@ class RunDirectory:
             raise UsageError(f"{path}: no such file; is {self.root} the folder of a finished run?")
         with open(path, encoding="utf-8", newline="") as stream:
             yield from csv.DictReader(stream)
+
+
+def _columns(columns: Sequence[str], seeds: bool) -> tuple[str, ...]:
+    return (*columns[:_SEED], "seed", *columns[_SEED:]) if seeds else tuple(columns)
 
 
 def _pair_row(pair: ConversionPair) -> tuple[str, ...]:

@@ -33,8 +33,9 @@ class Scores:
     """All scores of a run by system, pair and measure.
 
     systems, pairs, measures: name to place on the axes of the arrays. values, numerators, denominators:
-    float64 of shape (systems, pairs, measures), NaN where there is no score. transcripts and sanity: by place of
-    system and pair, where a recogniser listened and where sanity was checked (the details of that metric).
+    float64 of shape (systems, pairs, measures), NaN where there is no score; of several seeds the means. transcripts
+    and sanity: by place of system and pair, where a recogniser listened and where sanity was checked (the details of
+    that metric), of seed 0.
     """
 
     systems: Mapping[str, int]
@@ -55,13 +56,16 @@ class Scores:
         found: NDArray[np.float64] = self.values[self.systems[system], :, self.measures[measure]]
         return found
 
-    def has(self, system: str, pair: str) -> bool:
-        """Whether a system has any score on a pair."""
+    def has(self, system: str, pair: str, measure: str | None = None) -> bool:
+        """Whether a system has a score on a pair: on one measure, or on any."""
         import numpy as np
 
         if system not in self.systems or pair not in self.pairs:
             return False
-        return not bool(np.isnan(self.values[self.systems[system], self.pairs[pair]]).all())
+        values = self.values[self.systems[system], self.pairs[pair]]
+        if measure is not None:
+            return measure in self.measures and not bool(np.isnan(values[self.measures[measure]]))
+        return not bool(np.isnan(values).all())
 
     def some(self, places: Sequence[int]) -> Scores:
         """Keep some pairs, in the order given."""
@@ -125,26 +129,37 @@ def read_scores(path: Path, systems: Sequence[str], pairs: Sequence[str], measur
         raise UsageError(f"{path}: no such file; is {path.parent} the folder of a finished run?")
     axes = [{name: place for place, name in enumerate(names)} for names in (systems, pairs, measures)]
     shape = tuple(len(axis) for axis in axes)
-    figures = {name: np.full(shape, np.nan) for name in ("value", "numerator", "denominator")}
+    figures = {name: np.zeros(shape) for name in ("value", "numerator", "denominator")}
+    counts = np.zeros(shape, np.uint32)
     transcripts: dict[tuple[int, int], Transcripts] = {}
     sanity: dict[tuple[int, int], Mapping[str, Any]] = {}
-    columns = ["system", "pair", "measure", *figures, "details"]
     try:
-        for batch in parquet.ParquetFile(path).iter_batches(batch_size=BATCH, columns=columns):
+        table = parquet.ParquetFile(path)
+        seeded = "seed" in table.schema_arrow.names
+        columns = ["system", "pair", "measure", *figures, "details", *(["seed"] if seeded else [])]
+        for batch in table.iter_batches(batch_size=BATCH, columns=columns):
             at = [
                 _places(batch.column(name), axis)
                 for name, axis in zip(("system", "pair", "measure"), axes, strict=True)
             ]
             known = (at[0] >= 0) & (at[1] >= 0) & (at[2] >= 0)
-            where = tuple(axis[known] for axis in at)
+            where = np.ravel_multi_index(tuple(axis[known] for axis in at), shape)
+            np.add.at(counts.reshape(-1), where, 1)
             for name, array in figures.items():
-                array[where] = batch.column(name).to_numpy(zero_copy_only=False)[known]
+                np.add.at(array.reshape(-1), where, batch.column(name).to_numpy(zero_copy_only=False)[known])
+            if seeded:
+                known &= batch.column("seed").to_numpy(zero_copy_only=False) == 0
             _take_details(batch.column("details"), at[0], at[1], known, transcripts, sanity)
     except (OSError, KeyError, ValueError, pyarrow.ArrowException) as error:
         raise UsageError(f"{path}: can't be read as a table of scores ({error}); score the run again") from error
-    values = figures["value"]
+    several = counts > 1
+    for array in figures.values():
+        array[counts == 0] = np.nan
+        array[several] /= counts[several]
+    values, numerators, denominators = figures["value"], figures["numerator"], figures["denominator"]
+    values[several] = numerators[several] / denominators[several]
     values[~np.isfinite(values)] = np.nan
-    return Scores(axes[0], axes[1], axes[2], values, figures["numerator"], figures["denominator"], transcripts, sanity)
+    return Scores(axes[0], axes[1], axes[2], values, numerators, denominators, transcripts, sanity)
 
 
 def _places(column: pyarrow.Array, axis: Mapping[str, int]) -> NDArray[np.intp]:

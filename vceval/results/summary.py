@@ -12,6 +12,7 @@ from vceval.records import DIRECTIONS, ConversionPair
 from vceval.results.leakage import PairExposure, counts
 from vceval.results.outcomes import Outcomes
 from vceval.results.ranking import ranked
+from vceval.results.seeds import seed_summary
 from vceval.results.table import Tally
 from vceval.results.views import ALL, SCHEMA, Cell, MeasureView
 
@@ -55,10 +56,11 @@ def summarise(
 ) -> dict[str, Any]:
     """Make the part of ``summary.json`` that follows from the results.
 
-    ``systems`` are the rows of the tables: mappings with at least ``name`` and ``expected`` (pairs it should
-    have converted) and ``control``. Intervals are over target speakers, source speakers and texts
-    (:mod:`vceval.statistics.inference`); systems are ranked and tested by :mod:`vceval.results.ranking`, over all
-    pairs and in every dataset and direction.
+    ``systems`` are the rows of the tables: mappings with at least ``name`` and ``expected`` (conversions that it should
+    have made: of each pair as many as it has seeds) and ``control``. Cells count pairs: one that was converted with
+    several seeds has the mean over those that have a score, and failed where none has. Intervals are over target
+    speakers, source speakers and texts (:mod:`vceval.statistics.inference`); systems are ranked and tested by
+    :mod:`vceval.results.ranking`, over all pairs and in every dataset and direction.
 
     ``calibrations`` (metric to dataset to what was learnt) hold the natural scores with which measures of
     reduction ``eer`` and ``auc`` compare. A cell over several datasets pools their scores, natural and converted.
@@ -70,13 +72,15 @@ def summarise(
     """
     rows = []
     for system in systems:
-        failed = len(tally.unconverted(system["name"]))
+        failed = tally.lost(system["name"])
         rows.append({**system, "failed": failed, "converted": system["expected"] - failed})
     measures = [{**asdict(measure), "metric": metric.name} for metric in metrics for measure in metric.measures]
     names = [row["name"] for row in rows]
     outcomes = Outcomes.of_tally(tally, names, calibrations or {})
     views = [MeasureView.of(entry) for entry in measures]
-    rankings, comparisons = ranked(outcomes, [row["name"] for row in rows if not row["control"]], views)
+    compared = [row["name"] for row in rows if not row["control"]]
+    rankings, comparisons = ranked(outcomes, compared, views)
+    seeds = seed_summary(tally, compared, [measure for metric in metrics for measure in metric.measures])
     return {
         "schema": SCHEMA,
         "pairs": len(tally.pairs),
@@ -105,6 +109,7 @@ def summarise(
             "skips_by_need": dict(sorted(tally.needs.items())),
         },
         "training": _training(tally, outcomes, rows, views, exposures),
+        **({"seeds": seeds} if seeds else {}),
     }
 
 

@@ -42,7 +42,10 @@ FLAG_MEASURE = "sanity_flags"
 
 @dataclass(frozen=True, slots=True)
 class SystemView:
-    """One row of the results: a converter's system or a control."""
+    """One row of the results: a converter's system or a control.
+
+    ``seeds`` is how many times it converted each pair; ``expected``, ``converted`` and ``failed`` count conversions.
+    """
 
     name: str
     title: str
@@ -55,6 +58,7 @@ class SystemView:
     expected: int
     converted: int
     failed: int
+    seeds: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,6 +178,7 @@ class Report:
     ``rankings`` are by measure, dataset and direction (:mod:`vceval.results.ranking`). ``exposures`` say of system and
     pair what is known of the source and the target speaker: ``trained``, ``unseen`` or ``unknown``.
     ``calibration_file`` is calibration.json: what ``calibration`` says, with scores of natural speech and error curves.
+    ``seeds`` is what the summary says of them (:mod:`vceval.results.seeds`).
     """
 
     root: Path
@@ -202,6 +207,7 @@ class Report:
     rankings: Mapping[tuple[str, str, str], Ranking] = field(default_factory=dict)
     exposures: Mapping[tuple[str, str], tuple[str, str]] = field(default_factory=dict)
     calibration_file: Mapping[str, Mapping[str, Mapping[str, Any]]] = field(default_factory=dict)
+    seeds: Mapping[str, Any] | None = None
 
     def cell(self, system: str, measure: str, dataset: str = ALL, direction: str = ALL) -> Cell | None:
         """Return one corpus figure, or None where the summary has none."""
@@ -325,6 +331,7 @@ def load(run: RunDirectory, *, listened: bool = True) -> Report:
         rankings=rankings,
         exposures=_exposures(run),
         calibration_file=run.read_json("calibration.json") if (run.root / "calibration.json").is_file() else {},
+        seeds=summary.get("seeds"),
     )
 
 
@@ -355,6 +362,7 @@ def _system(entry: Mapping[str, Any]) -> SystemView:
         expected=int(entry["expected"]),
         converted=int(entry["converted"]),
         failed=int(entry["failed"]),
+        seeds=int(entry.get("seeds", 1)),
     )
 
 

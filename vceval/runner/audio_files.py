@@ -8,7 +8,7 @@ from pathlib import Path
 from vceval.records import Conversion, Failure, System
 from vceval.results.rundir import RunDirectory
 from vceval.runner.factory import make_converter
-from vceval.runner.journal import Ledger
+from vceval.runner.journal import Ledger, Take
 from vceval.runner.plan import Plan
 
 __all__ = ["GONE", "Conversions", "audio_file", "stamp"]
@@ -18,7 +18,7 @@ GONE = (0, 0)
 
 
 class Conversions:
-    """Looks conversions up in the journal of the stage that converts, or among those that were given.
+    """Looks conversions of takes up in the journal of the stage that converts, or among those that were given.
 
     Args:
         plan: of the run.
@@ -29,50 +29,53 @@ class Conversions:
     def __init__(self, plan: Plan, run: RunDirectory, ledger: Ledger | None) -> None:
         self._plan, self._run, self._ledger = plan, run, ledger
         self._text_from = {} if plan.given is not None else {s.name: make_converter(s).text_from for s in plan.systems}
-        self._given = {(one.system, one.pair.id): one for one in plan.given or ()}
+        self._given = {(Take(one.system, one.seed), one.pair.id): one for one in plan.given or ()}
+        self.takes = plan.takes()
 
     def __len__(self) -> int:
         """Number of conversions that the plan asks for, whether they are there or not."""
-        return len(self._given) if self._ledger is None else len(self._plan.systems) * len(self._plan.pairs)
+        return len(self._given) if self._ledger is None else len(self.takes) * len(self._plan.pairs)
 
     def slots(self) -> Iterator[Conversion | None]:
         """All conversions in the plan's order; None for one that is not there."""
         if self._ledger is None:
             yield from self._plan.given or ()
             return
-        for system in self._plan.systems:
+        for take in self.takes:
             for pair in self._plan.pairs:
-                yield self.find(system.name, pair)
+                yield self.find(take, pair)
 
-    def find(self, system: str, pair: str) -> Conversion | None:
+    def find(self, take: Take, pair: str) -> Conversion | None:
         """One conversion; None where there is none."""
         if self._ledger is None:
-            return self._given.get((system, pair))
-        if self._ledger.state(system, pair) != "ok":
+            return self._given.get((take, pair))
+        if self._ledger.state(take, pair) != "ok":
             return None
         asked = self._plan.pairs[pair]
         transcript = asked.transcript
-        if self._text_from[system] == "natural" and asked.natural is not None:
+        if self._text_from[take.system] == "natural" and asked.natural is not None:
             transcript = asked.natural.transcript
-        path = audio_file(self._run.root, self._ledger.record(system, pair)["path"])
-        return Conversion(system, asked, path, transcript, asked.language)
+        path = audio_file(self._run.root, self._ledger.record(take, pair)["path"])
+        return Conversion(take.system, asked, path, transcript, asked.language, take.seed)
 
-    def fault(self, system: str, pair: str) -> Failure | None:
+    def fault(self, take: Take, pair: str) -> Failure | None:
         """Why a conversion failed; None for one that did not."""
-        if self._ledger is None or self._ledger.state(system, pair) != "failed":
+        if self._ledger is None or self._ledger.state(take, pair) != "failed":
             return None
-        return Failure(system, pair, "convert", "", self._ledger.record(system, pair)["reason"])
+        reason = self._ledger.record(take, pair)["reason"]
+        return Failure(take.system, pair, "convert", "", reason, take.seed)
 
-    def absence(self, system: str, pair: str) -> tuple[str, str] | None:
+    def absence(self, take: Take, pair: str) -> tuple[str, str] | None:
         """What a control lacks that does not exist for a pair: (need, reason); None for one that does."""
-        if self._ledger is None or self._ledger.state(system, pair) != "skipped":
+        if self._ledger is None or self._ledger.state(take, pair) != "skipped":
             return None
-        record = self._ledger.record(system, pair)
+        record = self._ledger.record(take, pair)
         return record["need"], record["reason"]
 
-    def absent(self, system: System) -> int:
-        """Number of pairs for which a control does not exist."""
-        return sum(self.absence(system.name, pair) is not None for pair in self._plan.pairs)
+    def expected(self, system: System) -> int:
+        """Number of conversions that a system should have made: controls do not exist for every pair."""
+        takes = [take for take in self.takes if take.system == system.name]
+        return sum(self.absence(take, pair) is None for take in takes for pair in self._plan.pairs)
 
 
 def audio_file(root: Path, path: str) -> Path:

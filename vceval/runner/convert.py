@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 from vceval.errors import NoRoomError
@@ -13,6 +14,7 @@ from vceval.runner.batches import Lengths, batches
 from vceval.runner.convert_worker import Converting, ConvertTask
 from vceval.runner.executors import open_pool, persistent
 from vceval.runner.factory import make_converter
+from vceval.runner.journal import Take
 from vceval.runner.options import Options
 from vceval.runner.pool import Lost
 
@@ -26,17 +28,20 @@ def convert(
     run: RunDirectory,
     systems: Sequence[System],
     pairs: Iterable[ConversionPair],
-    todo: Callable[[System, ConversionPair], bool],
+    todo: Callable[[Take, ConversionPair], bool],
     options: Options,
     seed: int,
     lengths: Lengths | None = None,
+    seeds: Mapping[str, int] = MappingProxyType({}),
 ) -> Iterator[list[dict[str, Any]]]:
     """Convert what is to do and yield finished journal records, batch by batch.
+
+    ``seeds`` are numbers of conversions of each pair by system; 1 where none is named.
 
     Raises:
         NoRoomError: a disk is full.
     """
-    tasks = _tasks(systems, list(pairs), todo, options.devices[0], lengths or Lengths())
+    tasks = _tasks(systems, list(pairs), todo, options.devices[0], lengths or Lengths(), seeds)
     devices = options.devices
 
     def arguments(slot: int) -> tuple[Any, ...]:
@@ -57,20 +62,21 @@ def convert(
 def _tasks(
     systems: Sequence[System],
     pairs: Sequence[ConversionPair],
-    todo: Callable[[System, ConversionPair], bool],
+    todo: Callable[[Take, ConversionPair], bool],
     device: str,
     lengths: Lengths,
+    seeds: Mapping[str, int],
 ) -> Iterator[ConvertTask]:
     for system in systems:
-        if not any(todo(system, pair) for pair in pairs):
+        takes = [Take(system.name, number) for number in range(seeds.get(system.name, 1))]
+        if not any(todo(take, pair) for take in takes for pair in pairs):
             continue
         for batch in batches(pairs, lengths, device, make_converter(system).largest_batch(device)):
-            left = tuple(pair for pair in batch if todo(system, pair))
-            if left:
-                yield ConvertTask(system, left, tuple(map(lengths, left)))
+            for take in takes:  # one after the other, as they share what is encoded
+                left = tuple(pair for pair in batch if todo(take, pair))
+                if left:
+                    yield ConvertTask(system, left, tuple(map(lengths, left)), take.seed)
 
 
 def _lost(task: ConvertTask, lost: Lost) -> list[dict[str, Any]]:
-    return [
-        {"system": task.system.name, "pair": pair.id, "status": "failed", "reason": lost.reason} for pair in task.pairs
-    ]
+    return [{**task.take.named(), "pair": pair.id, "status": "failed", "reason": lost.reason} for pair in task.pairs]

@@ -14,10 +14,11 @@ from typing import Any
 from vceval.converters.base import Converter, Outcome, Request
 from vceval.errors import ItemError, NoRoomError, UnmetNeed, no_room, reason_of
 from vceval.records import ConversionPair, System
-from vceval.results.rundir import RunDirectory
+from vceval.results.rundir import RunDirectory, seed_suffix
 from vceval.runner.audio_cache import Reuse
 from vceval.runner.batches import Fitting, out_of_memory
 from vceval.runner.factory import make_converter, pair_seed
+from vceval.runner.journal import Take
 from vceval.runner.progress import say
 from vceval.signal import audio
 from vceval.signal.audio import Waveform
@@ -30,17 +31,27 @@ _AHEAD, _WRITERS = 2, 4
 
 @dataclass(frozen=True, slots=True)
 class ConvertTask:
-    """Some pairs of one system, given to one worker; ``deaths``: how many workers died of it."""
+    """Some pairs of one system, given to one worker.
+
+    number: of the seed that they are converted with. deaths: how many workers died of it.
+    """
 
     system: System
     pairs: tuple[ConversionPair, ...]
     seconds: tuple[float, ...]
+    number: int = 0
     deaths: int = 0
+
+    @property
+    def take(self) -> Take:
+        """System and number of the seed."""
+        return Take(self.system.name, self.number)
 
     def parts(self) -> list[ConvertTask]:
         """One task for every pair."""
         return [
-            ConvertTask(self.system, (pair,), (length,)) for pair, length in zip(self.pairs, self.seconds, strict=True)
+            ConvertTask(self.system, (pair,), (length,), self.number)
+            for pair, length in zip(self.pairs, self.seconds, strict=True)
         ]
 
     def again(self) -> ConvertTask:
@@ -91,15 +102,16 @@ class Converting:
         scratch = self._run.root / "audio" / ".scratch"
         read: dict[Any, Any] = {}
         for place, pair in enumerate(task.pairs):
-            seed = pair_seed(self._seed, pair.id)
-            path = self._run.audio_path(task.system.name, pair.id)
+            seed = pair_seed(self._seed, pair.id, task.number)
+            path = self._run.audio_path(task.system.name, pair.id, task.number)
             try:
                 if self._reuse.take(batch.address, pair, seed, path):
                     continue
             except OSError as error:
                 batch.full = _told(error)
                 break
-            request = Request(task.system.name, pair, seed, scratch / f"{task.system.name}-{pair.id}.wav")
+            output = scratch / f"{task.system.name}-{pair.id}{seed_suffix(task.number)}.wav"
+            request = Request(task.system.name, pair, seed, output, task.number)
             if self.ahead:
                 _read_early(request, read)
             batch.requests[place] = request
@@ -182,9 +194,9 @@ class Converting:
         return self._open[1]
 
     def _store(self, batch: _Batch, place: int) -> dict[str, Any]:
-        system, pair = batch.task.system.name, batch.task.pairs[place]
-        path = self._run.audio_path(system, pair.id)
-        record: dict[str, Any] = {"system": system, "pair": pair.id, "status": "ok"}
+        take, pair = batch.task.take, batch.task.pairs[place]
+        path = self._run.audio_path(take.system, pair.id, take.seed)
+        record: dict[str, Any] = {**take.named(), "pair": pair.id, "status": "ok"}
         here = path.relative_to(self._run.root).as_posix()
         if place not in batch.requests:
             return {**record, "path": here, "reused": True}
@@ -198,7 +210,7 @@ class Converting:
                 if gain != 1.0:
                     record["gain"] = gain
                 else:
-                    self._reuse.keep(batch.address, pair, pair_seed(self._seed, pair.id), path)
+                    self._reuse.keep(batch.address, pair, batch.requests[place].seed, path)
             elif isinstance(outcome, Path):
                 audio.duration(outcome)
                 record["path"] = str(outcome.resolve())

@@ -6,26 +6,27 @@ import contextlib
 import fcntl
 import shutil
 import time
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from vceval.errors import UsageError
 from vceval.metrics.base import Workspace
-from vceval.records import Conversion, ConversionPair, System
+from vceval.records import Conversion, ConversionPair
 from vceval.results.rundir import RunDirectory
 from vceval.results.views import SCHEMA
 from vceval.runner.audio_files import GONE, Conversions, stamp
 from vceval.runner.batches import Lengths
 from vceval.runner.convert import convert
 from vceval.runner.forecast import check_room
-from vceval.runner.journal import Ledger, read_records
+from vceval.runner.journal import Ledger, Take, read_records
 from vceval.runner.options import Options
 from vceval.runner.plan import Plan, check_same, fingerprint
 from vceval.runner.progress import say, stage
 from vceval.runner.provenance import facts_of
 from vceval.runner.score import calibrate, learning, score
-from vceval.runner.score_worker import ScoreTask
+from vceval.runner.score_worker import ScoreTask, take_of
 from vceval.runner.tables import write_results
 from vceval.runner.timings import Rates, measured
 from vceval.storage import cache
@@ -121,13 +122,15 @@ def execute(plan: Plan, run: RunDirectory, options: Options) -> tuple[dict[str, 
 
 def convert_ledger(plan: Plan, run: RunDirectory) -> Ledger:
     """Open what the run's folder says of every system's conversion of every pair."""
-    axes = {"system": [system.name for system in plan.systems], "pair": list(plan.pairs)}
+    axes: dict[str, Sequence[Hashable]] = {"take": plan.takes(), "pair": list(plan.pairs)}
     return Ledger(run.root / "journal" / "convert.jsonl", axes)
 
 
 def score_ledger(plan: Plan, run: RunDirectory) -> Ledger:
     """Open what the run's folder says of every metric's work on every conversion."""
-    axes = {"system": [system.name for system in plan.systems], "pair": list(plan.pairs), "metric": list(plan.metrics)}
+    axes: dict[str, Sequence[Hashable]] = {
+        "take": plan.takes(), "pair": list(plan.pairs), "metric": list(plan.metrics),
+    }  # fmt: skip
     return Ledger(run.root / "journal" / "score.jsonl", axes)
 
 
@@ -139,13 +142,13 @@ def _look(plan: Plan, conversions: Conversions, converted: Ledger | None, scored
         if task is not None:
             count += 1
             if task.stamp == GONE and converted is not None:
-                converted.forget(task.conversion.system, task.conversion.pair.id)
+                converted.forget(take_of(task.conversion), task.conversion.pair.id)
     return count
 
 
 def unscored(plan: Plan, scored: Ledger, conversion: Conversion) -> ScoreTask | None:
     """What is to be scored of a conversion: the metrics that have no score of its present audio."""
-    names = conversion.system, conversion.pair.id
+    names = take_of(conversion), conversion.pair.id
     present = stamp(conversion.path)
     todo = tuple(
         name
@@ -178,19 +181,23 @@ def _locked(root: Path) -> Iterator[None]:
 
 
 def _convert(plan: Plan, run: RunDirectory, options: Options, ledger: Ledger) -> None:
-    total = len(plan.systems) * len(plan.pairs)
+    takes = plan.takes()
+    total = len(takes) * len(plan.pairs)
 
-    def todo(system: System, pair: ConversionPair) -> bool:
-        return ledger.state(system.name, pair.id) in ("", "failed")
+    def todo(take: Take, pair: ConversionPair) -> bool:
+        return ledger.state(take, pair.id) in ("", "failed")
 
     left = ledger.count("", "failed")
     if not left:
         say(f"{'convert':<10}{total}/{total} conversions, all done before")
         return
     lengths = Lengths()
-    check_room(run.root, ((s, p) for s in plan.systems for p in plan.pairs.values() if todo(s, p)), lengths)
+    systems = {system.name: system for system in plan.systems}
+    left_over = ((systems[take.system], p) for take in takes for p in plan.pairs.values() if todo(take, p))
+    check_room(run.root, left_over, lengths)
+    seeds = Counter(take.system for take in takes)
     with stage("convert", total, "conversions", total - left) as advance:
-        for records in convert(run, plan.systems, plan.pairs.values(), todo, options, plan.seed, lengths):
+        for records in convert(run, plan.systems, plan.pairs.values(), todo, options, plan.seed, lengths, seeds):
             ledger.append(records)
             advance(len(records), sum(record["status"] == "failed" for record in records))
 
@@ -231,7 +238,7 @@ def _score(
         ):  # fmt: skip
             ledger.append(records)
             failed = {record["pair"] for record in records if record["status"] == "failed"}
-            advance(len({(record["system"], record["pair"]) for record in records}), len(failed))
+            advance(len({(Take.of(record), record["pair"]) for record in records}), len(failed))
 
 
 def _taken(plan: Plan, run: RunDirectory, options: Options) -> dict[str, float]:

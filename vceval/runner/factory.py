@@ -119,6 +119,10 @@ def _are_files(found: object) -> bool:
     return isinstance(found, Mapping) and all(isinstance(path, Path) and path.is_file() for path in found.values())
 
 
-def pair_seed(run_seed: int, pair: str) -> int:
-    """Seed of one pair: depends on the run's seed and the pair's id alone, not on the batch or the order."""
-    return int.from_bytes(hashlib.sha256(f"{run_seed}:{pair}".encode()).digest()[:4], "big")
+def pair_seed(run_seed: int, pair: str, number: int = 0) -> int:
+    """Seed of one pair: depends on the run's seed, the pair's id and the number of the seed alone.
+
+    Not on the batch, the order, or how many seeds a pair is converted with.
+    """
+    text = f"{run_seed}:{pair}" + (f":{number}" if number else "")
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "big")

@@ -15,7 +15,7 @@ from vceval.runner.audio_cache import Reuse
 from vceval.runner.audio_files import audio_file, stamp
 from vceval.runner.batches import Lengths
 from vceval.runner.factory import make_converter, pair_seed
-from vceval.runner.journal import read_records
+from vceval.runner.journal import Take, read_records
 from vceval.runner.options import Options
 from vceval.runner.plan import Plan, check_same, fingerprint
 from vceval.runner.progress import lasting
@@ -87,15 +87,16 @@ def forecast(plan: Plan, run: RunDirectory, options: Options, fresh: bool = Fals
     total = len(plan.given or ())
     if plan.given is None:
         for system in plan.systems:
-            left = [pair for pair in plan.pairs.values() if (system.name, pair.id) not in done]
+            takes = [Take(system.name, number) for number in range(plan.seeds_of(system))]
+            left = [(take, pair) for take in takes for pair in plan.pairs.values() if (take, pair.id) not in done]
             address = reuse.system(system, make_converter(system), options.device)
-            kept = sum(reuse.has(address, pair, pair_seed(plan.seed, pair.id)) for pair in left)
+            kept = sum(reuse.has(address, pair, pair_seed(plan.seed, pair.id, take.seed)) for take, pair in left)
             rate = rates.get(conversion_key(system.converter, options.device))
             seconds = None if rate is None and kept < len(left) else (rate or 0.0) * (len(left) - kept)
-            parts.append(Part("convert", system.name, len(plan.pairs), len(left), kept, seconds))
-            todo += [(system, pair) for pair in left]
-            total += len(left) + sum(done.get((system.name, pair)) == "ok" for pair in plan.pairs)
-    given = [(conversion.system, conversion.pair.id) for conversion in plan.given or ()]
+            parts.append(Part("convert", system.name, len(takes) * len(plan.pairs), len(left), kept, seconds))
+            todo += [(system, pair) for _, pair in left]
+            total += len(left) + sum(done.get((take, pair)) == "ok" for take in takes for pair in plan.pairs)
+    given = [(Take(conversion.system, conversion.seed), conversion.pair.id) for conversion in plan.given or ()]
     names = [key for key, state in done.items() if state == "ok"] if plan.given is None else given
     for name in plan.metrics:
         count = len(todo) + sum((*key, name) not in scored for key in names)
@@ -104,32 +105,33 @@ def forecast(plan: Plan, run: RunDirectory, options: Options, fresh: bool = Fals
     return Forecast(plan.label, parts, room_needed(todo, Lengths()), _free(run.root), _workers(options), run.root)
 
 
-def _conversions_done(plan: Plan, root: Path, records: Iterable[Mapping[str, Any]]) -> dict[tuple[str, str], str]:
+def _conversions_done(plan: Plan, root: Path, records: Iterable[Mapping[str, Any]]) -> dict[tuple[Take, str], str]:
     """The conversions that need not be made, with their states; a control that does not exist for a pair is skipped."""
-    done: dict[tuple[str, str], str] = {}
+    done: dict[tuple[Take, str], str] = {}
+    asked = set(plan.takes())
     for record in records:
-        key = record["system"], record["pair"]
+        key = Take.of(record), record["pair"]
         there = record["status"] == "skipped" or (
             record["status"] == "ok" and audio_file(root, record["path"]).is_file()
         )
-        if there and record["pair"] in plan.pairs:
+        if there and key[0] in asked and record["pair"] in plan.pairs:
             done[key] = record["status"]
         else:
             done.pop(key, None)
     return done
 
 
-def _scores_done(root: Path) -> set[tuple[str, str, str]]:
+def _scores_done(root: Path) -> set[tuple[Take, str, str]]:
     """What was scored of the files as they are now."""
-    stamps: dict[tuple[str, str], Any] = {}
-    done: dict[tuple[str, str, str], Any] = {}
+    stamps: dict[tuple[Take, str], Any] = {}
+    done: dict[tuple[Take, str, str], Any] = {}
     for record in read_records(root / "journal" / "score.jsonl"):
         if record["status"] != "failed":
-            done[record["system"], record["pair"], record["metric"]] = record["stamp"]
+            done[Take.of(record), record["pair"], record["metric"]] = record["stamp"]
     for record in read_records(root / "journal" / "convert.jsonl"):
         if record["status"] == "ok":
             path = audio_file(root, record["path"])
-            stamps[record["system"], record["pair"]] = list(stamp(path))
+            stamps[Take.of(record), record["pair"]] = list(stamp(path))
     return {key for key, found in done.items() if stamps.get(key[:2], found) == found}
 
 

@@ -12,19 +12,35 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Any
+from typing import IO, Any, NamedTuple
 
 import numpy as np
 
-__all__ = ["Journal", "Ledger", "read_records"]
+__all__ = ["Journal", "Ledger", "Take", "read_records"]
 
 #: The line that ends a batch begins like this, and no record does.
 _END = b'{"batch": '
 #: Seconds between two waits for the disk. What a power failure takes from a journal's end is work done again.
 _SYNC = 0.2
+
+
+class Take(NamedTuple):
+    """A system and the number of a seed: what converts every pair once."""
+
+    system: str
+    seed: int = 0
+
+    @classmethod
+    def of(cls, record: Mapping[str, Any]) -> Take:
+        """Whose record it is; of the first seed it bears no number."""
+        return cls(record["system"], record.get("seed", 0))
+
+    def named(self) -> dict[str, Any]:
+        """What a record bears for it."""
+        return {"system": self.system, **({"seed": self.seed} if self.seed else {})}
 
 
 class Journal:
@@ -138,11 +154,11 @@ class Ledger:
 
     Args:
         path: of the journal.
-        axes: what names an item, in order: field of the records to all values of the plan, such as ``system`` to the
-            names of all systems. Records of other items are ignored.
+        axes: what names an item, in order: field of the records to all values of the plan, such as ``pair`` to the
+            ids of all pairs, or ``take`` to all :class:`Take`. Records of other items are ignored.
     """
 
-    def __init__(self, path: Path, axes: Mapping[str, Sequence[str]]) -> None:
+    def __init__(self, path: Path, axes: Mapping[str, Sequence[Hashable]]) -> None:
         self._fields = tuple(axes)
         self._numbers = [{name: number for number, name in enumerate(names)} for names in axes.values()]
         shape = tuple(len(names) for names in axes.values())
@@ -170,19 +186,19 @@ class Ledger:
         for place, record in zip(self._journal.append(records), records, strict=True):
             self._take(place, record)
 
-    def state(self, *names: str) -> str:
+    def state(self, *names: Hashable) -> str:
         """What became of an item: ``ok``, ``failed``, ``skipped``, or nothing yet (empty)."""
         return _STATES[self._states[self._index(names)]]
 
-    def stamp(self, *names: str) -> list[int]:
+    def stamp(self, *names: Hashable) -> list[int]:
         """The stamp of the file that an item's record is about; zeros where it has none."""
         return [int(part) for part in self._stamps[self._index(names)]]
 
-    def record(self, *names: str) -> dict[str, Any]:
+    def record(self, *names: Hashable) -> dict[str, Any]:
         """The newest record of an item that has one."""
         return self._journal.at(int(self._places[self._index(names)]))
 
-    def forget(self, *names: str) -> None:
+    def forget(self, *names: Hashable) -> None:
         """Take an item for not done, as its file is gone."""
         self._states[self._index(names)] = 0
 
@@ -190,12 +206,12 @@ class Ledger:
         """Number of items in one of some states."""
         return int(np.isin(self._states, [_CODES[state] for state in states]).sum())
 
-    def _index(self, names: Sequence[str]) -> tuple[int, ...]:
+    def _index(self, names: Sequence[Hashable]) -> tuple[int, ...]:
         return tuple(numbers[name] for numbers, name in zip(self._numbers, names, strict=True))
 
     def _take(self, place: int, record: Mapping[str, Any]) -> None:
         try:
-            index = self._index([record[field] for field in self._fields])
+            index = self._index([Take.of(record) if field == "take" else record[field] for field in self._fields])
         except KeyError:
             return
         self._places[index] = place

@@ -14,6 +14,7 @@ from vceval.errors import UsageError
 from vceval.metrics.base import Metric
 from vceval.records import Conversion, ConversionPair, Failure, System, Utterance
 from vceval.runner.factory import make_converter, make_metric
+from vceval.runner.journal import Take
 from vceval.storage.cache import file_digest
 
 __all__ = ["Plan", "check_same", "differences", "fingerprint"]
@@ -30,6 +31,7 @@ class Plan:
     broken: rows that can't be scored from the start.
     missing: utterances of the frozen list that are absent on disk.
     notes: what a corpus reader found missing or malformed, for ``run.json``.
+    seeds: how many times systems that draw noise convert each pair.
     """
 
     name: str
@@ -40,6 +42,7 @@ class Plan:
     natural: Sequence[Utterance]
     metric_options: Mapping[str, Any] = field(default_factory=dict)
     seed: int = 0
+    seeds: int = 1
     data: str = ""
     given: Sequence[Conversion] | None = None
     broken: Sequence[Failure] = ()
@@ -54,6 +57,15 @@ class Plan:
         """Construct one of the plan's metrics, with the suite's parameters."""
         return make_metric(name, self.metric_options)
 
+    def seeds_of(self, system: System) -> int:
+        """How many times a system converts each pair."""
+        several = self.given is None and self.seeds > 1 and make_converter(system).info.draws_noise
+        return self.seeds if several else 1
+
+    def takes(self) -> list[Take]:
+        """All systems, each with every seed that it converts a pair with."""
+        return [Take(system.name, number) for system in self.systems for number in range(self.seeds_of(system))]
+
 
 def fingerprint(plan: Plan) -> dict[str, Any]:
     """Name all that must be the same for finished work to be used again."""
@@ -62,6 +74,7 @@ def fingerprint(plan: Plan) -> dict[str, Any]:
         "suite": plan.label,
         "data": plan.data,
         "seed": plan.seed,
+        **({"seeds": plan.seeds} if plan.seeds > 1 else {}),
         "systems": [_system(system, plan.given is None) for system in plan.systems],
         "metrics": {name: plan.metric(name).signature() for name in plan.metrics},
         "journal": _FORMAT,
@@ -93,6 +106,8 @@ def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
             found.append(f"{key} ({', '.join(changed)})")
         elif key in ("vceval", "suite", "data", "seed"):
             found.append(f"{key} ({before} before, {after} now)")
+        elif key == "seeds":
+            found.append(f"seeds ({before or 1} before, {after or 1} now)")
         elif key == "systems":
             names = [", ".join(s["name"] for s in part or []) for part in (before, after)]
             files = [[(s["name"], s.get("files")) for s in part or []] for part in (before, after)]
@@ -109,11 +124,13 @@ def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
 
 
 def check_same(root: Path, old: Mapping[str, Any], new: Mapping[str, Any]) -> None:
-    """Refuse to mix the results of two different plans.
+    """Refuse to mix the results of two different plans; one with more seeds goes on where one with fewer ended.
 
     Raises:
         UsageError: they differ, and in what.
     """
+    if new.get("seeds", 1) > old.get("seeds", 1):
+        old = {**old, "seeds": new["seeds"]}
     found = differences(old, json.loads(json.dumps(new)))
     if found:
         raise UsageError(
@@ -135,6 +152,8 @@ def _words(record: Any, known: dict[int, bytes]) -> bytes:
     parts = []
     for name in record.__slots__:
         value = getattr(record, name)
+        if (name, value) == ("seed", 0):  # not named, as in journals
+            continue
         if isinstance(value, Utterance | ConversionPair):
             # The plan holds them, so that their numbers stay theirs
             if id(value) not in known:

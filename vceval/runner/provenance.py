@@ -34,7 +34,7 @@ def facts_of(plan: Plan, options: Options, asked: Mapping[str, Any]) -> dict[str
     return {
         "name": plan.name,
         "suite": plan.label,
-        "expected": {"conversions": len(plan.given) if plan.given is not None else len(plan.systems) * len(plan.pairs)},
+        "expected": {"conversions": len(plan.given) if plan.given is not None else len(plan.takes()) * len(plan.pairs)},
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "command": ["vceval", *sys.argv[1:]],
         "versions": versions,
@@ -42,6 +42,7 @@ def facts_of(plan: Plan, options: Options, asked: Mapping[str, Any]) -> dict[str
         "device": ", ".join(options.devices),
         "executor": options.executor,
         "seed": plan.seed,
+        **({"seeds": plan.seeds} if plan.seeds > 1 else {}),
         "data": plan.data,
         "partial": plan.partial,
         "custom": plan.custom,

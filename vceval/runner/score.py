@@ -12,7 +12,7 @@ from vceval.runner.executors import open_pool, persistent
 from vceval.runner.factory import MetricOptions, make_metric
 from vceval.runner.options import Options
 from vceval.runner.pool import Lost
-from vceval.runner.score_worker import Analyse, Calibrate, ScoreBatch, ScoreTask, Scoring
+from vceval.runner.score_worker import Analyse, Calibrate, ScoreBatch, ScoreTask, Scoring, take_of
 
 __all__ = ["calibrate", "learning", "score"]
 
@@ -115,7 +115,7 @@ def _batches(
 def _lost(batch: ScoreBatch, lost: Lost) -> list[dict[str, Any]]:
     return [
         {
-            "system": task.conversion.system, "pair": task.conversion.pair.id, "metric": name, "status": "failed",
+            **take_of(task.conversion).named(), "pair": task.conversion.pair.id, "metric": name, "status": "failed",
             "reason": lost.reason, "stamp": list(task.stamp),
         }
         for task in batch.tasks

@@ -12,9 +12,15 @@ from vceval.errors import UnmetNeed, reason_of
 from vceval.metrics.base import Metric, Workspace
 from vceval.records import Conversion, Utterance
 from vceval.runner.factory import MetricOptions, make_metric
+from vceval.runner.journal import Take
 from vceval.storage.cache import Cache
 
-__all__ = ["Analyse", "Calibrate", "ScoreBatch", "ScoreTask", "Scoring"]
+__all__ = ["Analyse", "Calibrate", "ScoreBatch", "ScoreTask", "Scoring", "take_of"]
+
+
+def take_of(conversion: Conversion) -> Take:
+    """System and number of the seed of a conversion."""
+    return Take(conversion.system, conversion.seed)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +114,7 @@ class Scoring:
         found = self._score(task.conversion, name)
         spent = time.perf_counter() - began + self._shared.get(name, 0.0)
         return {
-            "system": task.conversion.system, "pair": task.conversion.pair.id, "metric": name, **found,
+            **take_of(task.conversion).named(), "pair": task.conversion.pair.id, "metric": name, **found,
             "at": round(time.time(), 3), "seconds": round(spent, 4), "stamp": list(task.stamp),
         }  # fmt: skip
 

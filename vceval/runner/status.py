@@ -117,7 +117,9 @@ def _newest(records: Iterable[dict[str, Any]], names: tuple[str, ...]) -> dict[t
     """The newest record of every item, with what is needed of it."""
     kept = ("status", "at", "seconds")
     return {
-        tuple(record[name] for name in names): {name: record[name] for name in kept if name in record}
+        (*(record[name] for name in names), *([f"seed {record['seed']}"] if "seed" in record else [])): {
+            name: record[name] for name in kept if name in record
+        }
         for record in records
     }
 

@@ -6,8 +6,10 @@ but the sums that the summary needs.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +17,12 @@ from vceval.errors import ItemError
 from vceval.metrics.base import Metric, Statistics
 from vceval.records import Failure, Score, Skip, System
 from vceval.results.leakage import PairExposure, audit
-from vceval.results.rundir import RunDirectory
+from vceval.results.rundir import RunDirectory, failure_row, skip_row
 from vceval.results.summary import shown, static_need, summarise
 from vceval.results.table import Tally
 from vceval.runner.audio_files import Conversions
 from vceval.runner.factory import make_converter
-from vceval.runner.journal import Ledger
+from vceval.runner.journal import Ledger, Take
 from vceval.runner.plan import Plan
 
 __all__ = ["write_results"]
@@ -35,25 +37,27 @@ def write_results(
 ) -> dict[str, Any]:
     """Write scores, failures, skips and the summary; returns the summary."""
     metrics = {name: plan.metric(name) for name in sorted(plan.metrics)}
-    tally = Tally(plan.pairs)
+    seeds = Counter(take.system for take in conversions.takes)
+    several = max(seeds.values(), default=1) > 1
+    tally = Tally(plan.pairs, seeds=seeds)
     signatures = {name: metric.signature() for name, metric in metrics.items()}
     with ExitStack() as files:
-        scores = files.enter_context(run.score_writer(plan.pairs, signatures))
-        failures, skips = files.enter_context(run.failure_writer()), files.enter_context(run.skip_writer())
-        audio = files.enter_context(run.audio_writer())
+        scores = files.enter_context(run.score_writer(plan.pairs, signatures, several))
+        failures = files.enter_context(run.failure_writer(several))
+        skips, audio = files.enter_context(run.skip_writer(several)), files.enter_context(run.audio_writer(several))
         for found in _found(plan, conversions, scored, metrics):
             if isinstance(found, Score):
                 tally.score(found)
                 scores.write(found)
             elif isinstance(found, Failure):
                 tally.failure(found)
-                failures.write((found.system, found.pair, found.stage, found.metric, found.reason))
+                failures.write(failure_row(found))
             elif isinstance(found, Skip):
                 tally.skip(found)
-                skips.write((found.system, found.pair, found.metric, found.measure, found.need, found.reason))
+                skips.write(skip_row(found))
             else:
-                system, pair, path = found
-                audio.write((system, pair, _relative(path, run.root)))
+                take, pair, path = found
+                audio.write((take.system, pair, str(take.seed), _relative(path, run.root)))
     exposures = _exposures(plan)
     run.write_leakage((entry.system, entry.pair, entry.source, entry.target) for entry in exposures)
     rows = [_system_row(plan, conversions, system) for system in plan.systems]
@@ -70,59 +74,62 @@ def write_results(
     return summary
 
 
-_Found = Score | Failure | Skip | tuple[str, str, Path]
+_Found = Score | Failure | Skip | tuple[Take, str, Path]
 
 
 def _found(plan: Plan, conversions: Conversions, scored: Ledger, metrics: Mapping[str, Metric]) -> Iterator[_Found]:
-    """All that became of every system and pair, sorted; audio as (system, pair, file)."""
+    """All that became of every system, pair and seed, sorted; audio as (system and seed, pair, file)."""
     broken: dict[str, dict[str, list[Failure]]] = {}
     for failure in plan.broken:
         broken.setdefault(failure.system, {}).setdefault(failure.pair, []).append(failure)
-    for system in sorted({system.name for system in plan.systems} | set(broken)):
+    takes = {name: [Take(name)] for name in broken}
+    takes |= {name: list(some) for name, some in groupby(conversions.takes, key=lambda take: take.system)}
+    for system in sorted(takes):
         for pair in sorted(plan.pairs):
-            faults = sorted(broken.get(system, {}).get(pair, ()), key=lambda f: (f.stage, f.metric, f.reason))
-            if fault := conversions.fault(system, pair):
-                faults.insert(0, fault)
-            yield from faults
-            if faults:
-                yield from _skips(
-                    system, pair, metrics, {n: static_need(m, plan.pairs[pair]) for n, m in metrics.items()}
-                )
-            elif absence := conversions.absence(system, pair):
-                yield from _skips(system, pair, metrics, dict.fromkeys(metrics, absence[0]), absence[1])
-            elif conversion := conversions.find(system, pair):
-                yield system, pair, conversion.path
-                yield from _scores(system, pair, metrics, scored)
+            for take in takes[system]:
+                faults = sorted(broken.get(system, {}).get(pair, ()), key=lambda f: (f.stage, f.metric, f.reason))
+                if fault := conversions.fault(take, pair):
+                    faults.insert(0, fault)
+                yield from faults
+                if faults:
+                    needs = {n: static_need(m, plan.pairs[pair]) for n, m in metrics.items()}
+                    yield from _skips(take, pair, metrics, needs)
+                elif absence := conversions.absence(take, pair):
+                    yield from _skips(take, pair, metrics, dict.fromkeys(metrics, absence[0]), absence[1])
+                elif conversion := conversions.find(take, pair):
+                    yield take, pair, conversion.path
+                    yield from _scores(take, pair, metrics, scored)
 
 
 def _skips(
-    system: str, pair: str, metrics: Mapping[str, Metric], needs: Mapping[str, str | None], reason: str = ""
+    take: Take, pair: str, metrics: Mapping[str, Metric], needs: Mapping[str, str | None], reason: str = ""
 ) -> Iterator[Skip]:
     for name, metric in metrics.items():
         if need := needs[name]:
             for measure in sorted(measure.name for measure in metric.measures):
-                yield Skip(system, pair, name, measure, need, reason or "the pair lacks it")
+                yield Skip(take.system, pair, name, measure, need, reason or "the pair lacks it", take.seed)
 
 
-def _scores(system: str, pair: str, metrics: Mapping[str, Metric], scored: Ledger) -> Iterator[Score | Failure | Skip]:
+def _scores(take: Take, pair: str, metrics: Mapping[str, Metric], scored: Ledger) -> Iterator[Score | Failure | Skip]:
+    system, seed = take
     for name, metric in metrics.items():
-        record = scored.record(system, pair, name)
+        record = scored.record(take, pair, name)
         if record["status"] == "failed":
-            yield Failure(system, pair, "score", name, record["reason"])
+            yield Failure(system, pair, "score", name, record["reason"], seed)
         elif record["status"] == "skipped":
             for measure in sorted(measure.name for measure in metric.measures):
-                yield Skip(system, pair, name, measure, record["need"], record["reason"])
+                yield Skip(system, pair, name, measure, record["need"], record["reason"], seed)
         else:
             try:
                 found = metric.complete(Statistics(record["sums"], record["details"], record["unmet"]))
             except ItemError as error:  # of a journal that was written before values were checked
-                yield Failure(system, pair, "score", name, str(error))
+                yield Failure(system, pair, "score", name, str(error), seed)
                 continue
             for measure, (numerator, denominator) in sorted(found.sums.items()):
                 value = numerator / denominator
-                yield Score(system, pair, name, measure, value, numerator, denominator, found.details)
+                yield Score(system, pair, name, measure, value, numerator, denominator, found.details, seed)
             for measure, (need, reason) in sorted(found.unmet.items()):
-                yield Skip(system, pair, name, measure, need, reason)
+                yield Skip(system, pair, name, measure, need, reason, seed)
 
 
 def _exposures(plan: Plan) -> list[PairExposure]:
@@ -150,7 +157,8 @@ def _system_row(plan: Plan, conversions: Conversions, system: System) -> dict[st
         "sample_rate": info.sample_rate,
         "licence": info.licence,
         "paper": info.paper,
-        "expected": len(plan.pairs) - conversions.absent(system),
+        "expected": conversions.expected(system),
+        **({"seeds": seeds} if (seeds := plan.seeds_of(system)) > 1 else {}),
     }
 
 
