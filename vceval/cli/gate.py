@@ -69,7 +69,9 @@ def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 
 def _add_rules(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--rules", type=Path, metavar="FILE", help="rules (YAML) instead of the default ones")
+    parser.add_argument(
+        "--rules", type=Path, metavar="FILE", help="rules (YAML) instead of those of the suite, or the default ones"
+    )
 
 
 def joined_words(arguments: Sequence[str]) -> list[str]:
