@@ -108,7 +108,7 @@ def _plot(rows: Sequence[Mapping[str, Any]], path: Path) -> None:
         panel.axhline(0.95, color="0.8", linewidth=0.8, zorder=0)
         panel.set(xlabel=label, ylim=(-0.02, 1.02))
         panel.legend(fontsize=7, loc="lower center", bbox_to_anchor=(0.5, 1.0))
-    panels[0].set_ylabel("share of nights that are red: noise without speakers (solid) to half of it theirs (dotted)")
+    panels[0].set_ylabel("share of nights that are red:\nnoise without speakers (solid) to half of it theirs (dotted)")
     figure.savefig(path, dpi=110, metadata={"Software": None})
     pyplot.close(figure)
 

@@ -24,8 +24,8 @@ from vceval.gate.verdict import Result
 RULES = """\
 schema: 1
 rules:
-  - {measure: sv_accept, worsening: 0.1}
-  - {measure: wer, worsening: 0.1, confidence: 0.995, cap: 1.0}
+  - {measure: sv_accept, worsening: 0.05}
+  - {measure: wer, worsening: 0.05, confidence: 0.995, cap: 1.0}
   - {measure: bandwidth, worsening: 0.5, confidence: 0.995}
   - {new: failures}
   - {new: flags}
