@@ -12,8 +12,9 @@ figure a mixed model:
   variants of 20 common pairs or more that are nearest to each other in speaker similarity;
 - night, ``variants``: the same over all variants of all families: too much for two runs of one model, for certain.
 
-A constant difference between variants is taken out. MCD exists for eight values of two variants (of all families):
-both figures are the same there.
+How large the noise is can be told from so few values; how much of it lies between speakers can not, and the simulation
+shares it out anew (``World`` in nights.py). A constant difference between variants is taken out. MCD exists for eight
+values of two variants (of all families): both figures are the same there.
 """
 
 from __future__ import annotations

@@ -56,7 +56,7 @@ def row(pattern: Pattern, world: World, nights: int) -> dict[str, object]:
     design = pattern.design()
     drawn = list(_drawn(pattern, world, design, nights))
     worst = {"caught": 1.0, "missed": 0.0, "alarms": 0.0, "sees": 0.0}
-    for noise in np.geomspace(0.1, 100.0, 22):
+    for noise in np.geomspace(0.1, 100.0, 16):
         worse, same = (
             [_told(one, float(noise), true, design) for one in drawn] for true in (TIMES * RULES[0].worsening, 0.0)
         )

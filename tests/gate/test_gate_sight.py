@@ -253,9 +253,9 @@ def test_plans_on_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture
 
 def test_a_share_needs_a_run(tmp_path: Path) -> None:
     rules = given(tmp_path, ("mcd, worsening", "mcd, relative_worsening"))
-    label, *found = plan.open_suite("demo", None)
+    label, pairs, systems, metrics = plan.open_suite("demo", None)
     with pytest.raises(UsageError, match="is known from a run only"):
-        plan.of_suite(label, *found, rules)
+        plan.of_suite(label, pairs, systems, metrics, rules)
     only_utmos = read_rules(write_rules(tmp_path, "schema: 1\nrules:\n  - {measure: utmos, worsening: 0.1}\n"))
     with pytest.raises(UsageError, match="no rule is about what demo@1 measures"):
-        plan.of_suite(label, *found, only_utmos)
+        plan.of_suite(label, pairs, systems, metrics, only_utmos)

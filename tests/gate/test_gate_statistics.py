@@ -61,15 +61,20 @@ def test_a_worse_measure_is_caught(unchanged: dict[str, Any], kind: str, measure
     assert shares(decide(nights, RULES, DESIGN), "regress")[measure] >= 0.95
 
 
-@pytest.mark.parametrize(("mean", "evenly"), [(None, False), (0.9, False), (0.9, True)])
+@pytest.mark.parametrize(("mean", "evenly", "least"), [(None, False, 0.7), (0.9, False, 0.55), (0.9, True, 0.9)])
 def test_a_fall_of_acceptance_is_caught_where_speakers_are_alike(
-    unchanged: dict[str, Any], mean: float | None, evenly: bool
+    unchanged: dict[str, Any], mean: float | None, evenly: bool, least: float
 ) -> None:
-    """0.05 fewer accepted, of a typical and of a good system: as similarity falls, or as some conversions fail."""
+    """0.05 fewer accepted, of a typical and of a good system: as similarity falls, or as some conversions fail.
+
+    A fall of similarity costs the speakers near the threshold most, and so is less sure: the other nights are blind.
+    """
     noise = {**NOISE["sv_accept"], **({} if mean is None else {"mean": mean})}
     worse = judged("sv_accept", noise=noise, worse=0.05, evenly=evenly, world=World())
     found = decide({**unchanged["closest"], "sv_accept": worse}, RULES, DESIGN)
-    assert shares(found, "regress")["sv_accept"] >= 0.9
+    red, blind = (shares(found, what)["sv_accept"] for what in ("regress", "blind"))
+    assert red >= least
+    assert red + blind >= 0.9
 
 
 def test_a_fall_of_acceptance_is_caught_or_not_seen_where_half_of_the_noise_is_the_speakers() -> None:
@@ -119,7 +124,7 @@ def test_the_level_holds_with_few_speakers(pattern: Pattern) -> None:
 )
 def test_few_speakers_see_or_say_that_they_are_blind(pattern: Pattern, world: World) -> None:
     """Whatever the noise: five times the allowance is red or the rule blind in 90 %, unchanged models red in 1 %."""
-    found = row(pattern, world, 100)
+    found = row(pattern, world, 200 if pattern.targets == 1 else 100)
     assert float(str(found["caught"])) >= 0.9
     assert float(str(found["alarms"])) <= 0.01
 
@@ -195,7 +200,7 @@ def test_one_pair_alone_has_no_error() -> None:
 
 
 def test_a_blind_rule_says_nothing_but_what_is_plain() -> None:
-    rule = MeasureRule("mcd", 0.1)
+    rule = MeasureRule("mcd", 0.1, confidence=0.98)
     family = Family([rule])
     for p, outcome in ((0.0019, "regress"), (0.0021, "blind")):
         assert family.outcome(rule, False, 0.001, 1.0, blind=p) == outcome

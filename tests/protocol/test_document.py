@@ -92,8 +92,8 @@ MISTAKES = [
     ("rules", "rules: []\n", "schema: is missing (keys given: rules)"),
     ("rules", "schema: 1\nrules: [wer]\n", "rules[0]: must be a mapping of keys to values, not 'wer'"),
     ("rules", "schema: 1\nrules: [{measure: mcd, worsening: 1, directons: [F2F]}]\n",
-     "rules[0].directons: is no known key; did you mean directions? Known: cap, confidence, directions, measure, "
-     "minimum_pairs, pass_confidence, relative_worsening, systems, worsening"),
+     "rules[0].directons: is no known key; did you mean directions? Known: accept_blind, cap, confidence, directions, "
+     "measure, minimum_pairs, pass_confidence, relative_worsening, systems, worsening"),
     ("rules", "schema: 1\nrules: [{new: flags, alowed: 1}]\n",
      "rules[0].alowed: is no known key; did you mean allowed? Known: allowed, new, systems"),
     ("rules", "schema: 1\nrules: [{new: bugs}]\n", "rules[0].new: must be one of failures, flags, not 'bugs'"),

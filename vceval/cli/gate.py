@@ -69,7 +69,9 @@ def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 
 def _add_rules(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--rules", type=Path, metavar="FILE", help="rules (YAML) instead of the default ones")
+    parser.add_argument(
+        "--rules", type=Path, metavar="FILE", help="rules (YAML) instead of those of the suite, or the default ones"
+    )
 
 
 def joined_words(arguments: Sequence[str]) -> list[str]:
@@ -131,8 +133,8 @@ def _plan(options: argparse.Namespace) -> int:
     else:
         if options.baseline:
             raise UsageError(f"{options.what}: is no run; noise is measured between a run and --baseline")
-        label, *found = plan.open_suite(options.what, options.data)
-        views = plan.of_suite(label, *found, read_rules(options.rules, label))
+        label, pairs, systems, metrics = plan.open_suite(options.what, options.data)
+        views = plan.of_suite(label, pairs, systems, metrics, read_rules(options.rules, label))
     print("\n".join(plan.table(views)))
     return 1 if blind_of([view.sight for view in views]) else 0
 

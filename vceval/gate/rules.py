@@ -37,7 +37,7 @@ class MeasureRule:
     measure: str
     worsening: float
     relative: bool = False
-    confidence: float = 0.98
+    confidence: float = 0.97
     pass_confidence: float = 0.95
     minimum_pairs: int = 10
     cap: float | None = None
@@ -120,7 +120,7 @@ class RulesFile(Section):
 
     schema_: Literal[1] = Field(alias="schema")
     """The form of this file."""
-    confidence: Confidence = 0.98
+    confidence: Confidence = 0.97
     """1 less this is the chance of a red night where nothing is worse than allowed, over all rules together."""
     pass_confidence: Confidence = 0.95
     """1 less this is the chance that a rule passes though the worsening is larger than allowed."""

@@ -12,11 +12,16 @@ from dataclasses import dataclass
 from functools import lru_cache
 from itertools import combinations
 from math import ceil, sqrt
+from typing import TYPE_CHECKING
 
 from vceval.gate.decide import Worsening
 from vceval.gate.rules import MeasureRule
 from vceval.statistics.components import Design
 from vceval.statistics.inference import Estimate, t_quantile
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 __all__ = ["NIGHT_NOISE", "POWER", "SHARES", "TIMES", "Precision", "Sight", "Wanted", "expected", "wanted"]
 
@@ -100,20 +105,31 @@ class Precision:
         freedom = min(now.freedom, now._satterthwaite(shares, now.levels, now.pairs))
         return cls(sqrt(variance), freedom, shares, now.levels, now.pairs)
 
-    def caught(self, level: float, allowed: float, power: float = POWER) -> float:
-        """The smallest worsening that a test at some confidence finds beyond the allowance as often as ``power``.
+    def power(self, level: float, margin: float) -> float:
+        """How often a test at some confidence finds a worsening that lies so far beyond the allowance.
 
-        From the noncentral t distribution.
+        The tail of the noncentral t distribution, over quantiles of the error's chi distribution.
         """
-        from scipy.special import nctdtrinc
+        from scipy.special import ndtr
 
         if not self.error:
-            return allowed
-        return allowed + self.error * float(nctdtrinc(self.freedom, 1.0 - power, t_quantile(level, self.freedom)))
+            return float(margin > 0.0)
+        reach = t_quantile(level, self.freedom) * _chi(self.freedom)
+        return float(ndtr(margin / self.error - reach).mean())
+
+    def caught(self, level: float, allowed: float) -> float:
+        """The smallest worsening that a test at some confidence finds beyond the allowance as often as POWER says."""
+        low, high = 0.0, self.error
+        while self.error and self.power(level, high) < POWER:
+            low, high = high, 2.0 * high
+        while high - low > 1e-4 * high:
+            middle = (low + high) / 2.0
+            low, high = (low, middle) if self.power(level, middle) >= POWER else (middle, high)
+        return allowed + high
 
     def sees(self, level: float, allowed: float) -> bool:
         """Whether TIMES what is allowed is caught, at that confidence; so always where nothing is allowed."""
-        return not allowed or self.caught(level, allowed) <= TIMES * allowed
+        return not allowed or self.power(level, (TIMES - 1.0) * allowed) >= POWER
 
     def p_above(self, beyond: float) -> float:
         """One-sided p-value of "no worse than allowed" for what was found beyond it."""
@@ -140,6 +156,16 @@ class Precision:
     def _satterthwaite(parts: Mapping[str, float], levels: Mapping[str, int], pairs: int) -> float:
         single = {name: part**2 / max(levels.get(name, pairs) - 1.0, 1.0) for name, part in parts.items()}
         return sum(parts.values()) ** 2 / sum(single.values())
+
+
+@lru_cache(maxsize=4096)
+def _chi(freedom: float) -> NDArray[np.float64]:
+    """Quantiles of how an estimated error relates to the true one."""
+    import numpy as np
+    from scipy.special import gammaincinv
+
+    half = min(freedom, 1e6) / 2.0
+    return np.asarray(np.sqrt(gammaincinv(half, (np.arange(300) + 0.5) / 300.0) / half))
 
 
 def _levels(design: Design) -> dict[str, int]:

@@ -99,7 +99,9 @@ class Result:
     @property
     def outcome(self) -> Outcome:
         """The worst of all: ``regress`` before ``blind`` before ``undecided`` before ``pass``."""
-        found = {verdict.outcome for verdict in self.verdicts} | ({"blind"} if self.blind else set())
+        found: list[Outcome] = [verdict.outcome for verdict in self.verdicts]
+        if self.blind:
+            found.append("blind")
         return min(found, key=WORST_FIRST.index, default="pass")
 
     def counted(self) -> dict[str, int]:
