@@ -134,7 +134,7 @@ def test_spoiled_speech_is_worse_by_the_right_measure_and_copies_are_not(shared:
     assert all(verdict.figures.worsening == 0.0 for verdict in copies.verdicts if verdict.figures)
 
     def shown(run: Path, *measures: str) -> None:
-        """So few pairs of so many speakers can't be sure of acceptance and words; they show the fall, and pass nothing."""
+        """So few pairs can't be sure of acceptance and words; they show the fall, and pass nothing."""
         found = {verdict.rule: verdict for verdict in gate(run).verdicts if verdict.rule in measures}
         assert found.keys() == set(measures)
         for verdict in found.values():
