@@ -147,6 +147,7 @@ def test_spoiled_speech_is_worse_by_the_right_measure_and_copies_are_not(shared:
     shown(low, "wer")
     assert worse(demos.changed("muffled", muffled)) == {"bandwidth"}
     hissing, swapped = demos.changed("noise", noisy), demos.swapped()
+    assert "sv_accept" in worse(hissing)
     for run in (hissing, swapped):
         assert "new flags" in worse(run)
         shown(run, "sv_accept", "wer")
