@@ -26,6 +26,7 @@ data = Path(vceval.benchmarks.__file__).parent
 assert (data / "suites" / "demo.yaml").is_file()
 assert (data / "pairs" / "demo@1.csv").is_file()
 assert (data / "baselines" / "demo.json").is_file()
+assert (data / "rules" / "demo.yaml").is_file()
 assert (data / "schemas" / "suite.json").is_file()
 assert (Path(vceval.__file__).parent / "gate" / "default.yaml").is_file()
 from vceval.conformance.golden import FILE

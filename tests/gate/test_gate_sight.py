@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from math import sqrt
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from vceval.cli.main import main
 from vceval.errors import UsageError
 from vceval.gate import outputs, plan
 from vceval.gate.baseline import read, save
+from vceval.gate.cases import design_of
 from vceval.gate.check import check
 from vceval.gate.evidence import Evidence, of_run
 from vceval.gate.rules import Rules, read_rules
@@ -184,8 +186,6 @@ def test_texts_are_a_side_where_they_repeat_and_old_baselines_have_none(tmp_path
     class Texts(MadeRun):
         @property
         def pairs(self):  # type: ignore[no-untyped-def]
-            from dataclasses import replace
-
             made = super().pairs
             return {
                 name: replace(pair, transcript=f"text {number % 7}") for number, (name, pair) in enumerate(made.items())
@@ -207,6 +207,12 @@ def test_texts_are_a_side_where_they_repeat_and_old_baselines_have_none(tmp_path
         assert (figures.targets, figures.sources, figures.texts) == (8, 8, 7)
     [figures] = [v.figures for v in check(old, old, rules).verdicts if v.rule == "mcd" and v.figures]
     assert figures.texts == 0
+
+
+def test_texts_that_are_not_known_are_not_one_text(same: Evidence) -> None:
+    pairs = list(same.pairs.values())
+    half = [replace(pair, text=None) if number % 2 else pair for number, pair in enumerate(pairs)]
+    assert design_of(half).levels["text"] == 4 + 32
 
 
 @pytest.mark.parametrize("targets", [1, 2, 3])

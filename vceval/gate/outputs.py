@@ -87,7 +87,7 @@ def write_refusal(reason: str, where: Places) -> None:
     if where.markdown:
         write_atomically(where.markdown, refusal_to_markdown(reason))
     if where.json:
-        content = {"schema": 1, "outcome": "refused", "red": True, "reason": reason}
+        content = {"schema": 2, "outcome": "refused", "red": True, "reason": reason}
         write_atomically(where.json, json.dumps(content, indent=1) + "\n")
 
 

@@ -119,7 +119,7 @@ class Result:
         from dataclasses import asdict
 
         return {
-            "schema": 1,
+            "schema": 2,
             "outcome": self.outcome,
             "run": self.run,
             "baseline": self.baseline,
