@@ -89,6 +89,7 @@ def _difference(base: SystemView, variant: SystemView, measure: MeasureView, rep
         low="" if test.low is None else measure.signed(test.low),
         high="" if test.high is None else measure.signed(test.high),
         count=shown.count,
+        brief=shown.count,
         skipped=0,
         best=test.p_value is not None and test.p_value < ALPHA,
         usual=cell is not None and test.n == cell.n,

@@ -300,7 +300,7 @@ def _heading_lines(column: Column) -> list[str]:
 
 def _tail_text(entry: Entry, column: Column, style: Style) -> str:
     interval = entry.interval if style.interval == "brackets" else f"±{arm}" if (arm := _arm(entry, column)) else ""
-    return interval + ("" if entry.usual else f" ({entry.count})")
+    return interval + ("" if entry.usual else f" ({entry.brief})")
 
 
 def _arm(entry: Entry, column: Column) -> str:
@@ -329,7 +329,7 @@ def _tail(entry: Entry, column: Column, style: Style) -> str:
         text = rf"\vcevalinterval{{{_signed(entry.low)}}}{{{_signed(entry.high)}}}"
     elif arm := _arm(entry, column):
         text = rf"\vceval{style.interval}{{{arm}}}"
-    return text + ("" if entry.usual else rf"\,\vcevaln{{{escape(entry.count)}}}")
+    return text + ("" if entry.usual else rf"\,\vcevaln{{{escape(entry.brief)}}}")
 
 
 def _signed(text: str) -> str:

@@ -46,7 +46,7 @@ def _entry(entry: Entry | None) -> str:
     if entry.interval:
         parts.append(entry.interval)
     if not entry.usual:
-        parts.append(f"n={entry.count}")
+        parts.append(f"n={entry.brief}")
     return " ".join(parts)
 
 

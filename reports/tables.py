@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from vceval.results.marks import mark_sentence
@@ -61,6 +61,8 @@ class Column:
 class Entry:
     """One printed figure; ``count`` is that of its cell, ``usual`` whether the caption already says so.
 
+    ``brief`` leaves out of it what the caption says.
+
     ``count`` is empty where every pair was skipped, so that nothing was expected. ``cell`` holds the figure as stored.
     """
 
@@ -68,6 +70,7 @@ class Entry:
     low: str
     high: str
     count: str
+    brief: str
     skipped: int
     best: bool
     usual: bool
@@ -161,7 +164,8 @@ class Table:
     @property
     def count_words(self) -> str:
         """What the numbers beside a figure are."""
-        known = any(entry and "·" in entry.count for row in self.rows for entry in row.entries)
+        entries = [entry for row in self.rows for entry in row.entries if entry]
+        known = any("×" in entry.count for entry in entries)
         return "pairs scored/expected" + (" · target×source speakers" if known else "")
 
 
@@ -237,9 +241,8 @@ def results(report: Report, identity: str, title: str, columns: Sequence[Column]
         for index, column in enumerate(columns)
     }
     rankings = [report.ranking(column.measure.name, column.dataset, column.direction) for column in columns]
-    tally = Counter(cell.count for cell in cells.values() if cell is not None and cell.value is not None)
-    often, times = tally.most_common(1)[0] if tally else ("", 0)
-    usual = often if 2 * times >= tally.total() else ""
+    counts = [_counts(cell) for cell in cells.values() if cell is not None and cell.value is not None]
+    usual = tuple(_often(part) for part in zip(*counts, strict=True)) if counts else ("", "")
 
     def row(system: SystemView) -> Row:
         entries = []
@@ -254,7 +257,7 @@ def results(report: Report, identity: str, title: str, columns: Sequence[Column]
     notes = [seeds_sentence(report)] if seeds_sentence(report) else []
     metrics = [report.metrics[name] for name in used if name in report.metrics]
     words = mark_words(report, columns)
-    return Table(identity, title, group, suite_label(report), columns, blocks, metrics, usual, notes, words)
+    return Table(identity, title, group, suite_label(report), columns, blocks, metrics, _joined(usual), notes, words)
 
 
 def mark_words(report: Report, columns: Sequence[Column]) -> str:
@@ -280,16 +283,34 @@ def suite_label(report: Report) -> str:
     return ", ".join([report.suite, *marks])
 
 
-def _entry(cell: Cell, measure: MeasureView, mark: str, usual: str) -> Entry:
+def _counts(cell: Cell) -> tuple[str, str]:
+    """The pairs and the speakers of a figure."""
+    pairs, _, speakers = cell.count.partition(" · ")
+    return pairs, speakers
+
+
+def _joined(parts: Iterable[str]) -> str:
+    return " · ".join(part for part in parts if part)
+
+
+def _often(texts: Sequence[str]) -> str:
+    """What half of the texts are, or more; empty where there is nothing such."""
+    found, times = Counter(texts).most_common(1)[0]
+    return found if 2 * times >= len(texts) else ""
+
+
+def _entry(cell: Cell, measure: MeasureView, mark: str, usual: tuple[str, ...]) -> Entry:
+    brief = _joined("" if mine == one else mine for mine, one in zip(_counts(cell), usual, strict=True))
     bounded = cell.value is not None and cell.low is not None and cell.high is not None
     return Entry(
         value=measure.text(cell.value),
         low=measure.text(cell.low) if bounded else "",
         high=measure.text(cell.high) if bounded else "",
         count=cell.count,
+        brief=brief,
         skipped=cell.skipped,
         best=mark == "best",
-        usual=cell.count == usual or not cell.expected,
+        usual=not brief,
         second=mark == "second",
         cell=cell,
     )

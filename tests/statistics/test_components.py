@@ -175,3 +175,20 @@ def test_texts_count_where_they_repeat() -> None:
     assert Design(["a", "a", "b"], None, ["x", "y", "z"]).levels["text"] == 0
     assert Design(["a", "a", "b"], None, ["x", None, None]).levels["text"] == 0
     assert Design(["a", "a", "b", "b"], None, ["x", "x", None, None]).levels["text"] == 3  # each unknown one is its own
+
+
+def test_many_texts_count_as_few_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    random = np.random.default_rng(9)
+    targets, sources = np.repeat(np.arange(8), 200), np.tile(np.repeat(np.arange(8), 25), 8)
+    texts = np.arange(1600) % 50
+    values = 0.5 * random.normal(size=8)[targets] + 0.8 * random.normal(size=50)[texts] + random.normal(size=1600)
+    sides = targets.tolist(), sources.tolist(), texts.tolist()
+    fitted = Design(*sides).mean_error(values)
+    monkeypatch.setattr("vceval.statistics.components._MOST_TEXTS", 10)
+    moments = Design(*sides).mean_error(values)
+    assert fitted is not None
+    assert moments is not None
+    assert moments.variances["text"] == pytest.approx(fitted.variances["text"], rel=0.1)
+    assert moments.variance == pytest.approx(fitted.variance, rel=0.1)
+    assert moments.freedom == pytest.approx(fitted.freedom, rel=0.5)
+    assert sum(moments.shares.values()) == pytest.approx(1.0)

@@ -21,8 +21,8 @@ __all__ = ["RESIDUAL", "Design", "MeanError", "Side"]
 
 #: Name of the component that every item has of its own, and of that of a target and a source speaker together.
 RESIDUAL, MEETING = "residual", "meeting"
-#: More meetings than this are fitted apart from texts.
-_MOST_MEETINGS = 200
+#: With more texts, or more meetings beside them, the variance of texts is found by moments: matrices would be large.
+_MOST_TEXTS, _MOST_MEETINGS = 60, 200
 #: Smallest share of the values' variance that the residual is given, so that matrices stay regular.
 _FLOOR = 1e-4
 _STEPS = 60
@@ -59,15 +59,15 @@ class MeanError(NamedTuple):
 class _Rows:
     """Items in the form that is fitted: rows of alike items, how many each holds, and the groups of each.
 
-    meetings: whether a row is the meeting of two speakers and has a variance of its own. apart: whether meetings are so
-    many that they are fitted apart from texts.
+    meetings: whether a row is the meeting of two speakers and has a variance of its own. texts: where they are too many
+    to be fitted beside speakers.
     """
 
     of_item: NDArray[np.intp]
     counts: NDArray[np.float64]
     sides: tuple[Side, ...]
     meetings: bool
-    apart: bool = False
+    texts: Side | None = None
 
 
 class Design:
@@ -109,7 +109,6 @@ class Design:
         #: Group of each item, by side.
         self.codes = {side.name: side.codes for side in sides}
         self._rows = _rows(sides, self.items)
-        self._spoken = Design(targets, sources) if self._rows.apart else None
         self._crosses()
 
     @property
@@ -186,38 +185,16 @@ class Design:
             return None
         fit = _Fit(self, (given - given.mean()) / sqrt(spread))
         found = fit.search()
-        if self._spoken is not None:
-            return self._with_meetings(given, found, fit.predicted(found, self.sides[-1].name) * sqrt(spread), spread)
         names = [side.name for side in self._rows.sides] + [MEETING] * self._rows.meetings + [RESIDUAL]
         parts = np.array(self._contributions) * found
         freedom = self._freedom(found, parts, fit.expected_information(found))
-        return _summed_up(names, found * spread, parts * spread, freedom)
-
-    def _with_meetings(
-        self, values: NDArray[np.float64], found: NDArray[np.float64], texts: NDArray[np.float64], spread: float
-    ) -> MeanError:
-        """Fit the meetings of speakers to what is left of the values without the texts' share of them.
-
-        Beside texts, a matrix over all meetings would be too large.
-        """
-        import numpy as np
-
-        assert self._spoken is not None
-        text = self.sides[-1].name
-        variance = float(found[len(self.sides) - 1]) * spread
-        part = variance * self.contribution(text)
-        rest = self._spoken.mean_error(values - texts)
-        if rest is None:
-            return _summed_up(
-                [text], np.array([variance]), np.array([part]), max(1.0 / self.contribution(text) - 1.0, 1.0)
-            )
-        own = max(1.0 / self.contribution(text) - 1.0, 1.0)
-        total = rest.variance + part
-        freedom = total**2 / (rest.variance**2 / rest.freedom + part**2 / own)
-        parts = [part, *(share * rest.variance for share in rest.shares.values())]
-        return _summed_up(
-            [text, *rest.variances], np.array([variance, *rest.variances.values()]), np.array(parts), freedom
+        result = _summed_up(names, found * spread, parts * spread, freedom)
+        if self._rows.texts is None:
+            return result
+        left = given - sqrt(spread) * sum(
+            (fit.predicted(found, place)[self._rows.of_item] for place in range(len(self._rows.sides))), np.zeros(1)
         )
+        return _with_texts(result, left, self._rows.texts)
 
     def _freedom(
         self, variances: NDArray[np.float64], parts: NDArray[np.float64], information: NDArray[np.float64]
@@ -255,6 +232,30 @@ def _summed_up(
         freedom,
         {name: float(value) for name, value in zip(names, variances, strict=True)},
         {name: float(value) / total for name, value in zip(names, parts, strict=True)},
+    )
+
+
+def _with_texts(spoken: MeanError, left: NDArray[np.float64], texts: Side) -> MeanError:
+    """Add the variance of texts, by moments (one-way analysis of variance), to what speakers leave of the values."""
+    import numpy as np
+
+    items = len(left)
+    counts = np.bincount(texts.codes, minlength=texts.levels).astype(np.float64)
+    means = np.bincount(texts.codes, left, texts.levels) / counts
+    between = float(counts @ np.square(means - left.mean())) / (texts.levels - 1)
+    within = float(np.square(left - means[texts.codes]).sum()) / (items - texts.levels)
+    usual = (items - float(counts @ counts) / items) / (texts.levels - 1)
+    variance = max((between - within) / usual, 0.0)
+    # As a part of the residual, each item's text counts already as if it were its own
+    share = float(counts @ counts) / items**2
+    part = variance * (share - 1.0 / items)
+    total = spoken.variance + part
+    freedom = total**2 / (spoken.variance**2 / spoken.freedom + part**2 / max(1.0 / share - 1.0, 1.0))
+    return MeanError(
+        total,
+        min(freedom, items - 1.0),
+        {**spoken.variances, texts.name: variance},
+        {**{name: value * spoken.variance / total for name, value in spoken.shares.items()}, texts.name: part / total},
     )
 
 
@@ -326,9 +327,8 @@ class _Fit:
         """Expected information at some variances."""
         return self._expected(self._at(variances))[1]
 
-    def predicted(self, variances: NDArray[np.float64], name: str) -> NDArray[np.float64]:
-        """What each item has from its group of one side, as far as the values tell (best linear prediction)."""
-        place = [side.name for side in self.design._rows.sides].index(name)
+    def predicted(self, variances: NDArray[np.float64], place: int) -> NDArray[np.float64]:
+        """What each row has from its group of one side, as far as the values tell (best linear prediction)."""
         effects = variances[place] * self._at(variances).along[self.design._parts[place]]
         found: NDArray[np.float64] = effects[self.design._rows.sides[place].codes]
         return found
@@ -496,12 +496,12 @@ def _rows(given: Sequence[Side], items: int) -> _Rows:
     ):
         meeting = None
     single = _Rows(np.arange(items), np.ones(items), tuple(kept), False)
+    text = names.get("text")
+    if text is not None and text.levels <= _MOST_TEXTS and (meeting is None or meeting.levels <= _MOST_MEETINGS):
+        return single if meeting is None else replace(single, sides=(*kept, meeting))
+    spoken = tuple(side for side in kept if side is not text)
     if meeting is None:
-        return single
-    if "text" in names:
-        if meeting.levels > _MOST_MEETINGS:
-            return replace(single, apart=True)
-        return replace(single, sides=(*kept, meeting))
+        return replace(single, sides=spoken, texts=text)
     first = np.unique(meeting.codes, return_index=True)[1]
     counts = np.bincount(meeting.codes).astype(np.float64)
-    return _Rows(meeting.codes, counts, tuple(Side(s.name, s.codes[first], s.levels) for s in kept), True)
+    return _Rows(meeting.codes, counts, tuple(Side(s.name, s.codes[first], s.levels) for s in spoken), True, text)

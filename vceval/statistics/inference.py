@@ -37,7 +37,7 @@ Kind = Literal["mean", "rate"]
 Labels = Sequence[Hashable | None]
 
 #: A side needs so many speakers for its skewness to be told.
-_LEAST_FOR_SKEWNESS = 6
+_LEAST_FOR_SKEWNESS = 10
 #: Correlation of the outcomes of one speaker that is assumed at least, where a rate is too near 0 or 1 to show it.
 _LEAST_CORRELATION = 0.02
 
