@@ -24,9 +24,9 @@ from vceval.statistics.holm import holm
 from vceval.statistics.inference import interval, paired_test
 
 BANDWIDTH = MeasureView("bandwidth", "bandwidth", "Bandw.", "kHz", "higher", 1.0, 1)
-ACCEPT = MeasureView("accept", "sv", "SV acc.", "%", "higher", 100.0, 1, worst=0.0)
+ACCEPT = MeasureView("accept", "sv", "SV acc.", "%", "higher", 100.0, 1, worst=0.0, rate=True)
 WER = MeasureView("wer", "wer", "WER", "%", "lower", 100.0, 1, ranked_by="wer_capped")
-CAPPED = MeasureView("wer_capped", "wer", "WER cap.", "%", "lower", 100.0, 1, worst=1.0)
+CAPPED = MeasureView("wer_capped", "wer", "WER cap.", "%", "lower", 100.0, 1, worst=1.0, rate=True)
 EER = MeasureView("eer", "sv", "Spoof EER", "%", "higher", 100.0, 1, "eer", best=0.5)
 
 #: A value as a number or as (numerator, denominator); or "failed", "skipped"; None where the pair was not given.
@@ -350,3 +350,11 @@ def test_a_finished_run_is_ranked_as_it_was(tmp_path: Path) -> None:
     report = views.load(demo(tmp_path))
     again = rankings_of(*ranked(Outcomes.of_report(report), [s.name for s in report.converters], report.measures))
     assert again == report.rankings
+
+
+def test_rates_differ_by_no_more_than_one() -> None:
+    given: dict[str, list[Given]] = {"A": [1.0] * 11 + [0.0], "B": [0.0] * 12}
+    _, tests = ranked(outcomes_of({n: {"accept": v} for n, v in given.items()}, [ACCEPT]), ["A", "B"], [ACCEPT])
+    (entry,) = [one for one in tests if (one["dataset"], one["direction"]) == ("all", "all")]
+    assert entry["difference"] == pytest.approx(11 / 12)
+    assert entry["low"] < entry["high"] == 1.0

@@ -33,7 +33,7 @@ def test_made_up_evaluations(name: str, least: float, most: float) -> None:
 
 
 def test_one_side_alone_is_the_t_interval_of_its_means() -> None:
-    values = np.array([1.0, 2.0, 2.0, 3.0, 7.0, 8.0, 4.0, 5.0])
+    values = np.array([1.0, 2.0, 2.0, 3.0, 7.0, 8.0, 4.0, 5.0]) - 4.0
     labels = ["a", "a", "b", "b", "c", "c", "d", "d"]
     means = values.reshape(4, 2).mean(axis=1)
     low, high = stats.t.interval(0.95, 3, means.mean(), means.std(ddof=1) / 2.0)
@@ -223,3 +223,26 @@ def test_crossed_differences() -> None:
     assert found.interval.low < 0.05 < found.interval.high
     same = paired_test(values, ones, values, ones, target.tolist(), source.tolist())
     assert (same.value, same.p_value) == (0.0, 1.0)
+
+
+def test_a_threshold_widens_rates_of_all_and_none_as_little_as_others() -> None:
+    speakers = [place // 4 for place in range(40)]
+    for outcomes in ([1.0] * 40, [0.0] * 40, [1.0] * 20 + [0.0] * 20):
+        alone, wider = (
+            interval(outcomes, np.ones(40), speakers, kind="rate", added_variance=added) for added in (0.0, 0.03**2)
+        )
+        assert alone is not None
+        assert wider is not None
+        gained = (wider.high - wider.low) - (alone.high - alone.low)
+        assert 0.0 < gained < 0.15
+        assert 0.0 <= wider.low <= alone.low <= alone.high <= wider.high <= 1.0
+
+
+def test_what_can_not_be_negative_has_no_interval_below_zero() -> None:
+    values = [0.0] * 10 + [1.0, 4.0]
+    found = interval(values, np.ones(12), [place // 2 for place in range(12)])
+    assert found is not None
+    assert found.low == 0.0
+    shifted = interval([value - 0.1 for value in values], np.ones(12), [place // 2 for place in range(12)])
+    assert shifted is not None
+    assert shifted.low < -0.1

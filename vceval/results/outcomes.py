@@ -263,7 +263,7 @@ class Outcomes:
                 raise ValueError(f"nothing to compare {first} and {second} with on {measure.name}")
             return paired_separation(drawn[0], drawn[1], measure.best)
         one, other = self.outcome(first, measure), self.outcome(second, measure)
-        return paired_test(
+        found = paired_test(
             one.numerators[among],
             one.denominators[among],
             other.numerators[among],
@@ -272,6 +272,10 @@ class Outcomes:
             resolution=measure.resolution,
             added_variance=self._threshold_variance(measure, among, first, second),
         )
+        if measure.rate and found.interval is not None:  # no two rates differ by more than one
+            low, high = max(found.interval.low, -1.0), min(found.interval.high, 1.0)
+            found = found._replace(interval=found.interval._replace(low=low, high=high))
+        return found
 
     def _separation(self, system: str, measure: MeasureView, among: NDArray[np.bool_]) -> Separation | None:
         """Compare scores with those of natural speech of the datasets that the pairs are from."""

@@ -139,23 +139,34 @@ def interval(
     Statistical Society B 54, 1992 (skewness); Korn and Graubard, "Confidence intervals for proportions with small
     expected number of positive counts estimated from survey data", Survey Methodology 24, 1998 (rates).
     """
+    import numpy as np
+
     design = targets if isinstance(targets, Design) else Design(targets, sources, texts)
     if design.items < 2 or not _total(denominators):
         return None
     value, residuals = _linear(numerators, denominators)
     spread = design.mean_error(residuals)
+    level = 0.5 + confidence / 2.0
     found = _estimate(value, spread, design, resolution, added_variance)
     if kind == "rate" and 0.0 <= value <= 1.0:
-        low, high = _rate_ends(found, design, confidence)
+        sampled = _estimate(value, spread, design, resolution, 0.0)
+        low, high = _rate_ends(sampled, design, confidence)
+        # At 0 and 1 pairs show no variance, so that what is added can't be a part of theirs
+        added = t_quantile(level, sampled.freedom) ** 2 * added_variance
+        low, high = (
+            max(value - sqrt((value - low) ** 2 + added), 0.0),
+            min(value + sqrt((high - value) ** 2 + added), 1.0),
+        )
         method = "Clopper-Pearson at the effective number of items, REML"
     elif not found.error:
         return None
     else:
-        level = 0.5 + confidence / 2.0
         skewness = _skewness(residuals, spread, design)
         quantile = t_quantile(level, found.freedom)
         low = value - found.error * _without_skewness(quantile, skewness)
         high = value - found.error * _without_skewness(-quantile, skewness)
+        if np.min(numerators) >= 0.0:
+            low = max(low, 0.0)  # what counts errors, or measures a distance, is not below zero
         method = "t, REML, skewness-corrected" if skewness else "t, REML"
     levels = design.levels
     return Interval(low, high, confidence, levels["target"], levels["source"], levels["text"], found.freedom, method)
