@@ -126,7 +126,7 @@ def exposure_table(report: Report, outcomes: Outcomes) -> Table | None:
         f"S: the system was trained on the speaker; U: it was not{unknown}. Classes hold other pairs for every system."
     )
     # Classes differ in size: every figure has its count
-    counted = changed(table, lambda entry: replace(entry, usual=not entry.value))
+    counted = changed(table, lambda entry: replace(entry, usual=not entry.value, brief=entry.count))
     return without_empty(replace(counted, notes=[note], usual=""))
 
 
