@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from vceval.reports.tables import Block, Entry, Row, Table, _counts, _entry, _often
+from vceval.reports.tables import Block, Row, Table, _counts, _entry, _often
 from vceval.results.views import Cell, MeasureView, SystemView
 
 MCD = MeasureView("mcd", "mcd", "MCD", "dB", "lower", 1.0, 2)
