@@ -18,9 +18,7 @@ class Pauses(Metric):
     title: ClassVar[str] = "Pauses"
     version: ClassVar[str] = "1.0"
     needs: ClassVar[frozenset[str]] = frozenset()
-    measures: ClassVar[tuple[Measure, ...]] = (
-        Measure("pauses", "Pauses", "%", "lower", scale=100.0, decimals=1, worst=1.0),
-    )
+    measures: ClassVar[tuple[Measure, ...]] = (Measure("pauses", "Pause", "%", "lower", 100, 1, worst=1.0, rate=True),)
     source: ClassVar[str] = "Doe, How we measure pauses, 2026"
 
     def statistics(self, conversion: Conversion) -> Statistics:
