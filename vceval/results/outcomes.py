@@ -217,9 +217,8 @@ class Outcomes:
         n, failed, skipped = (int((among & mask).sum()) for mask in (found.scored, found.failed, found.skipped))
         low, high = (ends.low, ends.high) if ends else (None, None)
         value = self.value(system, measure, among)
-        speakers = (self._count(names, chosen) if value is not None else 0
-                    for names in (self.speakers.targets, self.speakers.sources))  # fmt: skip
-        return Cell(value, low, high, n, n + failed, failed, skipped, *speakers)
+        levels = self.design(chosen).levels if value is not None else {"target": 0, "source": 0}
+        return Cell(value, low, high, n, n + failed, failed, skipped, levels["target"], levels["source"])
 
     def design(self, among: NDArray[np.bool_]) -> Design:
         """The pattern in which speakers and texts meet in some pairs."""
@@ -231,9 +230,6 @@ class Outcomes:
             sides = (self.speakers.targets, self.speakers.sources, self.speakers.texts)
             self._designs[key] = Design(*([names[place] for place in places] for names in sides))
         return self._designs[key]
-
-    def _count(self, names: Sequence[str | None], among: NDArray[np.bool_]) -> int:
-        return len({names[place] for place in among.nonzero()[0].tolist()} - {None})
 
     def _threshold_variance(self, measure: MeasureView, among: NDArray[np.bool_], *systems: str) -> float:
         """What the uncertainty of a calibrated threshold adds to a rate, or to a difference of two."""

@@ -27,7 +27,7 @@ _MOST_TEXTS, _MOST_MEETINGS = 60, 200
 _FLOOR = 1e-4
 _STEPS = 60
 #: The search ends when the restricted log-likelihood rises by less.
-_RISE = 1e-9
+_RISE = 1e-7
 #: Level at which two critical values are joined into one.
 _LEVEL = 0.975
 #: Share of its variance that a component keeps in the degrees of freedom when it was cut at zero: that of half a normal
@@ -184,15 +184,16 @@ class Design:
         if not spread > (1e-12 * largest) ** 2:
             return None
         fit = _Fit(self, (given - given.mean()) / sqrt(spread))
-        found = fit.search()
+        best = fit.search()
+        found = best.variances
         names = [side.name for side in self._rows.sides] + [MEETING] * self._rows.meetings + [RESIDUAL]
         parts = np.array(self._contributions) * found
-        freedom = self._freedom(found, parts, fit.expected_information(found))
+        freedom = self._freedom(found, parts, fit.expected(best)[1])
         result = _summed_up(names, found * spread, parts * spread, freedom)
         if self._rows.texts is None:
             return result
         left = given - sqrt(spread) * sum(
-            (fit.predicted(found, place)[self._rows.of_item] for place in range(len(self._rows.sides))), np.zeros(1)
+            (fit.predicted(best, place)[self._rows.of_item] for place in range(len(self._rows.sides))), np.zeros(1)
         )
         return _with_texts(result, left, self._rows.texts)
 
@@ -282,7 +283,7 @@ class _Fit:
         self.diagonal = np.stack([np.ones_like(design._sizes), 1.0 / design._sizes])[-diagonals:]
         self.of_row = self.diagonal[:, design._kind]
 
-    def search(self) -> NDArray[np.float64]:
+    def search(self) -> _Point:
         """Climb to the largest restricted likelihood among variances that are not negative.
 
         Steps follow the average information, which is cheap; source: Gilmour, Thompson and Cullis, "Average information
@@ -305,17 +306,19 @@ class _Fit:
             if rise < _RISE and (expected or step == 1.0):
                 break
             expected = expected or rise < _RISE
-        return here.variances
+        return here
 
     def _direction(self, here: _Point, expected: bool) -> NDArray[np.float64]:
         """Where the likelihood rises; variances at zero stay there unless they want to grow."""
         import numpy as np
 
-        score, information = self._expected(here) if expected else self._average(here)
+        score, information = self.expected(here) if expected else self._average(here)
         free = (here.variances > self.least) | (score > 0)
         wanted, known = score[free], information[np.ix_(free, free)]
         found = np.linalg.lstsq(known, wanted, rcond=1e-12)[0]
-        if not expected and not np.allclose(known @ found, wanted, rtol=1e-6, atol=1e-6):
+        if not expected and float(np.abs(known @ found - wanted).max(initial=0.0)) > 1e-6 * (
+            1.0 + float(np.abs(wanted).max(initial=0.0))
+        ):
             return self._direction(here, True)  # the values have fewer dimensions than there are components
         direction = np.zeros(self.count)
         direction[free] = found
@@ -323,13 +326,9 @@ class _Fit:
         direction[-1] = max(direction[-1], -0.9 * here.variances[-1])
         return np.minimum(direction, 3.0 * here.variances + 0.3)
 
-    def expected_information(self, variances: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Expected information at some variances."""
-        return self._expected(self._at(variances))[1]
-
-    def predicted(self, variances: NDArray[np.float64], place: int) -> NDArray[np.float64]:
+    def predicted(self, at: _Point, place: int) -> NDArray[np.float64]:
         """What each row has from its group of one side, as far as the values tell (best linear prediction)."""
-        effects = variances[place] * self._at(variances).along[self.design._parts[place]]
+        effects = at.variances[place] * at.along[self.design._parts[place]]
         found: NDArray[np.float64] = effects[self.design._rows.sides[place].codes]
         return found
 
@@ -411,7 +410,7 @@ class _Fit:
             information[-1, -1] += 0.5 * self.within_freedom / float(at.variances[-1]) ** 2
         return self._score(at, np.array(traces)), information
 
-    def _expected(self, at: _Point) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    def expected(self, at: _Point) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Score and expected information."""
         import numpy as np
 
