@@ -11,37 +11,16 @@ from __future__ import annotations
 import argparse
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import ClassVar
 
 import numpy as np
 
-from vceval.metrics.base import Measure, Metric, Statistics
-from vceval.records import Conversion, ConversionPair, Score
+from vceval.benchmarks.speed.scale import Zero
+from vceval.metrics.base import Measure
+from vceval.records import ConversionPair, Score
 from vceval.results.summary import summarise
 from vceval.results.table import Tally
 
-__all__ = ["MadeUp", "main"]
-
-
-@dataclass(frozen=True)
-class MadeUp(Metric):
-    """Declares measures; its scores come from :func:`scores`."""
-
-    name: ClassVar[str] = "made-up"
-    title: ClassVar[str] = "Made up"
-    version: ClassVar[str] = "1.0"
-    needs: ClassVar[frozenset[str]] = frozenset()
-    measures: ClassVar[tuple[Measure, ...]] = ()
-    source: ClassVar[str] = ""
-
-    def signature(self) -> str:
-        """Name nothing."""
-        return "MADE-UP"
-
-    def statistics(self, conversion: Conversion) -> Statistics:
-        """Refuse: scores are drawn, not measured."""
-        raise NotImplementedError
+__all__ = ["main"]
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -50,12 +29,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     for name, usual in (("pairs", 10_000), ("systems", 8), ("measures", 14), ("speakers", 40), ("texts", 500)):
         parser.add_argument(f"--{name}", type=int, default=usual)
     options = parser.parse_args(arguments)
-    metric = type("MadeUp", (MadeUp,), {
-        "measures": tuple(Measure(f"m{n}", f"M{n}", "", "lower") for n in range(options.measures)),
-    })()  # fmt: skip
+    measures = tuple(Measure(f"m{number}", f"M{number}", "", "lower") for number in range(options.measures))
+    metric = type("Several", (Zero,), {"measures": measures})()
     pairs = {pair.id: pair for pair in _pairs(options.pairs, options.speakers, options.texts)}
     names = [f"system{number}" for number in range(options.systems)]
-    tally = Tally(pairs, _scores(list(pairs.values()), names, metric.measures))
+    tally = Tally(pairs, _scores(list(pairs.values()), names, measures))
     systems = [{"name": name, "expected": options.pairs, "control": False} for name in names]
     start, used = time.perf_counter(), time.process_time()
     summary = summarise(tally, systems, [metric])
@@ -87,7 +65,7 @@ def _scores(pairs: Sequence[ConversionPair], systems: Sequence[str], measures: S
             for side in codes:
                 values += 0.3 * random.normal(size=int(side.max()) + 1)[side]
             for pair, value in zip(pairs, values.tolist(), strict=True):
-                yield Score(system, pair.id, "made-up", measure.name, value, value, 1.0)
+                yield Score(system, pair.id, "zero", measure.name, value, value, 1.0)
 
 
 if __name__ == "__main__":

@@ -22,6 +22,7 @@ from vceval.protocol.systems import SystemsFile, read_systems
 
 BENCHMARKS = Path(str(vceval.benchmarks.__file__)).parent
 SUITES = sorted((BENCHMARKS / "suites").glob("*.yaml"))
+RULES = [DEFAULT, *sorted((BENCHMARKS / "rules").glob("*.yaml"))]
 KINDS: dict[str, type[Section]] = {"suite": SuiteFile, "systems": SystemsFile, "rules": RulesFile}
 SUITE = """
 name: mine
@@ -157,10 +158,11 @@ def test_schemas_are_those_of_the_models(kind: str, capsys: pytest.CaptureFixtur
     jsonschema.Draft202012Validator.check_schema(json.loads(printed))
 
 
-@pytest.mark.parametrize("path", [*SUITES, DEFAULT], ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", [*SUITES, *RULES], ids=lambda path: f"{path.parent.name}-{path.stem}")
 def test_files_of_the_package_are_of_their_schema(path: Path) -> None:
-    kind = "rules" if path == DEFAULT else "suite"
-    validator(kind).validate(yaml.safe_load(path.read_text(encoding="utf-8")))
+    kind = "rules" if path in RULES else "suite"
+    found = yaml.safe_load(path.read_text(encoding="utf-8"))
+    assert [fault.message for fault in validator(kind).iter_errors(found)] == []
 
 
 def test_suites_name_their_schema_by_a_path_that_is_there() -> None:

@@ -33,7 +33,7 @@ __all__ = [
 ]
 
 Kind = Literal["mean", "rate"]
-#: Labels of the items of one side, or the pattern of all sides, made once for many figures over the same items.
+#: Label of each item, of one side; a :class:`Design` in place of the first holds all sides, made once for many figures.
 Labels = Sequence[Hashable | None]
 
 #: A side needs so many speakers for its skewness to be told.
@@ -141,7 +141,7 @@ def interval(
     """
     import numpy as np
 
-    design = targets if isinstance(targets, Design) else Design(targets, sources, texts)
+    design = _design(targets, sources, texts)
     if design.items < 2 or not _total(denominators):
         return None
     value, residuals = _linear(numerators, denominators)
@@ -187,7 +187,7 @@ def estimate(
     Raises:
         ValueError: lengths differ, a value is not finite, or the denominators sum to zero.
     """
-    design = targets if isinstance(targets, Design) else Design(targets, sources, texts)
+    design = _design(targets, sources, texts)
     value, residuals = _linear(numerators, denominators)
     return _estimate(value, design.mean_error(residuals), design, resolution, added_variance)
 
@@ -207,7 +207,7 @@ def paired_estimate(
     """First minus second system on the same items, with its standard error; arguments as in :func:`paired_test`."""
     import numpy as np
 
-    design = targets if isinstance(targets, Design) else Design(targets, sources, texts)
+    design = _design(targets, sources, texts)
     first, ours = _linear(first_numerators, first_denominators)
     second, theirs = _linear(second_numerators, second_denominators)
     if len(ours) != len(theirs):
@@ -258,7 +258,7 @@ def paired_test(
     Raises:
         ValueError: lengths differ, a value is not finite, or the denominators of a system sum to zero.
     """
-    design = targets if isinstance(targets, Design) else Design(targets, sources, texts)
+    design = _design(targets, sources, texts)
     found = paired_estimate(
         first_numerators, first_denominators, second_numerators, second_denominators, design,
         resolution=resolution, added_variance=added_variance,
@@ -304,6 +304,10 @@ def t_tail(statistic: float, freedom: float) -> float:
     from scipy.special import stdtr
 
     return float(stdtr(freedom, -statistic))
+
+
+def _design(targets: Labels | Design, sources: Labels | None, texts: Labels | None) -> Design:
+    return targets if isinstance(targets, Design) else Design(targets, sources, texts)
 
 
 def _total(denominators: ArrayLike) -> float:
