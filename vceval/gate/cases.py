@@ -88,11 +88,8 @@ def _capped(sums: Sequence[tuple[float, float]], cap: float | None) -> tuple[lis
 
 
 def design_of(pairs: Sequence[PairInfo]) -> Design:
-    """The pattern in which the speakers and texts of some pairs meet; the same object for the same pairs.
-
-    Texts that are not known are taken for different ones.
-    """
-    return _design(tuple((pair.target_speaker, pair.source_speaker, pair.text or pair.key) for pair in pairs))
+    """The pattern in which the speakers and texts of some pairs meet; the same object for the same pairs."""
+    return _design(tuple((pair.target_speaker, pair.source_speaker, pair.text or None) for pair in pairs))
 
 
 @lru_cache(maxsize=64)

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Outcome", "Outcomes", "Speakers"]
 
+#: Patterns kept at once, the newest: of large grids each takes megabytes.
+_DESIGNS = 64
 #: A score below every threshold.
 _REJECTED = -1e9
 
@@ -226,6 +228,8 @@ class Outcomes:
 
         key = among.tobytes()
         if key not in self._designs:
+            if len(self._designs) == _DESIGNS:
+                del self._designs[next(iter(self._designs))]
             places = np.flatnonzero(among).tolist()
             sides = (self.speakers.targets, self.speakers.sources, self.speakers.texts)
             self._designs[key] = Design(*([names[place] for place in places] for names in sides))
