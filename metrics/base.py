@@ -56,7 +56,9 @@ class Measure:
     0 for a share of accepted recordings, 1 for a share of errors. Without one, systems are ranked on the pairs that all
     have a value for. ``best`` is the value of an ``eer`` or ``auc`` that is best, one half for a detector that
     guesses: systems are ranked by their distance from it, whichever side is ``better``. ``ranked_by`` names the measure
-    of the same metric by which this one's systems are ranked: this one stands beside it, unmarked.
+    of the same metric by which this one's systems are ranked: this one stands beside it, unmarked. ``natural_limit`` is
+    the worst figure of natural speech (the row that :attr:`Metric.beside` names) with which the measure ranks: what
+    judges natural speech worse can't tell whose fault it is.
     """
 
     name: str
@@ -73,6 +75,7 @@ class Measure:
     worst: float | None = None
     best: float | None = None
     ranked_by: str = ""
+    natural_limit: float | None = None
 
     def declaration_faults(self) -> list[str]:
         """Say what is declared wrongly, each in words; nothing where all is well."""
@@ -94,6 +97,8 @@ class Measure:
                    "None or a finite number, and None for an eer or auc, of which no pair has a value"),
             *fault(self, "best", lambda v: v is None or (self.reduction != "ratio" and _is_finite(v)),
                    "None or a finite number, and None for a ratio, of which the lowest or highest value is best"),
+            *fault(self, "natural_limit", lambda v: v is None or (self.reduction == "ratio" and _is_finite(v)),
+                   "None or a finite number, and None for an eer or auc"),
             *fault(self, "ranked_by", lambda v: isinstance(v, str), "a text: the name of a measure, or empty"),
         ]  # fmt: skip
         return [f"measure {self.name!r}: {text}" for text in found]
@@ -160,7 +165,6 @@ class Workspace:
     natural: Sequence[Utterance] = ()
     calibrations: Calibrations = field(default_factory=dict)
     device: str = "cpu"
-    allow_download: bool = False
 
 
 class Metric(ABC):
@@ -181,6 +185,9 @@ class Metric(ABC):
     #: Other definitions of the same quantity, called ``NAME:RECIPE``: what each changes of this class, or the
     #: ``module:class`` that is it.
     recipes: ClassVar[Mapping[str, Recipe | str]] = {}
+    #: The control whose row stands beside those of all systems, measured on this metric whether it was asked for or
+    #: not: ``source``, natural speech of the same pairs; empty for none.
+    beside: ClassVar[str] = ""
     #: Which row of that table this class is; empty for the default.
     recipe: ClassVar[str] = ""
     #: The signature without the version: ``MCD|order:{0.order}|c0:no``, where braces put in parameters and other
@@ -236,6 +243,11 @@ class Metric(ABC):
                     f"({', '.join(scores) or 'there is none'}), not {measure.thresholded!r}"
                 )
         return found
+
+    @property
+    def judge(self) -> str:
+        """What made the figures, such as a recogniser, as heads of tables name it; empty where the metric says all."""
+        return ""
 
     def signature(self) -> str:
         """Name every choice that changes the value, ``MCD|order:24|...|v:1.0``; needs no open workspace.

@@ -1,4 +1,4 @@
-"""Speech recognisers: Whisper, also by faster-whisper, where a model is at hand, else pocketsphinx (English only)."""
+"""Speech recognisers: Whisper, also by faster-whisper, and pocketsphinx (English only)."""
 
 from __future__ import annotations
 
@@ -6,14 +6,12 @@ import contextlib
 import functools
 import hashlib
 import importlib.util
-import os
-import tempfile
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
@@ -22,13 +20,14 @@ from vceval.signal import audio
 from vceval.signal.audio import Waveform
 from vceval.storage.cache import Cache, file_digest
 
-__all__ = ["FasterWhisper", "PocketSphinx", "Recogniser", "Whisper", "choose", "transcribe", "transcribe_all"]
+__all__ = [
+    "FasterWhisper", "NoRecogniser", "Official", "PocketSphinx", "Recogniser", "Whisper", "official", "transcribe",
+    "transcribe_all",
+]  # fmt: skip
 
 SAMPLE_RATE = 16_000
 #: Samples of one window of Whisper: 30 s.
 WINDOW = 30 * SAMPLE_RATE
-#: Names whose meaning moves with the package, and the checkpoints that they stand for here.
-_PINNED = {"large": "large-v3", "turbo": "large-v3-turbo"}
 #: Files of a model in CTranslate2's form that change the text; the first three must be there.
 _FILES = ("model.bin", "config.json", "tokenizer.json", "preprocessor_config.json", "vocabulary.json", "vocabulary.txt")
 _NEEDED = _FILES[:3]
@@ -42,8 +41,20 @@ class Recogniser(ABC):
 
     @property
     @abstractmethod
+    def title(self) -> str:
+        """What readers call it, ``Whisper large-v3``: it stands in the heads of tables."""
+
+    @property
+    @abstractmethod
     def identity(self) -> str:
         """Model, version and settings: all that changes the text."""
+
+    def check(self) -> None:  # noqa: B027 - some need nothing
+        """See that it can work on this machine.
+
+        Raises:
+            UsageError: it can't; the message says what to do.
+        """
 
     @abstractmethod
     def knows(self, language: str) -> bool:
@@ -75,6 +86,26 @@ class Whisper(Recogniser):
     model: str | None = None
 
     batch: ClassVar[int] = 8
+
+    @property
+    def title(self) -> str:
+        """``Whisper`` and the name of the model, or of the file."""
+        return f"Whisper {self.model or self.path.stem}"
+
+    def check(self) -> None:
+        """See that the checkpoint is there.
+
+        Raises:
+            UsageError: it is not.
+        """
+        if self.path.is_file():
+            return
+        if self.model is None:
+            raise UsageError(f"{self.path}: no such file; name a Whisper checkpoint (.pt)")
+        raise UsageError(
+            f"Whisper {self.model} is not on this machine ({self.path}); fetch it: vceval checkpoints add "
+            f"whisper/{self.model}"
+        )
 
     @property
     def identity(self) -> str:
@@ -166,13 +197,26 @@ class FasterWhisper(Recogniser):
             )
 
     @property
+    def title(self) -> str:
+        """``faster-whisper`` and the name of the folder."""
+        return f"faster-whisper {self._name}"
+
+    @property
+    def _name(self) -> str:
+        """The folder's name; of a model of the hub, which lies under a hash, that of the model."""
+        snapshots = self.folder.parent
+        return (
+            snapshots.parent.name.split("--faster-whisper-")[-1] if snapshots.name == "snapshots" else self.folder.name
+        )
+
+    @property
     def identity(self) -> str:
-        """The folder's name with a hash of its files, and the settings."""
+        """The model's name with a hash of its files, and the settings."""
         digest = hashlib.sha256()
         for name in _FILES:
             if (self.folder / name).is_file():
                 digest.update(f"{name}:{file_digest(self.folder / name)};".encode())
-        name = f"{self.folder.name}-{digest.hexdigest()[:8]}"
+        name = f"{self._name}-{digest.hexdigest()[:8]}"
         return f"faster-whisper-{name},beam:1,temp:0,fp32,vad:no,lang:forced,window:30s"
 
     def knows(self, language: str) -> bool:
@@ -214,6 +258,11 @@ class PocketSphinx(Recogniser):
     """
 
     @property
+    def title(self) -> str:
+        """``PocketSphinx``."""
+        return "PocketSphinx"
+
+    @property
     def identity(self) -> str:
         """Package version, model and settings."""
         return f"pocketsphinx-{version('pocketsphinx')}-en-us,ds:2,maxhmmpf:3000,maxwpf:5,cmn:batch"
@@ -234,34 +283,43 @@ class PocketSphinx(Recogniser):
         return found.hypstr if found is not None else ""
 
 
-def choose(model: str, allow_download: bool = False) -> Recogniser:
-    """Choose the recogniser that this machine can offer.
+@dataclass(frozen=True)
+class NoRecogniser(Recogniser):
+    """Stands where nobody named a recogniser and no Whisper is on disk, so that lists and signatures can be made."""
 
-    $VCEVAL_WHISPER names a model of one's own and comes first: a Whisper checkpoint (a file), or a folder in the form
-    of CTranslate2 for faster-whisper (extra ``vceval[faster-whisper]``). Then the official checkpoint ``model`` in
-    Whisper's own folder (~/.cache/whisper), downloaded where that is allowed. Else pocketsphinx.
+    @property
+    def title(self) -> str:
+        """``no recogniser``."""
+        return "no recogniser"
 
-    Raises:
-        UsageError: $VCEVAL_WHISPER is neither, or the download failed or has no such model.
-    """
-    own = os.environ.get("VCEVAL_WHISPER")
-    if own:
-        if Path(own).is_dir():
-            return FasterWhisper(Path(own).resolve())
-        if not Path(own).is_file():
-            raise UsageError(
-                f"VCEVAL_WHISPER={own}: no such file or folder; name a Whisper checkpoint (.pt) or a folder for "
-                "faster-whisper, or unset it"
-            )
-        return Whisper(Path(own).resolve())
-    model = _PINNED.get(model, model)
-    path = _whisper_folder() / f"{model}.pt"
-    if path.is_file():
-        return Whisper(path, model)
-    if allow_download:
-        _download(model, path)
-        return Whisper(path, model)
-    return PocketSphinx()
+    @property
+    def identity(self) -> str:
+        """``none``."""
+        return "none"
+
+    def check(self) -> None:
+        """Say what to do.
+
+        Raises:
+            UsageError: always.
+        """
+        raise UsageError(
+            "no recogniser for words: no Whisper is on this machine; fetch one (vceval checkpoints add whisper/base), "
+            "or name another one: --recogniser pocketsphinx (English only, errs several times as often)"
+        )
+
+    def knows(self, language: str) -> bool:
+        """None."""
+        return False
+
+    def hear(self, wave: Waveform, language: str, device: str) -> str:
+        """Hear nothing.
+
+        Raises:
+            UsageError: always.
+        """
+        self.check()
+        raise AssertionError
 
 
 def transcribe(recogniser: Recogniser, path: Path, language: str, cache: Cache, device: str) -> str:
@@ -309,32 +367,19 @@ def _load(path: Path) -> Waveform:
     return audio.load(path, SAMPLE_RATE)
 
 
-def _whisper_folder() -> Path:
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "whisper"
+class Official(NamedTuple):
+    """Where an official checkpoint is published, and its SHA-256."""
+
+    address: str
+    sha256: str
 
 
-def _official(model: str) -> tuple[str, str]:
-    """Address and SHA-256 of an official checkpoint."""
+def official(model: str) -> Official:
+    """Look an official checkpoint up in the package."""
     import whisper
 
-    address = whisper._MODELS.get(model)
-    if address is None:
-        raise UsageError(f"unknown Whisper model {model!r}; known: {', '.join(whisper.available_models())}")
-    return address, address.split("/")[-2]
-
-
-def _download(model: str, path: Path) -> None:
-    """Fetch into a folder of its own, then rename: no other process ever sees half a checkpoint."""
-    import whisper
-
-    address, _ = _official(model)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=path.parent, prefix=".part-") as folder:
-        try:
-            fetched = whisper._download(address, folder, False)
-        except (OSError, RuntimeError) as error:
-            raise UsageError(f"Whisper model {model!r} can't be downloaded ({error}); put it at {path}") from error
-        Path(fetched).replace(path)
+    address: str = whisper._MODELS[model]
+    return Official(address, address.split("/")[-2])
 
 
 @functools.lru_cache(maxsize=2)
@@ -344,7 +389,7 @@ def _whisper(path: Path, model: str | None, device: str) -> Any:
     import whisper
 
     torch.set_num_threads(1)
-    if model is not None and file_digest(path) != _official(model)[1]:
+    if model is not None and file_digest(path) != official(model).sha256:
         raise UsageError(f"{path}: not the official Whisper checkpoint {model!r} (SHA-256 differs); delete it")
     try:
         return whisper.load_model(str(path), device=device).float().eval()

@@ -139,7 +139,7 @@ def _describe(report: Report, measure: MeasureView, systems: Sequence[SystemView
             interval = f", {measure.text(cell.low)} to {measure.text(cell.high)}" if cell.low is not None else ""
             parts.append(f"{system.title} {measure.text(cell.value)}{interval}")
     unit = f" in {measure.unit}" if measure.unit else ""
-    return f"{measure.label}{unit} with 95 % intervals: {'; '.join(parts)}."
+    return f"{measure.labelled}{unit} with 95 % intervals: {'; '.join(parts)}."
 
 
 def _forest(report: Report, axes: Axes, measure: MeasureView, systems: Sequence[SystemView], *, labels: bool) -> None:
@@ -202,9 +202,9 @@ def _distribution(report: Report, measure: MeasureView, folder: Path, stem: str)
         values = report.scores.of(system.name, measure.name)
         middle = measure.text(float(np.nanmedian(values)))
         parts.append(f"{system.title} median {middle}, n {int((~np.isnan(values)).sum())}")
-    words = f"{measure.label} over pairs: {'; '.join(parts)}."
+    words = f"{measure.labelled} over pairs: {'; '.join(parts)}."
     note = "Per system and direction: median, middle half, 5 % to 95 %; dots are single pairs where they are few."
-    return Drawing(stem, f"{measure.label} by direction.", words, note, width, height, wide=len(directions) > 2)
+    return Drawing(stem, f"{measure.labelled} by direction.", words, note, width, height, wide=len(directions) > 2)
 
 
 def _spread(axes: Axes, values: NDArray[np.float64], place: float, colour: str) -> None:

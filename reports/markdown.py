@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable
 
 from vceval.reports.tables import Column, Entry, PlainTable, Table
+from vceval.results.views import with_unit
 
 __all__ = ["escape", "plain_table", "table"]
 
@@ -35,7 +36,7 @@ def _line(cells: Iterable[str]) -> str:
 
 
 def _heading(column: Column) -> str:
-    return escape(column.heading + (f" ({column.unit})" if column.unit else "") + column.arrow)
+    return escape(with_unit(column.heading, column.unit) + column.arrow)
 
 
 def _entry(entry: Entry | None) -> str:

@@ -190,7 +190,7 @@ def main_tables(report: Report) -> list[Table]:
     others = [measure for measure in report.measures if measure not in primary]
     parts = (("main", "Results", primary), ("more", "More measures", others))
     tables = [
-        results(report, name, title, [Column(m.label, m.unit, m.better, m) for m in measures])
+        results(report, name, title, [Column(m.labelled, m.unit, m.better, m) for m in measures])
         for name, title, measures in parts
         if measures or name == "main"
     ]

@@ -11,6 +11,7 @@ import pytest
 from vceval.errors import UsageError
 from vceval.metrics import recognisers
 from vceval.metrics.base import Workspace
+from vceval.metrics.recogniser_choice import recogniser
 from vceval.metrics.recognisers import FasterWhisper
 from vceval.metrics.text_error import CharacterErrorRate, WordErrorRate
 from vceval.records import Conversion, ConversionPair
@@ -109,17 +110,17 @@ def _named(folder: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Non
 
 def test_the_same_recording_is_heard_alike_whatever_was_heard_before(make_sound):
     waves = [audio.load(make_sound(f"{seed}.wav", seed=seed, seconds=0.5 + 3 * seed), 16_000) for seed in range(4)]
-    recogniser = recognisers.choose("base")
-    assert isinstance(recogniser, FasterWhisper)
-    alone = [recogniser.hear(wave, "en", "cpu") for wave in waves]
-    assert recogniser.hear_all(waves[::-1], "en", "cpu") == alone[::-1]
+    found = recogniser()
+    assert isinstance(found, FasterWhisper)
+    alone = [found.hear(wave, "en", "cpu") for wave in waves]
+    assert found.hear_all(waves[::-1], "en", "cpu") == alone[::-1]
     assert len(set(alone)) > 1
     assert all(alone)
 
 
 def test_the_model_is_told_the_language(make_sound, monkeypatch):
-    recogniser = recognisers.choose("base")
-    model = recognisers._faster_whisper(recogniser.folder, "cpu")
+    found = recogniser()
+    model = recognisers._faster_whisper(found.folder, "cpu")
     decode, prompts = type(model).generate_with_fallback, []
 
     def seen(self, encoded, prompt, *rest):
@@ -127,14 +128,14 @@ def test_the_model_is_told_the_language(make_sound, monkeypatch):
         return decode(self, encoded, prompt, *rest)
 
     monkeypatch.setattr(type(model), "generate_with_fallback", seen)
-    recogniser.hear(audio.load(make_sound(), 16_000), "de", "cpu")
+    found.hear(audio.load(make_sound(), 16_000), "de", "cpu")
     assert prompts == [["<|startoftranscript|>", "<|de|>", "<|transcribe|>", "<|notimestamps|>"]]
 
 
 def test_long_recordings_go_window_by_window(make_sound, monkeypatch):
-    recogniser = recognisers.choose("base")
+    found = recogniser()
     calls = []
-    model = recognisers._faster_whisper(recogniser.folder, "cpu")
+    model = recognisers._faster_whisper(found.folder, "cpu")
     transcribe = type(model).transcribe
 
     def seen(self, samples, **options):
@@ -144,13 +145,13 @@ def test_long_recordings_go_window_by_window(make_sound, monkeypatch):
     monkeypatch.setattr(type(model), "transcribe", seen)
     for seconds in (30.0, 30.5):
         wave = audio.load(make_sound(f"{seconds}.wav", seconds=seconds), 16_000)
-        assert isinstance(recogniser.hear(wave, "en", "cpu"), str)
+        assert isinstance(found.hear(wave, "en", "cpu"), str)
     assert calls == [True, False]
 
 
 def test_languages_are_those_of_the_model():
-    recogniser = recognisers.choose("base")
-    assert [recogniser.knows(code) for code in ("en", "zh", "tlh", "yue")] == [True, True, False, False]
+    found = recogniser()
+    assert [found.knows(code) for code in ("en", "zh", "tlh", "yue")] == [True, True, False, False]
 
 
 def test_signature_names_model_and_settings(folder, tmp_path):
@@ -185,7 +186,7 @@ def test_a_folder_without_one_of_the_files_is_refused(folder, tmp_path, monkeypa
             (tmp_path / path.name).symlink_to(path)
     monkeypatch.setenv("VCEVAL_WHISPER", str(tmp_path))
     with pytest.raises(UsageError, match=f"{name} is not there"):
-        recognisers.choose("base")
+        recogniser()
 
 
 def test_a_damaged_model_is_refused(folder, tmp_path, make_sound):
@@ -198,4 +199,4 @@ def test_a_damaged_model_is_refused(folder, tmp_path, make_sound):
 def test_without_the_package_it_says_what_to_install(folder, monkeypatch):
     monkeypatch.setattr(recognisers.importlib.util, "find_spec", lambda name: None)
     with pytest.raises(UsageError, match=r"pip install 'vceval\[faster-whisper\]'"):
-        recognisers.choose("base")
+        recogniser()

@@ -40,11 +40,12 @@ def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
         "add",
         help="recognise a downloaded file or folder, check every name and shape, and file it",
         description="Give a file, a folder of files, or the name of a file or converter: what has a direct "
-        "link is then fetched, of the others the page is printed.",
+        "link is then fetched, of the others the page is printed. whisper/MODEL fetches a recogniser, such as "
+        "whisper/large-v3.",
         epilog="exit codes: 0 all filed, 1 some weight files of a folder were not recognised or something must be "
         "fetched by hand, 2 wrong file",
     )
-    add.add_argument("what", metavar="PATH|FILE|CONVERTER")
+    add.add_argument("what", metavar="PATH|FILE|CONVERTER|whisper/MODEL")
     add.add_argument("--as", dest="name", metavar="FILE", help="what a file is meant to be")
     add.set_defaults(command=_add)
     verify = actions.add_parser(
@@ -212,6 +213,12 @@ def _fetch(name: str) -> int:
     from vceval.checkpoints import store
     from vceval.checkpoints.download import download
 
+    kind, _, model = name.partition("/")
+    if kind == "whisper" and model:
+        from vceval.metrics.recogniser_choice import LICENCE, fetch
+
+        print(f"Whisper {model} is {fetch(model)}; licence: {LICENCE}; use: --recogniser whisper:{model}")
+        return 0
     looks_like_path = Path(name).suffix in (".pt", ".pth", ".ckpt", ".pkl", ".bin", ".zip") or "/" in name
     if looks_like_path and name not in store.catalogue():
         raise UsageError(f"{name}: no such file or folder")

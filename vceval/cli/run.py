@@ -5,8 +5,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import os
-from collections.abc import Sequence
-from functools import partial
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,7 +15,7 @@ from vceval.errors import UsageError
 if TYPE_CHECKING:
     from vceval.corpora.base import Corpus
     from vceval.protocol.suite import Suite
-    from vceval.records import ConversionPair, System
+    from vceval.records import Conversion, ConversionPair, System
     from vceval.runner.options import Options
     from vceval.runner.plan import Plan
 
@@ -104,7 +103,15 @@ def _add_common(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--workers", type=int, metavar="N", help="worker processes (default: one a core)")
     parser.add_argument("--fresh", action="store_true", help="throw away what an earlier run left in the folder")
     parser.add_argument("--dry-run", action="store_true", help="only say what would be done, how long and how large")
-    parser.add_argument("--allow-download", action="store_true", help="let metrics download models (Whisper)")
+    parser.add_argument(
+        "--recogniser",
+        metavar="NAME",
+        help="of wer and cer: whisper:large-v3, whisper:PATH.pt, faster-whisper:FOLDER, pocketsphinx (default: the "
+        "suite's, else the best Whisper on disk)",
+    )
+    parser.add_argument(
+        "--allow-download", action="store_true", help="fetch the Whisper that is named, or base, if it is not here"
+    )
 
 
 def _run(options: argparse.Namespace) -> int:
@@ -118,7 +125,7 @@ def _run(options: argparse.Namespace) -> int:
     if options.corpus is not None:  # what the suite says of its own corpus does not hold for another one
         protocol = dataclasses.replace(protocol, language=None)
     systems = _systems(options, protocol.systems)
-    metrics = _metrics(options, protocol.metrics)
+    metrics, recogniser = _metrics(options, protocol.metrics, protocol.recogniser)
     settings = _settings(options)
     for system in systems:
         for lack in try_converter(system, settings.device):
@@ -138,14 +145,16 @@ def _run(options: argparse.Namespace) -> int:
     if drawn.missing:
         result = "; the result is partial" if drawn.partial else ""
         say(f"vceval: {len(drawn.missing)} utterances of {drawn.label} are not on disk{result}")
+    added, beside = _beside(systems, metrics, recogniser)
     plan = Plan(
         name=protocol.name if not drawn.custom else "custom",
         label=drawn.label,
         pairs={pair.id: pair for pair in pairs},
-        systems=systems,
+        systems=[*systems, *added],
         metrics=metrics,
+        beside=beside,
         natural=drawn.natural,
-        metric_options={"trials": protocol.natural.trials, "seed": protocol.natural.seed},
+        metric_options={"trials": protocol.natural.trials, "seed": protocol.natural.seed, **recogniser},
         seed=options.seed,
         seeds=protocol.seeds if options.seeds is None else options.seeds,
         data=str(options.data.resolve()) if options.data else "",
@@ -166,7 +175,7 @@ def _score(options: argparse.Namespace) -> int:
     from vceval.records import System, Utterance
     from vceval.runner.plan import Plan
 
-    metrics = _metrics(options, SCORE_METRICS)
+    metrics, recogniser = _metrics(options, SCORE_METRICS, None)
     settings = _settings(options)
     natural: list[Utterance] = []
     notes: list[str] = []
@@ -186,19 +195,36 @@ def _score(options: argparse.Namespace) -> int:
         conversions = [
             dataclasses.replace(c, pair=pairs[c.pair.id], language=pairs[c.pair.id].language) for c in conversions
         ]
+    systems = [System(name, "given") for name in found.systems]
+    added, beside = _beside(systems, metrics, recogniser)
     plan = Plan(
         name=options.conversions.stem or "score",
         label="score",
         pairs=pairs,
-        systems=[System(name, "given") for name in found.systems],
+        systems=[*systems, *added],
         metrics=metrics,
+        beside=beside,
         natural=natural,
+        metric_options=recogniser,
         data=str(options.conversions.resolve()),
-        given=conversions,
+        given=[*conversions, *_unconverted(pairs, added)],
         broken=found.failures,
         notes=notes,
     )
     return _carry_out(plan, options, settings)
+
+
+def _unconverted(pairs: Mapping[str, ConversionPair], controls: Sequence[System]) -> list[Conversion]:
+    """The sources of pairs, as far as they are there, as conversions of a control that takes them as they are."""
+    from vceval.records import Conversion
+
+    sources = [(pair, pair.source.path) for pair in pairs.values() if pair.source and pair.source.path.is_file()]
+    return [
+        Conversion(control.name, pair, path, pair.transcript, pair.language)
+        for control in controls
+        if control.converter == "source"
+        for pair, path in sources
+    ]
 
 
 def _carry_out(plan: Plan, options: argparse.Namespace, settings: Options) -> int:
@@ -289,15 +315,47 @@ def _in_precision(system: System, asked: str | None) -> System:
     return dataclasses.replace(system, name=f"{system.name}+{precision}")
 
 
-def _metrics(options: argparse.Namespace, usual: Sequence[str]) -> list[str]:
-    from vceval.metrics.base import Workspace
+def _metrics(
+    options: argparse.Namespace, usual: Sequence[str], recogniser: str | None
+) -> tuple[list[str], dict[str, str]]:
+    """The metrics of a run, and the parameter that names their recogniser: settled here, so that all workers agree."""
+    from vceval.cli.recogniser import settle
+    from vceval.metrics.recogniser_choice import listens
     from vceval.runner.factory import make_metrics
+    from vceval.runner.progress import say
 
     chosen = list(dict.fromkeys(_split(options.metrics) if options.metrics else usual))
-    for name, metric in zip(chosen, make_metrics(chosen, {}), strict=True):
-        if options.allow_download:  # here and now, so that signatures and workers agree
-            registry.ask("metric", name, "open()", partial(metric.open, Workspace(allow_download=True)))
-    return chosen
+    words = [name for name in chosen if listens(name)]
+    found = settle(options.recogniser, recogniser, words, bool(options.metrics), options.allow_download)
+    if words and not found:
+        say(
+            f"vceval: no recogniser, so without {' and '.join(words)}: get one with 'vceval checkpoints add "
+            "whisper/base', or name one with --recogniser"
+        )
+        chosen = [name for name in chosen if name not in words]
+    given = {"asr": found} if found else {}
+    make_metrics(chosen, given)
+    return chosen, given
+
+
+def _beside(
+    systems: Sequence[System], metrics: Sequence[str], given: Mapping[str, str]
+) -> tuple[list[System], dict[str, tuple[str, ...]]]:
+    """The controls that metrics want beside all systems and nobody asked for, and the metrics that want each."""
+    from vceval.records import System
+    from vceval.runner.factory import make_metric
+
+    wanted: dict[str, list[str]] = {}
+    for name in metrics:
+        if control := make_metric(name, given).beside:
+            wanted.setdefault(control, []).append(name)
+    taken = {system.name for system in systems}
+    added = [
+        System(control if control not in taken else f"{control} (control)", control, control=True)
+        for control in wanted
+        if not any(system.control and system.converter == control for system in systems)
+    ]
+    return added, {system.name: tuple(wanted[system.converter]) for system in added}
 
 
 def _split(values: Sequence[str]) -> list[str]:
@@ -331,7 +389,6 @@ def _settings(options: argparse.Namespace) -> Options:
         workers=workers,
         timeout=getattr(options, "timeout", 600.0),
         cache=cache.default_root(),
-        allow_download=options.allow_download,
         executor=options.executor,
         ray_address=options.ray_address,
     )

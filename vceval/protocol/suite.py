@@ -141,6 +141,8 @@ class SuiteFile(Section):
     """Published figures to stand beside: names, or YAML files in the folder of the suite."""
     seeds: Count = 1
     """How many times systems that draw noise convert each pair, where --seeds does not say it."""
+    recogniser: Text | None = None
+    """Of wer and cer, such as whisper:large-v3, where --recogniser does not say it; else the best Whisper on disk."""
     pairs: _PairsChoice | None = None
     draw: DrawSpec | None = None
 
@@ -171,7 +173,8 @@ class Suite:
     """One protocol. Either the ``pairs_`` fields are set (a frozen list) or ``draw`` is.
 
     ``references`` tells whether a run may go on without the parallel recordings (``optional``) or not. ``seeds`` is how
-    many times systems that draw noise convert each pair.
+    many times systems that draw noise convert each pair. ``recogniser`` is that of the metrics of words
+    (:mod:`vceval.metrics.recogniser_choice`); None for the usual one.
     """
 
     name: str
@@ -192,6 +195,7 @@ class Suite:
     references: Literal["required", "optional"] = "required"
     draw: DrawSpec | None = None
     seeds: int = 1
+    recogniser: str | None = None
 
     @property
     def label(self) -> str:
@@ -296,7 +300,7 @@ def _parse(path: Path, lists: Path) -> Suite:
             raise UsageError(f"{path}: published: {file} does not exist")
     same = (
         "name", "version", "title", "description", "language", "metrics", "systems", "published", "natural", "draw",
-        "seeds",
+        "seeds", "recogniser",
     )  # fmt: skip
     options = MappingProxyType(found.corpus.options)
     values = {key: getattr(found, key) for key in same}

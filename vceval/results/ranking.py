@@ -8,7 +8,8 @@ Systems stand in the order of their figures on these pairs, by distance where th
 than another where the paired test, corrected by Holm over all comparisons of the measure on these pairs, is significant
 and the difference has that sign. Best are the first system and those after it until the first that is worse than it:
 what stands below is not best, however noisy. Second are the first system after the best, and those after it, likewise.
-Where nobody is worse than the first, nobody is marked. Untested figures rank nobody.
+Where nobody is worse than the first, nobody is marked. Untested figures rank nobody, and neither do those of a judge,
+such as a recogniser, that errs too much on natural speech of the same pairs.
 """
 
 from __future__ import annotations
@@ -39,6 +40,7 @@ def ranked(
     systems: Sequence[str],
     measures: Sequence[MeasureView],
     groups: Mapping[tuple[str, str], NDArray[np.bool_]] | None = None,
+    natural: str = "",
 ) -> tuple[_Entries, _Entries]:
     """Rank systems on every measure and in every group of pairs.
 
@@ -47,6 +49,7 @@ def ranked(
         systems: names of those that are no controls.
         measures: of the run.
         groups: dataset and direction to a mask over the pairs; those of ``outcomes`` by default.
+        natural: the row of natural speech of the sources; empty for none.
 
     Returns:
         The entries of ``rankings`` and of ``comparisons`` in ``summary.json``.
@@ -59,7 +62,7 @@ def ranked(
         for (dataset, direction), group in (groups or outcomes.groups()).items():
             key = group.tobytes()  # where a run has one dataset, it is all
             if key not in known:
-                known[key] = _rank(outcomes, systems, measure, group)
+                known[key] = _rank(outcomes, systems, measure, group, natural)
             found, tests = known[key]
             place = {"measure": measure.name, "dataset": dataset, "direction": direction}
             if by := labels.get(measure.ranked_by):
@@ -70,7 +73,7 @@ def ranked(
 
 
 def _rank(
-    outcomes: Outcomes, systems: Sequence[str], measure: MeasureView, group: NDArray[np.bool_]
+    outcomes: Outcomes, systems: Sequence[str], measure: MeasureView, group: NDArray[np.bool_], natural: str
 ) -> tuple[dict[str, Any], _Entries]:
     found = {name: outcomes.outcome(name, measure) for name in systems}
     mine = {name: one for name, one in found.items() if (one.given & group).any()}
@@ -97,7 +100,20 @@ def _rank(
     }
     if not known and len(mine) > 1:
         entry["reason"] = _lacking(int(pairs.sum()), int(common.sum()))
+    if known and (weak := _weak(outcomes, measure, group, natural)):
+        entry |= {"best": [], "second": [], "reason": weak}
     return entry, tests
+
+
+def _weak(outcomes: Outcomes, measure: MeasureView, group: NDArray[np.bool_], natural: str) -> str:
+    """Say that what judges errs too much on natural speech to rank anybody; empty where it does not."""
+    if measure.natural_limit is None or not natural:
+        return ""
+    found, sign = outcomes.value(natural, measure, group), 1.0 if measure.better == "lower" else -1.0
+    if found is None or sign * (found - measure.natural_limit) <= 0.0:
+        return ""
+    figures = [f"{measure.text(value)} {measure.unit}".strip() for value in (found, measure.natural_limit)]
+    return f"{measure.judge or measure.label} too weak to rank: {figures[0]} on natural speech, at most {figures[1]}"
 
 
 def _pairs(found: Mapping[str, Outcome], group: NDArray[np.bool_]) -> tuple[NDArray[np.bool_], dict[str, str]]:

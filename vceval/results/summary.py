@@ -74,12 +74,17 @@ def summarise(
     for system in systems:
         failed = tally.lost(system["name"])
         rows.append({**system, "failed": failed, "converted": system["expected"] - failed})
-    measures = [{**asdict(measure), "metric": metric.name} for metric in metrics for measure in metric.measures]
+    measures = [
+        {**asdict(measure), "metric": metric.name, **({"judge": metric.judge} if metric.judge else {})}
+        for metric in metrics
+        for measure in metric.measures
+    ]
     names = [row["name"] for row in rows]
     outcomes = Outcomes.of_tally(tally, names, calibrations or {})
     views = [MeasureView.of(entry) for entry in measures]
     compared = [row["name"] for row in rows if not row["control"]]
-    rankings, comparisons = ranked(outcomes, compared, views)
+    natural = next((row["name"] for row in rows if row["control"] and row.get("converter") == "source"), "")
+    rankings, comparisons = ranked(outcomes, compared, views, natural=natural)
     seeds = seed_summary(tally, compared, [measure for metric in metrics for measure in metric.measures])
     return {
         "schema": SCHEMA,
@@ -108,7 +113,7 @@ def summarise(
             "skips": tally.needs.total(),
             "skips_by_need": dict(sorted(tally.needs.items())),
         },
-        "training": _training(tally, outcomes, rows, views, exposures),
+        "training": _training(tally, outcomes, rows, views, exposures, natural),
         **({"seeds": seeds} if seeds else {}),
     }
 
@@ -119,6 +124,7 @@ def _training(
     rows: Sequence[Mapping[str, Any]],
     measures: Sequence[MeasureView],
     exposures: Sequence[PairExposure],
+    natural: str,
 ) -> dict[str, Any] | None:
     """Count exposures per system, and make what is left without speakers who were trained on: cells, and rankings."""
     import numpy as np
@@ -138,7 +144,7 @@ def _training(
     if unheard and same:
         left = {(ALL, ALL): next(iter(unheard.values()))}
         converters = [row["name"] for row in rows if not row["control"]]
-        rankings, comparisons = ranked(outcomes, converters, measures, left)
+        rankings, comparisons = ranked(outcomes, converters, measures, left, natural)
     return {
         "systems": [
             {

@@ -21,7 +21,7 @@ from vceval.results.scores import Scores, read_scores
 
 __all__ = [
     "ALL", "ARROWS", "SCHEMA", "WRONG_RATE", "Cell", "MeasureView", "MetricView", "Report", "SystemView", "cells_of",
-    "finite", "load", "number", "with_interval",
+    "finite", "load", "number", "with_interval", "with_unit",
 ]  # fmt: skip
 
 #: The dataset or direction of a figure that is taken over all of them.
@@ -91,6 +91,8 @@ class MeasureView:
     rate: bool = False
     resolution: float = 0.0
     thresholded: str = ""
+    natural_limit: float | None = None
+    judge: str = ""
 
     @classmethod
     def of(cls, entry: Mapping[str, Any]) -> MeasureView:
@@ -112,6 +114,8 @@ class MeasureView:
             rate=bool(entry.get("rate", False)),
             resolution=float(entry.get("resolution") or 0.0),
             thresholded=str(entry.get("thresholded") or ""),
+            natural_limit=finite(entry.get("natural_limit")),
+            judge=str(entry.get("judge") or ""),
         )
 
     def text(self, value: float | None) -> str:
@@ -124,9 +128,14 @@ class MeasureView:
         return text if text.startswith("-") or not text.strip("0.") else f"+{text}"
 
     @property
+    def labelled(self) -> str:
+        """Label and what made the figures: ``MCD``, ``WER (Whisper large-v3)``."""
+        return self.label + (f" ({self.judge})" if self.judge else "")
+
+    @property
     def title(self) -> str:
-        """Label and unit, ``MCD (dB)``."""
-        return self.label + (f" ({self.unit})" if self.unit else "")
+        """Label, what made the figures, and unit: ``MCD (dB)``, ``WER (Whisper large-v3), %``."""
+        return with_unit(self.labelled, self.unit)
 
     @property
     def heading(self) -> str:
@@ -252,6 +261,13 @@ def number(value: float, decimals: int) -> str:
     """Print a number with a fixed count of decimals; never ``-0.00``."""
     text = f"{value:.{decimals}f}"
     return text[1:] if text.startswith("-") and not text.strip("-0.") else text
+
+
+def with_unit(name: str, unit: str) -> str:
+    """Put a unit after a name: in brackets, or after a comma where the name ends in brackets."""
+    if not unit:
+        return name
+    return f"{name}, {unit}" if name.endswith(")") else f"{name} ({unit})"
 
 
 def with_interval(value: float | None, low: float | None, high: float | None, text: Callable[[float], str]) -> str:

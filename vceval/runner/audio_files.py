@@ -74,6 +74,9 @@ class Conversions:
 
     def expected(self, system: System) -> int:
         """Number of conversions that a system should have made: controls do not exist for every pair."""
+        if self._plan.given is not None:
+            given = sum(conversion.system == system.name for conversion in self._plan.given)
+            return given + sum(failure.system == system.name for failure in self._plan.broken)
         takes = [take for take in self.takes if take.system == system.name]
         return sum(self.absence(take, pair) is None for take in takes for pair in self._plan.pairs)
 

@@ -109,7 +109,6 @@ def execute(plan: Plan, run: RunDirectory, options: Options) -> tuple[dict[str, 
                 _convert(plan, run, options, converted)
             workspace = Workspace(
                 cache=Cache(options.cache or run.root / ".cache"), natural=plan.natural, device=options.device,
-                allow_download=options.allow_download,
             )  # fmt: skip
             calibrations = _calibrate(plan, run, workspace, options)
             _score(plan, conversions, workspace, calibrations, options, scored)
@@ -152,7 +151,7 @@ def unscored(plan: Plan, scored: Ledger, conversion: Conversion) -> ScoreTask | 
     present = stamp(conversion.path)
     todo = tuple(
         name
-        for name in plan.metrics
+        for name in plan.metrics_of(conversion.system)
         if scored.state(*names, name) in ("", "failed") or scored.stamp(*names, name) != list(present)
     )
     return ScoreTask(conversion, todo, present) if todo else None

@@ -84,7 +84,6 @@ def forecast(plan: Plan, run: RunDirectory, options: Options, fresh: bool = Fals
     reuse = Reuse(options.cache)
     parts = []
     todo: list[tuple[System, ConversionPair]] = []
-    total = len(plan.given or ())
     if plan.given is None:
         for system in plan.systems:
             takes = [Take(system.name, number) for number in range(plan.seeds_of(system))]
@@ -95,13 +94,14 @@ def forecast(plan: Plan, run: RunDirectory, options: Options, fresh: bool = Fals
             seconds = None if rate is None and kept < len(left) else (rate or 0.0) * (len(left) - kept)
             parts.append(Part("convert", system.name, len(takes) * len(plan.pairs), len(left), kept, seconds))
             todo += [(system, pair) for _, pair in left]
-            total += len(left) + sum(done.get((take, pair)) == "ok" for take in takes for pair in plan.pairs)
     given = [(Take(conversion.system, conversion.seed), conversion.pair.id) for conversion in plan.given or ()]
     names = [key for key, state in done.items() if state == "ok"] if plan.given is None else given
     for name in plan.metrics:
-        count = len(todo) + sum((*key, name) not in scored for key in names)
+        coming = sum(name in plan.metrics_of(system.name) for system, _ in todo)
+        there = [key for key in names if name in plan.metrics_of(key[0].system)]
+        count = coming + sum((*key, name) not in scored for key in there)
         rate = rates.get(f"score {name}")
-        parts.append(Part("score", name, total, count, 0, None if rate is None else rate * count))
+        parts.append(Part("score", name, coming + len(there), count, 0, None if rate is None else rate * count))
     return Forecast(plan.label, parts, room_needed(todo, Lengths()), _free(run.root), _workers(options), run.root)
 
 

@@ -21,7 +21,6 @@ class Options:
     workers: int = 1
     timeout: float = 600.0
     cache: Path | None = None
-    allow_download: bool = False
     executor: str = "local"
     ray_address: str | None = None
 

@@ -32,6 +32,7 @@ class Plan:
     missing: utterances of the frozen list that are absent on disk.
     notes: what a corpus reader found missing or malformed, for ``run.json``.
     seeds: how many times systems that draw noise convert each pair.
+    beside: controls that nobody asked for, and the metrics that want them; all others are scored by all metrics.
     """
 
     name: str
@@ -52,10 +53,15 @@ class Plan:
     custom: bool = False
     pairs_sha256: str = ""
     published: Sequence[Mapping[str, Any]] = field(default_factory=list)
+    beside: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
     def metric(self, name: str) -> Metric:
         """Construct one of the plan's metrics, with the suite's parameters."""
         return make_metric(name, self.metric_options)
+
+    def metrics_of(self, system: str) -> Sequence[str]:
+        """The metrics that score a system."""
+        return self.beside.get(system, self.metrics)
 
     def seeds_of(self, system: System) -> int:
         """How many times a system converts each pair."""
@@ -75,6 +81,7 @@ def fingerprint(plan: Plan) -> dict[str, Any]:
         "data": plan.data,
         "seed": plan.seed,
         **({"seeds": plan.seeds} if plan.seeds > 1 else {}),
+        **({"beside": {name: list(metrics) for name, metrics in plan.beside.items()}} if plan.beside else {}),
         "systems": [_system(system, plan.given is None) for system in plan.systems],
         "metrics": {name: plan.metric(name).signature() for name in plan.metrics},
         "journal": _FORMAT,

@@ -34,7 +34,7 @@ def facts_of(plan: Plan, options: Options, asked: Mapping[str, Any]) -> dict[str
     return {
         "name": plan.name,
         "suite": plan.label,
-        "expected": {"conversions": len(plan.given) if plan.given is not None else len(plan.takes()) * len(plan.pairs)},
+        "expected": _expected(plan),
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "command": ["vceval", *sys.argv[1:]],
         "versions": versions,
@@ -54,6 +54,13 @@ def facts_of(plan: Plan, options: Options, asked: Mapping[str, Any]) -> dict[str
         "git": _git_state(),
         "plan": asked,
     }
+
+
+def _expected(plan: Plan) -> dict[str, int]:
+    """Count conversions, and the values of those that were made elsewhere."""
+    if plan.given is None:
+        return {"conversions": len(plan.takes()) * len(plan.pairs)}
+    return {"conversions": len(plan.given), "values": sum(len(plan.metrics_of(one.system)) for one in plan.given)}
 
 
 def _git_state() -> dict[str, str] | None:

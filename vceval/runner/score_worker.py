@@ -144,7 +144,6 @@ class Scoring:
                     natural=self._workspace.natural,
                     calibrations=self._calibrations.get(name, {}),
                     device=self._workspace.device,
-                    allow_download=self._workspace.allow_download,
                 )
             )
             self._metrics[name] = metric

@@ -67,17 +67,19 @@ def status(root: Path) -> Status:
     if not run.exists:
         raise UsageError(f"{root}: holds no run (no run.json); name the folder that a run was given with --out")
     facts = run.read_json("run.json")
-    expected = (facts.get("expected") or {}).get("conversions")
+    asked = facts.get("expected") or {}
+    expected, values = asked.get("conversions"), asked.get("values")
     conversions = _newest(read_records(run.root / "journal" / "convert.jsonl"), ("system", "pair"))
     given = facts.get("plan", {}).get("given") is not None
     stages = []
     if not given:
         stages.append(_stage("convert", "conversions", conversions, expected))
-        done = sum(record["status"] == "ok" for record in conversions.values())
-        expected = done if stages[0].done == expected else None
-    metrics = len(facts.get("metrics") or ())
+        beside, metrics = facts.get("plan", {}).get("beside", {}), facts.get("metrics") or ()
+        there = (key[0] for key, record in conversions.items() if record["status"] == "ok")
+        found = sum(len(beside.get(system, metrics)) for system in there)
+        values = found if stages[0].done == expected else None
     scores = _newest(read_records(run.root / "journal" / "score.jsonl"), ("system", "pair", "metric"))
-    stages.append(_stage("score", "values", scores, None if expected is None else expected * metrics))
+    stages.append(_stage("score", "values", scores, values))
     state = "finished" if facts.get("state") == "finished" else "running" if at_work(run.root) else "stopped"
     return Status(str(root), str(facts.get("suite", "")), state, str(facts.get("created", "")), stages)
 

@@ -85,6 +85,7 @@ def _found(plan: Plan, conversions: Conversions, scored: Ledger, metrics: Mappin
     takes = {name: [Take(name)] for name in broken}
     takes |= {name: list(some) for name, some in groupby(conversions.takes, key=lambda take: take.system)}
     for system in sorted(takes):
+        mine = {name: metric for name, metric in metrics.items() if name in plan.metrics_of(system)}
         for pair in sorted(plan.pairs):
             for take in takes[system]:
                 faults = sorted(broken.get(system, {}).get(pair, ()), key=lambda f: (f.stage, f.metric, f.reason))
@@ -92,13 +93,13 @@ def _found(plan: Plan, conversions: Conversions, scored: Ledger, metrics: Mappin
                     faults.insert(0, fault)
                 yield from faults
                 if faults:
-                    needs = {n: static_need(m, plan.pairs[pair]) for n, m in metrics.items()}
-                    yield from _skips(take, pair, metrics, needs)
+                    needs = {n: static_need(m, plan.pairs[pair]) for n, m in mine.items()}
+                    yield from _skips(take, pair, mine, needs)
                 elif absence := conversions.absence(take, pair):
-                    yield from _skips(take, pair, metrics, dict.fromkeys(metrics, absence[0]), absence[1])
+                    yield from _skips(take, pair, mine, dict.fromkeys(mine, absence[0]), absence[1])
                 elif conversion := conversions.find(take, pair):
                     yield take, pair, conversion.path
-                    yield from _scores(take, pair, metrics, scored)
+                    yield from _scores(take, pair, mine, scored)
 
 
 def _skips(
@@ -142,22 +143,21 @@ def _exposures(plan: Plan) -> list[PairExposure]:
 
 
 def _system_row(plan: Plan, conversions: Conversions, system: System) -> dict[str, Any]:
-    if plan.given is not None:
-        mine = sum(conversion.system == system.name for conversion in plan.given)
-        broken = sum(failure.system == system.name for failure in plan.broken)
+    expected = conversions.expected(system)
+    if plan.given is not None and not system.control:
         return {"name": system.name, "title": system.name, "converter": "given", "kind": "given", "control": False,
-                "sample_rate": None, "licence": "", "paper": "", "expected": mine + broken}  # fmt: skip
+                "sample_rate": None, "licence": "", "paper": "", "expected": expected}  # fmt: skip
     info = make_converter(system).info
     return {
         "name": system.name,
-        "title": info.title if system.name == system.converter else system.name,
+        "title": info.title if system.name == system.converter or system.name in plan.beside else system.name,
         "converter": system.converter,
         "kind": info.kind,
         "control": info.control,
         "sample_rate": info.sample_rate,
         "licence": info.licence,
         "paper": info.paper,
-        "expected": conversions.expected(system),
+        "expected": expected,
         **({"seeds": seeds} if (seeds := plan.seeds_of(system)) > 1 else {}),
     }
 
