@@ -249,6 +249,11 @@ class Metric(ABC):
         """What made the figures, such as a recogniser, as heads of tables name it; empty where the metric says all."""
         return ""
 
+    @property
+    def cites(self) -> str:
+        """What to cite for the figures as they were made: the source, and that of the judge where it is another."""
+        return self.source
+
     def signature(self) -> str:
         """Name every choice that changes the value, ``MCD|order:24|...|v:1.0``; needs no open workspace.
 

@@ -26,6 +26,7 @@ __all__ = [
 ]  # fmt: skip
 
 SAMPLE_RATE = 16_000
+_WHISPER = "Radford et al., Robust speech recognition via large-scale weak supervision, ICML 2023"
 #: Samples of one window of Whisper: 30 s.
 WINDOW = 30 * SAMPLE_RATE
 #: Files of a model in CTranslate2's form that change the text; the first three must be there.
@@ -38,6 +39,8 @@ class Recogniser(ABC):
 
     #: How many recordings are best transcribed together.
     batch: ClassVar[int] = 1
+    #: What to cite; empty for nothing.
+    source: ClassVar[str] = ""
 
     @property
     @abstractmethod
@@ -86,6 +89,7 @@ class Whisper(Recogniser):
     model: str | None = None
 
     batch: ClassVar[int] = 8
+    source: ClassVar[str] = _WHISPER
 
     @property
     def title(self) -> str:
@@ -183,6 +187,8 @@ class FasterWhisper(Recogniser):
 
     folder: Path
 
+    source: ClassVar[str] = _WHISPER
+
     def __post_init__(self) -> None:
         missing = [name for name in _NEEDED if not (self.folder / name).is_file()]
         if missing:
@@ -256,6 +262,10 @@ class PocketSphinx(Recogniser):
     Source: Huggins-Daines et al., "PocketSphinx: a free, real-time continuous speech recognition system for
     hand-held devices", ICASSP 2006.
     """
+
+    source: ClassVar[str] = (
+        "Huggins-Daines et al., PocketSphinx: a free, real-time continuous speech recognition system, ICASSP 2006"
+    )
 
     @property
     def title(self) -> str:

@@ -161,6 +161,11 @@ class TextErrorRate(Metric):
         """The recogniser, as tables name it."""
         return self.recogniser.title
 
+    @property
+    def cites(self) -> str:
+        """The paper of the rule, and that of the recogniser."""
+        return "; ".join(dict.fromkeys(filter(None, (self.source, self.recogniser.source))))
+
     def _parameters(self) -> list[str]:
         return []  # the recogniser stands in the signature, without the place of its file
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -168,6 +169,25 @@ def test_a_hallucinated_tail_is_not_best() -> None:
     assert found["wer", "all", "all"].reason == "ranked by WER cap."
     assert found["wer_capped", "all", "all"].best == {"good"}
     assert found["wer_capped", "all", "all"].order == ["good", "fair", "tail"]
+
+
+@pytest.mark.parametrize(("errors", "weak"), [(0.14, False), (0.15, False), (0.16, True), (None, False)])
+def test_a_recogniser_that_errs_on_natural_speech_ranks_nobody(errors: float | None, weak: bool) -> None:
+    """Nobody may be blamed for what is the recogniser's own."""
+    measure = replace(CAPPED, natural_limit=0.15, judge="PocketSphinx")
+    given: dict[str, dict[str, Sequence[Given]]] = {
+        "good": {"wer_capped": [(1.0 + n % 2, 10.0) for n in range(20)]},
+        "bad": {"wer_capped": [(6.0 + n % 3, 10.0) for n in range(20)]},
+        "source": {"wer_capped": [None if errors is None else (10 * errors, 10.0)] * 20},
+    }
+    outcomes = outcomes_of(given, [measure])
+    found = rankings_of(*ranked(outcomes, ["good", "bad"], [measure], natural="source"))["wer_capped", "all", "all"]
+    assert found.order == ["good", "bad"]
+    if weak:
+        assert not found.best | found.second
+        assert found.reason == "PocketSphinx too weak to rank: 16.0 % on natural speech, at most 15.0 %"
+    else:
+        assert found.best == {"good"}
 
 
 def detector(means: Mapping[str, float]) -> dict[tuple[str, str, str], Ranking]:

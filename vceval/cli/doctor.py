@@ -107,9 +107,11 @@ def _gpu() -> tuple[bool, str]:
 
 def _recogniser() -> tuple[bool, str]:
     try:
-        return True, str(registry.load("metric", "wer")().signature())
+        found = registry.load("metric", "wer")().recogniser
+        found.check()
     except Exception as error:  # as above
-        return False, _brief(error)
+        return False, str(error) if isinstance(error, UsageError) else _brief(error)
+    return True, f"{found.title}, for wer and cer"
 
 
 def _folders() -> tuple[bool, str]:

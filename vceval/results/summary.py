@@ -96,7 +96,7 @@ def summarise(
                 "title": metric.title,
                 "signature": metric.signature(),
                 "long_signature": metric.long_signature(),
-                "source": metric.source,
+                "source": metric.cites,
                 "needs": sorted(metric.needs),
             }
             for metric in metrics
