@@ -51,10 +51,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _batches(files: int, rounds: int, device: str) -> dict[str, float]:
-    from vceval.metrics.recognisers import SAMPLE_RATE, choose
+    from vceval.metrics import recogniser_choice
+    from vceval.metrics.recognisers import SAMPLE_RATE
     from vceval.signal import audio
 
-    recogniser = choose("base")
+    recogniser = recogniser_choice.recogniser()
     waves = [audio.load(utterance.path, SAMPLE_RATE) for utterance in _demo(files)]
     recogniser.hear_all(waves[:2], "en", device)  # load and warm up
     heard: dict[str, list[str]] = {}
@@ -78,7 +79,6 @@ def _shared(files: int, rounds: int) -> None:
     """What several text metrics cost when each hears the recordings itself, and when they share a cache."""
     from vceval import registry
     from vceval.metrics.base import Workspace
-    from vceval.metrics.recognisers import PocketSphinx
     from vceval.records import Conversion, ConversionPair
     from vceval.storage.cache import Cache
 
@@ -90,8 +90,7 @@ def _shared(files: int, rounds: int) -> None:
     def score(side: str, caches: Callable[[], Cache]) -> None:
         values: list[object] = []
         for name in _NAMES:
-            metric = registry.load("metric", name)()
-            object.__setattr__(metric, "_recogniser", PocketSphinx())
+            metric = registry.load("metric", name)(asr="pocketsphinx")
             metric.open(Workspace(cache=caches()))
             values += [metric.statistics(conversion).sums for conversion in conversions]
         found[side] = values
