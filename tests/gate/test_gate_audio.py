@@ -88,7 +88,7 @@ class Demos:
         table, run = self._write(name, rows), self.folder / f"run-{name}"
         code = main(
             ["score", str(table), "--natural", str(self.folder / "natural.csv"), "--root", "/", "--out", str(run),
-             "--metrics", "sv,wer,sanity,bandwidth", "--workers", "1"]
+             "--metrics", "sv,wer,sanity,bandwidth", "--recogniser", "pocketsphinx", "--workers", "1"]
         )  # fmt: skip
         assert code == 0
         return run
