@@ -39,14 +39,15 @@ class Scenario:
     """A pattern and what the scores of its pairs are made of.
 
     speakers, texts: standard deviations of target and source speakers and of texts, where that of a pair's own noise
-    is 1. kind: a mean of deviating values; a ``rate`` of pairs that are accepted; or ``words``, errors among words.
+    is 1. kind: a mean of deviating values; a ``rate`` of pairs that are accepted; a ``share`` of each pair's frames,
+    which deviates a third as much; or ``words``, errors among words, and the same as a ``capped`` rate.
     level: mean, rate or errors per word. shape: of speakers' and texts' deviations; noise: of the pairs'.
     uneven: whether every target speaker has a noise of its own size. meeting: deviation of two speakers together.
     """
 
     name: str
     pattern: Callable[[np.random.Generator], Pattern]
-    kind: Literal["mean", "rate", "words"] = "mean"
+    kind: Literal["mean", "rate", "share", "words", "capped"] = "mean"
     speakers: tuple[float, float] = (0.5, 0.5)
     texts: float = 0.5
     level: float = 5.0
@@ -54,6 +55,11 @@ class Scenario:
     noise: Shape = "normal"
     uneven: bool = False
     meeting: float = 0.0
+
+    @property
+    def is_rate(self) -> bool:
+        """Whether the figure lies in 0 to 1, as a measure declares it."""
+        return self.kind in ("rate", "share", "capped")
 
     def draw(self, random: np.random.Generator) -> Draw:
         """Make one evaluation."""
@@ -86,6 +92,10 @@ class Scenario:
             return self.level + effects + spread * _values(random, count, self.noise), np.ones(count)
         deviation = float(np.sqrt(sum(d * d for d, c in zip((*self.speakers, self.texts), pattern, strict=True)
                                       if c is not None)))  # fmt: skip
+        if self.kind == "share":
+            third = 1.0 / 3.0
+            middle = _middle(self.level, third * float(np.sqrt(1.0 + deviation**2)))
+            return expit(middle + third * (effects + random.normal(size=count))), np.ones(count)
         chance = expit(_middle(self.level, deviation) + effects)
         if self.kind == "rate":
             return (random.random(count) < chance).astype(np.float64), np.ones(count)
@@ -242,4 +252,10 @@ DESIGNS: tuple[Scenario, ...] = (
     Scenario("word errors 20 %, 10 × 10", crossed(10, 10), "words", level=0.2),
     Scenario("word errors 20 %, 4 × 4, 25 texts", with_texts(crossed(4, 4, 25), 25), "words", level=0.2),
     Scenario("word errors 2 %, 10 × 10", crossed(10, 10), "words", level=0.02),
+    Scenario("shares of frames, 10 %, 5 × 5", crossed(5, 5), "share", level=0.1),
+    Scenario("shares of frames, 10 %, 4 × 4", crossed(4, 4), "share", level=0.1),
+    Scenario("shares of frames, 3 %, 6 nested in 24, 2 pairs", nested(24, 6, 2), "share", level=0.03),
+    Scenario("capped word errors 20 %, 10 × 10", crossed(10, 10), "capped", level=0.2),
+    Scenario("capped word errors 60 %, 5 × 5", crossed(5, 5), "capped", level=0.6),
+    Scenario("capped word errors 2 %, 10 × 10", crossed(10, 10), "capped", level=0.02),
 )

@@ -82,7 +82,7 @@ def study(scenario: Scenario, draws: int, seed: int) -> Row:
         targets, sources, texts = (None if codes is None else codes.tolist() for codes in drawn.pattern)
         design = Design(targets, sources, texts)
         numerators, denominators = drawn.first
-        found = interval(numerators, denominators, design, kind="rate" if scenario.kind == "rate" else "mean")
+        found = interval(numerators, denominators, design, kind="rate" if scenario.is_rate else "mean")
         if found is None:
             missing += 1
         else:

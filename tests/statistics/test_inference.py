@@ -107,6 +107,21 @@ def test_no_rate_is_without_an_interval() -> None:
     assert interval([1.0] * 14, np.ones(14), speakers, resolution=0.1) is not None
 
 
+def test_a_share_of_frames_is_worth_more_than_one_trial() -> None:
+    """Shares that hardly differ from pair to pair are known as well as any mean; not as 2 of 20 are."""
+    shares = np.random.default_rng(0).normal(0.1, 0.01, 20)
+    found, mean = (interval(shares, np.ones(20), [None] * 20, kind=kind) for kind in ("rate", "mean"))
+    assert found is not None
+    assert mean is not None
+    assert (found.low, found.high) == pytest.approx((mean.low, mean.high), abs=1e-3)
+    assert found.high - found.low < 0.02
+    doubled = interval([0.0] * 19 + [0.5], np.ones(20), [None] * 20, kind="rate")
+    whole = interval([0.0] * 19 + [1.0], np.ones(20), [None] * 20, kind="rate")
+    assert doubled is not None
+    assert whole is not None
+    assert doubled.high < whole.high
+
+
 def test_independent_pairs_give_clopper_pearson() -> None:
     outcomes = [1.0] * 17 + [0.0] * 3
     found = interval(outcomes, np.ones(20), [None] * 20, kind="rate")

@@ -150,7 +150,7 @@ def interval(
     found = _estimate(value, spread, design, resolution, added_variance)
     if kind == "rate" and 0.0 <= value <= 1.0:
         sampled = _estimate(value, spread, design, resolution, 0.0)
-        low, high = _rate_ends(sampled, design, confidence)
+        low, high = _rate_ends(sampled, residuals, design, confidence)
         # At 0 and 1 pairs show no variance, so that what is added can't be a part of theirs
         added = t_quantile(level, sampled.freedom) ** 2 * added_variance
         low, high = (
@@ -382,19 +382,27 @@ def _without_skewness(quantile: float, skewness: float) -> float:
     return float(3.0 * (root - 1.0) / skewness)
 
 
-def _rate_ends(found: Estimate, design: Design, confidence: float) -> tuple[float, float]:
-    """Clopper-Pearson's ends at the number of independent items that would give the same standard error."""
+def _rate_ends(
+    found: Estimate, residuals: NDArray[np.float64], design: Design, confidence: float
+) -> tuple[float, float]:
+    """Clopper-Pearson's ends at the number of independent trials that would give the same standard error.
+
+    An item whose value lies between 0 and 1, such as a share of frames or words, is worth several trials.
+    """
+    import numpy as np
     from scipy.special import betaincinv
 
     tail, items = (1.0 - confidence) / 2.0, float(design.items)
     rate = found.value
-    variance = found.error**2
-    effective = rate * (1.0 - rate) / variance if variance else items
+    variance, trial = found.error**2, rate * (1.0 - rate)
+    item = float(np.sum(residuals**2)) / (items - 1.0)
+    worth = max(trial / item, 1.0) if item else 1.0
+    effective = trial / variance if variance else items
     # Near 0 and 1 nothing shows how alike a speaker's outcomes are: some likeness is taken for granted
     shares = sum(design.contribution(side.name) for side in design.sides)
     assumed = 1.0 / (_LEAST_CORRELATION * shares + (1.0 - _LEAST_CORRELATION) / items)
-    effective = min(effective, assumed, items)
-    effective *= (t_quantile(1.0 - tail, items - 1.0) / t_quantile(1.0 - tail, found.freedom)) ** 2
+    effective = min(effective, assumed * worth, items * worth)
+    effective *= (t_quantile(1.0 - tail, items * worth - 1.0) / t_quantile(1.0 - tail, found.freedom)) ** 2
     above, below = rate * effective, (1.0 - rate) * effective
     low = 0.0 if above <= 0.0 else float(betaincinv(above, below + 1.0, tail))
     high = 1.0 if below <= 0.0 else float(betaincinv(above + 1.0, below, 1.0 - tail))
