@@ -165,6 +165,7 @@ def _score(options: argparse.Namespace) -> int:
     from vceval.protocol.manifest import UNNAMED, read_folder, read_table
     from vceval.records import System, Utterance
     from vceval.runner.plan import Plan
+    from vceval.runner.progress import say
 
     metrics = _metrics(options, SCORE_METRICS)
     settings = _settings(options)
@@ -186,6 +187,9 @@ def _score(options: argparse.Namespace) -> int:
         conversions = [
             dataclasses.replace(c, pair=pairs[c.pair.id], language=pairs[c.pair.id].language) for c in conversions
         ]
+    for note in found.notes:
+        say(f"vceval: {note}")
+    notes += found.notes
     plan = Plan(
         name=options.conversions.stem or "score",
         label="score",
