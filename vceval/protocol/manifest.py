@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from vceval.corpora.base import gender_of
+from vceval.corpora.folders import ENDINGS
 from vceval.errors import UsageError
 from vceval.protocol.patterns import Pattern
 from vceval.records import DIRECTIONS, Conversion, ConversionPair, Failure, Gender, Utterance, direction_of
@@ -68,7 +69,6 @@ _FACTS = TABLE.names[TABLE.names.index("transcript") :]
 UNNAMED = "unnamed"
 #: Stems that mark the source and the target recording beside converted files.
 SOURCE_STEMS, TARGET_STEMS = ("src", "source"), ("tgt", "target", "tar")
-AUDIO_SUFFIXES = {".wav", ".flac", ".ogg", ".mp3"}
 
 
 @dataclass(slots=True)
@@ -133,7 +133,7 @@ def read_folder(folder: Path, pattern: str, natural: Sequence[Utterance] = ()) -
     if not {"system"} <= compiled.fields:
         raise UsageError(f"pattern {pattern!r} does not say where the system's name stands: it needs {{system}}")
     known = {utterance.path.stem: utterance for utterance in natural}
-    files = sorted(p for p in folder.rglob("*") if p.suffix.lower() in AUDIO_SUFFIXES and p.is_file())
+    files = sorted(p for p in folder.rglob("*") if p.suffix.lower() in ENDINGS and p.is_file())
     rows = []
     for file in files:
         if file.stem.lower() in SOURCE_STEMS + TARGET_STEMS:
@@ -175,7 +175,7 @@ def _recordings(file: Path, fields: Mapping[str, str], known: Mapping[str, Utter
 
 def _beside(file: Path, stems: Iterable[str]) -> Path | None:
     for stem in stems:
-        for suffix in sorted(AUDIO_SUFFIXES):
+        for suffix in ENDINGS:
             candidate = file.parent / f"{stem}{suffix}"
             if stem and candidate != file and candidate.is_file():
                 return candidate
