@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 
 from vceval.cli.main import main
+from vceval.corpora import csv_manifest
+from vceval.protocol import manifest
 
 READ = (
     "vceval: {table}: columns read by another name: "
@@ -52,6 +54,16 @@ def test_tables_of_the_review(
     assert bool(said.err) == bool(words)
     assert ("1 to do of 1" in said.out) == (code == 0)
     assert not (recordings / "out").exists()
+
+
+def test_help_and_page_describe_the_columns_that_are_read(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as left:
+        main(["score", "--columns"])
+    assert left.value.code == 0
+    page = Path(__file__).parents[2] / "docs" / "pages" / "how-to" / "score-folders.md"
+    for shown in (capsys.readouterr().out, page.read_text(encoding="utf-8")):
+        assert manifest.TABLE.described() in shown
+        assert csv_manifest.TABLE.described() in shown
 
 
 def test_what_is_understood_is_said_of_both_tables(recordings: Path, capsys: pytest.CaptureFixture[str]) -> None:

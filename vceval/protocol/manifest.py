@@ -34,7 +34,7 @@ TABLE = Table(
             "trg_wav", "trg_path", "prompt_wav", "prompt_audio", "prompt_path",
         )),
         Column("reference", "the target speaker reading the *same text*: MCD", (
-            "parallel", "ground_truth", "gt", "gt_wav", "gt_path", "parallel_reference",
+            "ground_truth", "gt", "gt_wav", "gt_path", "parallel_reference",
         )),
         Column("transcript", "what is said: WER and CER", (
             "text", "sentence", "transcription", "source_text", "src_text", "source_transcript",
@@ -43,7 +43,7 @@ TABLE = Table(
             "lang", "locale", "language_code", "lang_code", "lang_id", "language_id",
         )),
         Column("dataset", "tables and thresholds by corpus", ("corpus", "database")),
-        Column("direction", "tables by direction: F2F, F2M, M2F or M2M; else from the genders", ("gender_pair",)),
+        Column("direction", "tables by direction: F2F, F2M, M2F or M2M; else from the genders"),
         Column("source_speaker", "intervals by source speaker", (
             "src_speaker", "source_spk", "src_spk", "source_speaker_id", "src_speaker_id", "src_spk_id",
         )),
