@@ -71,8 +71,8 @@ def test_absent_audio_is_a_failure_of_its_row(files: Path) -> None:
         (["A,x/A.wav,extra"], "system,converted", "c.csv:2: 3 cells for 2 columns"),
         (["A,x/A.wav", "A,./x/../x/A.wav"], "system,converted", "c.csv:3: repeats line 2: the same recordings of A"),
         (['A,x/A.wav,"Oh', "B,x/B.wav,no"], "system,converted,text", "c.csv:2: the quote before 'Oh'"),
-        (["A,x/A.wav,,,,,,,,,girl,,"], ",".join(TABLE.names), "source_gender is 'girl'"),
-        (["A,x/A.wav,,,,,,,F2X,,,,"], ",".join(TABLE.names), "direction is 'F2X'"),
+        (["A,x/A.wav,,,,,,,,,girl,,"], ",".join(TABLE.names), "source_gender: 'girl' must be F, M"),
+        (["A,x/A.wav,,,,,,,F2X,,,,"], ",".join(TABLE.names), "direction: 'F2X' must be F2F"),
     ],
 )
 def test_a_wrong_table_is_refused_with_its_line(files: Path, rows: list[str], header: str, words: str) -> None:

@@ -171,6 +171,7 @@ def test_an_index_without_a_name_is_ignored_and_said() -> None:
         ("system,file", "no column converted; found: 'system', 'file'. The first line names the columns: system"),
         ('"system,converted"', "The whole line stands in quotes"),
         ('[{"system": "A"}]', "This looks like JSON"),
+        ("system  converted", "Blanks part no cells: write commas"),
         ('system,"converted', "the quote before 'converted' is not closed"),
     ],
 )
@@ -185,6 +186,29 @@ def test_headers_that_are_refused(header: str, message: str) -> None:
 )
 def test_columns_that_are_far_from_all_are_ignored(name: str) -> None:
     assert f"'{name}'" in parse(f"system,converted,{name}\nA,a,x\n").notes[0]
+
+
+def test_a_name_is_doubtful_only_while_a_column_that_it_may_mean_is_lacking() -> None:
+    table = Table((Column("target", ""), Column("reference", "")), {("ref",): ("target", "reference")})
+    assert "'ref'" in table.parse("target,reference,ref\na,b,c\n", "t").notes[0]
+    with pytest.raises(UsageError, match="'ref' may be target or reference"):
+        table.parse("target,ref\na,b\n", "t")
+
+
+def test_a_cell_that_can_not_be_is_a_problem_of_its_row() -> None:
+    def whole(text: str) -> None:
+        if not text.isdecimal():
+            raise UsageError(f"{text!r} is no whole number")
+
+    table = Table((Column("system", "", required=True), Column("seed", "", check=whole)))
+    sheet = table.parse("system,seed\nA,1\nB,\nC,x\n,y\n", "t.csv")
+    with pytest.raises(UsageError) as caught:
+        sheet.check()
+    assert str(caught.value).splitlines()[1:] == [
+        "  t.csv:4: seed: 'x' is no whole number",
+        "  t.csv:5: system is empty",
+        "  t.csv:5: seed: 'y' is no whole number",
+    ]
 
 
 def test_problems_of_a_header_are_named_together() -> None:

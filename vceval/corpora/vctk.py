@@ -9,9 +9,8 @@ from __future__ import annotations
 
 import re
 from abc import abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import ClassVar
 
 from vceval.corpora.base import CorpusInfo, Layout, gender_of
 from vceval.corpora.folders import FolderCorpus, Speakers, named, stems, subfolders
@@ -51,38 +50,20 @@ def _places(root: Path) -> Iterator[tuple[str, Path, set[bool]]]:
         yield name, path, _naming(path)
 
 
-def _recordings_092(root: Path) -> Path | None:
-    """Find the recordings of release 0.92: those that name a microphone, else any that are not in 0.80's own folder."""
-    fitting = [
-        (True not in naming, name != _TRIMMED, place, path)
-        for place, (name, path, naming) in enumerate(_places(root))
-        if True in naming or (name == _TRIMMED and path != root) or (naming and name != _PLAIN)
-    ]
-    return min(fitting)[-1] if fitting else None
-
-
-def _recordings_080(root: Path) -> Path | None:
-    """Find the recordings of release 0.80: those that name no microphone and are not in 0.92's own folder."""
-    fitting = [
-        (False not in naming, name != _PLAIN, place, path)
-        for place, (name, path, naming) in enumerate(_places(root))
-        if (False in naming and name != _TRIMMED) or (name == _PLAIN and not naming and path != root)
-    ]
-    return min(fitting)[-1] if fitting else None
-
-
 class _VctkFamily(FolderCorpus):
     """Reads speakers, texts and recordings; a subclass says how recordings are found and named."""
 
-    #: Finds the folder of the recordings.
-    find_audio: ClassVar[Callable[[Path], Path | None]]
-
     def __init__(self, root: Path) -> None:
         super().__init__(root)
-        self.audio = type(self).find_audio(self.root) or self.root
+        self.audio = self.find_audio(self.root) or self.root
         around = self.root.resolve().parent
         if self.audio == self.root and ((around / "txt").is_dir() or self.files_named(around, "speaker-info.txt")):
             self.root = around  # the folder of the recordings was given: texts and speakers lie beside it
+
+    @staticmethod
+    @abstractmethod
+    def find_audio(root: Path) -> Path | None:
+        """Find the folder of the recordings: one in the root, or the root itself; None where there is none."""
 
     @abstractmethod
     def _audio(self, speaker: str, folder: Path) -> dict[str, Path]:
@@ -163,12 +144,21 @@ class Vctk(_VctkFamily):
             "Toolkit (version 0.92), University of Edinburgh, 2019, doi:10.7488/ds/2645"
         ),
     )
-    find_audio = staticmethod(_recordings_092)
     layout = Layout(
         "wav48_silence_trimmed/<speaker>/<speaker>_<number>_mic1.flac, or such names in another folder or format,",
-        lambda folder: _recordings_092(folder) is not None,
+        lambda folder: Vctk.find_audio(folder) is not None,
         ("VCTK-Corpus-0.92", "VCTK-Corpus", "VCTK"),
     )
+
+    @staticmethod
+    def find_audio(root: Path) -> Path | None:
+        """Find the recordings of release 0.92: those that name a microphone, else any not in 0.80's own folder."""
+        fitting = [
+            (True not in naming, name != _TRIMMED, place, path)
+            for place, (name, path, naming) in enumerate(_places(root))
+            if True in naming or (name == _TRIMMED and path != root) or (naming and name != _PLAIN)
+        ]
+        return min(fitting)[-1] if fitting else None
 
     def __init__(self, root: Path, microphone: str = "mic1") -> None:
         if microphone not in MICROPHONES:
@@ -223,12 +213,21 @@ class Vctk080(_VctkFamily):
             "Toolkit, University of Edinburgh, 2017, doi:10.7488/ds/1994"
         ),
     )
-    find_audio = staticmethod(_recordings_080)
     layout = Layout(
         "wav48/<speaker>/<speaker>_<number>.wav, or such names in another folder or format,",
-        lambda folder: _recordings_080(folder) is not None,
+        lambda folder: Vctk080.find_audio(folder) is not None,
         ("VCTK-Corpus", "VCTK-Corpus-0.80", "VCTK"),
     )
+
+    @staticmethod
+    def find_audio(root: Path) -> Path | None:
+        """Find the recordings of release 0.80: those that name no microphone and are not in 0.92's own folder."""
+        fitting = [
+            (False not in naming, name != _PLAIN, place, path)
+            for place, (name, path, naming) in enumerate(_places(root))
+            if (False in naming and name != _TRIMMED) or (name == _PLAIN and not naming and path != root)
+        ]
+        return min(fitting)[-1] if fitting else None
 
     def _audio(self, speaker: str, folder: Path) -> dict[str, Path]:
         pattern = re.compile(rf"{speaker}_(\d+)", re.IGNORECASE)

@@ -17,6 +17,18 @@ from vceval.storage.paths import resolve_inside
 from vceval.storage.tables import Column, Row, Sheet, Table
 
 __all__ = ["TABLE", "UNNAMED", "Conversions", "read_folder", "read_table"]
+
+
+def _gender(word: str) -> None:
+    if gender_of(word) is None:
+        raise UsageError(f"{word!r} must be F, M or empty")
+
+
+def _direction(word: str) -> None:
+    if word.upper() not in DIRECTIONS:
+        raise UsageError(f"{word!r} must be {', '.join(DIRECTIONS)} or empty")
+
+
 TABLE = Table(
     (
         Column("system", "the row of the results", (
@@ -43,16 +55,18 @@ TABLE = Table(
             "lang", "locale", "language_code", "lang_code", "lang_id", "language_id",
         )),
         Column("dataset", "tables and thresholds by corpus", ("corpus", "database")),
-        Column("direction", "tables by direction: F2F, F2M, M2F or M2M; else from the genders"),
+        Column("direction", "tables by direction: F2F, F2M, M2F or M2M; else from the genders", check=_direction),
         Column("source_speaker", "intervals by source speaker", (
             "src_speaker", "source_spk", "src_spk", "source_speaker_id", "src_speaker_id", "src_spk_id",
         )),
-        Column("source_gender", "tables by direction: F or M", ("src_gender", "source_sex", "src_sex")),
+        Column("source_gender", "tables by direction: F or M", ("src_gender", "source_sex", "src_sex"), check=_gender),
         Column("target_speaker", "intervals by target speaker", (
             "tgt_speaker", "trg_speaker", "target_spk", "tgt_spk", "trg_spk", "target_speaker_id", "tgt_speaker_id",
             "trg_speaker_id", "tgt_spk_id", "trg_spk_id",
         )),
-        Column("target_gender", "tables by direction: F or M", ("tgt_gender", "trg_gender", "target_sex", "tgt_sex")),
+        Column("target_gender", "tables by direction: F or M", (
+            "tgt_gender", "trg_gender", "target_sex", "tgt_sex",
+        ), check=_gender),
     ),
     {
         ("ref", "ref_wav", "ref_audio", "ref_path", "reference_wav", "reference_audio", "reference_file",
@@ -64,7 +78,10 @@ TABLE = Table(
 #: Columns that are recordings; rows of one system that agree in all of them are one row written twice.
 _RECORDINGS = ("converted", "source", "target", "reference")
 #: What is known of a pair besides its recordings.
-_FACTS = TABLE.names[TABLE.names.index("transcript") :]
+_FACTS = (
+    "transcript", "language", "dataset", "direction",
+    "source_speaker", "source_gender", "target_speaker", "target_gender",
+)  # fmt: skip
 #: What speech belongs to where nobody says, natural or converted.
 UNNAMED = "unnamed"
 #: Stems that mark the source and the target recording beside converted files.
@@ -183,16 +200,11 @@ def _beside(file: Path, stems: Iterable[str]) -> Path | None:
 
 
 def _row(sheet: Sheet, row: Row, root: Path) -> _Row:
-    """Resolve a row's paths and check its values; what is wrong is added to the sheet's problems."""
+    """Resolve a row's paths; what is wrong with them is added to the sheet's problems."""
     values, paths = dict(row.values), {}
     for name in ("source_gender", "target_gender"):
-        gender = gender_of(values[name])
-        if values[name] and gender is None:
-            sheet.problem(row.line, f"{name} is {values[name]!r}; it must be F, M or empty")
-        values[name] = gender or ""
-    direction = values["direction"] = values["direction"].upper()
-    if direction not in ("", *DIRECTIONS):
-        sheet.problem(row.line, f"direction is {direction!r}; it must be {', '.join(DIRECTIONS)} or empty")
+        values[name] = gender_of(values[name]) or ""
+    values["direction"] = values["direction"].upper()
     for name in _RECORDINGS:
         if values[name]:
             try:

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import codecs
 import difflib
+import functools
 import re
 import unicodedata
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -55,6 +56,7 @@ class Column:
     Names are compared without case, blanks and punctuation: ``Source Speaker`` is ``source_speaker``.
     needed: the column must be there.
     required: it must be there, and filled in every row.
+    check: raises UsageError for a cell that can't be; empty cells are not asked about.
     """
 
     name: str
@@ -62,6 +64,7 @@ class Column:
     aliases: tuple[str, ...] = ()
     required: bool = False
     needed: bool = False
+    check: Callable[[str], object] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,21 +204,26 @@ class Table:
         met: dict[str, list[int]] = {}
         ignored: list[str] = []
         for place, written in enumerate(header):
+            if _plain(written) in self._known:
+                met.setdefault(self._known[_plain(written)], []).append(place)
+        for place, written in enumerate(header):
             plain = _plain(written)
+            meant = self._doubtful.get(plain, ())
             if plain in self._known:
-                met.setdefault(self._known[plain], []).append(place)
-            elif plain in self._doubtful:
-                meant = " or ".join(self._doubtful[plain])
-                sheet.problem(number, f"column {_shown(written)} may be {meant}: rename it to the one that it is")
+                continue
+            if not met.keys() >= set(meant):
+                sheet.problem(
+                    number, f"column {_shown(written)} may be {' or '.join(meant)}: rename it to the one that it is"
+                )
             elif near := self._near(written):
                 sheet.problem(number, f"column {_shown(written)} is unknown; is it {near!r}? Rename it, or remove it")
             else:
                 ignored.append(_shown(written) if written else f"number {place + 1}, which has no name")
         for name, places in met.items():
             if len(places) > 1:
-                written = dict.fromkeys(_shown(header[place]) for place in places)
-                twice = len(written) == 1
-                names = " and ".join(written)
+                different = dict.fromkeys(_shown(header[place]) for place in places)
+                twice = len(different) == 1
+                names = " and ".join(different)
                 words = f"column {names} stands twice" if twice else f"columns {names} both mean {name}"
                 sheet.problem(number, f"{words}; remove or rename all but one")
         missing = [c.name for c in self.columns if (c.required or c.needed) and c.name not in met]
@@ -245,11 +253,17 @@ class Table:
             sheet.notes.append(f"columns ignored, as they are not known: {', '.join(ignored)} (not there: {free})")
 
     def _near(self, written: str) -> str | None:
-        """The column that a name is probably meant for: a slip of the hand, not a name with a word more."""
+        """The column that a name is probably meant for: a slip of the hand, not a name with another word."""
         plain, words = _plain(written), _words(written)
-        longer = {known for known, its in self._known_words.items() if len(its) < len(words) and set(its) <= set(words)}
-        likest = sorted(self._known.keys() - longer, key=lambda known: (-_likeness(plain, known), known))
-        return next((self._known[known] for known in likest if _slip(plain, known)), None)
+        for known in sorted(self._known, key=lambda known: (-_likeness(plain, known), known)):
+            its = self._known_words[known]
+            if len(its) == len(words):
+                near = all(one == other or _slip(one, other) for one, other in zip(words, its, strict=True))
+            else:
+                near = not (len(its) < len(words) and set(its) <= set(words)) and _slip(plain, known)
+            if near:
+                return self._known[known]
+        return None
 
     # The rows
 
@@ -264,6 +278,8 @@ class Table:
     ) -> None:
         lower = [cell.lower() for cell in header]
         required = [c.name for c in self.columns if c.required]
+        checked = [c for c in self.columns if c.check is not None and c.name in places]
+        column_fault = functools.cache(_fault)  # one value stands in many rows
         blank = dict.fromkeys(self.names, "")
         emptied: list[tuple[int, str, str]] = []
         after_open = False  # lines after a quote that was left open may be the rest of its cell
@@ -301,6 +317,9 @@ class Table:
                 if not values[name]:
                     word = cells[places[name]]
                     sheet.problem(number, f"{name} is empty" + (f" ({word!r} counts as empty)" if word else ""))
+            for column in checked:
+                if (value := values[column.name]) and (fault := column_fault(column, value)):
+                    sheet.problem(number, f"{column.name}: {fault}")
             if all(map(values.get, required)):
                 sheet.rows.append(Row(number, values))
         if emptied:
@@ -308,6 +327,16 @@ class Table:
             are = "1 cell is" if len(emptied) == 1 else f"{len(emptied)} cells are"
             first_one = f"the first is {cell!r} in line {number}, column {name}"
             sheet.notes.append(f"{are} taken as empty, as nan, null, none and n/a are no values; {first_one}")
+
+
+def _fault(column: Column, value: str) -> str:
+    """What is wrong with a cell's value; empty where nothing is."""
+    try:
+        if column.check is not None:
+            column.check(value)
+    except UsageError as error:
+        return str(error)
+    return ""
 
 
 def _plain(name: str) -> str:
@@ -323,11 +352,11 @@ def _likeness(one: str, other: str) -> float:
     return difflib.SequenceMatcher(None, one, other, autojunk=False).ratio()
 
 
-def _slip(plain: str, known: str) -> bool:
-    """Whether one name is the other one, miswritten: short names are words too soon to be compared by letters."""
-    if len(known) <= 4:
-        return plain == known + "s" or (plain[:1] == known[:1] and sorted(plain) == sorted(known))
-    return _likeness(plain, known) >= 0.84
+def _slip(word: str, known: str) -> bool:
+    """Whether a word is a known one, miswritten: short ones are words too soon to be compared by likeness."""
+    if word == known + "s" or (word[:1] == known[:1] and sorted(word) == sorted(known)):
+        return True
+    return len(known) > 4 and _likeness(word, known) >= 0.84
 
 
 def _shown(value: str) -> str:
@@ -344,6 +373,8 @@ def _hint(header: Sequence[str]) -> str:
         return "The whole line stands in quotes: take them away, in all lines"
     if header and header[0][:1] in ("{", "["):
         return "This looks like JSON: write a CSV table"
+    if len(header) == 1 and " " in header[0]:
+        return "Blanks part no cells: write commas"
     return ""
 
 
