@@ -91,7 +91,8 @@ def build(
 def _check_filled(corpus: Corpus) -> None:
     """Refuse a corpus without an utterance, saying why its reader found none."""
     if not len(corpus):
-        reasons = [str(problem) for problem in corpus.problems]
+        # What was left out tells more than what is unknown of it
+        reasons = sorted(map(str, corpus.problems), key=lambda reason: "left out" not in reason)
         rest = len(reasons) - _REASONS
         more = [f"and {rest} more"] if rest > 0 else []
         raise UsageError(
