@@ -153,6 +153,12 @@ def test_other_names_are_understood_and_said() -> None:
     assert parse("SYSTEM,Converted\nA,a\n").notes == []
 
 
+def test_of_many_columns_that_are_ignored_the_first_are_named() -> None:
+    names = [f"embedding_{place}" for place in range(490)]
+    sheet = parse(",".join(["system", "converted", *names]) + "\n" + ",".join("x" * 492) + "\n")
+    assert "'embedding_19' and 470 more (not there" in sheet.notes[0]
+
+
 def test_an_index_without_a_name_is_ignored_and_said() -> None:
     sheet = parse(",system,converted,\n0,A,a,\n1,B,b\n".replace("b\n", "b,\n"))
     assert [row["system"] for row in sheet.rows] == ["A", "B"]
@@ -172,6 +178,8 @@ def test_an_index_without_a_name_is_ignored_and_said() -> None:
         ('"system,converted"', "The whole line stands in quotes"),
         ('[{"system": "A"}]', "This looks like JSON"),
         ("system  converted", "Blanks part no cells: write commas"),
+        ("system,converted" + ",x" * 499, "501 columns; a table of recordings has no more than 500"),
+        ("system,converted," + "x" * LONGEST, "100,017 characters are no header"),
         ('system,"converted', "the quote before 'converted' is not closed"),
     ],
 )

@@ -19,8 +19,8 @@ from vceval.errors import UsageError
 
 __all__ = ["Column", "Row", "Sheet", "Table"]
 
-#: Bytes of a table and characters of a line: more is no table of recordings.
-LARGEST, LONGEST = 64 << 20, 100_000
+#: Bytes of a table, characters of a line, columns: more is no table of recordings.
+LARGEST, LONGEST, WIDEST = 64 << 20, 100_000, 500
 #: Problems that one message names.
 _NAMED = 10
 #: Tried in this order; how messages call them.
@@ -181,11 +181,14 @@ class Table:
 
     def _header(self, line: str, number: int, sheet: Sheet) -> tuple[str, list[str]]:
         """Find the separator by which most columns are known, and the cells that it makes."""
+        if len(line) > LONGEST:
+            sheet.problem(number, f"{len(line):,} characters are no header; the first line names the columns")
+            sheet.check()
         readings: list[tuple[int, int, str, list[str]]] = []
         slips: list[str] = []
         for separator in _SEPARATORS:
             try:
-                cells = _cells(line[:LONGEST], separator)
+                cells = _cells(line, separator)
             except ValueError as slip:
                 slips.append(str(slip))
                 continue
@@ -197,6 +200,9 @@ class Table:
         _, _, separator, cells = max(readings, key=lambda reading: reading[:2])
         while cells and not cells[-1]:
             cells.pop()
+        if len(cells) > WIDEST:
+            sheet.problem(number, f"{len(cells):,} columns; a table of recordings has no more than {WIDEST}")
+            sheet.check()
         return separator, cells
 
     def _places(self, header: Sequence[str], number: int, sheet: Sheet) -> dict[str, int]:
@@ -228,7 +234,7 @@ class Table:
                 sheet.problem(number, f"{words}; remove or rename all but one")
         missing = [c.name for c in self.columns if (c.required or c.needed) and c.name not in met]
         if missing:
-            found = ", ".join(_shown(cell) for cell in header if cell) or "none"
+            found = _few([_shown(cell) for cell in header if cell]) or "none"
             needed = ", ".join(c.name for c in self.columns if c.required or c.needed)
             hint = _hint(header)
             sheet.problem(
@@ -250,11 +256,11 @@ class Table:
             sheet.notes.append(f"columns read by another name: {', '.join(understood)}")
         if ignored:
             free = ", ".join(name for name in self.names if name not in met)
-            sheet.notes.append(f"columns ignored, as they are not known: {', '.join(ignored)} (not there: {free})")
+            sheet.notes.append(f"columns ignored, as they are not known: {_few(ignored)} (not there: {free})")
 
     def _near(self, written: str) -> str | None:
         """The column that a name is probably meant for: a slip of the hand, not a name with another word."""
-        plain, words = _plain(written), _words(written)
+        plain, words = _plain(written)[:40], _words(written)[:4]
         for known in sorted(self._known, key=lambda known: (-_likeness(plain, known), known)):
             its = self._known_words[known]
             if len(its) == len(words):
@@ -361,6 +367,10 @@ def _slip(word: str, known: str) -> bool:
 
 def _shown(value: str) -> str:
     return repr(value if len(value) <= 60 else value[:57] + "...")
+
+
+def _few(names: Sequence[str]) -> str:
+    return ", ".join(names[:20]) + (f" and {len(names) - 20} more" if len(names) > 20 else "")
 
 
 def _is_sep_line(line: str) -> bool:
