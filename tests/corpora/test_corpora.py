@@ -53,7 +53,10 @@ def test_the_wrong_folder(name: str, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"it holds list\.txt, music/"):
         corpus(tmp_path)
     (tmp_path / "utterances.csv").touch()
-    with pytest.raises(UsageError, match="looks like a CSV manifest: use corpus csv"):
+    with pytest.raises(UsageError, match=r"it holds list\.txt, music/, utterances\.csv$"):  # the hint was tried: no
+        corpus(tmp_path)
+    (tmp_path / "utterances.csv").write_text("file\nlist.txt\n", encoding="utf-8")
+    with pytest.raises(UsageError, match=r"looks like a CSV manifest: use corpus csv$"):
         corpus(tmp_path)
 
 

@@ -165,8 +165,13 @@ def test_one_split_of_aishell3(aishell: Path) -> None:
     assert [u.id for u in Aishell3(aishell, splits=("test",)).utterances()] == ["SSB00730001"]
     with pytest.raises(UsageError, match="no split 'dev' here; present: test, train"):
         Aishell3(aishell, splits=("dev",))
-    with pytest.raises(UsageError, match="data_aishell3 looks like it: give that folder"):
-        Aishell3(aishell / "train")
+    for splits in (None, ("test",)):
+        one = Aishell3(aishell / "test", splits=splits)
+        assert facts(one) == [("SSB00730001", "SSB0073", "M", "zh", "你好")]
+    with pytest.raises(UsageError, match="no split 'train' here; present: test"):
+        Aishell3(aishell / "test", splits=("train",))
+    (aishell / "train").rename(aishell.parent / "mine")
+    assert {u.gender for u in Aishell3(aishell.parent / "mine").utterances()} == {None}
 
 
 def test_what_aishell3_notes(aishell: Path) -> None:

@@ -173,3 +173,21 @@ def test_each_names_the_other(speech: Path, tts: Path) -> None:
     assert len(LibriTTS(tts.parent)) == 4
     with pytest.raises(UsageError, match=r"/test-clean looks like it: give that folder"):
         LibriTTS(tts / "test-clean/908")
+
+
+@pytest.mark.parametrize("ending", [".wav", ".flac", ".mp3"])
+def test_names_tell_the_corpora_apart_not_formats(speech: Path, tts: Path, ending: str) -> None:
+    recordings = [*speech.rglob("*.flac"), *tts.rglob("*.wav")]
+    before = [[u.id for u in kind(root).utterances()] for kind, root in ((LibriSpeech, speech), (LibriTTS, tts))]
+    for path in recordings:
+        path.rename(path.with_suffix(ending))
+    for kind, root, ids, own in ((LibriSpeech, speech, before[0], ".flac"), (LibriTTS, tts, before[1], ".wav")):
+        corpus = kind(root)
+        assert [u.id for u in corpus.utterances()] == ids
+        assert {u.path.suffix for u in corpus.utterances()} == {ending}
+        noted = notes(corpus, f"recordings end with {ending} here, those of {kind.info.title} with {own}")
+        assert len(noted) == (ending != own)
+    with pytest.raises(UsageError, match=r"looks like LibriSpeech: use corpus librispeech"):
+        LibriTTS(speech)
+    with pytest.raises(UsageError, match=r"looks like LibriTTS: use corpus libritts"):
+        LibriSpeech(tts)

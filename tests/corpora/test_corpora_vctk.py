@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -137,10 +139,10 @@ def test_recordings_that_are_none(root: Path) -> None:
     write(root / "wav48_silence_trimmed" / "backup" / "p226_002_mic1.flac")
     (root / "wav48_silence_trimmed" / "p335").mkdir()
     corpus = Vctk(root)
-    assert [u.id for u in corpus.utterances() if u.speaker == "p226"] == ["p226_002"]
+    assert [u.id for u in corpus.utterances() if u.speaker == "p226"] == ["p226_002", "p226_007"]
     assert notes(corpus, "p226_005_mic1.flac", "is empty")
     assert notes(corpus, "p225_006_mic1.flac", "not named p226_<number>")
-    assert notes(corpus, "p226_007_mic1.wav", "no .flac file")
+    assert notes(corpus, "recordings end with .wav here, those of VCTK 0.92 with .flac")
     assert notes(corpus, "p226_008_mic1.flac", "link to nothing")
     assert notes(corpus, "backup", "not the name of a speaker")
     assert notes(corpus, "p335", "holds no recording of p335")
@@ -214,3 +216,84 @@ def test_each_release_names_the_other(root: Path, tmp_path: Path) -> None:
     write(tmp_path / "old" / "wav48" / "p225" / "p225_001.wav")
     with pytest.raises(UsageError, match=r"no VCTK 0\.92 here.*looks like VCTK 0\.80: use corpus vctk080"):
         Vctk(tmp_path / "old")
+
+
+def lay(root: Path, pattern: str, *, texts: bool = True) -> Path:
+    for speaker in ("p225", "p226"):
+        for number in ("001", "002"):
+            write(root / pattern.format(s=speaker, n=number))
+            if texts:
+                write(root / "txt" / speaker / f"{speaker}_{number}.txt", "Please call Stella.")
+    write(root / "speaker-info.txt", "ID AGE GENDER\np225 23 F\np226 22 M\n")
+    return root
+
+
+TRIMMED = "wav48_silence_trimmed"
+
+
+@pytest.mark.parametrize(
+    ("kind", "pattern", "noted"),
+    [
+        (Vctk, TRIMMED + "/{s}/{s}_{n}_mic1.wav", ["recordings end with .wav"]),
+        (Vctk, TRIMMED + "/{s}/{s}_{n}.flac", ["do not say the microphone"]),
+        (Vctk, TRIMMED + "/{s}/{s}_{n}.WAV", ["do not say the microphone", "recordings end with .wav"]),
+        (Vctk, "wav48/{s}/{s}_{n}_mic1.wav", ["recordings end with .wav"]),
+        (Vctk, "wav48/{s}/{s}_{n}_mic1.flac", []),
+        (Vctk, "wav16/{s}/{s}_{n}_mic1.flac", []),
+        (Vctk, "wav16/{s}/{s}_{n}.wav", ["do not say the microphone", "recordings end with .wav"]),
+        (Vctk, "vctk-16k/{s}/{s}_{n}_mic1.ogg", ["recordings end with .ogg"]),
+        (Vctk080, "wav48/{s}/{s}_{n}.flac", ["recordings end with .flac"]),
+        (Vctk080, "wav16/{s}/{s}_{n}.wav", []),
+        (Vctk080, "downsampled/{s}/{s}_{n}.wav", []),
+    ],
+)
+def test_the_files_say_what_the_layout_is(tmp_path: Path, kind: type[Corpus], pattern: str, noted: list[str]) -> None:
+    root = lay(tmp_path / "VCTK", pattern)
+    for given in (root, tmp_path, root / pattern.split("/")[0]):
+        corpus = kind(given)
+        assert [(u.id, u.speaker, u.gender, u.transcript) for u in corpus.utterances()] == [
+            (f"{speaker}_{number}", speaker, gender, "Please call Stella.")
+            for speaker, gender in (("p225", "F"), ("p226", "M"))
+            for number in ("001", "002")
+        ]
+        assert len(corpus.problems) == len(noted)
+        assert all(notes(corpus, words) for words in noted)
+
+
+def test_recordings_without_anything_around_them(tmp_path: Path) -> None:
+    lay(tmp_path / "x", "{s}/{s}_{n}_mic2.wav", texts=False)
+    (tmp_path / "x" / "speaker-info.txt").unlink()
+    assert [u.id for u in Vctk(tmp_path / "x").utterances()] == ["p225_001", "p225_002", "p226_001", "p226_002"]
+
+
+def test_both_releases_in_one_folder(tmp_path: Path) -> None:
+    lay(tmp_path, "wav48/{s}/{s}_{n}.wav")
+    lay(tmp_path, TRIMMED + "/{s}/{s}_{n}_mic1.flac")
+    lay(tmp_path, "wav16/{s}/{s}_{n}_mic1.wav")
+    assert {u.path.parts[-3] for u in Vctk(tmp_path).utterances()} == {TRIMMED}
+    assert {u.path.parts[-3] for u in Vctk080(tmp_path).utterances()} == {"wav48"}
+
+
+def test_a_hint_is_given_only_where_it_leads_somewhere(tmp_path: Path) -> None:
+    lay(tmp_path / "mic", "wav48/{s}/{s}_{n}_mic1.wav")
+    with pytest.raises(UsageError, match=r"this looks like VCTK 0\.92: use corpus vctk$"):
+        Vctk080(tmp_path / "mic")
+    assert len(Vctk(tmp_path / "mic")) == 4
+    for recording in (tmp_path / "mic").rglob("*.wav"):
+        recording.write_bytes(b"")
+    with pytest.raises(UsageError, match=r"it holds speaker-info\.txt, txt/, wav48/$"):
+        Vctk080(tmp_path / "mic")
+
+
+def test_a_folder_beside_that_can_not_be_read_is_passed_over(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    closed = root.parent / "lost+found"
+    closed.mkdir()
+    scandir = os.scandir
+
+    def barred(path: Path) -> Any:
+        if path == closed:
+            raise PermissionError(13, "Permission denied")
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", barred)
+    assert Vctk(root.parent).root == root

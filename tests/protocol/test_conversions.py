@@ -9,10 +9,10 @@ import pytest
 
 from vceval.corpora.csv_manifest import read_manifest
 from vceval.errors import UsageError
-from vceval.protocol.manifest import COLUMNS, read_folder, read_table
+from vceval.protocol.manifest import TABLE, read_folder, read_table
 
 
-def table(path: Path, *rows: str, header: str = ",".join(COLUMNS)) -> Path:
+def table(path: Path, *rows: str, header: str = ",".join(TABLE.names)) -> Path:
     path.write_text("\n".join([header, *rows]) + "\n", encoding="utf-8")
     return path
 
@@ -28,7 +28,7 @@ def test_systems_on_the_same_recordings_share_a_pair(files: Path) -> None:
     rows = (
         "A,x/A.wav,s.wav,t.wav,r.wav,Hello there.,en,VCTK,,p1,F,p2,male",
         "B,x/B.wav,s.wav,t.wav,r.wav,Hello there.,en,VCTK,,p1,F,p2,male",
-        "A,x/A.wav,s.wav,t.wav,r.wav,Hello there.,en,VCTK,,p1,F,p2,male",
+        "A,x/B.wav,s.wav,t.wav,r.wav,Hello there.,en,VCTK,,p1,F,p2,male",
     )
     found = read_table(table(files / "c.csv", *rows))
     assert found.systems == ["A", "B"]
@@ -62,15 +62,17 @@ def test_absent_audio_is_a_failure_of_its_row(files: Path) -> None:
 @pytest.mark.parametrize(
     ("rows", "header", "words"),
     [
-        (["A,x/A.wav"], "model,file", "no column system and converted; found: model, file"),
-        ([], ",".join(COLUMNS), "holds no rows"),
+        (["A,x/A.wav"], "modes,files", "no column system and converted; found: 'modes', 'files'"),
+        ([], ",".join(TABLE.names), "holds no rows"),
         ([",x/A.wav"], "system,converted", "c.csv:2: system is empty"),
         (["A,"], "system,converted", "c.csv:2: converted is empty"),
         (["A,../../etc/passwd"], "system,converted", "outside"),
         (["A,/etc/passwd"], "system,converted", "/etc/passwd"),
-        (["A,x/A.wav,extra"], "system,converted", "more or fewer fields"),
-        (["A,x/A.wav,,,,,,,,,girl,,"], ",".join(COLUMNS), "source_gender is 'girl'"),
-        (["A,x/A.wav,,,,,,,F2X,,,,"], ",".join(COLUMNS), "direction is 'F2X'"),
+        (["A,x/A.wav,extra"], "system,converted", "c.csv:2: 3 cells for 2 columns"),
+        (["A,x/A.wav", "A,./x/../x/A.wav"], "system,converted", "c.csv:3: repeats line 2: the same recordings of A"),
+        (['A,x/A.wav,"Oh', "B,x/B.wav,no"], "system,converted,text", "c.csv:2: the quote before 'Oh'"),
+        (["A,x/A.wav,,,,,,,,,girl,,"], ",".join(TABLE.names), "source_gender: 'girl' must be F, M"),
+        (["A,x/A.wav,,,,,,,F2X,,,,"], ",".join(TABLE.names), "direction: 'F2X' must be F2F"),
     ],
 )
 def test_a_wrong_table_is_refused_with_its_line(files: Path, rows: list[str], header: str, words: str) -> None:
@@ -78,11 +80,36 @@ def test_a_wrong_table_is_refused_with_its_line(files: Path, rows: list[str], he
         read_table(table(files / "c.csv", *rows, header=header))
 
 
+def test_the_same_converted_file_may_be_held_against_several_targets(files: Path) -> None:
+    rows = ("source,s.wav,s.wav,t.wav", "source,s.wav,s.wav,r.wav", "A,x/A.wav,s.wav,t.wav")
+    found = read_table(table(files / "c.csv", *rows, header="model,wav,src,tgt"))
+    assert len(found.conversions) == 3
+    [note] = found.notes
+    assert note == (
+        f"{files / 'c.csv'}: columns read by another name: "
+        "'model' as system, 'wav' as converted, 'src' as source, 'tgt' as target"
+    )
+
+
+def test_problems_of_values_and_of_rows_are_named_together(files: Path) -> None:
+    rows = ("A,x/A.wav,girl,f2m", "A,../x.wav,F", "A,x/A.wav,F,no", "A,x/B.wav,Male,m2m")
+    with pytest.raises(UsageError) as caught:
+        read_table(table(files / "c.csv", *rows, header="system,converted,source_gender,direction"))
+    lines = str(caught.value).splitlines()
+    assert [line.split(":")[1] for line in lines[1:]] == ["2", "3", "4", "4"]
+    assert lines[0].endswith("c.csv: 4 problems:")
+
+
+def test_a_name_that_is_too_long_is_no_file(files: Path) -> None:
+    found = read_table(table(files / "c.csv", f"A,{'x' * 300}.wav", header="system,converted"))
+    assert "no such file" in found.failures[0].reason
+
+
 def test_a_table_that_is_no_table_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="no such file"):
         read_table(tmp_path / "none.csv")
     (tmp_path / "bytes.csv").write_bytes(b"\xff\xfe\x00system")
-    with pytest.raises(UsageError, match="UTF-8"):
+    with pytest.raises(UsageError, match="UTF-16"):
         read_table(tmp_path / "bytes.csv")
 
 

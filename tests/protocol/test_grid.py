@@ -148,8 +148,21 @@ def test_nothing_left_of_a_list(tmp_path: Path) -> None:
     others = [replace(u, id=f"x{u.id}") for u in recordings(tmp_path)]
     with pytest.raises(UsageError, match=r"none of the 3 pairs .* --draw-pairs"):
         grid.build(protocol(tmp_path, PAIRS), Memory(tmp_path, others), allow_missing=True)
-    with pytest.raises(UsageError, match="holds no utterances"):
-        grid.build(protocol(tmp_path, PAIRS), Memory(tmp_path, []), allow_missing=True)
+
+
+def test_a_corpus_with_nothing_says_why(tmp_path: Path) -> None:
+    corpus = Memory(tmp_path, [])
+    with pytest.raises(UsageError, match=r"holds no utterances of [^\n]*$"):
+        grid.build(protocol(tmp_path, PAIRS), corpus, allow_missing=True)
+    corpus.note(tmp_path, "every gender is unknown")
+    for number in range(4):
+        corpus.note(tmp_path / f"{number}.wav", "is empty; left out")
+    with pytest.raises(UsageError) as caught:
+        grid.build(protocol(tmp_path, PAIRS), corpus, allow_missing=True)
+    assert str(caught.value).splitlines()[1:] == [
+        *(f"  {tmp_path}/{number}.wav: is empty; left out" for number in range(3)),
+        "  and 2 more",
+    ]
 
 
 def test_another_corpus_under_the_same_ids_is_noticed(tmp_path: Path) -> None:

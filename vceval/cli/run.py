@@ -81,15 +81,32 @@ def _add_score(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         description="Score a CSV table of conversions, or a folder whose file names follow a pattern.",
         epilog=EPILOG,
     )
-    score.add_argument("conversions", type=Path, help="CSV table (see README), or a folder with --pattern")
+    score.add_argument("conversions", type=Path, help="CSV table (--columns describes it), or a folder with --pattern")
     score.add_argument(
         "--pattern", help="file-name pattern such as '{system}_{source}TO{target}.wav', or its name: mae-vc, skqvc"
     )
     score.add_argument("--natural", type=Path, metavar="CSV", help="natural speech: file,speaker,gender,language,...")
+    score.add_argument(
+        "--columns",
+        action=_Columns,
+        nargs=0,
+        help="print the columns of both tables and what they may be called, and exit",
+    )
     score.add_argument("--root", type=Path, metavar="DIR", help="folder that paths in the tables start from")
     score.add_argument("--language", help="language of the speech where the table names none, such as en")
     _add_common(score)
     score.set_defaults(command=_score)
+
+
+class _Columns(argparse.Action):
+    """Prints what columns the two tables of ``vceval score`` may have."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
+        from vceval.corpora import csv_manifest
+        from vceval.protocol import manifest
+
+        print(f"conversions:\n\n{manifest.TABLE.described()}\n\n--natural:\n\n{csv_manifest.TABLE.described()}")
+        parser.exit()
 
 
 def _add_common(parser: argparse.ArgumentParser) -> None:
@@ -174,6 +191,7 @@ def _score(options: argparse.Namespace) -> int:
     from vceval.protocol.manifest import UNNAMED, read_folder, read_table
     from vceval.records import System, Utterance
     from vceval.runner.plan import Plan
+    from vceval.runner.progress import say
 
     metrics, recogniser = _metrics(options, SCORE_METRICS, None)
     settings = _settings(options)
@@ -197,6 +215,9 @@ def _score(options: argparse.Namespace) -> int:
         ]
     systems = [System(name, "given") for name in found.systems]
     added, beside = _beside(systems, metrics, recogniser)
+    for note in found.notes:
+        say(f"vceval: {note}")
+    notes += found.notes
     plan = Plan(
         name=options.conversions.stem or "score",
         label="score",

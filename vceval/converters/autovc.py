@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from vceval.checkpoints.weightfile import WeightFile
 from vceval.converters.base import ConverterInfo
-from vceval.converters.native import NativeConverter, attempt, check_length, grouped, past_failures
+from vceval.converters.native import (
+    MAX_PROMPT_SECONDS,
+    MAX_SECONDS,
+    NativeConverter,
+    attempt,
+    check_length,
+    grouped,
+    past_failures,
+)
 from vceval.errors import ItemError, UsageError
 from vceval.signal.audio import Waveform, resample
 
@@ -217,7 +225,7 @@ def crops(mels: Sequence[NDArray[np.float32]]) -> list[list[NDArray[np.float32]]
 def _mel(wave: Waveform, what: str) -> NDArray[np.float32]:
     from vceval.networks.autovc_features import mel_spectrogram
 
-    check_length(wave, what, minimum=_SHORTEST)
+    check_length(wave, what, _SHORTEST, MAX_PROMPT_SECONDS if what == "prompt" else MAX_SECONDS)
     return mel_spectrogram(resample(wave, SAMPLE_RATE).samples)
 
 

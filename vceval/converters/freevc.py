@@ -11,6 +11,7 @@ from vceval.checkpoints.known_files import GE2E, RESEMBLYZER, WAVLM_LARGE
 from vceval.checkpoints.weightfile import WeightFile
 from vceval.converters.base import ConverterInfo
 from vceval.converters.native import (
+    MAX_PROMPT_SECONDS,
     NativeConverter,
     attempt,
     check_length,
@@ -221,7 +222,7 @@ def _ready(source: Waveform) -> NDArray[np.float32]:
 
 
 def _speech(prompt: Waveform) -> NDArray[np.float32]:
-    check_length(prompt, "prompt")
+    check_length(prompt, "prompt", maximum=MAX_PROMPT_SECONDS)
     speech = trimmed(resample(prompt, SAMPLE_RATE).samples)
     if len(speech) < MIN_SAMPLES:
         raise ItemError(

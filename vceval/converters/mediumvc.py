@@ -9,7 +9,7 @@ from vceval.checkpoints.known_files import DVECTOR, HIFIGAN_UNIVERSAL
 from vceval.checkpoints.weightfile import WeightFile
 from vceval.converters.base import ConverterInfo
 from vceval.converters.hifigan_mels import SAMPLE_RATE, HifiGanConverter
-from vceval.converters.native import check_length
+from vceval.converters.native import MAX_PROMPT_SECONDS, check_length
 from vceval.errors import ItemError
 from vceval.signal.audio import Waveform
 
@@ -81,7 +81,7 @@ class MediumVc(HifiGanConverter):
 
         frames = []
         for prompt in prompts:
-            check_length(prompt, "prompt")
+            check_length(prompt, "prompt", maximum=MAX_PROMPT_SECONDS)
             frames.append(dvector_frames(prompt))
             if not len(frames[-1]):
                 raise ItemError(

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 __all__ = [
+    "MAX_PROMPT_SECONDS",
     "MAX_SECONDS",
     "PRECISIONS",
     "NativeConverter",
@@ -36,8 +37,10 @@ __all__ = [
     "past_failures",
 ]
 
-#: Longest source or prompt that is processed in one piece; longer ones are refused, never cut.
+#: Longest source, and longest prompt of a network that takes it in one piece; longer ones are refused, never cut.
 MAX_SECONDS = 60.0
+#: Longest prompt of a network that takes it window by window, as its authors do.
+MAX_PROMPT_SECONDS = 600.0
 #: Precisions that a converter computes in, and the torch types of those that are half as wide.
 PRECISIONS = ("float32", "tf32", "bf16", "fp16")
 _HALF = {"bf16": "bfloat16", "fp16": "float16"}
@@ -275,7 +278,11 @@ def check_length(wave: Waveform, what: str, minimum: float = 0.0, maximum: float
         ItemError: it is shorter than ``minimum`` or longer than ``maximum`` seconds.
     """
     if wave.seconds > maximum:
-        raise ItemError(f"{what} of {wave.seconds:.1f} s is longer than {maximum:g} s; cut it into sentences")
+        instead = {"prompt": "cut the prompt, or name a shorter recording of the target speaker"}
+        raise ItemError(
+            f"the {what} of {wave.seconds:.1f} s is longer than {maximum:g} s; "
+            + instead.get(what, "cut it into sentences")
+        )
     if wave.seconds < minimum:
         raise ItemError(f"{what} of {wave.seconds:.2f} s is too short; at least {minimum:.2f} s are needed")
 

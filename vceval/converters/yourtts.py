@@ -9,7 +9,17 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from vceval.checkpoints.containers import Refused
 from vceval.checkpoints.weightfile import WeightFile
 from vceval.converters.base import ConverterInfo
-from vceval.converters.native import NativeConverter, attempt, check_length, grouped, noise, padded, past_failures
+from vceval.converters.native import (
+    MAX_PROMPT_SECONDS,
+    MAX_SECONDS,
+    NativeConverter,
+    attempt,
+    check_length,
+    grouped,
+    noise,
+    padded,
+    past_failures,
+)
 from vceval.errors import ItemError, UsageError
 from vceval.signal.audio import Waveform, resample
 
@@ -181,7 +191,7 @@ class YourTts(NativeConverter):
     def encode_content(self, sources: Sequence[Waveform]) -> list[Posterior | ItemError]:
         """Encode each source as mean and deviation of its latents, conditioned on its own speaker."""
         spectra = [attempt(self._spectrogram, wave) for wave in sources]
-        items = [_unfailed(pair) for pair in zip(spectra, self._voices(sources), strict=True)]
+        items = [_unfailed(pair) for pair in zip(spectra, self._voices(sources, "source"), strict=True)]
         return past_failures(
             items, lambda fine: grouped(fine, lambda item: item[0].shape[1] // _NEAR, self._posteriors)
         )
@@ -190,7 +200,7 @@ class YourTts(NativeConverter):
         """Embed each list of prompts: (512,), the mean over its prompts."""
         import torch
 
-        vectors = iter(self._voices([wave for group in prompts for wave in group]))
+        vectors = iter(self._voices([wave for group in prompts for wave in group], "prompt"))
         groups = [_unfailed([next(vectors) for _ in group]) for group in prompts]
         return past_failures(groups, lambda fine: [torch.stack(list(found)).mean(dim=0) for found in fine])
 
@@ -219,11 +229,11 @@ class YourTts(NativeConverter):
             for place, count in enumerate(frames)
         ]
 
-    def _voices(self, waves: Sequence[Waveform]) -> list[Tensor | ItemError]:
+    def _voices(self, waves: Sequence[Waveform], what: str) -> list[Tensor | ItemError]:
         """Embed recordings: the mean over each one's windows; all windows of a length go together."""
         import torch
 
-        cut = [attempt(self._windows, wave) for wave in waves]
+        cut = [attempt(lambda wave: self._windows(wave, what), wave) for wave in waves]
         windows = [window for part in cut if not isinstance(part, ItemError) for window in part]
         vectors = iter(grouped(windows, lambda window: window.shape[1], self._embed))
         return [
@@ -231,10 +241,10 @@ class YourTts(NativeConverter):
             for part in cut
         ]
 
-    def _windows(self, wave: Waveform) -> list[NDArray[np.float32]]:
+    def _windows(self, wave: Waveform, what: str) -> list[NDArray[np.float32]]:
         from vceval.networks import hasp_features
 
-        samples = _prepared(wave, "recording of a voice", self._voice_preparation)
+        samples = _prepared(wave, what, self._voice_preparation)
         return [hasp_features.features(window) for window in hasp_features.cut(samples)]
 
     def _embed(self, windows: Sequence[NDArray[np.float32]]) -> list[Tensor]:
@@ -269,7 +279,7 @@ def _prepared(wave: Waveform, what: str, preparation: Preparation) -> NDArray[np
     Raises:
         ItemError: it is too short, too long or silent.
     """
-    check_length(wave, what, minimum=_SHORTEST)
+    check_length(wave, what, _SHORTEST, MAX_PROMPT_SECONDS if what == "prompt" else MAX_SECONDS)
     try:
         samples = preparation(resample(wave, SAMPLE_RATE).samples)
     except ValueError as error:

@@ -12,12 +12,17 @@ from vceval.records import Gender, Utterance
 
 __all__ = ["Aishell3"]
 
+_TABLE = "spk-info.txt"
 _SPEAKER = re.compile(r"SSB\d+", re.IGNORECASE)
 _PINYIN = re.compile(r"[a-zü:]+[1-5]", re.IGNORECASE)
 
 
+def _is_split(folder: Path) -> bool:
+    return any(_SPEAKER.fullmatch(name) for name in subfolders(folder / "wav"))
+
+
 def _is_aishell3(folder: Path) -> bool:
-    return any(_SPEAKER.fullmatch(name) for split in ("train", "test") for name in subfolders(folder / split / "wav"))
+    return any(_is_split(place) for place in (folder / "train", folder / "test", folder))
 
 
 class Aishell3(FolderCorpus):
@@ -27,7 +32,7 @@ class Aishell3(FolderCorpus):
     (label_train-set.txt) are not read.
 
     Args:
-        root: the folder with train, test and spk-info.txt, or the folder around it.
+        root: the folder with train, test and spk-info.txt, the folder around it, or the folder of a single split.
         splits: ``("train",)`` or ``("test",)``; None reads what is present.
 
     Raises:
@@ -49,7 +54,11 @@ class Aishell3(FolderCorpus):
 
     def __init__(self, root: Path, splits: Sequence[str] | None = None) -> None:
         super().__init__(root)
-        present = {name: self.root / name for name in ("test", "train") if (self.root / name / "wav").is_dir()}
+        present = {name: self.root / name for name in ("test", "train") if _is_split(self.root / name)}
+        if not present:  # the root is a split: the speakers' table lies in it, or beside it
+            split = self.root.resolve()
+            present = {split.name: split}
+            self.root = split if self.files_named(split, _TABLE) else split.parent
         self._folders = chosen_splits(splits, present, self.root, self.info.title)
 
     def read(self) -> Iterator[Utterance]:
@@ -99,9 +108,9 @@ class Aishell3(FolderCorpus):
     def _speakers(self) -> Speakers:
         """The path of spk-info.txt (speaker, age group, gender, accent; # begins a comment) and every gender in it."""
         genders: dict[str, Gender | None] = {}
-        tables = self.files_named(self.root, "spk-info.txt")
+        tables = self.files_named(self.root, _TABLE)
         if not tables:
-            self.note(self.root / "spk-info.txt", "not there: every gender is unknown")
+            self.note(self.root / _TABLE, "not there: every gender is unknown")
             return Speakers(None, genders)
         for number, line in self.lines_of(tables[0]):
             if line.startswith("#"):

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import math
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import ClassVar
@@ -13,22 +12,36 @@ from vceval.corpora.base import Corpus, CorpusInfo, Layout, Problem, gender_of
 from vceval.errors import UsageError
 from vceval.records import Utterance
 from vceval.storage.paths import resolve_inside
+from vceval.storage.tables import Column, Table
 
-__all__ = ["COLUMNS", "CsvManifest", "read_manifest"]
+__all__ = ["TABLE", "CsvManifest", "read_manifest"]
 
-#: Only the first is required.
-COLUMNS = ("file", "id", "dataset", "speaker", "gender", "language", "transcript", "duration")
+TABLE = Table((
+    Column("file", "the recording", (
+        "path", "wav", "audio", "filename", "file_path", "wav_path", "audio_path", "audio_file", "wav_file",
+        "audio_filepath",
+    ), required=True),
+    Column("id", "the utterance's name; else the path without its suffix", (
+        "utterance", "utterance_id", "utt", "utt_id", "key",
+    )),
+    Column("dataset", "the corpus that it belongs to: thresholds are calibrated by corpus", ("corpus", "database")),
+    Column("speaker", "who speaks; without it a recording calibrates nothing", (
+        "speaker_id", "spk", "spk_id", "client_id", "speaker_name",
+    )),
+    Column("gender", "F, female, M or male", ("sex",)),
+    Column("language", "what language is spoken", (
+        "lang", "locale", "language_code", "lang_code", "lang_id", "language_id",
+    )),
+    Column("transcript", "what is said", ("text", "sentence", "transcription")),
+    Column("duration", "seconds", ("dur", "seconds", "duration_seconds")),
+))  # fmt: skip
 MANIFEST = "utterances.csv"
 
 
 def read_manifest(
     path: Path, root: Path | None = None, *, dataset: str = "unnamed"
 ) -> tuple[list[Utterance], list[Problem]]:
-    """Read a table of recordings: comma-separated, UTF-8 (with or without BOM), a header line, any order of columns.
-
-    Columns: ``file`` (required: a path relative to ``root``), ``id`` (default: the path without its suffix),
-    ``dataset`` (default: the argument), ``speaker``, ``gender`` (F, female, M or male in any case), ``language``,
-    ``transcript``, ``duration`` (seconds). Other columns are ignored, empty cells mean unknown.
+    """Read a table of recordings; :data:`TABLE` declares its columns. Empty cells mean unknown.
 
     Args:
         path: the table.
@@ -36,27 +49,26 @@ def read_manifest(
         dataset: what utterances belong to where the table does not say.
 
     Returns:
-        The utterances whose file is there, in the table's order, and what is missing or malformed.
+        The utterances whose file is there, in the table's order; and what there is to say: how the table was read,
+        which files are not there, which values are taken as unknown.
 
     Raises:
-        UsageError: the table can't be read or lacks the column ``file``, or a path leads out of the root.
+        UsageError: the table can't be read, its header is unfit, it has no rows, or rows have problems: other numbers
+            of cells than the header, no file, a path that leads out of the root, the file or id of another row.
     """
     folder = path.parent if root is None else root
-    utterances: dict[str, Utterance] = {}
-    problems: list[Problem] = []
-    for line, row in _rows(path, problems):
-        if not row["file"]:
-            problems.append(Problem(path, "no file named; row left out", line))
-            continue
-        audio = resolve_inside(folder, row["file"], f"{path}:{line}")
-        if not audio.is_file():
-            problems.append(Problem(path, f"no such file: {audio}; row left out", line))
+    sheet = TABLE.read(path)
+    utterances: list[Utterance] = []
+    problems = [Problem(path, note) for note in sheet.notes]
+    for row in sheet.rows:
+        try:
+            audio = resolve_inside(folder, row["file"], "file")
+        except UsageError as error:
+            sheet.problem(row.line, str(error))
             continue
         gender = gender_of(row["gender"])
-        if row["gender"] and gender is None:
-            problems.append(Problem(path, f"gender {row['gender']!r} is none of F, female, M, male; unknown", line))
         utterance = Utterance(
-            id=row["id"] or Path(row["file"]).with_suffix("").as_posix(),
+            id=row["id"] or os.path.splitext(row["file"])[0],  # noqa: PTH122 - no error for a file named "."
             path=audio,
             dataset=row["dataset"] or dataset,
             speaker=row["speaker"] or None,
@@ -65,47 +77,20 @@ def read_manifest(
             transcript=row["transcript"] or None,
             duration=_seconds(row["duration"]),
         )
+        if sheet.once(row, ("file", audio), f"the same file, {row['file']}"):
+            sheet.once(row, ("id", utterance.id), f"the same id, {utterance.id}")
+        if row["gender"] and gender is None:
+            message = f"gender {row['gender']!r} is none of F, female, M, male; unknown"
+            problems.append(Problem(path, message, row.line))
         if row["duration"] and utterance.duration is None:
-            problems.append(Problem(path, f"duration {row['duration']!r} is no length in seconds; unknown", line))
-        if utterances.setdefault(utterance.id, utterance) is not utterance:
-            problems.append(Problem(path, f"second row with the id {utterance.id}; the first one is used", line))
-    return list(utterances.values()), problems
-
-
-def _rows(path: Path, problems: list[Problem]) -> Iterator[tuple[int, dict[str, str]]]:
-    """First line and cells of every row, with an empty cell for every column that is missing."""
-    try:
-        text = path.read_bytes().decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = error.object[: error.start].count(b"\n") + 1
-        raise UsageError(f"{path}:{line}: not valid UTF-8; save the table as UTF-8") from error
-    except OSError as error:
-        raise UsageError(f"{path}: can't be read ({error.strerror}); give the path of a CSV file") from error
-    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
-    try:
-        header = [name.strip().lower() for name in next(reader, [])]
-        if "file" not in header:
-            raise UsageError(
-                f"{path}: no column 'file'; columns found: {', '.join(filter(None, header)) or 'none'}. "
-                f"The first line names the columns, parted by commas: {', '.join(COLUMNS)} (only file is required)"
-            )
-        twice = [name for name in COLUMNS if header.count(name) > 1]
-        if twice:
-            raise UsageError(f"{path}: column {twice[0]!r} is there twice; rename one")
-        end = reader.line_num
-        for cells in reader:
-            line, end = end + 1, reader.line_num
-            if not any(cell.strip() for cell in cells):
-                continue
-            if len(cells) > len(header):
-                message = f"{len(cells)} cells for {len(header)} columns; row left out (quote text that holds commas)"
-                problems.append(Problem(path, message, line))
-                continue
-            row = dict.fromkeys(COLUMNS, "")
-            row.update((name, cell.strip()) for name, cell in zip(header, cells, strict=False))
-            yield line, row
-    except csv.Error as error:
-        raise UsageError(f"{path}:{reader.line_num}: not valid CSV ({error}); correct the line") from error
+            message = f"duration {row['duration']!r} is no length in seconds; unknown"
+            problems.append(Problem(path, message, row.line))
+        if os.path.isfile(audio):  # noqa: PTH113 - False, not an error, where a name is too long for the file system
+            utterances.append(utterance)
+        else:
+            problems.append(Problem(path, f"no such file: {audio}; row left out", row.line))
+    sheet.check()
+    return utterances, problems
 
 
 def _seconds(text: str) -> float | None:

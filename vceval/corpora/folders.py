@@ -16,14 +16,15 @@ from vceval.errors import UsageError
 from vceval.records import Gender, Utterance
 
 __all__ = [
+    "ENDINGS",
     "FolderCorpus",
     "Recording",
     "Speakers",
     "chosen_splits",
-    "has_folder",
     "locate",
     "named",
     "recognise",
+    "stems",
     "subfolders",
 ]
 
@@ -31,12 +32,9 @@ __all__ = [
 _SINGLY = 5
 # str.splitlines would also break at characters that text editors count as part of a line
 _NEWLINE = re.compile(r"\r\n|\n|\r")
-_AUDIO = frozenset({".aiff", ".flac", ".mp3", ".m4a", ".ogg", ".opus", ".pcm", ".raw", ".sph", ".wav"})
-
-
-def has_folder(name: str) -> Callable[[Path], bool]:
-    """Make the test of a folder that has a folder of this name in it."""
-    return lambda folder: (folder / name).is_dir()
+#: Endings of recordings that are read, the ones first that lose nothing, and of those that are not.
+ENDINGS = (".flac", ".wav", ".aiff", ".aif", ".au", ".caf", ".sph", ".ogg", ".opus", ".mp3")
+_NOT_READ = frozenset({".m4a", ".pcm", ".raw"})
 
 
 def subfolders(folder: Path) -> dict[str, Path]:
@@ -49,6 +47,15 @@ def subfolders(folder: Path) -> dict[str, Path]:
     except OSError as error:
         raise UsageError(f"{folder}: can't be read ({error.strerror}); check its permissions") from error
     return {name: folder / name for name in sorted(found)}
+
+
+def stems(folder: Path) -> Iterator[str]:
+    """Names, without their ending, of the recordings in a folder, whatever their format; for the test of a layout."""
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            stem, ending = os.path.splitext(entry.name)  # noqa: PTH122 - 44 000 times
+            if ending.lower() in ENDINGS and not entry.name.startswith("."):
+                yield stem
 
 
 def named(names: list[str], limit: int = 8) -> str:
@@ -79,13 +86,23 @@ def locate(root: Path, kind: type[Corpus], layout: Layout) -> Path:
         raise UsageError(f"{root}: holds several folders that look like {title}; give one of them: {several}")
     raise UsageError(
         f"{root}: no {title} here; looked for {layout.looked_for} in it and in the folders in it; "
-        + _instead(root, layout)
+        + _instead(root, kind, layout)
     )
 
 
 def recognise(folder: Path) -> tuple[str, type[Corpus]] | None:
-    """Name the registered corpus whose layout a folder has, with its class; None when it has none that is known."""
-    return next(((name, kind) for name, kind, layout in _laid_out() if layout.fits(folder)), None)
+    """Name the registered corpus that has recordings in a folder, with its class; None when there is none."""
+    return next(
+        ((name, kind) for name, kind, layout in _laid_out() if layout.fits(folder) and _reads(kind, folder)), None
+    )
+
+
+def _reads(kind: type[Corpus], folder: Path) -> bool:
+    """Try a corpus's reader on a folder: whether it finds a recording there."""
+    try:
+        return next(iter(kind(folder).read()), None) is not None
+    except Exception:  # a plug-in may throw anything, and this is asked of a folder that nobody named
+        return False
 
 
 def _laid_out() -> Iterator[tuple[str, type[Corpus], Layout]]:
@@ -101,7 +118,7 @@ def _laid_out() -> Iterator[tuple[str, type[Corpus], Layout]]:
             yield name, kind, kind.layout
 
 
-def _instead(root: Path, layout: Layout) -> str:
+def _instead(root: Path, kind: type[Corpus], layout: Layout) -> str:
     """Say what a folder looks like that is not the corpus asked for."""
     seen = [(root, "this looks like")]
     seen += [(folder, f"its folder {name} looks like") for name, folder in subfolders(root).items()]
@@ -110,7 +127,7 @@ def _instead(root: Path, layout: Layout) -> str:
         if other is not None:
             return f"{words} {other[1].info.title}: use corpus {other[0]}"
     for parent in root.absolute().parents[:3]:
-        if layout.fits(parent):
+        if layout.fits(parent) and _reads(kind, parent):
             return f"{parent} looks like it: give that folder"
     with os.scandir(root) as entries:
         names = sorted(entry.name + ("/" if entry.is_dir() else "") for entry in entries)
@@ -148,6 +165,7 @@ class FolderCorpus(Corpus):
     def __init__(self, root: Path) -> None:
         super().__init__(root)
         self.root = locate(self.root, type(self), self.layout)
+        self._copies: set[str] = set()
 
     @staticmethod
     def declaration_faults(owner: object, name: str) -> list[str]:
@@ -228,14 +246,16 @@ class FolderCorpus(Corpus):
             self.note(place, f"{len(found)} times: {message} ({named([name for name, _, _ in found])})")
 
     def recordings(self, folder: Path, pattern: re.Pattern[str], suffix: str, form: str) -> list[Recording]:
-        """Audio files of a folder, sorted by name, whose name without ``suffix`` fits ``pattern``.
+        """Recordings in a folder, sorted by name, whose name without its ending fits ``pattern``.
 
-        Noted and left out: empty files, links to nothing, audio under another name or in another format. ``form``
-        is how a message writes the expected name.
+        ``suffix`` is the ending that the corpus gives them. One that is there in another format only is a copy that
+        somebody made: it is read, and this is noted once. Noted and left out: empty files, links to nothing, audio
+        under another name or in a format that is not read. ``form`` is how a message writes the expected name.
         """
-        found: dict[str, Recording] = {}
+        found: dict[str, tuple[int, Recording]] = {}
         strange: list[tuple[str, Path, int | None]] = []
         other: dict[str, list[Path]] = {}
+        order = (suffix, *ENDINGS)
         try:
             with os.scandir(folder) as listing:
                 entries = sorted(listing, key=lambda entry: entry.name)
@@ -245,27 +265,40 @@ class FolderCorpus(Corpus):
         for entry in entries:
             stem, ending = os.path.splitext(entry.name)  # noqa: PTH122 - 44 000 times
             ending = ending.lower()
-            if entry.name.startswith(".") or ending not in _AUDIO:
+            if entry.name.startswith(".") or ending not in (*order, *_NOT_READ):
                 continue
             path, match = Path(entry.path), pattern.fullmatch(stem)
-            if ending != suffix:
+            if ending in _NOT_READ:
                 if match:
                     other.setdefault(stem.lower(), []).append(path)
-            elif match is None:
+                continue
+            if match is None:
                 strange.append((entry.name, path, None))
-            elif not entry.is_file():
+                continue
+            rank, (best, chosen) = order.index(ending), found.get(stem.lower(), (len(order), None))
+            if not entry.is_file():
                 self.note(path, "is no file, or a link to nothing; left out")
             elif entry.stat().st_size == 0:
                 self.note(path, "is empty; left out")
-            elif stem.lower() in found:
-                self.note(path, f"the same name as {found[stem.lower()].path.name} but for its case; left out")
-            else:
-                found[stem.lower()] = Recording(path, match)
+            elif rank == best and chosen is not None:
+                self.note(path, f"the same name as {chosen.path.name} but for its case; left out")
+            elif rank < best:
+                found[stem.lower()] = rank, Recording(path, match)
         self.note_each(strange, f"not named {form}{suffix}; left out", folder)
         # A copy of a recording in another format is nobody's mistake
         formats = [(path.name, path, None) for stem, paths in other.items() if stem not in found for path in paths]
         self.note_each(formats, f"no {suffix} file of this recording; left out", folder)
-        return list(found.values())
+        self._note_copies({order[rank] for rank, _ in found.values() if rank}, suffix, folder)
+        return [found[stem][1] for stem in sorted(found)]
+
+    def _note_copies(self, endings: set[str], suffix: str, folder: Path) -> None:
+        for ending in sorted(endings - self._copies):
+            self._copies.add(ending)
+            self.note(
+                folder,
+                f"recordings end with {ending} here, those of {self.info.title} with {suffix}: they are read, but the "
+                "rate, level or length of a copy may be another",
+            )
 
     def text_of(self, path: Path) -> str | None:
         """The text of a small file as one line, without blanks around it; None, noted, where there is none."""

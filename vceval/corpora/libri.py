@@ -6,14 +6,13 @@ utterance.
 
 from __future__ import annotations
 
-import os
 import re
 from abc import abstractmethod
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from vceval.corpora.base import CorpusInfo, Layout, gender_of
-from vceval.corpora.folders import FolderCorpus, chosen_splits, named, subfolders
+from vceval.corpora.folders import FolderCorpus, chosen_splits, named, stems, subfolders
 from vceval.errors import UsageError
 from vceval.records import Gender, Utterance
 
@@ -36,21 +35,21 @@ def _chapters_of_split(split: Path) -> Iterator[Path]:
             yield from (chapter for name, chapter in subfolders(path).items() if name.isdecimal())
 
 
-def _layout(suffix: str, *usual: str) -> Layout:
-    """Make the layout <split>/<speaker>/<chapter>/*<suffix>, from the folder of all splits or of one."""
+def _layout(form: str, written: str, *usual: str) -> Layout:
+    """Make the layout <split>/<speaker>/<chapter>/<recording>, from the folder of all splits or of one.
+
+    Both corpora have the same folders; ``form`` is that of the names of recordings, whatever their format.
+    """
 
     def matches(folder: Path) -> bool:
-        # The first chapters tell: both corpora have the same folders, but FLAC or WAV in them
-        for walk in (_chapters, _chapters_of_split):
-            for _, chapter in zip(range(20), walk(folder), strict=False):
-                with os.scandir(chapter) as entries:
-                    suffixes = {os.path.splitext(entry.name)[1].lower() for entry in entries}  # noqa: PTH122
-                if suffixes & {".flac", ".wav"}:
-                    return suffix in suffixes
-        return False
+        return any(
+            re.fullmatch(form, stem)
+            for walk in (_chapters, _chapters_of_split)
+            for _, chapter in zip(range(20), walk(folder), strict=False)
+            for stem in stems(chapter)
+        )
 
-    looked_for = f"<split>/<speaker>/<chapter>/*{suffix} (split: test-clean and so on)"
-    return Layout(looked_for, matches, usual)
+    return Layout(f"<split>/<speaker>/<chapter>/{written} (split: test-clean and so on)", matches, usual)
 
 
 class _LibriFamily(FolderCorpus):
@@ -178,7 +177,7 @@ class LibriSpeech(_LibriFamily):
             "ICASSP 2015"
         ),
     )
-    layout = _layout(".flac", "LibriSpeech")
+    layout = _layout(r"\d+-\d+-\d+", "<speaker>-<chapter>-<number>.flac", "LibriSpeech")
 
     def _chapter(self, folder: Path, speaker: str, chapter: str) -> Iterator[tuple[str, Path, str | None]]:
         pattern = re.compile(rf"{speaker}-{chapter}-\d+")
@@ -239,7 +238,7 @@ class LibriTTS(_LibriFamily):
             "Text-to-Speech, Interspeech 2019"
         ),
     )
-    layout = _layout(".wav", "LibriTTS", "LibriTTS_R")
+    layout = _layout(r"\d+_\d+_\d+_\d+", "<speaker>_<chapter>_<paragraph>_<sentence>.wav", "LibriTTS", "LibriTTS_R")
 
     def _speaker(self, folder: Path, speaker: str) -> Iterator[tuple[str, Path, str | None]]:
         self._original: list[tuple[str, Path, int | None]] = []

@@ -1,7 +1,8 @@
 """The two releases of VCTK: one folder per speaker, one text file per utterance, and speaker-info.txt.
 
-Release 0.92 has two microphones, silence trimmed, in FLAC. Release 0.80, which most published systems were trained on,
-has one, in WAV.
+Release 0.92 has two microphones, silence trimmed, in FLAC: ``wav48_silence_trimmed/p225/p225_001_mic1.flac``. Release
+0.80, which most published systems were trained on, has one, in WAV: ``wav48/p225/p225_001.wav``. Copies at other rates,
+in other formats and folders (``wav16``, ``vctk-16k``) are known by the names of their recordings.
 """
 
 from __future__ import annotations
@@ -10,10 +11,9 @@ import re
 from abc import abstractmethod
 from collections.abc import Iterator
 from pathlib import Path
-from typing import ClassVar
 
 from vceval.corpora.base import CorpusInfo, Layout, gender_of
-from vceval.corpora.folders import FolderCorpus, Speakers, has_folder, named, subfolders
+from vceval.corpora.folders import FolderCorpus, Speakers, named, stems, subfolders
 from vceval.errors import UsageError
 from vceval.records import Gender, Utterance
 
@@ -26,11 +26,44 @@ _SPEAKER = re.compile(r"[ps]\d+", re.IGNORECASE)
 _LISTED = re.compile(r"(?:([ps])?(\d+))", re.IGNORECASE)
 
 
-class _VctkFamily(FolderCorpus):
-    """Reads speakers, texts and recordings; a subclass says how recordings are named."""
+#: The folders of the recordings, as the two releases call them.
+_TRIMMED, _PLAIN = "wav48_silence_trimmed", "wav48"
+_STEM = re.compile(r"[ps]\d+_\d+(_mic[12])?", re.IGNORECASE)
+#: Speakers whose recordings tell which release it is.
+_LOOKED_AT = 5
 
-    #: The folder of the recordings.
-    audio_folder: ClassVar[str]
+
+def _naming(folder: Path) -> set[bool]:
+    """How the recordings of the first speakers in a folder are named: with a microphone (True), without one (False)."""
+    try:
+        speakers = [path for name, path in subfolders(folder).items() if _SPEAKER.fullmatch(name)]
+        matches = [_STEM.fullmatch(stem) for path in speakers[:_LOOKED_AT] for stem in stems(path)]
+    except (OSError, UsageError):
+        return set()  # nobody named this folder: one that can't be read is none of the corpus
+    return {match[1] is not None for match in matches if match}
+
+
+def _places(root: Path) -> Iterator[tuple[str, Path, set[bool]]]:
+    """Name, folder and naming of what may be the folder of the recordings: those in the root, then the root itself."""
+    inside = {name: path for name, path in subfolders(root).items() if name != "txt" and not _SPEAKER.fullmatch(name)}
+    for name, path in (*inside.items(), (root.resolve().name, root)):
+        yield name, path, _naming(path)
+
+
+class _VctkFamily(FolderCorpus):
+    """Reads speakers, texts and recordings; a subclass says how recordings are found and named."""
+
+    def __init__(self, root: Path) -> None:
+        super().__init__(root)
+        self.audio = self.find_audio(self.root) or self.root
+        around = self.root.resolve().parent
+        if self.audio == self.root and ((around / "txt").is_dir() or self.files_named(around, "speaker-info.txt")):
+            self.root = around  # the folder of the recordings was given: texts and speakers lie beside it
+
+    @staticmethod
+    @abstractmethod
+    def find_audio(root: Path) -> Path | None:
+        """Find the folder of the recordings: one in the root, or the root itself; None where there is none."""
 
     @abstractmethod
     def _audio(self, speaker: str, folder: Path) -> dict[str, Path]:
@@ -42,7 +75,7 @@ class _VctkFamily(FolderCorpus):
         texts = {name.lower(): path for name, path in subfolders(self.root / "txt").items()}
         if not texts:
             self.note(self.root / "txt", "no texts: every transcript is unknown")
-        for speaker, _, audio in self.speakers_in(self.root / self.audio_folder, _SPEAKER, "p225", self._audio, listed):
+        for speaker, _, audio in self.speakers_in(self.audio, _SPEAKER, "p225", self._audio, listed):
             transcripts = self._texts(speaker, audio, texts.get(speaker)) if texts else {}
             yield from self.spoken(speaker, audio, transcripts, "en", listed)
         self.note_absent(listed, "here")
@@ -111,12 +144,21 @@ class Vctk(_VctkFamily):
             "Toolkit (version 0.92), University of Edinburgh, 2019, doi:10.7488/ds/2645"
         ),
     )
-    audio_folder = "wav48_silence_trimmed"
     layout = Layout(
-        "wav48_silence_trimmed/<speaker>/<speaker>_<number>_mic1.flac",
-        has_folder(audio_folder),
+        "wav48_silence_trimmed/<speaker>/<speaker>_<number>_mic1.flac, or such names in another folder or format,",
+        lambda folder: Vctk.find_audio(folder) is not None,
         ("VCTK-Corpus-0.92", "VCTK-Corpus", "VCTK"),
     )
+
+    @staticmethod
+    def find_audio(root: Path) -> Path | None:
+        """Find the recordings of release 0.92: those that name a microphone, else any not in 0.80's own folder."""
+        fitting = [
+            (True not in naming, name != _TRIMMED, place, path)
+            for place, (name, path, naming) in enumerate(_places(root))
+            if True in naming or (name == _TRIMMED and path != root) or (naming and name != _PLAIN)
+        ]
+        return min(fitting)[-1] if fitting else None
 
     def __init__(self, root: Path, microphone: str = "mic1") -> None:
         if microphone not in MICROPHONES:
@@ -124,11 +166,20 @@ class Vctk(_VctkFamily):
         super().__init__(root)
         self.microphone = microphone
 
+    def read(self) -> Iterator[Utterance]:
+        """Walk the speakers and their recordings."""
+        if True not in _naming(self.audio):
+            self.note(
+                self.audio, "names of recordings do not say the microphone: they are taken for those of VCTK 0.92, mic1"
+            )
+        yield from super().read()
+
     def _audio(self, speaker: str, folder: Path) -> dict[str, Path]:
-        pattern = re.compile(rf"{speaker}_(\d+)_(mic[12])", re.IGNORECASE)
+        pattern = re.compile(rf"{speaker}_(\d+)(?:_(mic[12]))?", re.IGNORECASE)
         takes: dict[str, dict[str, Path]] = {}
         for recording in self.recordings(folder, pattern, ".flac", f"{speaker}_<number>_mic1 or _mic2"):
-            takes.setdefault(f"{speaker}_{recording.match[1]}", {})[recording.match[2].lower()] = recording.path
+            microphone = (recording.match[2] or MICROPHONES[0]).lower()
+            takes.setdefault(f"{speaker}_{recording.match[1]}", {})[microphone] = recording.path
         other = next(name for name in MICROPHONES if name != self.microphone)
         replaced = [utterance for utterance, paths in takes.items() if self.microphone not in paths]
         if replaced:
@@ -162,12 +213,21 @@ class Vctk080(_VctkFamily):
             "Toolkit, University of Edinburgh, 2017, doi:10.7488/ds/1994"
         ),
     )
-    audio_folder = "wav48"
     layout = Layout(
-        "wav48/<speaker>/<speaker>_<number>.wav",
-        has_folder(audio_folder),
+        "wav48/<speaker>/<speaker>_<number>.wav, or such names in another folder or format,",
+        lambda folder: Vctk080.find_audio(folder) is not None,
         ("VCTK-Corpus", "VCTK-Corpus-0.80", "VCTK"),
     )
+
+    @staticmethod
+    def find_audio(root: Path) -> Path | None:
+        """Find the recordings of release 0.80: those that name no microphone and are not in 0.92's own folder."""
+        fitting = [
+            (False not in naming, name != _PLAIN, place, path)
+            for place, (name, path, naming) in enumerate(_places(root))
+            if (False in naming and name != _TRIMMED) or (name == _PLAIN and not naming and path != root)
+        ]
+        return min(fitting)[-1] if fitting else None
 
     def _audio(self, speaker: str, folder: Path) -> dict[str, Path]:
         pattern = re.compile(rf"{speaker}_(\d+)", re.IGNORECASE)

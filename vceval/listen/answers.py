@@ -153,7 +153,10 @@ def _session(document: Any, facts: PageFacts, path: Path) -> Session:
 def _documents(text: str) -> list[dict[str, Any]]:
     """Turn rows of CSV, one an answer, into the documents that JSON files are."""
     found: dict[str, dict[str, Any]] = {}
-    for row in csv.DictReader(io.StringIO(text, newline="")):
+    # Comments may hold line breaks, so this is no table of one row a line; a page writes it, not a person
+    for row in csv.DictReader(io.StringIO(text, newline=""), strict=True):
+        if None in row or None in row.values():
+            raise ValueError("a row with more or fewer cells than the header")
         document = found.setdefault(row["session"], {**row, "form": int(row["form"]), "about": row, "answers": []})
         answer = {"seconds": float(row["seconds"]), "plays": int(row["plays"])}
         document["answers"].append({"trial": row["trial"], "answer": row["answer"], **answer})

@@ -17,6 +17,8 @@ from vceval.signal import audio
 
 __all__ = ["Grid", "build", "drawn_list"]
 
+#: Problems that are printed where a corpus has nothing.
+_REASONS = 3
 #: What a list drawn by the user holds, beyond its length and seed. Fewer utterances do than a suite may ask for.
 _CUSTOM = DrawSpec.model_construct(
     seed=0, pairs_per_direction=1, targets_per_gender=10, prompts_per_target=10, prompt_seconds=(3.0, 8.0),
@@ -65,8 +67,7 @@ def build(
     """
     if draw_pairs is not None and draw_pairs < 1:
         raise UsageError(f"--draw-pairs must be at least 1, not {draw_pairs}")
-    if not len(corpus):
-        raise UsageError(f"{corpus.root}: holds no utterances of {corpus.info.title}")
+    _check_filled(corpus)
     if draw_pairs is not None:
         rows, missing = _draw(corpus, _CUSTOM.model_copy(update={"seed": seed}), draw_pairs, strict=False)
         partial = False
@@ -85,6 +86,18 @@ def build(
         label="custom" if custom else suite.label,
         pairs_sha256=pairlist.digest(rows),
     )
+
+
+def _check_filled(corpus: Corpus) -> None:
+    """Refuse a corpus without an utterance, saying why its reader found none."""
+    if not len(corpus):
+        # What was left out tells more than what is unknown of it
+        reasons = sorted(map(str, corpus.problems), key=lambda reason: "left out" not in reason)
+        rest = len(reasons) - _REASONS
+        more = [f"and {rest} more"] if rest > 0 else []
+        raise UsageError(
+            "\n  ".join([f"{corpus.root}: holds no utterances of {corpus.info.title}", *reasons[:_REASONS], *more])
+        )
 
 
 # Frozen lists
@@ -182,8 +195,7 @@ def drawn_list(suite: Suite, spec: DrawSpec, corpus: Corpus) -> list[FrozenPair]
         UsageError: the corpus is not the release that the suite expects, recordings can't be read, or no pair can be
             drawn.
     """
-    if not len(corpus):
-        raise UsageError(f"{corpus.root}: holds no utterances of {corpus.info.title}")
+    _check_filled(corpus)
     wrong = _other_inventory(spec, corpus)
     if wrong:
         raise UsageError(

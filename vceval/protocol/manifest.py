@@ -2,38 +2,100 @@
 
 from __future__ import annotations
 
-import csv
+import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from vceval.corpora.base import gender_of
+from vceval.corpora.folders import ENDINGS
 from vceval.errors import UsageError
 from vceval.protocol.patterns import Pattern
-from vceval.records import Conversion, ConversionPair, Failure, Gender, Utterance, direction_of
+from vceval.records import DIRECTIONS, Conversion, ConversionPair, Failure, Gender, Utterance, direction_of
 from vceval.storage.paths import resolve_inside
+from vceval.storage.tables import Column, Row, Sheet, Table
 
-__all__ = ["COLUMNS", "UNNAMED", "Conversions", "read_folder", "read_table"]
+__all__ = ["TABLE", "UNNAMED", "Conversions", "read_folder", "read_table"]
 
-#: Only the first two must be there and filled; each of the others may be empty, which disables what needs it.
-COLUMNS = (
-    "system", "converted", "source", "target", "reference", "transcript", "language", "dataset", "direction",
+
+def _gender(word: str) -> None:
+    if gender_of(word) is None:
+        raise UsageError(f"{word!r} must be F, M or empty")
+
+
+def _direction(word: str) -> None:
+    if word.upper() not in DIRECTIONS:
+        raise UsageError(f"{word!r} must be {', '.join(DIRECTIONS)} or empty")
+
+
+TABLE = Table(
+    (
+        Column("system", "the row of the results", (
+            "model", "method", "converter", "approach", "system_name", "model_name", "system_id",
+        ), required=True),
+        Column("converted", "the file to score", (
+            "wav", "audio", "file", "path", "filename", "output", "generated", "synthesized", "converted_wav",
+            "converted_audio", "converted_file", "converted_path", "wav_path", "audio_path", "file_path", "output_path",
+        ), required=True),
+        Column("source", "recording that was converted: the sample page, and what is held against it", (
+            "src", "source_wav", "source_audio", "source_file", "source_path", "src_wav", "src_path",
+        )),
+        Column("target", "recording of the target speaker (the prompt): speaker similarity", (
+            "tgt", "trg", "prompt", "target_wav", "target_audio", "target_file", "target_path", "tgt_wav", "tgt_path",
+            "trg_wav", "trg_path", "prompt_wav", "prompt_audio", "prompt_path",
+        )),
+        Column("reference", "the target speaker reading the *same text*: MCD", (
+            "ground_truth", "gt", "gt_wav", "gt_path", "parallel_reference",
+        )),
+        Column("transcript", "what is said: WER and CER", (
+            "text", "sentence", "transcription", "source_text", "src_text", "source_transcript",
+        )),
+        Column("language", "its language: WER and CER (`--language en` fills in what is empty)", (
+            "lang", "locale", "language_code", "lang_code", "lang_id", "language_id",
+        )),
+        Column("dataset", "tables and thresholds by corpus", ("corpus", "database")),
+        Column("direction", "tables by direction: F2F, F2M, M2F or M2M; else from the genders", check=_direction),
+        Column("source_speaker", "intervals by source speaker", (
+            "src_speaker", "source_spk", "src_spk", "source_speaker_id", "src_speaker_id", "src_spk_id",
+        )),
+        Column("source_gender", "tables by direction: F or M", ("src_gender", "source_sex", "src_sex"), check=_gender),
+        Column("target_speaker", "intervals by target speaker", (
+            "tgt_speaker", "trg_speaker", "target_spk", "tgt_spk", "trg_spk", "target_speaker_id", "tgt_speaker_id",
+            "trg_speaker_id", "tgt_spk_id", "trg_spk_id",
+        )),
+        Column("target_gender", "tables by direction: F or M", (
+            "tgt_gender", "trg_gender", "target_sex", "tgt_sex",
+        ), check=_gender),
+    ),
+    {
+        ("ref", "ref_wav", "ref_audio", "ref_path", "reference_wav", "reference_audio", "reference_file",
+         "reference_path"): ("target", "reference"),
+        ("speaker", "speaker_id", "spk", "spk_id"): ("source_speaker", "target_speaker"),
+        ("gender", "sex"): ("source_gender", "target_gender"),
+    },
+)  # fmt: skip
+#: Columns that are recordings; rows of one system that agree in all of them are one row written twice.
+_RECORDINGS = ("converted", "source", "target", "reference")
+#: What is known of a pair besides its recordings.
+_FACTS = (
+    "transcript", "language", "dataset", "direction",
     "source_speaker", "source_gender", "target_speaker", "target_gender",
 )  # fmt: skip
 #: What speech belongs to where nobody says, natural or converted.
 UNNAMED = "unnamed"
 #: Stems that mark the source and the target recording beside converted files.
 SOURCE_STEMS, TARGET_STEMS = ("src", "source"), ("tgt", "target", "tar")
-AUDIO_SUFFIXES = {".wav", ".flac", ".ogg", ".mp3"}
 
 
 @dataclass(slots=True)
 class Conversions:
-    """Conversions to be scored, and what was wrong with the others."""
+    """Conversions to be scored, what was wrong with the others, and notes on how they were read."""
 
     conversions: list[Conversion] = field(default_factory=list)
     pairs: dict[str, ConversionPair] = field(default_factory=dict)
     failures: list[Failure] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
 
     @property
     def systems(self) -> list[str]:
@@ -59,28 +121,17 @@ def read_table(path: Path, root: Path | None = None) -> Conversions:
     is a failure too, since a value without it would not be the one that was asked for.
 
     Raises:
-        UsageError: the table can't be read, lacks ``system`` or ``converted``, has no rows, a value that can't
-            be (a gender that is neither F nor M), or a path that leaves the root.
+        UsageError: the table can't be read, its header is unfit, it has no rows, or rows have problems: other numbers
+            of cells than the header, a value that can't be (a gender that is neither F nor M), a path that leaves the
+            root, the same recordings of the same system as in another row.
     """
     root = root or path.parent
-    try:
-        with open(path, encoding="utf-8-sig", newline="") as stream:
-            reader = csv.DictReader(stream)
-            columns = reader.fieldnames or []
-            missing = [name for name in COLUMNS[:2] if name not in columns]
-            if missing:
-                raise UsageError(
-                    f"{path}: no column {' and '.join(missing)}; found: {', '.join(columns) or 'none'}; "
-                    f"the columns are {', '.join(COLUMNS)}"
-                )
-            rows = [_row(f"{path}:{reader.line_num}", values, root) for values in reader]
-    except FileNotFoundError:
-        raise UsageError(f"{path}: no such file") from None
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise UsageError(f"{path}: can't be read as a CSV table in UTF-8 ({error})") from error
-    if not rows:
-        raise UsageError(f"{path}: holds no rows")
-    return _gather(rows)
+    sheet = TABLE.read(path)
+    rows = [_row(sheet, row, root) for row in sheet.rows]
+    sheet.check()
+    gathered = _gather(rows)
+    gathered.notes = [f"{path}: {note}" for note in sheet.notes]
+    return gathered
 
 
 def read_folder(folder: Path, pattern: str, natural: Sequence[Utterance] = ()) -> Conversions:
@@ -99,7 +150,7 @@ def read_folder(folder: Path, pattern: str, natural: Sequence[Utterance] = ()) -
     if not {"system"} <= compiled.fields:
         raise UsageError(f"pattern {pattern!r} does not say where the system's name stands: it needs {{system}}")
     known = {utterance.path.stem: utterance for utterance in natural}
-    files = sorted(p for p in folder.rglob("*") if p.suffix.lower() in AUDIO_SUFFIXES and p.is_file())
+    files = sorted(p for p in folder.rglob("*") if p.suffix.lower() in ENDINGS and p.is_file())
     rows = []
     for file in files:
         if file.stem.lower() in SOURCE_STEMS + TARGET_STEMS:
@@ -112,7 +163,7 @@ def read_folder(folder: Path, pattern: str, natural: Sequence[Utterance] = ()) -
             continue
         # Where a name can be divided in several ways, the recordings that are there decide.
         fields, recordings = max(readings, key=lambda reading: len(reading[1]))
-        values = {name: fields.get(name, "") for name in COLUMNS}
+        values = {name: fields.get(name, "") for name in TABLE.names}
         paths = {"converted": file, **recordings}
         for side in ("source", "target"):
             if (utterance := known.get(fields.get(side, ""))) is not None:
@@ -141,33 +192,27 @@ def _recordings(file: Path, fields: Mapping[str, str], known: Mapping[str, Utter
 
 def _beside(file: Path, stems: Iterable[str]) -> Path | None:
     for stem in stems:
-        for suffix in sorted(AUDIO_SUFFIXES):
+        for suffix in ENDINGS:
             candidate = file.parent / f"{stem}{suffix}"
             if stem and candidate != file and candidate.is_file():
                 return candidate
     return None
 
 
-def _row(where: str, raw: dict[str | None, str | list[str] | None], root: Path) -> _Row:
-    if None in raw or None in raw.values():
-        raise UsageError(f"{where}: has more or fewer fields than the header")
-    values = {name: str(raw.get(name, "")).strip() for name in COLUMNS}
-    for name in COLUMNS[:2]:
-        if not values[name]:
-            raise UsageError(f"{where}: {name} is empty")
+def _row(sheet: Sheet, row: Row, root: Path) -> _Row:
+    """Resolve a row's paths; what is wrong with them is added to the sheet's problems."""
+    values, paths = dict(row.values), {}
     for name in ("source_gender", "target_gender"):
-        short = values[name][:1].upper()
-        if values[name] and (short not in "FM" or values[name].upper() not in ("F", "M", "FEMALE", "MALE")):
-            raise UsageError(f"{where}: {name} is {values[name]!r}; it must be F, M or empty")
-        values[name] = short
-    if values["direction"] and not re.fullmatch("[FM]2[FM]", values["direction"]):
-        raise UsageError(f"{where}: direction is {values['direction']!r}; it must be F2F, F2M, M2F, M2M or empty")
-    paths = {
-        name: resolve_inside(root, values[name], f"{where}: {name}")
-        for name in ("converted", "source", "target", "reference")
-        if values[name]
-    }
-    return _Row(where, values, paths)
+        values[name] = gender_of(values[name]) or ""
+    values["direction"] = values["direction"].upper()
+    for name in _RECORDINGS:
+        if values[name]:
+            try:
+                paths[name] = resolve_inside(root, values[name], name)
+            except UsageError as error:
+                sheet.problem(row.line, str(error))
+    sheet.once(row, (values["system"], *map(paths.get, _RECORDINGS)), f"the same recordings of {values['system']}")
+    return _Row(sheet.where(row.line), values, paths)
 
 
 def _gather(rows: Sequence[_Row]) -> Conversions:
@@ -176,8 +221,8 @@ def _gather(rows: Sequence[_Row]) -> Conversions:
     seen: dict[tuple[str, str], int] = {}
     width = len(str(len(rows)))
     for row in rows:
-        recordings = tuple(row.paths.get(name) for name in ("source", "target", "reference"))
-        facts = tuple(row.values[name] for name in COLUMNS[5:])
+        recordings = tuple(map(row.paths.get, _RECORDINGS[1:]))
+        facts = tuple(map(row.values.get, _FACTS))
         key: tuple[object, ...] = (recordings, facts) if any(recordings) else (row.paths["converted"],)
         system = row.values["system"]
         # the same system twice on the same pair: two takes, kept apart as two pairs
@@ -187,7 +232,7 @@ def _gather(rows: Sequence[_Row]) -> Conversions:
             identity[key] = f"{len(identity) + 1:0{width}d}-{_name(row)}"
         pair = _pair(identity[key], row)
         gathered.pairs.setdefault(pair.id, pair)
-        absent = [f"{name} {path}" for name, path in row.paths.items() if not path.is_file()]
+        absent = [f"{name} {path}" for name, path in row.paths.items() if not os.path.isfile(path)]  # noqa: PTH113
         if absent:
             reason = f"{row.where}: no such file: {', '.join(absent)}"
             gathered.failures.append(Failure(system, pair.id, "input", "", reason))

@@ -18,10 +18,18 @@ from pathlib import Path
 from vceval.errors import UsageError
 from vceval.protocol.sampling import Drawn
 from vceval.records import DIRECTIONS
+from vceval.storage.tables import Column, Sheet, Table
 
-__all__ = ["COLUMNS", "FrozenPair", "digest", "from_draw", "pair_name", "parse", "read", "render"]
+__all__ = ["TABLE", "FrozenPair", "digest", "from_draw", "pair_name", "parse", "read", "render"]
 
-COLUMNS = ("pair", "direction", "source", "prompts", "reference", "natural")
+TABLE = Table((
+    Column("pair", "the pair's name", required=True),
+    Column("direction", "F2F, F2M, M2F or M2M", needed=True),
+    Column("source", "what is converted", required=True),
+    Column("prompts", "recordings of the target", required=True),
+    Column("reference", "the target reading the source's text", needed=True),
+    Column("natural", "natural speech of the target", needed=True),
+))  # fmt: skip
 _UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
 #: Longer names are cut and get a hash, so that ``<pair>.flac`` stays below the limit of any file system.
 _LONGEST = 120
@@ -78,7 +86,7 @@ def digest(pairs: Iterable[FrozenPair]) -> str:
 def _table(pairs: Iterable[FrozenPair]) -> str:
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow(COLUMNS)
+    writer.writerow(TABLE.names)
     for p in pairs:
         prompts = " ".join(p.prompts)
         writer.writerow((p.pair, p.direction or "", p.source, prompts, p.reference or "", p.natural or ""))
@@ -91,13 +99,8 @@ def read(path: Path) -> tuple[list[FrozenPair], str]:
     Raises:
         UsageError: the file is missing, not UTF-8, lacks a column, or a line is malformed or repeats a pair's name.
     """
-    try:
-        data = path.read_bytes()
-        return parse(data.decode("utf-8"), str(path)), hashlib.sha256(data).hexdigest()
-    except FileNotFoundError:
-        raise UsageError(f"{path}: no such pair list") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path}: can't be read as UTF-8 text ({error})") from error
+    pairs = _pairs(TABLE.read(path))
+    return pairs, hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def parse(text: str, name: str) -> list[FrozenPair]:
@@ -106,32 +109,27 @@ def parse(text: str, name: str) -> list[FrozenPair]:
     Raises:
         UsageError: a column is missing, or a line is malformed or repeats a pair's name.
     """
-    reader = csv.DictReader(io.StringIO(text, newline=""))
-    missing = [column for column in COLUMNS if column not in (reader.fieldnames or ())]
-    if missing:
-        raise UsageError(f"{name}: column {', '.join(missing)} is missing; a pair list has {','.join(COLUMNS)}")
+    return _pairs(TABLE.parse(text, name))
+
+
+def _pairs(sheet: Sheet) -> list[FrozenPair]:
+    for note in sheet.notes:  # what is hashed is not to be understood in two ways
+        sheet.problem(0, f"{note}; a pair list has {','.join(TABLE.names)}")
     pairs: list[FrozenPair] = []
-    seen: set[str] = set()
-    for row in reader:
-        where = f"{name}:{reader.line_num}"
-        values = {column: (row[column] or "").strip() for column in COLUMNS}
-        pair, direction = values["pair"], values["direction"]
-        if not pair or not values["source"] or not values["prompts"]:
-            raise UsageError(f"{where}: pair, source and prompts must not be empty")
+    for row in sheet.rows:
+        pair, direction = row["pair"], row["direction"]
         if _UNSAFE.search(pair) or pair.startswith("."):
-            raise UsageError(f"{where}: pair {pair!r} can't be a file name; use letters, digits, '.', '_' and '-'")
-        if pair in seen:
-            raise UsageError(f"{where}: pair {pair!r} stands twice in the list")
+            sheet.problem(row.line, f"pair {pair!r} can't be a file name; use letters, digits, '.', '_' and '-'")
+        sheet.once(row, pair, f"pair {pair!r}")
         if direction and direction not in DIRECTIONS:
-            raise UsageError(f"{where}: direction {direction!r} is none of {', '.join(DIRECTIONS)}")
-        seen.add(pair)
-        prompts = tuple(values["prompts"].split())
-        if values["reference"] in prompts or values["natural"] in prompts:
-            raise UsageError(f"{where}: a prompt of pair {pair!r} is its reference or natural speech as well")
+            sheet.problem(row.line, f"direction {direction!r} is none of {', '.join(DIRECTIONS)}")
+        prompts = tuple(row["prompts"].split())
+        if row["reference"] in prompts or row["natural"] in prompts:
+            sheet.problem(row.line, f"a prompt of pair {pair!r} is its reference or natural speech as well")
         pairs.append(
-            FrozenPair(pair, direction or None, values["source"], prompts, values["reference"] or None,
-                       values["natural"] or None)
-        )  # fmt: skip
-    if not pairs:
-        raise UsageError(f"{name}: holds no pairs")
+            FrozenPair(
+                pair, direction or None, row["source"], prompts, row["reference"] or None, row["natural"] or None
+            )
+        )
+    sheet.check()
     return pairs
