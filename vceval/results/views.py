@@ -124,6 +124,11 @@ class MeasureView:
         return text if text.startswith("-") or not text.strip("0.") else f"+{text}"
 
     @property
+    def sign(self) -> float:
+        """What turns a difference, of distances where there is a best value, so that positive is worse."""
+        return -1.0 if self.best is None and self.better == "higher" else 1.0
+
+    @property
     def title(self) -> str:
         """Label and unit, ``MCD (dB)``."""
         return self.label + (f" ({self.unit})" if self.unit else "")
@@ -150,7 +155,8 @@ class MeasureView:
 class Cell:
     """One corpus figure with its 95 % interval and its counts; values are as stored, not scaled.
 
-    targets, sources: how many speakers the figure rests on; 0 where nothing is known of them.
+    targets, sources: how many speakers the figure rests on; 0 where nothing is known of them. method: how the interval
+    was made (:data:`vceval.statistics.inference.Method`); empty where there is none.
     """
 
     value: float | None
@@ -162,6 +168,7 @@ class Cell:
     skipped: int
     targets: int = 0
     sources: int = 0
+    method: str = ""
 
     @property
     def count(self) -> str:
@@ -383,7 +390,7 @@ def _cell(entry: Mapping[str, Any]) -> Cell:
     n, failed = int(entry["n"]), int(entry.get("failed", 0))
     expected, skipped = int(entry.get("expected", n + failed)), int(entry.get("skipped", 0))
     targets, sources = (int(entry.get(side, 0)) for side in ("targets", "sources"))
-    return Cell(value, low, high, n, expected, failed, skipped, targets, sources)
+    return Cell(value, low, high, n, expected, failed, skipped, targets, sources, str(entry.get("method", "")))
 
 
 def _flags_of(scores: Scores, rates: Mapping[str, int | None]) -> dict[tuple[str, str], Sequence[str]]:

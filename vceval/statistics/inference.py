@@ -23,6 +23,7 @@ __all__ = [
     "Estimate",
     "Interval",
     "Kind",
+    "Method",
     "estimate",
     "interval",
     "judged",
@@ -33,6 +34,9 @@ __all__ = [
 ]
 
 Kind = Literal["mean", "rate"]
+#: How an interval was made: Student's t on a standard error from variance components, the same corrected for skewness,
+#: a Clopper-Pearson interval at the effective number of items, or percentiles of drawn speakers.
+Method = Literal["t", "skewed t", "clopper-pearson", "bootstrap"]
 #: Label of each item, of one side; a :class:`Design` in place of the first holds all sides, made once for many figures.
 Labels = Sequence[Hashable | None]
 
@@ -46,7 +50,7 @@ class Interval(NamedTuple):
     """A confidence interval: its ends, its nominal coverage, and what it rests on.
 
     targets, sources, texts: how many there are; 0 where nothing is known of them. freedom: Student's degrees of
-    freedom. method: how it was made, in a few words.
+    freedom.
     """
 
     low: float
@@ -56,7 +60,7 @@ class Interval(NamedTuple):
     sources: int
     texts: int
     freedom: float
-    method: str
+    method: Method
 
 
 class Difference(NamedTuple):
@@ -147,6 +151,7 @@ def interval(
     value, residuals = _linear(numerators, denominators)
     spread = design.mean_error(residuals)
     level = 0.5 + confidence / 2.0
+    method: Method = "t"
     found = _estimate(value, spread, design, resolution, added_variance)
     if kind == "rate" and 0.0 <= value <= 1.0:
         sampled = _estimate(value, spread, design, resolution, 0.0)
@@ -157,7 +162,7 @@ def interval(
             max(value - sqrt((value - low) ** 2 + added), 0.0),
             min(value + sqrt((high - value) ** 2 + added), 1.0),
         )
-        method = "Clopper-Pearson at the effective number of items, REML"
+        method = "clopper-pearson"
     elif not found.error:
         return None
     else:
@@ -167,7 +172,7 @@ def interval(
         high = value - found.error * _without_skewness(-quantile, skewness)
         if np.min(numerators) >= 0.0:
             low = max(low, 0.0)  # what counts errors, or measures a distance, is not below zero
-        method = "t, REML, skewness-corrected" if skewness else "t, REML"
+        method = "skewed t" if skewness else "t"
     levels = design.levels
     return Interval(low, high, confidence, levels["target"], levels["source"], levels["text"], found.freedom, method)
 
@@ -272,7 +277,7 @@ def judged(
     levels: tuple[int, int, int],
     least: float,
     confidence: float = 0.95,
-    method: str = "t, REML",
+    method: Method = "t",
 ) -> Difference:
     """Make interval and p-value of a difference from its standard error.
 
