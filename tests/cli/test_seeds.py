@@ -263,12 +263,16 @@ def test_what_reads_pairs_goes_on_seeing_pairs(desk: Desk, capsys: pytest.Captur
     means = runs[1].read_scores()
     evidence = of_run(desk.root / "three")
     noisy = means[means["system"] == "noisy"]["numerator"]
-    assert sorted(n for n, _ in evidence.sums["noisy"]["loudness"].values()) == pytest.approx(sorted(noisy), rel=1e-6)
-    assert len(evidence.sums["noisy"]["loudness"]) == len(pairs)
+    kept = evidence.outcomes.outcome("noisy", evidence.measures["loudness"])
+    assert sorted(kept.numerators) == pytest.approx(sorted(noisy), rel=1e-6)
+    assert kept.scored.sum() == len(pairs)
+    assert {name: system.seeds for name, system in evidence.systems.items()}["noisy"] == SEEDS
     assert main(["compare", *(str(run.root) for run in runs), "--out", str(desk.root / "page")]) == 0
-    assert "Seeds of systems that draw noise: (1) 1, (2) 3; values are means over them" in capsys.readouterr().out
+    assert (
+        "Seeds of systems that draw noise: 1 in one, 3 in three; values are means over them" in capsys.readouterr().out
+    )
     page = next((desk.root / "page").glob("*.html")).read_text()
-    assert "Systems that draw noise: means over 1 seed in" in page
+    assert "Seeds of systems that draw noise: 1 in one, 3 in three" in page
     merged = material(runs).report
     assert {system.name: system.seeds for system in merged.systems} == {
         "source": 1, "quiet": 1, "noisy": 1, "louder": 1, "noisy (three)": SEEDS, "louder (three)": SEEDS,

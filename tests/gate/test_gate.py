@@ -10,7 +10,7 @@ from made_runs import RULES, MadeRun, write_rules
 
 from vceval.cli.main import main
 from vceval.errors import UsageError
-from vceval.gate.baseline import resolve
+from vceval.gate.baseline import read, resolve, save
 from vceval.gate.check import check
 from vceval.gate.evidence import of_run
 from vceval.gate.rules import DEFAULT, read_rules
@@ -239,6 +239,19 @@ def test_what_was_measured_otherwise_is_refused(before: Path, change: dict[str, 
 def test_a_threshold_of_another_machine_is_the_same(before: Path) -> None:
     calibration = {"sv": {"d": {"threshold": 0.70009, "trials_sha256": "t", "encoder": "a", "eer": 0.1}}}
     assert gated(before, MadeRun(calibration=calibration).fill()).outcome == "pass"
+
+
+def test_another_number_of_seeds_is_said_and_decides_nothing(before: Path, tmp_path: Path) -> None:
+    file = tmp_path / "base.json"
+    save(before, file)
+    told = "seeds of A: 3 in the run, 1 in the baseline; a mean over more seeds has less noise"
+    result = check(of_run(MadeRun(seeds=3).fill().write(tmp_path / "now")), read(file), read_rules())
+    assert told in result.notes
+    assert not [verdict for verdict in result.verdicts if verdict.outcome == "regress"]
+    older = json.loads(file.read_text())
+    older |= {"schema": 2, "systems": [row[:3] for row in older["systems"]]}
+    file.write_text(json.dumps(older))
+    assert not [note for note in check(of_run(tmp_path / "now"), read(file), read_rules()).notes if "seeds" in note]
 
 
 @pytest.mark.parametrize(

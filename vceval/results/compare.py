@@ -179,14 +179,11 @@ def compare(folders: Sequence[Path]) -> Comparison:
 
 
 def _lines(measure: MeasureView, reports: Sequence[Report], outcomes: Outcomes) -> Iterator[Line]:
-    import numpy as np
-
     systems = {one.name: one for report in reversed(reports) for one in report.systems}
     order = dict.fromkeys(one.name for report in reports for one in report.systems)
-    everything = np.ones(len(outcomes.speakers.targets), dtype=bool)
     for system in sorted((systems[name] for name in order), key=lambda one: one.control):
         have = [number for number in range(len(reports)) if (number, system.name) in outcomes.systems]
-        wanted, chosen = outcomes.shared([(number, system.name) for number in have], measure, everything)
+        wanted, chosen = outcomes.shared([(number, system.name) for number in have], measure, outcomes.everything)
         if len(have) < 2 or not wanted.any():
             continue
         cells: list[Cell | None] = [None] * len(reports)

@@ -62,6 +62,12 @@ class Outcome(NamedTuple):
         """The pairs that the system was given."""
         return self.scored | self.failed | self.skipped
 
+    def sums(self, among: NDArray[np.bool_]) -> NDArray[np.float64]:
+        """Numerators and denominators of some pairs, shape (pairs, 2)."""
+        import numpy as np
+
+        return np.stack([self.numerators[among], self.denominators[among]], axis=-1)
+
     @property
     def valued(self) -> NDArray[np.bool_]:
         """The pairs with a value, if only the worst."""
@@ -151,11 +157,30 @@ class Outcomes:
         return cls(speakers, list(scores.systems), find, lambda _, metric: learnt.get(metric, {}))
 
     @classmethod
+    def of_sums(
+        cls, speakers: Speakers, systems: Sequence[str], measures: Sequence[str], sums: NDArray[np.float64]
+    ) -> Outcomes:
+        """Take sums of shape (systems, pairs, measures, 2), NaN where there are none; nothing is known of failures."""
+        import numpy as np
+
+        places = [{name: place for place, name in enumerate(names)} for names in (systems, measures)]
+        nothing = np.empty(0, dtype=np.int64)
+
+        def find(system: str, measure: MeasureView) -> Outcome:
+            at = places[0].get(system), places[1].get(measure.name)
+            known = None not in at
+            found = sums[at[0], :, at[1]] if known else np.full((len(speakers.targets), 2), np.nan)
+            return _outcome(found[:, 0], found[:, 1], nothing, nothing)
+
+        return cls(speakers, systems, find, lambda _, metric: {})
+
+    @classmethod
     def side_by_side(cls, runs: Sequence[tuple[Outcomes, Sequence[int]]]) -> Outcomes:
         """Put runs side by side; a system is then the number of its run and its name.
 
         Args:
-            runs: outcomes, and where each pair of the first one's choice stands in them; -1 for one that is not there.
+            runs: outcomes, and the place in them of each pair that is looked at; -1 for one that is not there. Speakers
+                and texts are those that the first run knows.
         """
         import numpy as np
 
@@ -171,19 +196,25 @@ class Outcomes:
             return runs[system[0]][0]._learnt(system[1], metric)
 
         first, at = runs[0]
-        speakers = Speakers(*([names[place] for place in at] for names in first.speakers))
+        speakers = Speakers(*([names[place] if place >= 0 else "" for place in at] for names in first.speakers))
         systems = [(number, str(name)) for number, (one, _) in enumerate(runs) for name in one.systems]
         return cls(speakers, systems, find, learnt)
+
+    @property
+    def everything(self) -> NDArray[np.bool_]:
+        """A mask of all pairs."""
+        import numpy as np
+
+        return np.ones(len(self.speakers.datasets), dtype=bool)
 
     def groups(self) -> dict[tuple[str, str], NDArray[np.bool_]]:
         """The parts of the pairs that have figures, as masks: all, and each dataset and direction."""
         import numpy as np
 
-        whole = np.ones(len(self.speakers.datasets), dtype=bool)
         found = []
         for names in (self.speakers.datasets, self.speakers.directions):
             column = np.array(names, dtype=object)
-            found.append({ALL: whole} | {name: column == name for name in sorted(set(names)) if name})
+            found.append({ALL: self.everything} | {name: column == name for name in sorted(set(names)) if name})
         return {
             (dataset, direction): some & others
             for dataset, some in found[0].items()

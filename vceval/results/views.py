@@ -398,6 +398,7 @@ def _flags_of(scores: Scores, rates: Mapping[str, int | None]) -> dict[tuple[str
     return {
         (systems[system], pairs[pair]): _flags(details, rates.get(systems[system]))
         for (system, pair), details in scores.sanity.items()
+        if "flags" in details
     }
 
 
