@@ -10,7 +10,7 @@ from typing import Any
 
 from vceval.reports.audio_links import AudioLinks
 from vceval.reports.templating import fill, read
-from vceval.results.compare import Change, Comparison, Line
+from vceval.results.compare import Change, Comparison, Line, Verdict
 from vceval.results.marks import ALPHA, p_text
 from vceval.results.rundir import write_atomically
 from vceval.results.views import MeasureView, Report
@@ -102,7 +102,7 @@ def _gap(line: Line, run: int, reach: float) -> Gap | None:
 
 def _verdicts(comparison: Comparison, run: int) -> dict[str, Any]:
     """Count per measure that decides the converters that are better, worse, or not significantly different."""
-    rows: dict[str, tuple[MeasureView, Counter[str]]] = {}
+    rows: dict[str, tuple[MeasureView, Counter[Verdict]]] = {}
     for shown in comparison.measures:
         measure = comparison.decided_by(shown)
         lines = comparison.of(measure) if not shown.secondary else []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import compress
 from typing import TYPE_CHECKING
 
 from vceval.gate.decide import Family, Worsening, allowance, measure_worsening
@@ -70,7 +71,7 @@ def cases_of(rule: MeasureRule, outcomes: Outcomes, run: Evidence, baseline: Evi
     """
     import numpy as np
 
-    measure, keys = baseline.measures[rule.measure], list(baseline.pairs)
+    measure = baseline.measures[rule.measure]
     for system in systems_of(rule, baseline):
         new, old = (outcomes.outcome((number, system), measure) for number in (0, 1))
         if not old.scored.any():
@@ -82,7 +83,7 @@ def cases_of(rule: MeasureRule, outcomes: Outcomes, run: Evidence, baseline: Evi
                 chosen &= False  # nothing left to compare: undecided, with the count
             before, cut_before = capped(old.sums(chosen), rule.cap)
             after, cut_after = capped(new.sums(chosen), rule.cap)
-            pairs = [run.pairs[keys[place]] for place in np.flatnonzero(chosen)]
+            pairs = [run.pairs[key] for key in compress(baseline.pairs, chosen)]
             cut = cut_before, cut_after
             yield Case(rule, measure, system, direction, pairs, outcomes.design(chosen), before, after, cut)
 

@@ -161,8 +161,14 @@ def of_run(folder: Path) -> Evidence:
 
 def speakers_of(pairs: Iterable[PairInfo]) -> Speakers:
     """Who speaks in some pairs, and what."""
-    known = [(p.target_speaker, p.source_speaker, p.text or None, p.dataset, p.direction or "") for p in pairs]
-    return Speakers(*([row[side] for row in known] for side in range(5)))  # type: ignore[arg-type]
+    pairs = list(pairs)
+    return Speakers(
+        [pair.target_speaker for pair in pairs],
+        [pair.source_speaker for pair in pairs],
+        [pair.text or None for pair in pairs],
+        [pair.dataset for pair in pairs],
+        [pair.direction or "" for pair in pairs],
+    )
 
 
 def _key(identity: tuple[str, ...]) -> str:

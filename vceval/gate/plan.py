@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -96,7 +97,7 @@ def _unrun(
         for direction in rule.directions:
             mine = np.array([direction in ("all", pair.direction) for pair in pairs])
             if mine.any():
-                chosen, nothing = [pairs[place] for place in np.flatnonzero(mine)], np.empty((0, 2))
+                chosen, nothing = list(itertools.compress(pairs, mine)), np.empty((0, 2))
                 yield Case(rule, measure, system, direction, chosen, outcomes.design(mine), nothing, nothing)
 
 

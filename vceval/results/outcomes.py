@@ -196,9 +196,9 @@ class Outcomes:
             return runs[system[0]][0]._learnt(system[1], metric)
 
         first, at = runs[0]
-        speakers = Speakers(*([names[place] if place >= 0 else "" for place in at] for names in first.speakers))
+        known: list[list[Any]] = [[names[place] if place >= 0 else "" for place in at] for names in first.speakers]
         systems = [(number, str(name)) for number, (one, _) in enumerate(runs) for name in one.systems]
-        return cls(speakers, systems, find, learnt)
+        return cls(Speakers(*known), systems, find, learnt)
 
     @property
     def everything(self) -> NDArray[np.bool_]:
