@@ -20,6 +20,10 @@ COLUMNS = (
     "system", "converted", "source", "target", "reference", "transcript", "language", "dataset", "direction",
     "source_speaker", "source_gender", "target_speaker", "target_gender",
 )  # fmt: skip
+#: One more column: numbers the takes of a system that draws noise, from 0.
+SEED = "seed"
+#: No seed is larger.
+LARGEST_SEED = 9_999
 #: What speech belongs to where nobody says, natural or converted.
 UNNAMED = "unnamed"
 #: Stems that mark the source and the target recording beside converted files.
@@ -55,12 +59,13 @@ def read_table(path: Path, root: Path | None = None) -> Conversions:
     """Read a table of conversions; paths in it are relative to ``root``, by default the table's folder.
 
     Rows about the same source, target and reference are one conversion pair, so that systems are compared
-    pair by pair. A row whose converted file is absent becomes a failure; an absent source, target or reference
-    is a failure too, since a value without it would not be the one that was asked for.
+    pair by pair. Rows of one system on one pair are takes, by their seeds; without seeds they are pairs of their own.
+    A row whose converted file is absent becomes a failure; an absent source, target or reference is a failure too,
+    since a value without it would not be the one that was asked for. So is a seed that other pairs of the system have.
 
     Raises:
         UsageError: the table can't be read, lacks ``system`` or ``converted``, has no rows, a value that can't
-            be (a gender that is neither F nor M), or a path that leaves the root.
+            be (a gender that is neither F nor M), a seed twice, or a path that leaves the root.
     """
     root = root or path.parent
     try:
@@ -71,7 +76,7 @@ def read_table(path: Path, root: Path | None = None) -> Conversions:
             if missing:
                 raise UsageError(
                     f"{path}: no column {' and '.join(missing)}; found: {', '.join(columns) or 'none'}; "
-                    f"the columns are {', '.join(COLUMNS)}"
+                    f"the columns are {', '.join((*COLUMNS, SEED))}"
                 )
             rows = [_row(f"{path}:{reader.line_num}", values, root) for values in reader]
     except FileNotFoundError:
@@ -151,7 +156,7 @@ def _beside(file: Path, stems: Iterable[str]) -> Path | None:
 def _row(where: str, raw: dict[str | None, str | list[str] | None], root: Path) -> _Row:
     if None in raw or None in raw.values():
         raise UsageError(f"{where}: has more or fewer fields than the header")
-    values = {name: str(raw.get(name, "")).strip() for name in COLUMNS}
+    values = {name: str(raw.get(name, "")).strip() for name in (*COLUMNS, SEED)}
     for name in COLUMNS[:2]:
         if not values[name]:
             raise UsageError(f"{where}: {name} is empty")
@@ -162,6 +167,8 @@ def _row(where: str, raw: dict[str | None, str | list[str] | None], root: Path) 
         values[name] = short
     if values["direction"] and not re.fullmatch("[FM]2[FM]", values["direction"]):
         raise UsageError(f"{where}: direction is {values['direction']!r}; it must be F2F, F2M, M2F, M2M or empty")
+    if values[SEED] and not (re.fullmatch("[0-9]{1,5}", values[SEED]) and int(values[SEED]) <= LARGEST_SEED):
+        raise UsageError(f"{where}: seed is {values[SEED]!r}; it must be a whole number from 0 to {LARGEST_SEED}")
     paths = {
         name: resolve_inside(root, values[name], f"{where}: {name}")
         for name in ("converted", "source", "target", "reference")
@@ -174,27 +181,42 @@ def _gather(rows: Sequence[_Row]) -> Conversions:
     gathered = Conversions()
     identity: dict[tuple[object, ...], str] = {}
     seen: dict[tuple[str, str], int] = {}
+    seeded = any(row.values.get(SEED) for row in rows)
+    takes: dict[tuple[str, str], dict[int, str]] = {}
     width = len(str(len(rows)))
     for row in rows:
         recordings = tuple(row.paths.get(name) for name in ("source", "target", "reference"))
         facts = tuple(row.values[name] for name in COLUMNS[5:])
         key: tuple[object, ...] = (recordings, facts) if any(recordings) else (row.paths["converted"],)
         system = row.values["system"]
-        # the same system twice on the same pair: two takes, kept apart as two pairs
-        take = seen[system, repr(key)] = seen.get((system, repr(key)), 0) + 1
+        if seeded and not any(recordings):
+            raise UsageError(f"{row.where}: a seed needs source, target or reference, which say what the pair is")
+        # the same system twice on the same pair without seeds: two takes, kept apart as two pairs
+        seen[system, repr(key)] = take = 1 if seeded else seen.get((system, repr(key)), 0) + 1
         key = (*key, take)
         if key not in identity:
             identity[key] = f"{len(identity) + 1:0{width}d}-{_name(row)}"
         pair = _pair(identity[key], row)
         gathered.pairs.setdefault(pair.id, pair)
+        seed = int(row.values.get(SEED) or 0)
+        first = takes.setdefault((system, pair.id), {}).setdefault(seed, row.where)
+        if first != row.where:
+            raise UsageError(f"{row.where}: seed {seed} of {system} on this pair stands in {first} already")
         absent = [f"{name} {path}" for name, path in row.paths.items() if not path.is_file()]
         if absent:
             reason = f"{row.where}: no such file: {', '.join(absent)}"
-            gathered.failures.append(Failure(system, pair.id, "input", "", reason))
+            gathered.failures.append(Failure(system, pair.id, "input", "", reason, seed))
         else:
             gathered.conversions.append(
-                Conversion(system, pair, row.paths["converted"], pair.transcript, pair.language)
+                Conversion(system, pair, row.paths["converted"], pair.transcript, pair.language, seed)
             )
+    counts: dict[str, int] = {}
+    for (system, _), mine in takes.items():
+        counts[system] = max(counts.get(system, 0), max(mine) + 1)
+    for (system, name), mine in takes.items():
+        reason = f"{next(iter(mine.values()))}: the pair has no row of this seed, and {system} has {counts[system]}"
+        lacking = (seed for seed in range(counts[system]) if seed not in mine)
+        gathered.failures += [Failure(system, name, "input", "", reason, seed) for seed in lacking]
     return gathered
 
 

@@ -31,7 +31,7 @@ class Plan:
     broken: rows that can't be scored from the start.
     missing: utterances of the frozen list that are absent on disk.
     notes: what a corpus reader found missing or malformed, for ``run.json``.
-    seeds: how many times systems that draw noise convert each pair.
+    seeds: how many times systems that draw noise convert each pair; given conversions have their own.
     """
 
     name: str
@@ -59,8 +59,10 @@ class Plan:
 
     def seeds_of(self, system: System) -> int:
         """How many times a system converts each pair."""
-        several = self.given is None and self.seeds > 1 and make_converter(system).info.draws_noise
-        return self.seeds if several else 1
+        if self.given is not None:
+            known = (one.seed for one in (*self.given, *self.broken) if one.system == system.name)
+            return max(known, default=0) + 1
+        return self.seeds if self.seeds > 1 and make_converter(system).info.draws_noise else 1
 
     def takes(self) -> list[Take]:
         """All systems, each with every seed that it converts a pair with."""

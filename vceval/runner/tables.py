@@ -87,7 +87,8 @@ def _found(plan: Plan, conversions: Conversions, scored: Ledger, metrics: Mappin
     for system in sorted(takes):
         for pair in sorted(plan.pairs):
             for take in takes[system]:
-                faults = sorted(broken.get(system, {}).get(pair, ()), key=lambda f: (f.stage, f.metric, f.reason))
+                mine = (fault for fault in broken.get(system, {}).get(pair, ()) if fault.seed == take.seed)
+                faults = sorted(mine, key=lambda f: (f.stage, f.metric, f.reason))
                 if fault := conversions.fault(take, pair):
                     faults.insert(0, fault)
                 yield from faults
@@ -138,15 +139,17 @@ def _exposures(plan: Plan) -> list[PairExposure]:
     if plan.given is None:
         return audit(systems, ((name, pair) for name in systems for pair in plan.pairs.values()))
     broken = [(f.system, plan.pairs[f.pair]) for f in plan.broken if f.pair in plan.pairs]
-    return audit(systems, [*((c.system, c.pair) for c in plan.given), *broken])
+    work = [*((c.system, c.pair) for c in plan.given), *broken]
+    return audit(systems, {(system, pair.id): (system, pair) for system, pair in work}.values())
 
 
 def _system_row(plan: Plan, conversions: Conversions, system: System) -> dict[str, Any]:
+    several = {"seeds": seeds} if (seeds := plan.seeds_of(system)) > 1 else {}
     if plan.given is not None:
         mine = sum(conversion.system == system.name for conversion in plan.given)
         broken = sum(failure.system == system.name for failure in plan.broken)
         return {"name": system.name, "title": system.name, "converter": "given", "kind": "given", "control": False,
-                "sample_rate": None, "licence": "", "paper": "", "expected": mine + broken}  # fmt: skip
+                "sample_rate": None, "licence": "", "paper": "", "expected": mine + broken, **several}  # fmt: skip
     info = make_converter(system).info
     return {
         "name": system.name,
@@ -158,7 +161,7 @@ def _system_row(plan: Plan, conversions: Conversions, system: System) -> dict[st
         "licence": info.licence,
         "paper": info.paper,
         "expected": conversions.expected(system),
-        **({"seeds": seeds} if (seeds := plan.seeds_of(system)) > 1 else {}),
+        **several,
     }
 
 
