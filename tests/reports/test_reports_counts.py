@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from vceval.reports.tables import Block, Column, Row, Table, _counts, _entry, _often
+from vceval.results.marks import interval_words
 from vceval.results.views import Cell, MeasureView, SystemView
 
 MCD = MeasureView("mcd", "mcd", "MCD", "dB", "lower", 1.0, 2)
@@ -41,6 +42,16 @@ def test_figures_state_what_the_caption_does_not(one: Cell, brief: str) -> None:
 def test_what_half_of_the_figures_have_is_usual() -> None:
     assert _often(["a", "b", "a"]) == "a"
     assert _often(["a", "b", "c"]) == ""
+
+
+def test_words_for_intervals_name_what_there_is() -> None:
+    assert interval_words(["t", "t"]) == "t from variance components of speakers and texts"
+    assert interval_words(["skewed t"]).endswith("texts, skewness-corrected")
+    assert interval_words(["t", "skewed t", "clopper-pearson", "bootstrap"]) == (
+        "t from variance components of speakers and texts, partly skewness-corrected; rates: Clopper-Pearson at the "
+        "effective number of pairs; EER, AUC: bootstrap over target speakers"
+    )
+    assert interval_words([""]) == "over speakers and texts"  # of a run before it was said
 
 
 def test_captions_say_what_few_speakers_can_not() -> None:

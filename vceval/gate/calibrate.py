@@ -21,7 +21,7 @@ from vceval.errors import UsageError
 from vceval.gate.baseline import render
 from vceval.gate.cases import capped, figure
 from vceval.gate.check import most_new
-from vceval.gate.decide import Family, allowance, differences, measure_worsening
+from vceval.gate.decide import Family, allowance, measure_worsening
 from vceval.gate.evidence import Evidence, of_run, side_by_side
 from vceval.gate.outputs import plain
 from vceval.gate.preconditions import applying, refuse_unless_comparable, systems_of
@@ -31,7 +31,7 @@ from vceval.gate.verdict import amount
 from vceval.results.rundir import write_atomically
 from vceval.results.views import MeasureView
 from vceval.statistics.components import Design
-from vceval.statistics.inference import Estimate, t_quantile
+from vceval.statistics.inference import Estimate, paired_residuals, t_quantile
 
 if TYPE_CHECKING:
     import numpy as np
@@ -165,7 +165,7 @@ def _between(sums: NDArray[np.float64], design: Design) -> tuple[Precision, dict
             (other[:, 0], other[:, 1]), (one[:, 0], one[:, 1]), design, sign=1.0, allowed=0.0
         ).beyond  # fmt: skip
         errors.append(found.error)
-        if spread := design.mean_error(differences(other, one)):
+        if spread := design.mean_error(paired_residuals(*other.T, *one.T)[1]):
             freedoms.append(found.freedom)
             parts.update({name: share * spread.variance for name, share in spread.shares.items()})
             components.update(spread.variances)

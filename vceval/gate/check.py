@@ -106,7 +106,6 @@ def _enough(case: Case, found: Worsening, figures: Figures, family: Family) -> W
 
 def _offenders(case: Case, run: Evidence, baseline: Evidence) -> Iterator[Offender]:
     """The pairs that cost most, worst first."""
-    scale, digits, unit = case.measure.scale, case.measure.decimals, case.measure.unit
     costs = []
     for pair, (n0, d0), (n1, d1) in zip(case.pairs, case.old.tolist(), case.new.tolist(), strict=True):
         if d0 > 0 and d1 > 0:
@@ -116,7 +115,7 @@ def _offenders(case: Case, run: Evidence, baseline: Evidence) -> Iterator[Offend
     for cost, worse, pair, before, after in costs[:OFFENDERS]:
         if cost <= 0:
             return
-        message = f"{before * scale:.{digits}f} → {after * scale:.{digits}f} {unit}".strip()
+        message = f"{case.measure.text(before)} → {case.measure.text(after)} {case.measure.unit}".strip()
         yield _offender(run, baseline, case.system, pair.key, message, worse)
 
 
@@ -227,8 +226,8 @@ def _controls(outcomes: Outcomes, run: Evidence, baseline: Evidence, rules: Sequ
                 continue
             looked_at += 1
             if abs(values[1] - values[0]) > allowance(rule, values[0]):
-                shown = [f"{value * measure.scale:.{measure.decimals}f}" for value in values]  # type: ignore[operator]
-                moved.append(f"{measure.label} {shown[0]} → {shown[1]} {measure.unit}".strip())
+                shown = f"{measure.label} {measure.text(values[0])} → {measure.text(values[1])} {measure.unit}"
+                moved.append(shown.strip())
         if moved:
             message = f"a control moved, so it is the measuring that changed, not a model: {'; '.join(moved)}"
             yield Verdict("control", system, "all", "regress", message)

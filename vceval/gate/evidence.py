@@ -161,14 +161,7 @@ def of_run(folder: Path) -> Evidence:
 
 def speakers_of(pairs: Iterable[PairInfo]) -> Speakers:
     """Who speaks in some pairs, and what."""
-    pairs = list(pairs)
-    return Speakers(
-        [pair.target_speaker for pair in pairs],
-        [pair.source_speaker for pair in pairs],
-        [pair.text or None for pair in pairs],
-        [pair.dataset for pair in pairs],
-        [pair.direction or "" for pair in pairs],
-    )
+    return Speakers.of((p.target_speaker, p.source_speaker, p.text, p.dataset, p.direction) for p in pairs)
 
 
 def _key(identity: tuple[str, ...]) -> str:

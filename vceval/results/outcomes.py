@@ -43,6 +43,13 @@ class Speakers(NamedTuple):
     datasets: Sequence[str]
     directions: Sequence[str]
 
+    @classmethod
+    def of(cls, rows: Iterable[Sequence[str | None]]) -> Speakers:
+        """Take five facts of each pair, in this order."""
+        targets, sources, texts, *others = list(zip(*rows, strict=True)) or [()] * 5
+        known: list[list[Any]] = [[name or None for name in side] for side in (targets, sources, texts)]
+        return cls(*known, *([name or "" for name in side] for side in others))
+
 
 class Outcome(NamedTuple):
     """What became of every pair, for one system and measure; all of shape (pairs,).
@@ -115,12 +122,8 @@ class Outcomes:
             failed = np.concatenate([tally.failed(system, measure.metric), tally.unconverted(system)])
             return _outcome(sums[0], sums[1], failed, tally.skipped(system, measure.name))
 
-        speakers = Speakers(
-            [pair.target_speaker for pair in pairs],
-            [pair.source_speaker for pair in pairs],
-            [pair.transcript or None for pair in pairs],
-            [pair.dataset for pair in pairs],
-            [pair.direction or "" for pair in pairs],
+        speakers = Speakers.of(
+            (pair.target_speaker, pair.source_speaker, pair.transcript, pair.dataset, pair.direction) for pair in pairs
         )
         return cls(speakers, systems, find, lambda _, metric: learnt.get(metric, {}))
 
@@ -146,13 +149,8 @@ class Outcomes:
             numbers = [np.array(found, dtype=np.int64) for found in (failed, skips[system, measure.name])]
             return _outcome(scores.numerators[place], scores.denominators[place], *numbers)
 
-        speakers = Speakers(
-            [row["target_speaker"] or None for row in report.pairs],
-            [row["source_speaker"] or None for row in report.pairs],
-            [row["transcript"] or None for row in report.pairs],
-            [row["dataset"] for row in report.pairs],
-            [row["direction"] for row in report.pairs],
-        )
+        sides = ("target_speaker", "source_speaker", "transcript", "dataset", "direction")
+        speakers = Speakers.of([row[side] for side in sides] for row in report.pairs)
         learnt = report.calibration_file
         return cls(speakers, list(scores.systems), find, lambda _, metric: learnt.get(metric, {}))
 
@@ -196,9 +194,11 @@ class Outcomes:
             return runs[system[0]][0]._learnt(system[1], metric)
 
         first, at = runs[0]
-        known: list[list[Any]] = [[names[place] if place >= 0 else "" for place in at] for names in first.speakers]
+        nobody = [""] * len(first.speakers)
+        rows = list(zip(*first.speakers, strict=True))
+        speakers = Speakers.of(rows[place] if place >= 0 else nobody for place in at)
         systems = [(number, str(name)) for number, (one, _) in enumerate(runs) for name in one.systems]
-        return cls(Speakers(*known), systems, find, learnt)
+        return cls(speakers, systems, find, learnt)
 
     @property
     def everything(self) -> NDArray[np.bool_]:

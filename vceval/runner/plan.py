@@ -60,8 +60,8 @@ class Plan:
     def seeds_of(self, system: System) -> int:
         """How many times a system converts each pair."""
         if self.given is not None:
-            known = (one.seed for one in (*self.given, *self.broken) if one.system == system.name)
-            return max(known, default=0) + 1
+            known: list[Conversion | Failure] = [*self.given, *self.broken]
+            return max((one.seed for one in known if one.system == system.name), default=0) + 1
         return self.seeds if self.seeds > 1 and make_converter(system).info.draws_noise else 1
 
     def takes(self) -> list[Take]:

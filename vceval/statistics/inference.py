@@ -28,6 +28,7 @@ __all__ = [
     "interval",
     "judged",
     "paired_estimate",
+    "paired_residuals",
     "paired_test",
     "t_quantile",
     "t_tail",
@@ -210,20 +211,33 @@ def paired_estimate(
     added_variance: float = 0.0,
 ) -> Estimate:
     """First minus second system on the same items, with its standard error; arguments as in :func:`paired_test`."""
+    design = _design(targets, sources, texts)
+    value, residuals = paired_residuals(first_numerators, first_denominators, second_numerators, second_denominators)
+    # Both systems are rounded
+    return _estimate(value, design.mean_error(residuals), design, resolution * sqrt(2.0), added_variance)
+
+
+def paired_residuals(
+    first_numerators: ArrayLike,
+    first_denominators: ArrayLike,
+    second_numerators: ArrayLike,
+    second_denominators: ArrayLike,
+) -> tuple[float, NDArray[np.float64]]:
+    """First minus second system, and per item how far it moves that difference, times n; rounding noise is none.
+
+    Raises:
+        ValueError: lengths differ, a value is not finite, or the denominators of a system sum to zero.
+    """
     import numpy as np
 
-    design = _design(targets, sources, texts)
     first, ours = _linear(first_numerators, first_denominators)
     second, theirs = _linear(second_numerators, second_denominators)
     if len(ours) != len(theirs):
         raise ValueError(f"lengths differ: {len(ours)} and {len(theirs)} items")
-    # Rounding noise is no difference
     tiny = 1e-12 * max(abs(first), abs(second))
     value = 0.0 if abs(first - second) <= tiny else first - second
     residuals = ours - theirs
-    residuals = np.where(np.abs(residuals) <= 1e-12 * (np.abs(ours) + np.abs(theirs)), 0.0, residuals)
-    # Both systems are rounded
-    return _estimate(value, design.mean_error(residuals), design, resolution * sqrt(2.0), added_variance)
+    return value, np.where(np.abs(residuals) <= 1e-12 * (np.abs(ours) + np.abs(theirs)), 0.0, residuals)
 
 
 def paired_test(
