@@ -193,7 +193,9 @@ def _lines(measure: MeasureView, reports: Sequence[Report], outcomes: Outcomes) 
             base = cells[0]
             if number and base and base.value is not None and cell.value is not None:
                 found[number] = outcomes.difference((number, system.name), (0, system.name), measure, chosen)
-        yield Line(measure, system, int(chosen.sum()), int(wanted.sum()), cells, found)
+        # An EER has no value without natural speech
+        known = any(cell and cell.value is not None for cell in cells)
+        yield Line(measure, system, int(chosen.sum()) if known else 0, int(wanted.sum()), cells, found)
 
 
 def _corrected(lines: Sequence[Line], runs: int) -> list[Line]:
