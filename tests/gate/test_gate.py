@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pandas
 import pytest
 from made_runs import RULES, MadeRun, write_rules
 
@@ -16,6 +17,8 @@ from vceval.gate.evidence import of_run
 from vceval.gate.rules import DEFAULT, read_rules
 from vceval.gate.verdict import Result, Verdict
 from vceval.records import Failure
+from vceval.results.rundir import RunDirectory
+from vceval.results.views import load
 
 
 @pytest.fixture
@@ -206,6 +209,20 @@ def test_new_failures_and_flags_are_named_and_known_ones_are_not(tmp_path: Path)
     assert only(result, "new flags").offenders[0].said == "flagged: cut off"
     assert only(result, "new failures").message == "1 new failures, allowed 0: s1-t1"
     assert {v.rule for v in result.verdicts if v.outcome == "regress"} == {"new flags", "new failures"}
+
+
+def test_a_flag_of_any_seed_counts(tmp_path: Path) -> None:
+    run = RunDirectory(MadeRun(flags={("A", "s3-t3"): ["clipped"]}).fill().write(tmp_path / "run"))
+    first = run.read_takes()
+    later = first.assign(seed=1)
+    where = (later["measure"] == "sanity_flags") & (later["system"] == "A") & later["pair"].isin(["s1-t1", "s3-t3"])
+    later.loc[where, "details"] = json.dumps({"flags": ["cut off"]})
+    pandas.concat([first, later]).to_parquet(run.root / "scores.parquet", index=False)
+    found = of_run(run.root)
+    flags = {(system, found.pairs[key].name): flags for (system, key), flags in found.flags.items()}
+    assert flags == {("A", "s1-t1"): ("cut off",), ("A", "s3-t3"): ("clipped", "cut off")}
+    shown = load(run).flags
+    assert (shown["A", "s1-t1"], shown["A", "s3-t3"]) == ((), ("clipped",))
 
 
 def test_a_control_that_moves_says_that_the_measuring_changed(before: Path) -> None:
