@@ -53,11 +53,9 @@ class Style:
     below: bool = False
 
     @property
-    def interval_note(self) -> str:
-        """What a caption says about the intervals."""
-        if self.interval == "brackets":
-            return "In brackets: 95 % interval (over speakers and texts)."
-        return "±: longer arm of the 95 % interval (over speakers and texts)."
+    def interval_lead(self) -> str:
+        """How a caption begins to speak of intervals."""
+        return "In brackets: 95 % interval" if self.interval == "brackets" else "±: longer arm of the 95 % interval"
 
 
 STYLES = {
@@ -220,8 +218,7 @@ class _Sheet:
         """Return what names the table, and what explains it; plain text."""
         model = self._model
         entries = [entry for row in model.rows for entry in row.entries if entry]
-        words = [self._style.interval_note] if any(entry.interval for entry in entries) else []
-        words += model.speaker_notes
+        words = model.figure_notes(self._style.interval_lead)
         words += [model.marks] if model.marks else []
         if any(row.system.control for row in model.rows):
             words.append("Italic: controls, which bound what a converter can reach; never ranked.")

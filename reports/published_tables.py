@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from vceval.reports.tables import PlainTable, suite_label
+from vceval.results.marks import interval_words
 from vceval.results.views import ARROWS, Report, with_interval
 
 __all__ = ["calibration_details", "calibration_table", "comparison_tables", "published_table"]
@@ -62,7 +63,9 @@ def _comparison(report: Report, paper: str, rows: Sequence[Mapping[str, Any]], i
         "printed) come from other data, tools and listeners: they are no part of a ranking with measured ones."
     )
     if any("[" in cell for row in shown for cell in row[2:]):
-        caption += " Below measured figures: 95 % interval (over speakers and texts)."
+        used = {measure.name for measure in report.measures if measure.label in {name for name, _ in decimals}}
+        methods = (cell.method for (_, measure, *_), cell in report.cells.items() if measure in used)
+        caption += f" Below measured figures: 95 % interval ({interval_words(methods)})."
     headings = ["System", "Task", *heads]
     return PlainTable(
         identity, f"Measured and published results: {paper}", caption, headings, body,

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from vceval.results.marks import mark_sentence
+from vceval.results.marks import interval_words, listed, mark_sentence
 from vceval.results.views import ALL, Cell, MeasureView, MetricView, Report, SystemView
 
 __all__ = [
@@ -28,6 +28,9 @@ __all__ = [
     "unranked",
     "without_empty",
 ]  # fmt: skip
+
+#: With fewer speakers on a side, how they vary is hardly known.
+FEW = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,23 +140,45 @@ class Table:
     def caption(self) -> str:
         """What stands over the table: title, suite, what the marks mean."""
         parts = [f"Suite {self.suite}."]
-        if any(entry and entry.interval for row in self.rows for entry in row.entries):
-            parts.append("In brackets: 95 % interval (over speakers and texts).")
-        parts += self.speaker_notes
+        parts += self.figure_notes()
         if self.marks:
             parts.append(self.marks)
         return " ".join([*parts, *self.notes])
 
+    def figure_notes(self, lead: str = "In brackets: 95 % interval") -> list[str]:
+        """How intervals were made, after a lead that says where they stand, and :attr:`speaker_notes`."""
+        entries = [entry for row in self.rows for entry in row.entries if entry and entry.interval]
+        words = interval_words(entry.cell.method for entry in entries if entry.cell)
+        return [*([f"{lead} ({words})."] if entries else []), *self.speaker_notes]
+
     @property
     def speaker_notes(self) -> list[str]:
         """What the numbers of speakers keep the figures from saying."""
-        cells = [entry.cell for row in self.rows for entry in row.entries if entry and entry.cell and entry.value]
+        named = [
+            (column.full_heading, entry.cell)
+            for row in self.rows
+            for column, entry in zip(self.columns, row.entries, strict=True)
+            if entry and entry.cell and entry.value
+        ]
+        cells = [cell for _, cell in named]
         if cells and not any(cell.targets or cell.sources for cell in cells):
             return ["No speaker is known: intervals take recordings for independent."]
-        return [
-            f"One {side} speaker: {'the' if all(counts) else 'some'} figures say nothing of others."
-            for side in ("target", "source")
-            if any(counts := [getattr(cell, f"{side}s") == 1 for cell in cells])
+        counts = {side: [getattr(cell, f"{side}s") for cell in cells] for side in ("target", "source")}
+        notes = [
+            f"One {side} speaker: {'the' if set(mine) == {1} else 'some'} figures say nothing of others."
+            for side, mine in counts.items()
+            if 1 in mine
+        ]
+        few: dict[tuple[str, ...], list[str]] = {}
+        for side, mine in counts.items():
+            names = dict.fromkeys(name for (name, _), count in zip(named, mine, strict=True) if 1 < count < FEW)
+            if names:
+                few.setdefault(tuple(names), []).append(side)
+        whole = len({name for name, _ in named})
+        return notes + [
+            f"Fewer than {FEW} {' and '.join(sides)} speakers: "
+            f"{'all intervals' if len(names) == whole else f'intervals of {listed(names)}'} are rough."
+            for names, sides in few.items()
         ]
 
     @property

@@ -11,6 +11,7 @@ import numpy as np
 
 from vceval.records import ConversionPair, Failure, Score, Skip, Utterance
 from vceval.results.rundir import RunDirectory
+from vceval.results.views import SCHEMA
 
 MEASURES = {
     "sv_accept": {"metric": "sv", "label": "SV acc.", "unit": "%", "better": "higher", "scale": 100.0, "decimals": 1},
@@ -58,6 +59,7 @@ class MadeRun:
         default_factory=lambda: {"sv": {"d": {"threshold": 0.7, "trials_sha256": "t", "encoder": "a", "eer": 0.1}}}
     )
     text: str = "text"
+    seeds: int = 1
     created: str = "2026-01-01"
 
     @property
@@ -112,7 +114,12 @@ class MadeRun:
             about={"suite": self.suite, "created": self.created, "versions": {"numpy": "2"}, "pairs_sha256": "h",
                    "state": "finished"},
             summary={
-                "systems": [{"name": n, "title": n, "control": control} for n, control in self.systems.items()],
+                "schema": SCHEMA, "pairs": len(pairs), "cells": [], "rankings": [], "comparisons": [],
+                "systems": [
+                    {"name": n, "title": n, "control": control, "expected": len(pairs), "converted": len(pairs),
+                     "failed": 0, "seeds": self.seeds}
+                    for n, control in self.systems.items()
+                ],
                 "metrics": [{"metric": name, "signature": text} for name, text in self.signatures.items()],
                 "measures": [{"name": name, **facts} for name, facts in MEASURES.items()],
                 "calibration": self.calibration,

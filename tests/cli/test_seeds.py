@@ -255,6 +255,34 @@ def test_the_report_names_systems_whose_order_turns_round(desk: Desk) -> None:
     assert found[1].rows == [["Loudness (dB)", "Noisy", "louder", "+0.10, -0.20, +0.30", "30", "7"]]
 
 
+def test_a_table_of_takes_has_the_results_of_the_run(desk: Desk) -> None:
+    known = {row["pair"]: row for row in RunDirectory(desk.root / "three").read_pairs()}
+    made = desk.rows("three", "audio.csv")
+    names = ("transcript", "source_speaker", "target_speaker")
+    with open(desk.root / "takes.csv", "w", encoding="utf-8", newline="") as stream:
+        writer = csv.writer(stream)
+        writer.writerow(["system", "converted", "source", *names, "seed"])
+        for row in made:
+            pair, converted = known[row["pair"]], (desk.root / "three" / row["path"]).resolve()
+            writer.writerow(
+                [row["system"], converted, pair["source_path"], *(pair[name] for name in names), row["seed"]]
+            )
+    asked = ["score", "takes.csv", "--root", "/", "--metrics", "loudness", "--out", "scored"]
+    done = subprocess.run([sys.executable, "-m", "vceval.cli.main", *asked], cwd=desk.root, env=desk.environment,
+                          capture_output=True, text=True, check=False)  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    one, other = desk.summary("three"), desk.summary("scored")
+    assert (other["pairs"], len(desk.rows("scored", "audio.csv"))) == (PAIRS, len(made))
+    seeds = {row["name"]: row.get("seeds", 1) for row in other["systems"]}
+    assert seeds == {"source": 1, "quiet": 1, "noisy": SEEDS, "louder": SEEDS}
+    for system in seeds:
+        assert cell(other, system)["value"] == pytest.approx(cell(one, system)["value"], rel=1e-12)
+        assert cell(other, system)["n"] == PAIRS
+    figures = [[f["values"] for f in found["seeds"]["figures"] if f["system"] == "noisy"] for found in (one, other)]
+    assert np.allclose(*figures)
+    assert all(figure["scored"] == figure["expected"] == SEEDS * PAIRS for figure in other["seeds"]["figures"])
+
+
 def test_what_reads_pairs_goes_on_seeing_pairs(desk: Desk, capsys: pytest.CaptureFixture[str]) -> None:
     runs = [RunDirectory(desk.root / name) for name in ("one", "three")]
     pairs = {row["pair"] for row in runs[0].read_pairs()}
@@ -263,12 +291,16 @@ def test_what_reads_pairs_goes_on_seeing_pairs(desk: Desk, capsys: pytest.Captur
     means = runs[1].read_scores()
     evidence = of_run(desk.root / "three")
     noisy = means[means["system"] == "noisy"]["numerator"]
-    assert sorted(n for n, _ in evidence.sums["noisy"]["loudness"].values()) == pytest.approx(sorted(noisy), rel=1e-6)
-    assert len(evidence.sums["noisy"]["loudness"]) == len(pairs)
+    kept = evidence.outcomes.outcome("noisy", evidence.measures["loudness"])
+    assert sorted(kept.numerators) == pytest.approx(sorted(noisy), rel=1e-6)
+    assert kept.scored.sum() == len(pairs)
+    assert {name: system.seeds for name, system in evidence.systems.items()}["noisy"] == SEEDS
     assert main(["compare", *(str(run.root) for run in runs), "--out", str(desk.root / "page")]) == 0
-    assert "Seeds of systems that draw noise: (1) 1, (2) 3; values are means over them" in capsys.readouterr().out
+    assert (
+        "Seeds of systems that draw noise: 1 in one, 3 in three; values are means over them" in capsys.readouterr().out
+    )
     page = next((desk.root / "page").glob("*.html")).read_text()
-    assert "Systems that draw noise: means over 1 seed in" in page
+    assert "Seeds of systems that draw noise: 1 in one, 3 in three" in page
     merged = material(runs).report
     assert {system.name: system.seeds for system in merged.systems} == {
         "source": 1, "quiet": 1, "noisy": 1, "louder": 1, "noisy (three)": SEEDS, "louder (three)": SEEDS,

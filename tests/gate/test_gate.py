@@ -5,17 +5,20 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pandas
 import pytest
 from made_runs import RULES, MadeRun, write_rules
 
 from vceval.cli.main import main
 from vceval.errors import UsageError
-from vceval.gate.baseline import resolve
+from vceval.gate.baseline import read, resolve, save
 from vceval.gate.check import check
 from vceval.gate.evidence import of_run
 from vceval.gate.rules import DEFAULT, read_rules
 from vceval.gate.verdict import Result, Verdict
 from vceval.records import Failure
+from vceval.results.rundir import RunDirectory
+from vceval.results.views import load
 
 
 @pytest.fixture
@@ -208,6 +211,20 @@ def test_new_failures_and_flags_are_named_and_known_ones_are_not(tmp_path: Path)
     assert {v.rule for v in result.verdicts if v.outcome == "regress"} == {"new flags", "new failures"}
 
 
+def test_a_flag_of_any_seed_counts(tmp_path: Path) -> None:
+    run = RunDirectory(MadeRun(flags={("A", "s3-t3"): ["clipped"]}).fill().write(tmp_path / "run"))
+    first = run.read_takes()
+    later = first.assign(seed=1)
+    where = (later["measure"] == "sanity_flags") & (later["system"] == "A") & later["pair"].isin(["s1-t1", "s3-t3"])
+    later.loc[where, "details"] = json.dumps({"flags": ["cut off"]})
+    pandas.concat([first, later]).to_parquet(run.root / "scores.parquet", index=False)
+    found = of_run(run.root)
+    flags = {(system, found.pairs[key].name): flags for (system, key), flags in found.flags.items()}
+    assert flags == {("A", "s1-t1"): ("cut off",), ("A", "s3-t3"): ("clipped", "cut off")}
+    shown = load(run).flags
+    assert (shown["A", "s1-t1"], shown["A", "s3-t3"]) == ((), ("clipped",))
+
+
 def test_a_control_that_moves_says_that_the_measuring_changed(before: Path) -> None:
     result = gated(before, MadeRun().fill().worsen("mcd", -0.3, system="target"))
     found = only(result, "control", "target")
@@ -239,6 +256,19 @@ def test_what_was_measured_otherwise_is_refused(before: Path, change: dict[str, 
 def test_a_threshold_of_another_machine_is_the_same(before: Path) -> None:
     calibration = {"sv": {"d": {"threshold": 0.70009, "trials_sha256": "t", "encoder": "a", "eer": 0.1}}}
     assert gated(before, MadeRun(calibration=calibration).fill()).outcome == "pass"
+
+
+def test_another_number_of_seeds_is_said_and_decides_nothing(before: Path, tmp_path: Path) -> None:
+    file = tmp_path / "base.json"
+    save(before, file)
+    told = "seeds of A: 3 in the run, 1 in the baseline; a mean over more seeds has less noise"
+    result = check(of_run(MadeRun(seeds=3).fill().write(tmp_path / "now")), read(file), read_rules())
+    assert told in result.notes
+    assert not [verdict for verdict in result.verdicts if verdict.outcome == "regress"]
+    older = json.loads(file.read_text())
+    older |= {"schema": 2, "systems": [row[:3] for row in older["systems"]]}
+    file.write_text(json.dumps(older))
+    assert not [note for note in check(of_run(tmp_path / "now"), read(file), read_rules()).notes if "seeds" in note]
 
 
 @pytest.mark.parametrize(

@@ -105,6 +105,38 @@ def test_a_name_that_is_too_long_is_no_file(files: Path) -> None:
     assert "no such file" in found.failures[0].reason
 
 
+HEADER = "system,converted,source,seed"
+
+
+def test_rows_with_seeds_are_takes_of_one_pair(files: Path) -> None:
+    rows = ("A,x/A.wav,s.wav,0", "A,x/B.wav,s.wav,2", "B,x/B.wav,s.wav,", "A,x/A.wav,t.wav,0", "A,x/none.wav,t.wav,1")
+    found = read_table(table(files / "c.csv", *rows, header=HEADER))
+    assert len(found.pairs) == 2
+    assert [(one.system, one.pair.id[-1], one.seed) for one in found.conversions] == [
+        ("A", "s", 0), ("A", "s", 2), ("B", "s", 0), ("A", "t", 0),
+    ]  # fmt: skip
+    assert [(one.system, one.pair[-1], one.seed) for one in found.failures] == [
+        ("A", "t", 1), ("A", "s", 1), ("A", "t", 2),
+    ]  # fmt: skip
+    assert "c.csv:2: the pair has no row of this seed, and A has 3" in found.failures[1].reason
+
+
+@pytest.mark.parametrize(
+    ("row", "words"),
+    [
+        ("A,x/B.wav,s.wav,-1", "c.csv:3: .*'-1' must be a whole number from 0 to 9999"),
+        ("A,x/B.wav,s.wav,1.0", "c.csv:3: .*'1.0' must be"),
+        ("A,x/B.wav,s.wav,100000", "c.csv:3: .*'100000' must be"),
+        ("A,x/B.wav,s.wav,0", r"c.csv:3: seed 0 of A on this pair stands in .*c.csv:2 already"),
+        ("A,x/B.wav,s.wav,", r"c.csv:3: seed 0 of A on this pair stands in .*c.csv:2 already"),
+        ("A,x/B.wav,,1", "c.csv:3: a seed needs source, target or reference"),
+    ],
+)
+def test_a_wrong_seed_is_refused_with_its_line(files: Path, row: str, words: str) -> None:
+    with pytest.raises(UsageError, match=words):
+        read_table(table(files / "c.csv", "A,x/A.wav,s.wav,0", row, header=HEADER))
+
+
 def test_a_table_that_is_no_table_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="no such file"):
         read_table(tmp_path / "none.csv")

@@ -36,7 +36,7 @@ def rows(page: Page, first: str) -> list[list[str]]:
 
 
 def test_page_says_what_differs(runs: list[Path], tmp_path: Path) -> None:
-    index = write(compare(runs), runs, tmp_path / "page")
+    index = write(compare(runs), tmp_path / "page")
     page = Page(index)
     verdict = rows(page, "MCD")[0]
     assert verdict[1:] == ["–", "1", "1"]
@@ -51,13 +51,13 @@ def test_page_says_what_differs(runs: list[Path], tmp_path: Path) -> None:
 
 
 def test_controls_are_shown_and_not_judged(runs: list[Path], tmp_path: Path) -> None:
-    page = Page(write(compare(runs), runs, tmp_path / "page"))
+    page = Page(write(compare(runs), tmp_path / "page"))
     assert rows(page, "Source")
     assert all(sum(int(text) for text in row[1:] if text != "–") == 2 for row in rows(page, "MCD")[:1])
 
 
 def test_largest_changes_can_be_heard(runs: list[Path], tmp_path: Path) -> None:
-    index = write(compare(runs), runs, tmp_path / "page")
+    index = write(compare(runs), tmp_path / "page")
     page = Page(index)
     shown = [row for row in page.rows if row and "→" in " ".join(text for _, text in row)]
     assert len(shown) == 5 * 6  # measures; everything that changed, changed to one side
@@ -70,7 +70,7 @@ def test_largest_changes_can_be_heard(runs: list[Path], tmp_path: Path) -> None:
 
 
 def test_page_is_inert(runs: list[Path], tmp_path: Path) -> None:
-    index = write(compare(runs), runs, tmp_path / "page")
+    index = write(compare(runs), tmp_path / "page")
     page = Page(index)
     assert sorted(tag for tag, _ in page.tags if tag in ("script", "style", "link", "iframe", "base")) == [
         "script", "style"
@@ -99,6 +99,6 @@ def test_command_prints_and_writes(runs: list[Path], tmp_path: Path, capsys: pyt
 
 
 def test_page_loads_without_complaint(runs: list[Path], tmp_path: Path, open_page: OpenPage) -> None:
-    page, seen = open_page(write(compare(runs), runs, tmp_path / "page"))
+    page, seen = open_page(write(compare(runs), tmp_path / "page"))
     assert "Largest changes of MCD" in page.content()
     assert seen.errors == seen.outside == []

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from vceval.reports.tables import Block, Row, Table, _counts, _entry, _often
+from vceval.reports.tables import Block, Column, Row, Table, _counts, _entry, _often
+from vceval.results.marks import interval_words
 from vceval.results.views import Cell, MeasureView, SystemView
 
 MCD = MeasureView("mcd", "mcd", "MCD", "dB", "lower", 1.0, 2)
@@ -17,7 +18,8 @@ def cell(n: int = 20, targets: int = 5, sources: int = 4) -> Cell:
 
 def table(*cells: Cell) -> Table:
     rows = [Row(SYSTEM, [_entry(one, MCD, "", ("20/20", "5×4"))]) for one in cells]
-    return Table("main", "Results", "", "demo", [], [Block("", rows)], [], "20/20 · 5×4", [])
+    columns = [Column("MCD", "dB", "lower", MCD)]
+    return Table("main", "Results", "", "demo", columns, [Block("", rows)], [], "20/20 · 5×4", [])
 
 
 def test_a_count_names_pairs_and_speakers() -> None:
@@ -42,12 +44,27 @@ def test_what_half_of_the_figures_have_is_usual() -> None:
     assert _often(["a", "b", "c"]) == ""
 
 
+def test_words_for_intervals_name_what_there_is() -> None:
+    assert interval_words(["t", "t"]) == "t from variance components of speakers and texts"
+    assert interval_words(["skewed t"]).endswith("texts, skewness-corrected")
+    assert interval_words(["t", "skewed t", "clopper-pearson", "bootstrap"]) == (
+        "t from variance components of speakers and texts, partly skewness-corrected; rates: Clopper-Pearson at the "
+        "effective number of pairs; EER, AUC: bootstrap over target speakers"
+    )
+    assert interval_words([""]) == "over speakers and texts"  # of a run before it was said
+
+
 def test_captions_say_what_few_speakers_can_not() -> None:
-    assert table(cell()).speaker_notes == []
+    assert table(cell(sources=5)).speaker_notes == []
+    assert table(cell()).speaker_notes == ["Fewer than 5 source speakers: all intervals are rough."]
+    both = table(cell(targets=2), cell(20))
+    assert both.speaker_notes == ["Fewer than 5 target and source speakers: all intervals are rough."]
     assert table(cell(sources=1), cell(sources=1)).speaker_notes == [
         "One source speaker: the figures say nothing of others."
     ]
-    assert table(cell(targets=1), cell()).speaker_notes == ["One target speaker: some figures say nothing of others."]
+    assert table(cell(targets=1, sources=5), cell(sources=5)).speaker_notes == [
+        "One target speaker: some figures say nothing of others."
+    ]
     assert table(cell(targets=0, sources=0)).speaker_notes == [
         "No speaker is known: intervals take recordings for independent."
     ]

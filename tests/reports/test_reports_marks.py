@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 import re
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ from vceval.records import ConversionPair, Failure, Score, Skip
 from vceval.reports import filter_data, latex, markdown, report_page, table_files, tables, winners
 from vceval.reports.latex import STYLES
 from vceval.results import views
-from vceval.results.marks import ALPHA
+from vceval.results.marks import ALPHA, interval_words
 from vceval.results.rundir import RunDirectory
 from vceval.results.summary import summarise
 from vceval.results.table import Tally
@@ -35,7 +36,7 @@ class Made(Metric):
     version: ClassVar[str] = "1"
     needs: ClassVar[frozenset[str]] = frozenset()
     measures: ClassVar[tuple[Measure, ...]] = (
-        Measure("accept", "Accepted", "%", "higher", scale=100.0, decimals=1, worst=0.0),
+        Measure("accept", "Accepted", "%", "higher", scale=100.0, decimals=1, worst=0.0, rate=True),
         Measure("distance", "Distance", "dB", "lower"),
         Measure("errors", "Errors", "%", "lower", scale=100.0, ranked_by="capped"),
         Measure("capped", "Capped", "%", "lower", scale=100.0, worst=1.0),
@@ -153,6 +154,28 @@ def in_filters(report: Report) -> dict[tuple[str, str, str, str], str]:
         for row in found["rows"]
         for s, m, d, w in [row[:4]]
     }
+
+
+def test_every_format_says_how_intervals_were_made(tmp_path: Path) -> None:
+    methods: set[str] = set()
+    for seed in range(8):
+        report = made_run(tmp_path / str(seed), seed)
+        page = html.unescape(report_page.page(report, []))
+        methods |= {cell.method for cell in report.cells.values()}
+        for model in tables.main_tables(report):
+            words = interval_words(
+                entry.cell.method
+                for row in model.rows
+                for entry in row.entries
+                if entry and entry.interval and entry.cell
+            )
+            shown = [markdown.table(model).replace("\\", ""), *(latex.table(model, style) for style in STYLES.values())]
+            said = any(entry and entry.interval for row in model.rows for entry in row.entries)
+            assert [f"interval ({words})." in text for text in shown] == [said] * len(shown)
+            assert not said or f"interval ({words})." in page
+            for note in model.speaker_notes:
+                assert all(note in text for text in (page, model.caption, *shown[1:]))
+    assert methods == {"", "t", "clopper-pearson", "bootstrap"}
 
 
 def test_every_format_shows_the_marks_of_the_rule(tmp_path: Path) -> None:

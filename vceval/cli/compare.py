@@ -40,5 +40,5 @@ def _compare(options: argparse.Namespace) -> int:
         out = options.out or options.runs[0].resolve().parent / "-".join(
             ["compare", *(run.resolve().name for run in options.runs)]
         )
-        print(f"\n{write(comparison, options.runs, out)}")
+        print(f"\n{write(comparison, out)}")
     return 1 if comparison.refused else 0

@@ -14,14 +14,16 @@ from pathlib import Path
 from typing import Any
 
 from vceval.errors import UsageError
-from vceval.gate.evidence import Evidence, MeasureInfo, PairInfo, SystemInfo, of_run, rounded
+from vceval.gate.evidence import MEASURE_COLUMNS, Evidence, PairInfo, SystemInfo, of_run, rounded, speakers_of
+from vceval.results.outcomes import Outcomes
 from vceval.results.rundir import write_atomically
+from vceval.results.views import MeasureView
 
 __all__ = ["FORMAT", "SCHEMA", "read", "render", "resolve", "save"]
 
-FORMAT, SCHEMA = "vceval baseline", 2
-#: Read as well: its pairs have no text.
-BEFORE = 1
+FORMAT, SCHEMA = "vceval baseline", 3
+#: From which form on pairs have a text, and systems a number of seeds; all forms are read.
+TEXTS, SEEDS = 2, 3
 #: No baseline is larger than this once unpacked.
 LARGEST = 1 << 28
 
@@ -55,7 +57,7 @@ def save(run: Path, file: Path) -> Evidence:
     if not file.name.endswith((".json", ".json.gz")):
         raise UsageError(f"{file}: a baseline is a .json or .json.gz file")
     evidence = of_run(run)
-    if not any(evidence.sums.values()):
+    if not any(evidence.has(system, measure) for system in evidence.systems for measure in evidence.measures):
         raise UsageError(f"{run}: the run has no scores; there is nothing to hold later runs against")
     text = render(evidence)
     if file.name.endswith(".gz"):
@@ -70,7 +72,7 @@ def save(run: Path, file: Path) -> Evidence:
 
 def render(evidence: Evidence) -> str:
     """Write the text of a baseline."""
-    order = list(evidence.pairs)
+    place = {key: number for number, key in enumerate(evidence.pairs)}
     head: dict[str, Any] = {
         "format": FORMAT,
         "schema": SCHEMA,
@@ -83,12 +85,13 @@ def render(evidence: Evidence) -> str:
         "calibration": evidence.calibration,
     }
     parts = [f"{json.dumps(name)}: {_json(value)}" for name, value in head.items()]
-    parts.append(_rows("measures", ([getattr(m, name) for name in m.__slots__] for m in evidence.measures.values())))
+    parts.append(
+        _rows("measures", ([getattr(m, name) for name in MEASURE_COLUMNS] for m in evidence.measures.values()))
+    )
     parts.append(_rows("pairs", ([getattr(p, name) for name in p.__slots__] for p in evidence.pairs.values())))
-    parts.append(_rows("systems", ([s.name, s.title, s.control] for s in evidence.systems.values())))
+    parts.append(_rows("systems", ([s.name, s.title, s.control, s.seeds] for s in evidence.systems.values())))
     for system in evidence.systems:
-        parts.append(_rows(f"scores {system}", _score_rows(evidence, system, order)))
-    place = {key: number for number, key in enumerate(order)}
+        parts.append(_rows(f"scores {system}", _score_rows(evidence, system)))
     parts.append(
         _rows("flags", ([s, place[key], *flags] for (s, key), flags in sorted(evidence.flags.items()) if key in place))
     )
@@ -97,17 +100,17 @@ def render(evidence: Evidence) -> str:
     return "{\n" + ",\n".join(parts) + "\n}\n"
 
 
-def _score_rows(evidence: Evidence, system: str, order: list[str]) -> Iterator[list[Any]]:
+def _score_rows(evidence: Evidence, system: str) -> Iterator[list[Any]]:
     """One row per pair that has a score: its number, then a value (or numerator and denominator) per measure."""
-    columns = [evidence.sums.get(system, {}).get(name, {}) for name in evidence.measures]
-    for number, key in enumerate(order):
-        if any(key in column for column in columns):
-            yield [number, *(_cell(column.get(key)) for column in columns)]
+    found = [evidence.outcomes.outcome(system, measure) for measure in evidence.measures.values()]
+    columns = zip(*(zip(one.scored.tolist(), one.numerators.tolist(), one.denominators.tolist(), strict=True)
+                    for one in found), strict=True)  # fmt: skip
+    for number, cells in enumerate(columns):
+        if any(scored for scored, *_ in cells):
+            yield [number, *(_cell(*sums) if scored else None for scored, *sums in cells)]
 
 
-def _cell(sums: tuple[float, float] | None) -> Any:
-    if sums is None:
-        return None
+def _cell(*sums: float) -> Any:
     plain = [int(value) if value.is_integer() and abs(value) < 1e15 else value for value in sums]
     return plain[0] if plain[1] == 1 else plain
 
@@ -137,10 +140,9 @@ def read(path: Path) -> Evidence:
         raise UsageError(f"{path}: can't be read as a baseline ({error})") from error
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         raise UsageError(f"{path}: is no baseline; make one with: vceval baseline save RUN FILE")
-    if content.get("schema") not in (SCHEMA, BEFORE):
+    if content.get("schema") not in range(1, SCHEMA + 1):
         raise UsageError(
-            f"{path}: has schema {content.get('schema')!r}, this vceval reads {BEFORE} and {SCHEMA}; "
-            "save the baseline again"
+            f"{path}: has schema {content.get('schema')!r}, this vceval reads 1 to {SCHEMA}; save the baseline again"
         )
     try:
         return _evidence(str(path), content)
@@ -148,25 +150,25 @@ def read(path: Path) -> Evidence:
         raise UsageError(f"{path}: is damaged ({type(error).__name__}: {error}); save the baseline again") from error
 
 
-def _evidence(place: str, content: Mapping[str, Any]) -> Evidence:
+def _evidence(name: str, content: Mapping[str, Any]) -> Evidence:
+    import numpy as np
+
     measures = [_measure(row) for row in _list(content["measures"])]
-    facts = 6 if content["schema"] == BEFORE else 7
+    facts = 7 if content["schema"] >= TEXTS else 6
     pairs = [PairInfo(*(_text(row[0]), _text(row[1]), _text(row[2])), *map(_known, _exactly(row, facts)[3:]))
              for row in _list(content["pairs"])]  # fmt: skip
-    systems = [SystemInfo(_text(row[0]), _text(row[1]), _is(row[2], bool)) for row in _list(content["systems"])]
+    systems = [_system(row, content["schema"]) for row in _list(content["systems"])]
     if len({pair.key for pair in pairs}) < len(pairs) or len({s.name for s in systems}) < len(systems):
         raise ValueError("a pair or system is there twice")
-    sums: dict[str, dict[str, dict[str, tuple[float, float]]]] = {}
-    for system in systems:
-        mine: dict[str, dict[str, tuple[float, float]]] = {}
+    sums = np.full((len(systems), len(pairs), len(measures), 2), np.nan)
+    for place, system in enumerate(systems):
         for number, *cells in _list(content[f"scores {system.name}"]):
-            key = pairs[_index(number)].key
-            for measure, cell in zip(measures, cells, strict=True):
+            row = sums[place, _index(number)]
+            for column, cell in zip(range(len(measures)), cells, strict=True):
                 if cell is not None:
-                    mine.setdefault(measure.name, {})[key] = _sums(cell)
-        sums[system.name] = mine
+                    row[column] = _sums(cell)
     return Evidence(
-        place=place,
+        place=name,
         suite=_text(content["suite"]),
         pairs_sha256=_text(content["pairs_sha256"]),
         created=_text(content["created"]),
@@ -180,7 +182,7 @@ def _evidence(place: str, content: Mapping[str, Any]) -> Evidence:
         measures={measure.name: measure for measure in measures},
         systems={system.name: system for system in systems},
         pairs={pair.key: pair for pair in pairs},
-        sums=sums,
+        outcomes=Outcomes.of_sums(speakers_of(pairs), [s.name for s in systems], [m.name for m in measures], sums),
         flags={
             (_text(system), pairs[_index(number)].key): tuple(map(_text, flags))
             for system, number, *flags in _list(content["flags"])
@@ -192,11 +194,17 @@ def _evidence(place: str, content: Mapping[str, Any]) -> Evidence:
     )
 
 
-def _measure(row: Any) -> MeasureInfo:
+def _measure(row: Any) -> MeasureView:
     name, metric, label, unit, better, scale, decimals = _exactly(row, 7)
     if better not in ("lower", "higher") or not 0 <= _is(decimals, int) <= 12:
         raise ValueError(f"measure {name!r}: better {better!r}, decimals {decimals!r}")
-    return MeasureInfo(_text(name), _text(metric), _text(label), _text(unit), better, _number(scale), decimals)
+    return MeasureView(_text(name), _text(metric), _text(label), _text(unit), better, _number(scale), decimals)
+
+
+def _system(row: Any, schema: int) -> SystemInfo:
+    name, title, control, *seeds = _exactly(row, 4 if schema >= SEEDS else 3)
+    known = _is(seeds[0], int) if seeds and seeds[0] is not None else None
+    return SystemInfo(_text(name), _text(title), _is(control, bool), known)
 
 
 def _sums(cell: Any) -> tuple[float, float]:

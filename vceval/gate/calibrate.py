@@ -11,25 +11,27 @@ from __future__ import annotations
 import itertools
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from math import ceil, floor, log10, sqrt
 from pathlib import Path
 from statistics import NormalDist, median
 from typing import TYPE_CHECKING
 
 from vceval.errors import UsageError
-from vceval.gate.cases import design_of
+from vceval.gate.baseline import render
+from vceval.gate.cases import capped, figure
 from vceval.gate.check import most_new
-from vceval.gate.decide import Family, allowance, differences, measure_worsening
-from vceval.gate.evidence import Evidence, MeasureInfo, of_run
+from vceval.gate.decide import Family, allowance, measure_worsening
+from vceval.gate.evidence import Evidence, of_run, side_by_side
 from vceval.gate.outputs import plain
 from vceval.gate.preconditions import applying, refuse_unless_comparable, systems_of
 from vceval.gate.rules import CountRule, MeasureRule, Rules, read_rules
 from vceval.gate.sight import FEW, Precision, Wanted, wanted
 from vceval.gate.verdict import amount
 from vceval.results.rundir import write_atomically
+from vceval.results.views import MeasureView
 from vceval.statistics.components import Design
-from vceval.statistics.inference import Estimate, t_quantile
+from vceval.statistics.inference import Estimate, paired_residuals, t_quantile
 
 if TYPE_CHECKING:
     import numpy as np
@@ -51,7 +53,7 @@ class Line:
     """
 
     rule: MeasureRule
-    measure: MeasureInfo
+    measure: MeasureView
     system: str
     mean: float
     between_runs: float
@@ -121,14 +123,14 @@ def _refuse_copies(folders: Sequence[Path], runs: Sequence[Evidence]) -> None:
     for (one, first), (other, second) in itertools.combinations(zip(folders, runs, strict=True), 2):
         if one.resolve() == other.resolve():
             raise UsageError(f"{one}: is given twice ({other}); noise is seen between runs of their own")
-        if replace(first, place="", audio={}) == replace(second, place="", audio={}):
+        if first.created == second.created and render(first) == render(second):
             raise UsageError(f"{one} and {other}: hold the same run; noise is seen between runs of their own")
 
 
 @dataclass(frozen=True, slots=True)
 class _Noise:
     rule: MeasureRule
-    measure: MeasureInfo
+    measure: MeasureView
     system: str
     means: Sequence[float]
     precision: Precision
@@ -139,20 +141,17 @@ def _noises(runs: Sequence[Evidence], rules: Sequence[MeasureRule]) -> Iterator[
     import numpy as np
 
     first = runs[0]
+    outcomes = side_by_side(first.pairs, *runs)
     for rule in rules:
+        measure = first.measures[rule.measure]
         for system in systems_of(rule, first):
-            tables = [run.sums.get(system, {}).get(rule.measure, {}) for run in runs]
-            keys = [key for key in first.pairs if all(key in table for table in tables)]
-            if len(keys) < 2:
+            found = [outcomes.outcome((number, system), measure) for number in range(len(runs))]
+            common = np.logical_and.reduce([one.scored for one in found])
+            if common.sum() < 2:
                 continue
-            sums = np.array([[table[key] for key in keys] for table in tables])  # runs, pairs, two
-            if rule.cap is not None:
-                sums[..., 0] = np.minimum(sums[..., 0], rule.cap * sums[..., 1])
-            means = sums[..., 0].sum(axis=1) / sums[..., 1].sum(axis=1)
-            precision, shares = _between(sums, design_of([first.pairs[key] for key in keys]))
-            yield _Noise(
-                rule, first.measures[rule.measure], system, [float(mean) for mean in means], precision, shares
-            )  # fmt: skip
+            sums, _ = capped(np.stack([one.sums(common) for one in found]), rule.cap)  # runs, pairs, two
+            precision, shares = _between(sums, outcomes.design(common))
+            yield _Noise(rule, measure, system, [figure(one) for one in sums], precision, shares)
 
 
 def _between(sums: NDArray[np.float64], design: Design) -> tuple[Precision, dict[str, float]]:
@@ -166,7 +165,7 @@ def _between(sums: NDArray[np.float64], design: Design) -> tuple[Precision, dict
             (other[:, 0], other[:, 1]), (one[:, 0], one[:, 1]), design, sign=1.0, allowed=0.0
         ).beyond  # fmt: skip
         errors.append(found.error)
-        if spread := design.mean_error(differences(other, one)):
+        if spread := design.mean_error(paired_residuals(*other.T, *one.T)[1]):
             freedoms.append(found.freedom)
             parts.update({name: share * spread.variance for name, share in spread.shares.items()})
             components.update(spread.variances)

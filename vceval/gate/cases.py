@@ -4,32 +4,40 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from itertools import compress
+from typing import TYPE_CHECKING
 
 from vceval.gate.decide import Family, Worsening, allowance, measure_worsening
-from vceval.gate.evidence import Evidence, MeasureInfo, PairInfo
+from vceval.gate.evidence import Evidence, PairInfo
 from vceval.gate.preconditions import systems_of
 from vceval.gate.rules import MeasureRule
 from vceval.gate.sight import Sight
+from vceval.results.outcomes import Outcomes
+from vceval.results.views import MeasureView
 from vceval.statistics.components import Design
 
-__all__ = ["Case", "cases_of", "design_of", "family_of", "seen"]
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+__all__ = ["Case", "capped", "cases_of", "family_of", "figure", "seen"]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Case:
-    """One rule on one system and direction, with the sums it decides on, pair by pair: (numerator, denominator).
+    """One rule on one system and direction, with the sums it decides on, numerators and denominators: (pairs, 2).
 
-    capped: (old, new) pairs whose value was cut.
+    design: the pattern of speakers and texts. capped: (old, new) pairs whose value was cut.
     """
 
     rule: MeasureRule
-    measure: MeasureInfo
+    measure: MeasureView
     system: str
     direction: str
     pairs: Sequence[PairInfo]
-    old: Sequence[tuple[float, float]]
-    new: Sequence[tuple[float, float]]
+    design: Design
+    old: NDArray[np.float64]
+    new: NDArray[np.float64]
     capped: tuple[int, int] = (0, 0)
 
     @property
@@ -38,64 +46,56 @@ class Case:
         return f"{self.system}: {self.rule.measure}" + ("" if self.direction == "all" else f", {self.direction}")
 
     @property
-    def design(self) -> Design:
-        """The pattern of its speakers and texts."""
-        return design_of(self.pairs)
-
-    @property
     def allowed(self) -> float:
         """The allowed worsening, in stored units."""
-        if not self.rule.relative:
-            return self.rule.worsening
-        return allowance(self.rule, sum(n for n, _ in self.old) / sum(d for _, d in self.old))
+        return allowance(self.rule, figure(self.old)) if self.rule.relative else self.rule.worsening
 
     def measured(self) -> Worsening:
         """By how much more than allowed it became worse."""
-        new, old = (tuple(zip(*sums, strict=True)) for sums in (self.new, self.old))
         return measure_worsening(
-            (new[0], new[1]), (old[0], old[1]), self.design,
+            (self.new[:, 0], self.new[:, 1]), (self.old[:, 0], self.old[:, 1]), self.design,
             sign=self.measure.sign, allowed=self.rule.worsening, relative=self.rule.relative,
         )  # fmt: skip
 
 
-def cases_of(rule: MeasureRule, run: Evidence, baseline: Evidence) -> Iterator[Case]:
-    """Put together what a rule decides; pairs are those with a value in both."""
+def figure(sums: NDArray[np.float64]) -> float:
+    """The ratio of summed numerators and denominators, of shape (pairs, 2)."""
+    above, below = sums.sum(axis=0).tolist()
+    return float(above / below)
+
+
+def cases_of(rule: MeasureRule, outcomes: Outcomes, run: Evidence, baseline: Evidence) -> Iterator[Case]:
+    """Put together what a rule decides; pairs are those with a value in both.
+
+    ``outcomes`` are those of run and baseline, side by side on the pairs of the baseline.
+    """
+    import numpy as np
+
     measure = baseline.measures[rule.measure]
     for system in systems_of(rule, baseline):
-        before = baseline.sums.get(system, {}).get(rule.measure, {})
-        after = run.sums.get(system, {}).get(rule.measure, {})
+        new, old = (outcomes.outcome((number, system), measure) for number in (0, 1))
+        if not old.scored.any():
+            continue
         for direction in rule.directions:
-            keys = [
-                key
-                for key, pair in baseline.pairs.items()
-                if key in before and key in after and direction in ("all", pair.direction)
-            ]
-            old, cut_old = _capped([before[key] for key in keys], rule.cap)
-            new, cut_new = _capped([after[key] for key in keys], rule.cap)
-            # A run knows the texts of its pairs, an older baseline does not
-            pairs = [run.pairs[key] for key in keys]
-            if before and not (sum(d for _, d in old) > 0 and sum(d for _, d in new) > 0):
-                pairs, old, new = [], [], []  # nothing left to compare: undecided, with the count
-            if before:
-                yield Case(rule, measure, system, direction, pairs, old, new, (cut_old, cut_new))
+            within = np.array([direction in ("all", pair.direction) for pair in baseline.pairs.values()])
+            chosen = within & old.scored & new.scored
+            if not (new.denominators[chosen].sum() > 0 and old.denominators[chosen].sum() > 0):
+                chosen &= False  # nothing left to compare: undecided, with the count
+            before, cut_before = capped(old.sums(chosen), rule.cap)
+            after, cut_after = capped(new.sums(chosen), rule.cap)
+            pairs = [run.pairs[key] for key in compress(baseline.pairs, chosen)]
+            cut = cut_before, cut_after
+            yield Case(rule, measure, system, direction, pairs, outcomes.design(chosen), before, after, cut)
 
 
-def _capped(sums: Sequence[tuple[float, float]], cap: float | None) -> tuple[list[tuple[float, float]], int]:
+def capped(sums: NDArray[np.float64], cap: float | None) -> tuple[NDArray[np.float64], int]:
+    """Cut the values of pairs to a cap, and count those that were cut; sums are of shape (..., pairs, 2)."""
+    import numpy as np
+
     if cap is None:
-        return list(sums), 0
-    cut = [(min(numerator, cap * denominator), denominator) for numerator, denominator in sums]
-    return cut, sum(one != other for one, other in zip(cut, sums, strict=True))
-
-
-def design_of(pairs: Sequence[PairInfo]) -> Design:
-    """The pattern in which the speakers and texts of some pairs meet; the same object for the same pairs."""
-    return _design(tuple((pair.target_speaker, pair.source_speaker, pair.text or None) for pair in pairs))
-
-
-@lru_cache(maxsize=64)
-def _design(labels: tuple[tuple[str | None, str | None, str | None], ...]) -> Design:
-    targets, sources, texts = zip(*labels, strict=True)
-    return Design(targets, sources, texts)
+        return sums, 0
+    cut = np.stack([np.minimum(sums[..., 0], cap * sums[..., 1]), sums[..., 1]], axis=-1)
+    return cut, int((cut != sums).any(axis=-1).sum())
 
 
 def family_of(cases: Sequence[Case]) -> Family:

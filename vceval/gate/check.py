@@ -11,13 +11,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from math import isnan
 
-from vceval.gate.cases import Case, cases_of, family_of, seen
+from vceval.gate.cases import Case, cases_of, family_of, figure, seen
 from vceval.gate.decide import Family, Worsening, allowance, one_sided
-from vceval.gate.evidence import Evidence, Sums
+from vceval.gate.evidence import Evidence, side_by_side
 from vceval.gate.preconditions import applying, listed, notes, refuse_unless_comparable
 from vceval.gate.rules import CountRule, MeasureRule, Rules
 from vceval.gate.sight import Precision, Wanted, wanted
 from vceval.gate.verdict import WORST_FIRST, Figures, Offender, Result, Verdict, described
+from vceval.results.outcomes import Outcomes
 
 __all__ = ["check", "most_new"]
 
@@ -33,11 +34,12 @@ def check(run: Evidence, baseline: Evidence, rules: Rules) -> Result:
     """
     applied = applying(rules, baseline)
     refuse_unless_comparable(run, baseline, applied)
-    cases = [case for rule in applied for case in cases_of(rule, run, baseline)]
+    outcomes = side_by_side(baseline.pairs, run, baseline)
+    cases = [case for rule in applied for case in cases_of(rule, outcomes, run, baseline)]
     verdicts = [
-        *_missing(run, baseline),
+        *_missing(outcomes, run, baseline),
         *(verdict for rule in rules.counts for verdict in _new_ones(rule, run, baseline)),
-        *_controls(run, baseline, applied),
+        *_controls(outcomes, run, baseline, applied),
         *_decided(cases, run, baseline),
     ]
     verdicts.sort(key=lambda verdict: WORST_FIRST.index(verdict.outcome))
@@ -74,7 +76,7 @@ def _decided(cases: Sequence[Case], run: Evidence, baseline: Evidence) -> Iterat
 
 
 def _figures(case: Case, found: Worsening, p: float | None, p_holm: float | None) -> Figures:
-    old, new = (sum(n for n, _ in sums) / sum(d for _, d in sums) for sums in (case.old, case.new))
+    old, new = figure(case.old), figure(case.new)
     low = high = None
     if p is not None:
         centre = found.beyond.value + case.allowed
@@ -104,9 +106,8 @@ def _enough(case: Case, found: Worsening, figures: Figures, family: Family) -> W
 
 def _offenders(case: Case, run: Evidence, baseline: Evidence) -> Iterator[Offender]:
     """The pairs that cost most, worst first."""
-    scale, digits, unit = case.measure.scale, case.measure.decimals, case.measure.unit
     costs = []
-    for pair, (n0, d0), (n1, d1) in zip(case.pairs, case.old, case.new, strict=True):
+    for pair, (n0, d0), (n1, d1) in zip(case.pairs, case.old.tolist(), case.new.tolist(), strict=True):
         if d0 > 0 and d1 > 0:
             worse = case.measure.sign * (n1 / d1 - n0 / d0)
             costs.append((worse * d1, worse, pair, n0 / d0, n1 / d1))
@@ -114,7 +115,7 @@ def _offenders(case: Case, run: Evidence, baseline: Evidence) -> Iterator[Offend
     for cost, worse, pair, before, after in costs[:OFFENDERS]:
         if cost <= 0:
             return
-        message = f"{before * scale:.{digits}f} → {after * scale:.{digits}f} {unit}".strip()
+        message = f"{case.measure.text(before)} → {case.measure.text(after)} {case.measure.unit}".strip()
         yield _offender(run, baseline, case.system, pair.key, message, worse)
 
 
@@ -133,11 +134,12 @@ def _offender(
     return Offender(pair.name if pair else key, said, audio[0], audio[1], worsening)
 
 
-def _missing(run: Evidence, baseline: Evidence) -> Iterator[Verdict]:
+def _missing(outcomes: Outcomes, run: Evidence, baseline: Evidence) -> Iterator[Verdict]:
     """Values that the baseline has and the run has not, system by system: failures, not absences.
 
     Metrics that the run did not measure at all are left to :mod:`vceval.gate.preconditions`.
     """
+    keys = list(baseline.pairs)
     for system in baseline.systems:
         if system not in run.systems:
             yield Verdict("missing", system, "all", "regress", "the system is in the baseline and not in the run")
@@ -145,10 +147,9 @@ def _missing(run: Evidence, baseline: Evidence) -> Iterator[Verdict]:
         lost: dict[str, list[str]] = {}
         for name, measure in baseline.measures.items():
             if measure.metric in run.metrics:
-                after = run.sums.get(system, {}).get(name, {})
-                for key in baseline.sums.get(system, {}).get(name, {}):
-                    if key not in after:
-                        lost.setdefault(key, []).append(name)
+                new, old = (outcomes.outcome((number, system), measure) for number in (0, 1))
+                for place in (old.scored & ~new.scored).nonzero()[0]:
+                    lost.setdefault(keys[place], []).append(name)
         if not lost:
             yield Verdict("missing", system, "all", "pass", "every value of the baseline has its counterpart")
             continue
@@ -208,30 +209,27 @@ def _new_flags(run: Evidence, baseline: Evidence) -> list[tuple[str, str, str]]:
     return found
 
 
-def _controls(run: Evidence, baseline: Evidence, rules: Sequence[MeasureRule]) -> Iterator[Verdict]:
+def _controls(outcomes: Outcomes, run: Evidence, baseline: Evidence, rules: Sequence[MeasureRule]) -> Iterator[Verdict]:
     """Controls depend on no model: where one moves by more than a rule allows, the measuring changed."""
     for system, info in baseline.systems.items():
         if not info.control or system not in run.systems:
             continue
         moved, looked_at = [], 0
         for rule in {rule.measure: rule for rule in rules}.values():
-            sums = [evidence.sums.get(system, {}).get(rule.measure, {}) for evidence in (baseline, run)]
-            common = sorted(set(sums[0]) & set(sums[1]))
-            values = [_value(one, common) for one in sums]
+            measure = baseline.measures.get(rule.measure)
+            if measure is None:
+                continue
+            both = [(1, system), (0, system)]
+            _, common = outcomes.shared(both, measure, outcomes.everything)
+            values = [outcomes.value(one, measure, common) for one in both]
             if values[0] is None or values[1] is None:
                 continue
             looked_at += 1
             if abs(values[1] - values[0]) > allowance(rule, values[0]):
-                measure = baseline.measures[rule.measure]
-                shown = [f"{value * measure.scale:.{measure.decimals}f}" for value in values]  # type: ignore[operator]
-                moved.append(f"{measure.label} {shown[0]} → {shown[1]} {measure.unit}".strip())
+                shown = f"{measure.label} {measure.text(values[0])} → {measure.text(values[1])} {measure.unit}"
+                moved.append(shown.strip())
         if moved:
             message = f"a control moved, so it is the measuring that changed, not a model: {'; '.join(moved)}"
             yield Verdict("control", system, "all", "regress", message)
         elif looked_at:
             yield Verdict("control", system, "all", "pass", f"unmoved on {looked_at} measures")
-
-
-def _value(sums: Sums, keys: Sequence[str]) -> float | None:
-    total = sum(sums[key][1] for key in keys)
-    return sum(sums[key][0] for key in keys) / total if total else None

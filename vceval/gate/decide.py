@@ -19,13 +19,12 @@ from typing import TYPE_CHECKING, Literal
 from vceval.gate.rules import MeasureRule
 from vceval.statistics.components import Design
 from vceval.statistics.holm import holm
-from vceval.statistics.inference import Estimate, paired_estimate
+from vceval.statistics.inference import Estimate, paired_estimate, paired_residuals
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import ArrayLike, NDArray
+    from numpy.typing import ArrayLike
 
-__all__ = ["Family", "Outcome", "Worsening", "allowance", "differences", "measure_worsening", "one_sided"]
+__all__ = ["Family", "Outcome", "Worsening", "allowance", "measure_worsening", "one_sided"]
 
 Outcome = Literal["pass", "regress", "undecided", "blind"]
 
@@ -80,26 +79,8 @@ def measure_worsening(
     if relative:  # new - (1 + share) old, so that the noise of the old value counts as well
         n0, allowed = n0 * (1.0 + sign * allowed), 0.0
     found = paired_estimate(n1, d1, n0, d0, design)
-    deviation = float(np.std(differences(np.stack([n1, d1], axis=-1), np.stack([n0, d0], axis=-1))))
+    deviation = float(np.std(paired_residuals(n1, d1, n0, d0)[1]))
     return Worsening(found._replace(value=sign * found.value - allowed), deviation, design.items, identical)
-
-
-def differences(new: NDArray[np.float64], old: NDArray[np.float64]) -> NDArray[np.float64]:
-    """How far each pair moves the difference of two ratios of sums, times the number of pairs.
-
-    Args:
-        new: numerators and denominators, shape (pairs, 2).
-        old: likewise.
-    """
-    import numpy as np
-
-    parts = []
-    for sums in (new, old):
-        numerators, denominators = sums[:, 0], sums[:, 1]
-        total = denominators.sum()
-        parts.append((numerators - numerators.sum() / total * denominators) * (len(sums) / total))
-    moved: NDArray[np.float64] = parts[0] - parts[1]
-    return np.where(np.abs(moved) <= 1e-12 * (np.abs(parts[0]) + np.abs(parts[1])), 0.0, moved)
 
 
 def one_sided(found: Worsening) -> tuple[float, float]:

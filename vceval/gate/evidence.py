@@ -8,24 +8,33 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from vceval.errors import UsageError
+from vceval.results import views
 from vceval.results.comparable import identities
-from vceval.results.rundir import RunDirectory, over_seeds
+from vceval.results.outcomes import Outcomes, Speakers
+from vceval.results.rundir import RunDirectory
+from vceval.results.views import MeasureView, Report
 
-__all__ = ["DIGITS", "Evidence", "MeasureInfo", "PairInfo", "Sums", "SystemInfo", "of_run", "rounded", "text_of"]
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+__all__ = [
+    "DIGITS", "MEASURE_COLUMNS", "Evidence", "PairInfo", "SystemInfo", "of_run", "rounded", "side_by_side",
+    "speakers_of", "text_of",
+]  # fmt: skip
 
 #: Significant digits that are kept of every sum.
 DIGITS = 7
 #: What is kept of a calibration: enough to tell whether two runs judged by the same threshold.
 CALIBRATION_FACTS = ("encoder", "eer", "threshold", "trials_sha256")
-
-#: Pair key to (numerator, denominator).
-Sums = Mapping[str, tuple[float, float]]
+#: What is kept of a measure: how it is printed, and which side is better.
+MEASURE_COLUMNS = ("name", "metric", "label", "unit", "better", "scale", "decimals")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,30 +54,13 @@ class PairInfo:
 
 
 @dataclass(frozen=True, slots=True)
-class MeasureInfo:
-    """One measure as tables print it: stored values times ``scale``, in ``unit``, with ``decimals`` digits."""
-
-    name: str
-    metric: str
-    label: str
-    unit: str
-    better: Literal["lower", "higher"]
-    scale: float
-    decimals: int
-
-    @property
-    def sign(self) -> float:
-        """Turn a difference (new minus old) into a worsening."""
-        return 1.0 if self.better == "lower" else -1.0
-
-
-@dataclass(frozen=True, slots=True)
 class SystemInfo:
-    """A row of the tables; controls convert nothing."""
+    """A row of the tables; controls convert nothing. seeds: of each pair; None in baselines that hold none."""
 
     name: str
     title: str
     control: bool
+    seeds: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,8 +69,8 @@ class Evidence:
 
     place: the run or file that it came from, for messages.
     metrics: metric to signature. calibration: metric to dataset to facts (CALIBRATION_FACTS).
-    sums: system to measure to sums, of several seeds their means. flags: (system, pair key) to the sanity flags raised,
-    by any seed.
+    outcomes: sums of the systems over the pairs, of several seeds their means; a pair that failed has none.
+    flags: (system, pair key) to the sanity flags raised, by any seed.
     failures: (system, pair key, stage, metric).
     audio: (system, pair key) to the recording; empty for a baseline file.
     """
@@ -91,13 +83,26 @@ class Evidence:
     versions: Mapping[str, str]
     metrics: Mapping[str, str]
     calibration: Mapping[str, Mapping[str, Mapping[str, Any]]]
-    measures: Mapping[str, MeasureInfo]
+    measures: Mapping[str, MeasureView]
     systems: Mapping[str, SystemInfo]
     pairs: Mapping[str, PairInfo]
-    sums: Mapping[str, Mapping[str, Sums]]
+    outcomes: Outcomes
     flags: Mapping[tuple[str, str], tuple[str, ...]] = field(default_factory=dict)
     failures: frozenset[tuple[str, str, str, str]] = frozenset()
     audio: Mapping[tuple[str, str], Path] = field(default_factory=dict)
+
+    def has(self, system: str, measure: str) -> bool:
+        """Whether a system has any value of a measure."""
+        return measure in self.measures and bool(self.outcomes.outcome(system, self.measures[measure]).scored.any())
+
+
+def side_by_side(pairs: Iterable[str], *runs: Evidence) -> Outcomes:
+    """Put runs side by side on the pairs of these keys: a system is the number of its run and its name."""
+    keys = list(pairs)
+    places = [{key: place for place, key in enumerate(run.pairs)} for run in runs]
+    return Outcomes.side_by_side(
+        [(run.outcomes, [at.get(key, -1) for key in keys]) for run, at in zip(runs, places, strict=True)]
+    )
 
 
 def rounded(value: float) -> float:
@@ -112,60 +117,51 @@ def of_run(folder: Path) -> Evidence:
         UsageError: the folder holds no finished run.
     """
     directory = RunDirectory(folder)
-    about = directory.read_json("run.json")
-    if about.get("state", "finished") != "finished":
+    if directory.read_json("run.json").get("state", "finished") != "finished":
         raise UsageError(f"{folder}: the run is not finished; give the command that began it again")
-    try:
-        return _evidence(directory, about)
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise UsageError(
-            f"{folder}: the files of the run do not fit together ({type(error).__name__}: {error}); score it again"
-        ) from error
-
-
-def _evidence(directory: RunDirectory, about: Mapping[str, Any]) -> Evidence:
-    summary = directory.read_json("summary.json")
-    rows = directory.read_pairs()
-    keys = {name: _key(identity) for name, identity in identities(rows).items()}
-    pairs = {
-        keys[row["pair"]]: PairInfo(
+    report = views.load(directory, listened=False)
+    keys = {name: _key(identity) for name, identity in identities(report.pairs).items()}
+    pairs = [
+        PairInfo(
             keys[row["pair"]], row["pair"], row["dataset"], row["direction"] or None,
             row["source_speaker"] or None, row["target_speaker"] or None, text_of(row["transcript"]),
         )
-        for row in rows
-    }  # fmt: skip
-    measures = {
-        entry["name"]: MeasureInfo(**{name: entry[name] for name in MeasureInfo.__slots__})
-        for entry in summary["measures"]
-        if entry.get("reduction", "ratio") == "ratio"  # the others are no sums over pairs
-    }
-    sums, flags = _scores(directory, measures, keys)
+        for row in report.pairs
+    ]  # fmt: skip
+    kept = ([getattr(one, name) for name in MEASURE_COLUMNS] for one in report.measures if one.reduction == "ratio")
+    measures = {name: MeasureView(name, *rest) for name, *rest in kept}  # the others are no sums over pairs
+    run = report.run
     return Evidence(
-        place=str(directory.root),
-        suite=str(about.get("suite", "")),
-        pairs_sha256=str(about.get("pairs_sha256", "")),
-        created=str(about.get("created", "")),
-        partial=bool(summary.get("partial", False)),
-        versions={name: str(version) for name, version in about.get("versions", {}).items()},
-        metrics={entry["metric"]: entry["signature"] for entry in summary["metrics"]},
+        place=str(folder),
+        suite=str(run.get("suite", "")),
+        pairs_sha256=str(run.get("pairs_sha256", "")),
+        created=str(run.get("created", "")),
+        partial=report.partial,
+        versions={name: str(version) for name, version in run.get("versions", {}).items()},
+        metrics={name: metric.signature for name, metric in report.metrics.items()},
         calibration={
             metric: {name: _facts(facts) for name, facts in datasets.items()}
-            for metric, datasets in summary.get("calibration", {}).items()
+            for metric, datasets in report.calibration.items()
         },
         measures=measures,
-        systems={
-            entry["name"]: SystemInfo(entry["name"], entry.get("title", entry["name"]), bool(entry["control"]))
-            for entry in summary["systems"]
-        },
-        pairs=pairs,
-        sums=sums,
-        flags=flags,
-        failures=frozenset(
-            (row["system"], keys.get(row["pair"], row["pair"]), row["stage"], row["metric"])
-            for row in directory.read_failures()
+        systems={one.name: SystemInfo(one.name, one.title, one.control, one.seeds) for one in report.systems},
+        pairs={pair.key: pair for pair in pairs},
+        outcomes=Outcomes.of_sums(
+            speakers_of(pairs), list(report.scores.systems), list(measures), _sums(report, list(measures))
         ),
-        audio=_audio(directory, keys),
+        flags=_flags(report, keys) if "sanity_flags" in measures else {},
+        failures=frozenset(
+            (row["system"], keys.get(row["pair"], row["pair"]), row["stage"], row["metric"]) for row in report.failures
+        ),
+        audio={
+            (system, keys[pair]): directory.root / path for (system, pair), path in report.audio.items() if pair in keys
+        },
     )
+
+
+def speakers_of(pairs: Iterable[PairInfo]) -> Speakers:
+    """Who speaks in some pairs, and what."""
+    return Speakers.of((p.target_speaker, p.source_speaker, p.text, p.dataset, p.direction) for p in pairs)
 
 
 def _key(identity: tuple[str, ...]) -> str:
@@ -182,30 +178,22 @@ def _facts(facts: Mapping[str, Any]) -> dict[str, Any]:
     return {name: rounded(value) if isinstance(value, float) else value for name, value in kept.items()}
 
 
-def _scores(
-    directory: RunDirectory, measures: Mapping[str, MeasureInfo], keys: Mapping[str, str]
-) -> tuple[dict[str, dict[str, dict[str, tuple[float, float]]]], dict[tuple[str, str], tuple[str, ...]]]:
-    sums: dict[str, dict[str, dict[str, tuple[float, float]]]] = {}
-    flags: dict[tuple[str, str], tuple[str, ...]] = {}
-    takes = directory.read_takes()
-    frame = over_seeds(takes)
-    columns = (frame[name] for name in ("system", "pair", "measure", "numerator", "denominator"))
-    for system, pair, measure, numerator, denominator in zip(*columns, strict=True):
-        if measure not in measures:
-            continue
-        found = sums.setdefault(str(system), {}).setdefault(str(measure), {})
-        found[keys[pair]] = (rounded(numerator), rounded(denominator))
-    if "sanity_flags" in measures:
-        flagged = takes[(takes["measure"] == "sanity_flags") & (takes["numerator"] != 0)]
-        columns = (flagged[name] for name in ("system", "pair", "details"))
-        for system, pair, details in zip(*columns, strict=True):
-            key = str(system), keys[pair]
-            flags[key] = tuple(sorted({*flags.get(key, ()), *json.loads(details).get("flags", [])}))
-    return sums, flags
+def _sums(report: Report, measures: list[str]) -> NDArray[np.float64]:
+    """Rounded sums of shape (systems, pairs, measures, 2)."""
+    import numpy as np
+
+    scores = report.scores
+    chosen = [scores.measures[name] for name in measures]
+    sums = np.stack([scores.numerators[:, :, chosen], scores.denominators[:, :, chosen]], axis=-1)
+    values, places = np.unique(sums, return_inverse=True)
+    found: NDArray[np.float64] = np.array([rounded(value) for value in values])[places].reshape(sums.shape)
+    return found
 
 
-def _audio(directory: RunDirectory, keys: Mapping[str, str]) -> dict[tuple[str, str], Path]:
-    if not (directory.root / "audio.csv").is_file():
-        return {}
-    rows = (row for row in directory.read_audio() if row["pair"] in keys)
-    return {(row["system"], keys[row["pair"]]): directory.root / row["path"] for row in rows}
+def _flags(report: Report, keys: Mapping[str, str]) -> dict[tuple[str, str], tuple[str, ...]]:
+    systems, pairs = list(report.scores.systems), list(report.scores.pairs)
+    found = {
+        (systems[system], keys[pairs[pair]]): tuple(sorted({*details.get("flags", ()), *details.get("later", ())}))
+        for (system, pair), details in report.scores.sanity.items()
+    }
+    return {place: flags for place, flags in found.items() if flags}

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from textwrap import wrap
 
 from vceval import registry
 from vceval.errors import UsageError
 from vceval.gate.cases import Case, cases_of, family_of, seen
-from vceval.gate.evidence import Evidence, MeasureInfo, PairInfo, text_of
+from vceval.gate.evidence import Evidence, PairInfo, side_by_side, speakers_of, text_of
 from vceval.gate.preconditions import applying, refuse_unless_comparable
 from vceval.gate.rules import MeasureRule, Rules
 from vceval.gate.sight import POWER, SHARES, TIMES, Sight
 from vceval.gate.verdict import Verdict, amount, blind_of, catches
 from vceval.records import ConversionPair
+from vceval.results.outcomes import Outcomes
+from vceval.results.views import MeasureView
 
 __all__ = ["View", "of_runs", "of_suite", "open_suite", "table", "views_of"]
 
@@ -27,7 +30,7 @@ class View:
     """What one rule sees on one system: a line of the table. Counts of speakers are 0 where nothing is known."""
 
     name: str
-    measure: MeasureInfo
+    measure: MeasureView
     pairs: int
     targets: int
     sources: int
@@ -42,7 +45,8 @@ def of_runs(run: Evidence, baseline: Evidence, rules: Rules) -> list[View]:
     """
     applied = applying(rules, baseline)
     refuse_unless_comparable(run, baseline, applied)
-    return _views([case for rule in applied for case in cases_of(rule, run, baseline) if case.pairs])
+    outcomes = side_by_side(baseline.pairs, run, baseline)
+    return _views([case for rule in applied for case in cases_of(rule, outcomes, run, baseline) if case.pairs])
 
 
 def of_suite(
@@ -53,6 +57,8 @@ def of_suite(
     Raises:
         UsageError: no rule is about what the suite measures, or a rule is relative to a value that only a run has.
     """  # fmt: skip
+    import numpy as np
+
     infos = [
         PairInfo(
             pair.id, pair.id, pair.dataset, pair.direction, pair.source_speaker, pair.target_speaker,
@@ -61,11 +67,12 @@ def of_suite(
         for pair in pairs
     ]  # fmt: skip
     measures = {measure.name: measure for name in metrics for measure in _measures(name)}
+    outcomes = Outcomes.of_sums(speakers_of(infos), (), (), np.empty((0, len(infos), 0, 2)))
     cases = [
         case
         for rule in rules.measures
         if rule.measure in measures
-        for case in _unrun(rule, measures[rule.measure], infos, systems, rules)
+        for case in _unrun(rule, measures[rule.measure], infos, outcomes, systems, rules)
     ]
     if not cases:
         raise UsageError(f"{rules.place}: no rule is about what {label} measures ({', '.join(measures)})")
@@ -73,25 +80,31 @@ def of_suite(
 
 
 def _unrun(
-    rule: MeasureRule, measure: MeasureInfo, pairs: Sequence[PairInfo], systems: Sequence[str], rules: Rules
+    rule: MeasureRule,
+    measure: MeasureView,
+    pairs: Sequence[PairInfo],
+    outcomes: Outcomes,
+    systems: Sequence[str],
+    rules: Rules,
 ) -> Iterator[Case]:
+    import numpy as np
+
     if rule.relative:
         raise UsageError(
             f"{rules.place}: rule on {rule.measure}: a share of its value is known from a run only; name one"
         )
     for system in rule.systems or systems:
         for direction in rule.directions:
-            mine = [pair for pair in pairs if direction in ("all", pair.direction)]
-            if mine:
-                yield Case(rule, measure, system, direction, mine, (), ())
+            mine = np.array([direction in ("all", pair.direction) for pair in pairs])
+            if mine.any():
+                chosen, nothing = list(itertools.compress(pairs, mine)), np.empty((0, 2))
+                yield Case(rule, measure, system, direction, chosen, outcomes.design(mine), nothing, nothing)
 
 
-def _measures(metric: str) -> Iterator[MeasureInfo]:
+def _measures(metric: str) -> Iterator[MeasureView]:
     for found in registry.load("metric", metric).measures:
         if found.reduction == "ratio":
-            yield MeasureInfo(
-                found.name, metric, found.label, found.unit, found.better, found.scale, found.decimals
-            )  # fmt: skip
+            yield MeasureView.of({**asdict(found), "metric": metric})
 
 
 def _views(cases: Sequence[Case]) -> list[View]:
@@ -99,7 +112,7 @@ def _views(cases: Sequence[Case]) -> list[View]:
     views = []
     for case in cases:
         levels = case.design.levels
-        sight = seen(case, case.measured() if case.old else None, family)
+        sight = seen(case, case.measured() if len(case.old) else None, family)
         views.append(View(case.name, case.measure, len(case.pairs), levels["target"], levels["source"], sight))
     return views
 

@@ -43,7 +43,7 @@ def applying(rules: Rules, baseline: Evidence) -> list[MeasureRule]:
                 f"{rules.place}: rule on {rule.measure}: the baseline has no system {', '.join(absent)} "
                 f"(it has {', '.join(baseline.systems)})"
             )
-        if any(rule.measure in baseline.sums.get(name, {}) for name in systems):
+        if any(baseline.has(name, rule.measure) for name in systems):
             found.append(rule)
         elif rules.given:
             raise UsageError(
@@ -132,6 +132,11 @@ def notes(run: Evidence, baseline: Evidence, rules: Rules, applied: Sequence[Mea
             found.append(f"{metric} is in the baseline and was not measured this time; no rule needs it")
         elif run.metrics[metric] != baseline.metrics[metric]:
             found.append(f"the signature of {metric} changed; no rule needs it")
+    for name, system in baseline.systems.items():
+        ours = run.systems[name].seeds if name in run.systems else None
+        if ours and system.seeds and ours != system.seeds:
+            counts = f"{ours} in the run, {system.seeds} in the baseline"
+            found.append(f"seeds of {name}: {counts}; a mean over more seeds has less noise")
     for place, evidence in (("baseline", baseline), ("run", run)):
         if evidence.partial:
             found.append(f"the {place} is partial")

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from vceval.gate.decide import Outcome
-from vceval.gate.evidence import MeasureInfo
 from vceval.gate.sight import POWER, TIMES, Sight, Wanted
+from vceval.results.views import MeasureView
 
 __all__ = [
     "WORST_FIRST", "Figures", "Offender", "Result", "Verdict", "amount", "blind_of", "blindness", "catches",
@@ -42,7 +42,7 @@ class Figures:
     capped: (old, new) pairs whose value was cut to the cap. enough: with how many the rule would decide.
     """
 
-    measure: MeasureInfo
+    measure: MeasureView
     old: float
     new: float
     worsening: float
@@ -139,7 +139,7 @@ def blind_of(sights: Sequence[Sight]) -> Sequence[Sight]:
     return [sight for sight in sights if not sight.trusted]
 
 
-def amount(value: float, measure: MeasureInfo, sign: str = "") -> str:
+def amount(value: float, measure: MeasureView, sign: str = "") -> str:
     """Write a stored value in the measure's unit, with one digit more than tables have: differences are small."""
     digits = measure.decimals + 1
     return f"{round(value * measure.scale, digits) + 0.0:{sign}.{digits}f}".replace("-", "−")
@@ -182,7 +182,7 @@ def _counted(figures: Figures) -> list[str]:
     return words + ([f"{figures.texts} texts"] if figures.texts else [])
 
 
-def catches(sight: Sight, measure: MeasureInfo) -> str:
+def catches(sight: Sight, measure: MeasureView) -> str:
     """The smallest worsening that is caught: one figure, or from noise without to noise with speakers in it."""
     if sight.caught is None:
         return "nothing" if sight.blind else "unknown"

@@ -29,6 +29,13 @@ def _direction(word: str) -> None:
         raise UsageError(f"{word!r} must be {', '.join(DIRECTIONS)} or empty")
 
 
+def _seed(word: str) -> None:
+    if not (re.fullmatch("[0-9]{1,5}", word) and int(word) <= LARGEST_SEED):
+        raise UsageError(f"{word!r} must be a whole number from 0 to {LARGEST_SEED}")
+
+
+#: No seed is larger.
+LARGEST_SEED = 9_999
 TABLE = Table(
     (
         Column("system", "the row of the results", (
@@ -67,6 +74,7 @@ TABLE = Table(
         Column("target_gender", "tables by direction: F or M", (
             "tgt_gender", "trg_gender", "target_sex", "tgt_sex",
         ), check=_gender),
+        Column("seed", "takes of a system that draws noise, from 0: a pair has the mean over them", check=_seed),
     ),
     {
         ("ref", "ref_wav", "ref_audio", "ref_path", "reference_wav", "reference_audio", "reference_file",
@@ -117,13 +125,14 @@ def read_table(path: Path, root: Path | None = None) -> Conversions:
     """Read a table of conversions; paths in it are relative to ``root``, by default the table's folder.
 
     Rows about the same source, target and reference are one conversion pair, so that systems are compared
-    pair by pair. A row whose converted file is absent becomes a failure; an absent source, target or reference
-    is a failure too, since a value without it would not be the one that was asked for.
+    pair by pair. Rows of one system on one pair are takes, by their seeds; without seeds they are pairs of their own.
+    A row whose converted file is absent becomes a failure; an absent source, target or reference is a failure too,
+    since a value without it would not be the one that was asked for. So is a seed that other pairs of the system have.
 
     Raises:
         UsageError: the table can't be read, its header is unfit, it has no rows, or rows have problems: other numbers
             of cells than the header, a value that can't be (a gender that is neither F nor M), a path that leaves the
-            root, the same recordings of the same system as in another row.
+            root, the same recordings of the same system as in another row, a seed twice.
     """
     root = root or path.parent
     sheet = TABLE.read(path)
@@ -211,7 +220,8 @@ def _row(sheet: Sheet, row: Row, root: Path) -> _Row:
                 paths[name] = resolve_inside(root, values[name], name)
             except UsageError as error:
                 sheet.problem(row.line, str(error))
-    sheet.once(row, (values["system"], *map(paths.get, _RECORDINGS)), f"the same recordings of {values['system']}")
+    key = (values["system"], values["seed"], *map(paths.get, _RECORDINGS))
+    sheet.once(row, key, f"the same recordings of {values['system']}")
     return _Row(sheet.where(row.line), values, paths)
 
 
@@ -219,27 +229,42 @@ def _gather(rows: Sequence[_Row]) -> Conversions:
     gathered = Conversions()
     identity: dict[tuple[object, ...], str] = {}
     seen: dict[tuple[str, str], int] = {}
+    seeded = any(row.values.get("seed") for row in rows)
+    takes: dict[tuple[str, str], dict[int, str]] = {}
     width = len(str(len(rows)))
     for row in rows:
         recordings = tuple(map(row.paths.get, _RECORDINGS[1:]))
         facts = tuple(map(row.values.get, _FACTS))
         key: tuple[object, ...] = (recordings, facts) if any(recordings) else (row.paths["converted"],)
         system = row.values["system"]
-        # the same system twice on the same pair: two takes, kept apart as two pairs
-        take = seen[system, repr(key)] = seen.get((system, repr(key)), 0) + 1
+        if seeded and not any(recordings):
+            raise UsageError(f"{row.where}: a seed needs source, target or reference, which say what the pair is")
+        # the same system twice on the same pair without seeds: two takes, kept apart as two pairs
+        seen[system, repr(key)] = take = 1 if seeded else seen.get((system, repr(key)), 0) + 1
         key = (*key, take)
         if key not in identity:
             identity[key] = f"{len(identity) + 1:0{width}d}-{_name(row)}"
         pair = _pair(identity[key], row)
         gathered.pairs.setdefault(pair.id, pair)
+        seed = int(row.values.get("seed") or 0)
+        first = takes.setdefault((system, pair.id), {}).setdefault(seed, row.where)
+        if first != row.where:
+            raise UsageError(f"{row.where}: seed {seed} of {system} on this pair stands in {first} already")
         absent = [f"{name} {path}" for name, path in row.paths.items() if not os.path.isfile(path)]  # noqa: PTH113
         if absent:
             reason = f"{row.where}: no such file: {', '.join(absent)}"
-            gathered.failures.append(Failure(system, pair.id, "input", "", reason))
+            gathered.failures.append(Failure(system, pair.id, "input", "", reason, seed))
         else:
             gathered.conversions.append(
-                Conversion(system, pair, row.paths["converted"], pair.transcript, pair.language)
+                Conversion(system, pair, row.paths["converted"], pair.transcript, pair.language, seed)
             )
+    counts: dict[str, int] = {}
+    for (system, _), mine in takes.items():
+        counts[system] = max(counts.get(system, 0), max(mine) + 1)
+    for (system, name), mine in takes.items():
+        reason = f"{next(iter(mine.values()))}: the pair has no row of this seed, and {system} has {counts[system]}"
+        lacking = (seed for seed in range(counts[system]) if seed not in mine)
+        gathered.failures += [Failure(system, name, "input", "", reason, seed) for seed in lacking]
     return gathered
 
 

@@ -7,7 +7,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    from vceval.results.views import Report
 
 __all__ = ["SAME_THRESHOLD", "Identity", "Side", "differences", "identities"]
 
@@ -27,10 +30,9 @@ class Side(NamedTuple):
     calibration: Mapping[str, Mapping[str, Mapping[str, Any]]]
 
     @classmethod
-    def of(cls, name: str, summary: Mapping[str, Any]) -> Side:
-        """Take what matters from a ``summary.json``."""
-        signatures = {entry["metric"]: entry["signature"] for entry in summary["metrics"]}
-        return cls(name, signatures, summary.get("calibration") or {})
+    def of(cls, name: str, report: Report) -> Side:
+        """Take what matters from a report."""
+        return cls(name, {metric: one.signature for metric, one in report.metrics.items()}, report.calibration)
 
 
 def identities(rows: Iterable[Mapping[str, str]]) -> dict[str, Identity]:

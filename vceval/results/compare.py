@@ -1,7 +1,8 @@
 """``vceval compare``: the values of several runs side by side, where they may stand side by side.
 
 Two values may be compared where the signatures of their metric agree, where the metric was calibrated on the same
-trials, and on the pairs that both runs have. Everything else is refused, with what differs.
+trials, and on the pairs that both runs have. Everything else is refused, with what differs. Figures and differences are
+those of :class:`vceval.results.outcomes.Outcomes`, as in the tables of a single run.
 """
 
 from __future__ import annotations
@@ -10,78 +11,125 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Literal
 
 from vceval.errors import UsageError
-from vceval.results.comparable import Identity, Side, differences, identities
+from vceval.results import views
+from vceval.results.comparable import Side, differences, identities
+from vceval.results.marks import ALPHA, interval_words, p_text
+from vceval.results.merge_runs import run_names
+from vceval.results.outcomes import Outcomes
 from vceval.results.rundir import RunDirectory
-from vceval.results.views import with_interval
-from vceval.statistics.components import Design
+from vceval.results.views import Cell, MeasureView, Report, SystemView, with_interval
 from vceval.statistics.holm import holm_tested
-from vceval.statistics.inference import Difference, Interval, Kind, interval, paired_test
+from vceval.statistics.inference import Difference
 
-if TYPE_CHECKING:
-    import pandas
+__all__ = ["Change", "Comparison", "Line", "Verdict", "compare", "to_markdown"]
 
-__all__ = ["Comparison", "Line", "compare", "to_markdown"]
+Verdict = Literal["better", "worse", "same", ""]
+#: Pairs shown of one measure that got worse most, and as many that got better most.
+EXAMPLES = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One system's conversion of one pair in the first run and in run ``run``, with its values as stored.
+
+    ``pair`` is its place in ``Comparison.rows``; ``worse`` whether it changed for the worse.
+    """
+
+    system: str
+    run: int
+    pair: int
+    values: tuple[float, float]
+    worse: bool
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One system on one measure: its value in every run on the common pairs, and how each run differs from the first.
+    """One system on one measure: its figure in every run on the common pairs, and how each run differs from the first.
 
-    ``corrected`` holds the p-values of the differences, corrected by Holm over the systems of the measure. A run that
-    does not have the system has None in ``values``, ``differences`` and ``corrected``.
+    ``pairs`` are those that all runs of the line have a value for, of ``wanted`` that all were given; a failed pair
+    counts as the worst value of a measure that has one. Where the measure has a best value, differences are those of
+    the distances from it. ``corrected`` holds the p-values, corrected by Holm over the systems of the measure. A run
+    that does not have the system has None in ``cells``, ``differences`` and ``corrected``.
     """
 
-    measure: str
-    system: str
+    measure: MeasureView
+    system: SystemView
     pairs: int
-    values: list[tuple[float, Interval | None] | None]
+    wanted: int
+    cells: list[Cell | None]
     differences: list[Difference | None]
     corrected: list[float | None] = field(default_factory=list)
+
+    @property
+    def count(self) -> str:
+        """The pairs in words: ``20``, ``19 of 20``."""
+        return f"{self.pairs:,}" + (f" of {self.wanted:,}" if self.pairs < self.wanted else "")
+
+    def verdict(self, run: int) -> Verdict:
+        """Whether a run is significantly better or worse than the first; nothing where another measure decides."""
+        found, p_value = self.differences[run], self.corrected[run]
+        if found is None or self.measure.ranked_by:
+            return ""
+        if p_value is None or p_value >= ALPHA or not found.value:
+            return "same"
+        return "worse" if self.measure.sign * found.value > 0 else "better"
 
 
 @dataclass(slots=True)
 class Comparison:
     """What could be compared, and what was refused: metric to the reasons.
 
-    ``pairs`` counts the conversion pairs of every run, ``common`` those that all have. ``alone`` holds per run the
-    systems that no other run has, ``whole`` the labels of measures that have no value per pair (an EER, an AUC),
-    ``seeds`` how many times each run converted a pair where its system draws noise.
+    ``rows`` holds of every run its rows of ``pairs.csv`` that all runs have, in one order. ``alone`` holds per run the
+    systems that no other run has, ``seeds`` how many times each run converted a pair where its system draws noise,
+    ``changes`` by measure the conversions that changed most, the worst first.
     """
 
     runs: list[str]
-    pairs: list[int] = field(default_factory=list)
-    common: int = 0
+    reports: list[Report]
+    rows: list[list[Mapping[str, str]]]
     alone: list[list[str]] = field(default_factory=list)
-    whole: list[str] = field(default_factory=list)
-    measures: dict[str, Mapping[str, Any]] = field(default_factory=dict)
+    seeds: list[int] = field(default_factory=list)
+    measures: list[MeasureView] = field(default_factory=list)
     signatures: dict[str, str] = field(default_factory=dict)
     lines: list[Line] = field(default_factory=list)
+    changes: dict[str, list[Change]] = field(default_factory=dict)
     refused: dict[str, list[str]] = field(default_factory=dict)
-    seeds: list[int] = field(default_factory=list)
-
-
-#: Target speaker, source speaker and text of a pair, where known.
-_Sides = tuple[str | None, str | None, str | None]
-
-
-@dataclass(slots=True)
-class _Run:
-    name: str
-    summary: Mapping[str, Any]
-    scores: pandas.DataFrame
-    pairs: dict[str, Identity]
-    sides: dict[str, _Sides]
 
     @property
-    def side(self) -> Side:
-        return Side.of(self.name, self.summary)
+    def common(self) -> int:
+        """Number of the pairs that all runs have."""
+        return len(self.rows[0])
 
-    @property
-    def metrics(self) -> Mapping[str, str]:
-        return self.side.metrics
+    def of(self, measure: MeasureView) -> list[Line]:
+        """The lines of one measure, converters first."""
+        return [line for line in self.lines if line.measure == measure]
+
+    def decided_by(self, measure: MeasureView) -> MeasureView:
+        """The measure by which this one's systems are judged."""
+        return next((one for one in self.measures if one.name == measure.ranked_by), measure)
+
+    def notes(self) -> Iterator[str]:
+        """Say what a reader should know of the runs, and of all lines."""
+        for name, systems in zip(self.runs, self.alone, strict=True):
+            if systems:
+                yield f"Only in {name}: {', '.join(systems)}"
+        if len(set(self.seeds)) > 1:
+            told = ", ".join(f"{seeds} in {name}" for name, seeds in zip(self.runs, self.seeds, strict=True))
+            yield f"Seeds of systems that draw noise: {told}; values are means over them"
+
+    def legend(self) -> str:
+        """Say what figures, differences and p-values rest on."""
+        words = interval_words(cell.method for line in self.lines for cell in line.cells if cell)
+        best = any(measure.best is not None for measure in self.measures)
+        return (
+            f"Figures and differences with 95 % intervals ({words}), on the pairs that all runs of a line have a value "
+            "for; a failed pair has the worst value of a measure that has one. p-values: corrected by Holm over the "
+            f"systems of a measure, significant below {ALPHA:g}."
+            + (" Where a value is best, the distances from it are compared." if best else "")
+        )
 
 
 def compare(folders: Sequence[Path]) -> Comparison:
@@ -92,90 +140,70 @@ def compare(folders: Sequence[Path]) -> Comparison:
     """
     if len(folders) < 2:
         raise UsageError("at least two runs are needed to compare")
-    runs = [_open(folder) for folder in folders]
-    first = runs[0]
-    comparison = Comparison([run.name for run in runs])
-    shared = [name for name in first.metrics if all(name in run.metrics for run in runs[1:])]
+    # Scores of two listening tests are not comparable: people judge by what else they hear
+    reports = [views.load(RunDirectory(folder), listened=False) for folder in folders]
+    names = run_names(folders)
+    sides = [Side.of(name, report) for name, report in zip(names, reports, strict=True)]
+    shared = [metric for metric in sides[0].metrics if all(metric in side.metrics for side in sides[1:])]
     if not shared:
         raise UsageError(
             "the runs have no metric in common: "
-            + "; ".join(f"{run.name} has {', '.join(run.metrics) or 'none'}" for run in runs)
+            + "; ".join(f"{side.name} has {', '.join(side.metrics) or 'none'}" for side in sides)
         )
-    common = set.intersection(*(set(run.pairs.values()) for run in runs))
+    known = [
+        {identity: place for place, identity in enumerate(identities(report.pairs).values())} for report in reports
+    ]
+    common = [identity for identity in known[0] if all(identity in one for one in known[1:])]
     if not common:
         raise UsageError("the runs have no conversion pair in common: were they made from the same suite?")
-    comparison.pairs, comparison.common = [len(run.pairs) for run in runs], len(common)
-    comparison.seeds = [max([1, *(s.get("seeds", 1) for s in run.summary.get("systems", ()))]) for run in runs]
-    systems = [list(dict.fromkeys(run.scores["system"].tolist())) for run in runs]
-    everywhere = Counter(name for mine in systems for name in mine)
-    comparison.alone = [sorted(name for name in mine if everywhere[name] == 1) for mine in systems]
+    places = [[one[identity] for identity in common] for one in known]
+    rows = [[report.pairs[place] for place in at] for report, at in zip(reports, places, strict=True)]
+    comparison = Comparison(names, reports, rows)
+    everywhere = Counter(system.name for report in reports for system in report.systems)
+    comparison.alone = [sorted(one.name for one in report.systems if everywhere[one.name] == 1) for report in reports]
+    comparison.seeds = [max((system.seeds for system in report.systems), default=1) for report in reports]
     for metric in shared:
-        reasons = [reason for run in runs[1:] for reason in differences(metric, first.side, run.side)]
-        if reasons:
+        if reasons := [reason for side in sides[1:] for reason in differences(metric, sides[0], side)]:
             comparison.refused[metric] = reasons
-            continue
-        comparison.signatures[metric] = first.metrics[metric]
-        for measure in first.summary["measures"]:
-            if measure["metric"] != metric:
-                continue
-            if measure.get("reduction", "ratio") != "ratio":
-                comparison.whole.append(str(measure["label"]))
-            else:
-                comparison.measures[measure["name"]] = measure
-                comparison.lines += _corrected(list(_lines(measure, runs, common)), runs)
+        else:
+            comparison.signatures[metric] = sides[0].metrics[metric]
+    outcomes = Outcomes.side_by_side(
+        [(Outcomes.of_report(report), at) for report, at in zip(reports, places, strict=True)]
+    )
+    for measure in reports[0].measures:
+        if measure.metric in comparison.signatures and all(measure.name in one.scores.measures for one in reports):
+            comparison.measures.append(measure)
+            comparison.lines += _corrected(list(_lines(measure, reports, outcomes)), len(reports))
+            comparison.changes[measure.name] = _changes(measure, outcomes, len(reports))
     return comparison
 
 
-def _open(folder: Path) -> _Run:
-    directory = RunDirectory(folder)
-    summary = directory.read_json("summary.json")
-    rows = directory.read_pairs()
-    sides: dict[str, _Sides] = {
-        row["pair"]: (row["target_speaker"] or None, row["source_speaker"] or None, row["transcript"] or None)
-        for row in rows
-    }
-    return _Run(str(folder), summary, directory.read_scores(), identities(rows), sides)
-
-
-def _lines(measure: Mapping[str, Any], runs: Sequence[_Run], common: set[Identity]) -> Iterator[Line]:
-    tables = [_sums(run, measure["name"], common) for run in runs]
-    kind: Kind = "rate" if measure.get("rate") else "mean"
-    resolution = float(measure.get("resolution", 0.0))
-    systems = list(dict.fromkeys(system for table in tables for system in table))
-    for system in systems:
-        have = [table[system] for table in tables if system in table]
-        keys = sorted(set.intersection(*(set(one) for one in have)))
-        if len(have) < 2 or not keys:
+def _lines(measure: MeasureView, reports: Sequence[Report], outcomes: Outcomes) -> Iterator[Line]:
+    systems = {one.name: one for report in reversed(reports) for one in report.systems}
+    order = dict.fromkeys(one.name for report in reports for one in report.systems)
+    for system in sorted((systems[name] for name in order), key=lambda one: one.control):
+        have = [number for number in range(len(reports)) if (number, system.name) in outcomes.systems]
+        wanted, chosen = outcomes.shared([(number, system.name) for number in have], measure, outcomes.everything)
+        if len(have) < 2 or not wanted.any():
             continue
-        design = Design(*zip(*(have[0][key][2] for key in keys), strict=True))
-        values: list[tuple[float, Interval | None] | None] = []
-        differences: list[Difference | None] = []
-        base = tables[0].get(system)
-        for table in tables:
-            mine = table.get(system)
-            if mine is None:
-                values.append(None)
-                differences.append(None)
-                continue
-            numerators, denominators = [mine[key][0] for key in keys], [mine[key][1] for key in keys]
-            value = sum(numerators) / sum(denominators)
-            found = interval(numerators, denominators, design, kind=kind, resolution=resolution)
-            values.append((value, found))
-            if base is None or mine is base:
-                differences.append(None)
-            else:
-                ours, theirs = [base[key][0] for key in keys], [base[key][1] for key in keys]
-                differences.append(paired_test(numerators, denominators, ours, theirs, design, resolution=resolution))
-        yield Line(measure["name"], system, len(keys), values, differences)
+        cells: list[Cell | None] = [None] * len(reports)
+        found: list[Difference | None] = [None] * len(reports)
+        for number in have:
+            cells[number] = cell = outcomes.cell((number, system.name), measure, chosen)
+            base = cells[0]
+            if number and base and base.value is not None and cell.value is not None:
+                found[number] = outcomes.difference((number, system.name), (0, system.name), measure, chosen)
+        # An EER has no value without natural speech
+        known = any(cell and cell.value is not None for cell in cells)
+        yield Line(measure, system, int(chosen.sum()) if known else 0, int(wanted.sum()), cells, found)
 
 
-def _corrected(lines: Sequence[Line], runs: Sequence[_Run]) -> list[Line]:
+def _corrected(lines: Sequence[Line], runs: int) -> list[Line]:
     """Correct the p-values of one measure, run by run; converters and controls answer different questions."""
-    controls = {str(s["name"]) for run in runs for s in run.summary.get("systems", ()) if s.get("control")}
-    corrected: list[list[float | None]] = [[None] * len(runs) for _ in lines]
-    for number in range(len(runs)):
+    corrected: list[list[float | None]] = [[None] * runs for _ in lines]
+    for number in range(runs):
         for wanted in (False, True):
-            mine = [place for place, line in enumerate(lines) if (line.system in controls) is wanted]
+            mine = [place for place, line in enumerate(lines) if line.system.control is wanted]
             found = [lines[place].differences[number] for place in mine]
             p_values = holm_tested(None if one is None else one.p_value for one in found)
             for place, p_value in zip(mine, p_values, strict=True):
@@ -183,71 +211,65 @@ def _corrected(lines: Sequence[Line], runs: Sequence[_Run]) -> list[Line]:
     return [replace(line, corrected=found) for line, found in zip(lines, corrected, strict=True)]
 
 
-def _sums(run: _Run, measure: str, common: set[Identity]) -> dict[str, dict[Identity, tuple[float, float, _Sides]]]:
-    """Per system and pair: numerator, denominator, speakers and text."""
-    found: dict[str, dict[Identity, tuple[float, float, _Sides]]] = {}
-    chosen = run.scores[run.scores["measure"] == measure]
-    columns = (chosen[name] for name in ("system", "pair", "numerator", "denominator"))
-    for system, pair, numerator, denominator in zip(*columns, strict=True):
-        key = run.pairs[pair]
-        if key in common:
-            found.setdefault(system, {})[key] = (float(numerator), float(denominator), run.sides[pair])
-    return found
+def _changes(measure: MeasureView, outcomes: Outcomes, runs: int) -> list[Change]:
+    """Find the conversions that changed most from the first run to another, the worst first."""
+    import numpy as np
+
+    if measure.reduction != "ratio":
+        return []  # no pair has such a figure
+    found: list[tuple[float, Change]] = []
+    for number, name in (one for one in outcomes.systems if isinstance(one, tuple)):
+        if not number or (0, name) not in outcomes.systems:
+            continue
+        before, after = (outcomes.outcome((run, name), measure) for run in (0, number))
+        old, new = (np.where(one.scored, one.numerators / one.denominators, np.nan) for one in (before, after))
+        gaps = np.nan_to_num(measure.sign * (new - old))
+        order = np.argsort(-gaps, kind="stable")
+        for place in dict.fromkeys([*order[:EXAMPLES].tolist(), *order[-EXAMPLES:].tolist()]):
+            if gap := float(gaps[place]):
+                values = float(old[place]), float(new[place])
+                found.append((gap, Change(name, number, place, values, gap > 0)))
+    found.sort(key=lambda one: -one[0])
+    worse, better = ([change for _, change in found if change.worse is side] for side in (True, False))
+    return worse[:EXAMPLES] + better[-EXAMPLES:]
 
 
 def to_markdown(comparison: Comparison) -> str:
     """Write a comparison as Markdown: a table per measure, then what was refused."""
-    runs = zip(comparison.runs, comparison.pairs, strict=True)
-    runs_text = ", ".join(f"({n}) {name} with {count:,} pairs" for n, (name, count) in enumerate(runs, 1))
-    parts = [f"Runs: {runs_text}; {comparison.common:,} in common"]
-    parts += [f"Only in ({n}): {', '.join(names)}" for n, names in enumerate(comparison.alone, 1) if names]
-    if comparison.whole:
-        parts.append(f"Without a value per pair, so not compared: {', '.join(comparison.whole)}")
-    if len(set(comparison.seeds)) > 1:
-        told = ", ".join(f"({n}) {seeds}" for n, seeds in enumerate(comparison.seeds, 1))
-        parts.append(f"Seeds of systems that draw noise: {told}; values are means over them")
+    runs = enumerate(zip(comparison.runs, comparison.reports, strict=True), 1)
+    told = ", ".join(f"({n}) {name} with {len(report.pairs):,} pairs" for n, (name, report) in runs)
+    parts = [f"Runs: {told}; {comparison.common:,} in common", *comparison.notes()]
     if comparison.lines:
-        parts.append("Values and differences with 95 % intervals (over speakers and texts), on the pairs that all of a "
-                     "line have; p-values corrected by Holm over the systems of a measure.")  # fmt: skip
-    for name, measure in comparison.measures.items():
-        lines = [line for line in comparison.lines if line.measure == name]
-        if not lines:
+        parts.append(comparison.legend())
+    numbers = range(1, len(comparison.runs) + 1)
+    heads = [*(f"({n})" for n in numbers), *(f"({n}) − (1)" for n in numbers[1:])]
+    for measure in comparison.measures:
+        if not (lines := comparison.of(measure)):
             continue
-        unit = f" ({measure['unit']})" if measure["unit"] else ""
-        arrow = {"lower": "↓", "higher": "↑"}.get(measure["better"], "")
-        heads = [f"({n})" for n in range(1, len(comparison.runs) + 1)]
-        heads += [f"({n}) − (1)" for n in range(2, len(comparison.runs) + 1)]
+        judge = comparison.decided_by(measure)
         table = [
-            f"**{measure['label']}{unit} {arrow}** `{comparison.signatures[measure['metric']]}`",
+            f"**{measure.heading}** `{comparison.signatures[measure.metric]}`"
+            + (f" (judged by {judge.label})" if judge is not measure else ""),
             "",
             f"| System | pairs | {' | '.join(heads)} |",
             f"| :-- | --: |{' --: |' * len(heads)}",
         ]
         for line in lines:
-            cells = ["–" if found is None else _figure(*found, measure) for found in line.values]
-            cells += [
-                _difference(difference, p_value, measure)
-                for difference, p_value in zip(line.differences[1:], line.corrected[1:], strict=True)
+            cells = [
+                with_interval(cell.value, cell.low, cell.high, measure.text) if cell else "–" for cell in line.cells
             ]
-            table.append(f"| {line.system} | {line.pairs} | {' | '.join(cells)} |")
+            cells += [_difference(line, run) for run in range(1, len(comparison.runs))]
+            table.append(f"| {line.system.name} | {line.count} | {' | '.join(cells).replace('-', '−')} |")
         parts.append("\n".join(table))
     for metric, reasons in comparison.refused.items():
         parts.append(f"Not compared: {metric}\n" + "\n".join(f"- {reason}" for reason in reasons))
     return "\n\n".join(parts)
 
 
-def _number(value: float, measure: Mapping[str, Any], sign: str = "") -> str:
-    text = f"{value * measure['scale']:{sign}.{measure['decimals']}f}"
-    return text.replace("-", "−")
-
-
-def _figure(value: float, interval: Interval | None, measure: Mapping[str, Any], sign: str = "") -> str:
-    low, high = interval[:2] if interval else (None, None)
-    return with_interval(value, low, high, lambda figure: _number(figure, measure, sign))
-
-
-def _difference(difference: Difference | None, p_value: float | None, measure: Mapping[str, Any]) -> str:
-    if difference is None:
+def _difference(line: Line, run: int) -> str:
+    found, verdict = line.differences[run], line.verdict(run)
+    if found is None:
         return "–"
-    text = _figure(difference.value, difference.interval, measure, "+")
-    return text if p_value is None else f"{text} p={p_value:.2g}"
+    low, high = found.interval[:2] if found.interval else (None, None)
+    words = [with_interval(found.value, low, high, line.measure.signed), p_text(line.corrected[run])]
+    return " ".join(filter(None, [*words, verdict if verdict != "same" else ""]))

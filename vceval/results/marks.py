@@ -7,7 +7,17 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-__all__ = ["ALPHA", "NOBODY", "Comparison", "Ranking", "mark_sentence", "rankings_of"]
+__all__ = [
+    "ALPHA",
+    "NOBODY",
+    "Comparison",
+    "Ranking",
+    "interval_words",
+    "listed",
+    "mark_sentence",
+    "p_text",
+    "rankings_of",
+]
 
 #: Corrected p-values below it are significant.
 ALPHA = 0.05
@@ -101,6 +111,29 @@ def _place(entry: Mapping[str, Any]) -> tuple[str, str, str]:
     return str(entry["measure"]), str(entry.get("dataset", "all")), str(entry.get("direction", "all"))
 
 
+def interval_words(methods: Iterable[str]) -> str:
+    """Say how the 95 % intervals of some figures were made; ``methods`` as cells hold them."""
+    known = set(methods)
+    words = []
+    if plain := known & {"t", "skewed t"}:
+        skewed = (
+            {1: ", skewness-corrected", 2: ", partly skewness-corrected"}[len(plain)] if "skewed t" in plain else ""
+        )
+        words.append(f"t from variance components of speakers and texts{skewed}")
+    if "clopper-pearson" in known:
+        words.append("rates: Clopper-Pearson at the effective number of pairs")
+    if "bootstrap" in known:
+        words.append("EER, AUC: bootstrap over target speakers")
+    return "; ".join(words) or "over speakers and texts"
+
+
+def p_text(value: float | None) -> str:
+    """Print a p-value: ``p = 0.45``, ``p < 0.001``; empty where there is none."""
+    if value is None:
+        return ""
+    return "p < 0.001" if value < 0.001 else f"p = {value:.3f}" if value < ALPHA else f"p = {value:.2f}"
+
+
 def mark_sentence(columns: Sequence[tuple[str, Ranking]], titles: Mapping[str, str]) -> str:
     """Say what bold and underlined mean in a table, what they rest on, and who or what is not ranked, and why.
 
@@ -119,20 +152,20 @@ def mark_sentence(columns: Sequence[tuple[str, Ranking]], titles: Mapping[str, s
             f"Holm-corrected, p < {ALPHA:g})."
         )
     unmarked = _grouped((found.reason, name) for name, found in known if found.reason)
-    if told := [r if len(names) == len(known) else f"{_listed(names)} ({r})" for r, names in unmarked.items()]:
+    if told := [r if len(names) == len(known) else f"{listed(names)} ({r})" for r, names in unmarked.items()]:
         words.append(f"Unmarked: {'; '.join(told)}.")
     if counted := [name for name, found in known if found.counted]:
-        words.append(f"A failed pair counts as the worst value: {_listed(counted)}.")
+        words.append(f"A failed pair counts as the worst value: {listed(counted)}.")
     if lost := [f"{name} ({found.left_out} of {found.pairs})" for name, found in known if found.left_out]:
-        words.append(f"Ranked without the pairs that not all have a value for: {_listed(lost)}.")
+        words.append(f"Ranked without the pairs that not all have a value for: {listed(lost)}.")
     out = _grouped(
         (f"{titles.get(system, system)} ({reason})", name)
         for name, found in known
         for system, reason in found.unranked.items()
     )
     if out:
-        told = [f"{who} in {_listed(names)}" if len(known) > len(names) else who for who, names in out.items()]
-        words.append(f"Shown, not ranked: {_listed(told, '; ')}.")
+        told = [f"{who} in {listed(names)}" if len(known) > len(names) else who for who, names in out.items()]
+        words.append(f"Shown, not ranked: {listed(told, '; ')}.")
     return " ".join(words)
 
 
@@ -143,7 +176,7 @@ def _grouped(entries: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
     return found
 
 
-def _listed(names: Sequence[str], between: str = ", ") -> str:
+def listed(names: Sequence[str], between: str = ", ") -> str:
     """List names, a few of many: a caption is read."""
     few = names if len(names) <= 6 else [*names[:5], f"{len(names) - 5} more"]
     return between.join(few)

@@ -52,26 +52,20 @@ def material(runs: Sequence[RunDirectory]) -> Material:
     if len(runs) == 1:
         report = views.load(first)
         return Material(report, Outcomes.of_report(report))
-    summaries = [run.read_json("summary.json") for run in runs]
     if len({run.root.resolve() for run in runs}) < len(runs):
         raise UsageError("the same run is given twice")
     names = run_names([run.root for run in runs])
-    known = [identities(run.read_pairs()) for run in runs]
-    sides = [Side.of(name, summary) for name, summary in zip(names, summaries, strict=True)]
-    suites = [str(summary.get("suite")) for summary in summaries]
-    reasons = [
-        reason
-        for side, suite, pairs in zip(sides[1:], suites[1:], known[1:], strict=True)
-        for reason in _reasons((sides[0], suites[0], known[0]), (side, suite, pairs))
-    ]
+    # Scores of two listening tests are not comparable: people judge by what else they hear
+    reports = [views.load(run, listened=False) for run in runs]
+    known = [identities(report.pairs) for report in reports]
+    given = [(Side.of(name, one), one.suite, pairs) for name, one, pairs in zip(names, reports, known, strict=True)]
+    reasons = [reason for other in given[1:] for reason in _reasons(given[0], other)]
     if reasons:
         listed = "\n".join(f"  {reason}" for reason in reasons)
         raise UsageError(
             f"these runs can't stand in one table:\n{listed}\n'vceval compare' shows what of them may be compared"
         )
     back = {identity: pair for pair, identity in known[0].items()}
-    # Scores of two listening tests are not comparable: people judge by what else they hear
-    reports = [views.load(run, listened=False) for run in runs]
     taken: dict[str, Report] = {}
     parts = []
     for run, report, name, mine in zip(runs, reports, names, known, strict=True):

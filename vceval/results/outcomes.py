@@ -7,7 +7,7 @@ One model for a run that was just scored (:meth:`Outcomes.of_tally`) and for one
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -23,7 +23,10 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-__all__ = ["Outcome", "Outcomes", "Speakers"]
+__all__ = ["Outcome", "Outcomes", "Speakers", "System"]
+
+#: Name of a system; of several runs side by side, the number of the run and the name there.
+System = str | tuple[int, str]
 
 #: Patterns kept at once, the newest: of large grids each takes megabytes.
 _DESIGNS = 64
@@ -39,6 +42,13 @@ class Speakers(NamedTuple):
     texts: Sequence[str | None]
     datasets: Sequence[str]
     directions: Sequence[str]
+
+    @classmethod
+    def of(cls, rows: Iterable[Sequence[str | None]]) -> Speakers:
+        """Take five facts of each pair, in this order."""
+        targets, sources, texts, *others = list(zip(*rows, strict=True)) or [()] * 5
+        known: list[list[Any]] = [[name or None for name in side] for side in (targets, sources, texts)]
+        return cls(*known, *([name or "" for name in side] for side in others))
 
 
 class Outcome(NamedTuple):
@@ -59,6 +69,12 @@ class Outcome(NamedTuple):
         """The pairs that the system was given."""
         return self.scored | self.failed | self.skipped
 
+    def sums(self, among: NDArray[np.bool_]) -> NDArray[np.float64]:
+        """Numerators and denominators of some pairs, shape (pairs, 2)."""
+        import numpy as np
+
+        return np.stack([self.numerators[among], self.denominators[among]], axis=-1)
+
     @property
     def valued(self) -> NDArray[np.bool_]:
         """The pairs with a value, if only the worst."""
@@ -75,20 +91,21 @@ class Outcomes:
         speakers: of the pairs.
         systems: names, controls too.
         find: makes the outcome of a system and measure, without worst values.
-        learnt: metric to dataset to what was learnt from natural speech, with ``natural_scores``.
+        learnt: says of a system and metric what was learnt from natural speech of each dataset, with
+            ``natural_scores``.
     """
 
     def __init__(
         self,
         speakers: Speakers,
-        systems: Sequence[str],
-        find: Callable[[str, MeasureView], Outcome],
-        learnt: Mapping[str, Calibrations],
+        systems: Sequence[System],
+        find: Callable[[Any, MeasureView], Outcome],
+        learnt: Callable[[Any, str], Calibrations],
     ) -> None:
-        self.speakers, self._systems, self._find, self._learnt = speakers, systems, find, learnt
-        self._found: dict[tuple[str, str], Outcome] = {}
+        self.speakers, self.systems, self._find, self._learnt = speakers, systems, find, learnt
+        self._found: dict[tuple[System, str], Outcome] = {}
         self._sizes: dict[str, NDArray[np.float64]] = {}
-        self._separations: dict[tuple[str, str, bytes], Separation | None] = {}
+        self._separations: dict[tuple[System, str, bytes], Separation | None] = {}
         self._designs: dict[bytes, Design] = {}
 
     @classmethod
@@ -105,14 +122,10 @@ class Outcomes:
             failed = np.concatenate([tally.failed(system, measure.metric), tally.unconverted(system)])
             return _outcome(sums[0], sums[1], failed, tally.skipped(system, measure.name))
 
-        speakers = Speakers(
-            [pair.target_speaker for pair in pairs],
-            [pair.source_speaker for pair in pairs],
-            [pair.transcript or None for pair in pairs],
-            [pair.dataset for pair in pairs],
-            [pair.direction or "" for pair in pairs],
+        speakers = Speakers.of(
+            (pair.target_speaker, pair.source_speaker, pair.transcript, pair.dataset, pair.direction) for pair in pairs
         )
-        return cls(speakers, systems, find, learnt)
+        return cls(speakers, systems, find, lambda _, metric: learnt.get(metric, {}))
 
     @classmethod
     def of_report(cls, report: Report) -> Outcomes:
@@ -136,31 +149,79 @@ class Outcomes:
             numbers = [np.array(found, dtype=np.int64) for found in (failed, skips[system, measure.name])]
             return _outcome(scores.numerators[place], scores.denominators[place], *numbers)
 
-        speakers = Speakers(
-            [row["target_speaker"] or None for row in report.pairs],
-            [row["source_speaker"] or None for row in report.pairs],
-            [row["transcript"] or None for row in report.pairs],
-            [row["dataset"] for row in report.pairs],
-            [row["direction"] for row in report.pairs],
-        )
-        return cls(speakers, list(scores.systems), find, report.calibration_file)
+        sides = ("target_speaker", "source_speaker", "transcript", "dataset", "direction")
+        speakers = Speakers.of([row[side] for side in sides] for row in report.pairs)
+        learnt = report.calibration_file
+        return cls(speakers, list(scores.systems), find, lambda _, metric: learnt.get(metric, {}))
+
+    @classmethod
+    def of_sums(
+        cls, speakers: Speakers, systems: Sequence[str], measures: Sequence[str], sums: NDArray[np.float64]
+    ) -> Outcomes:
+        """Take sums of shape (systems, pairs, measures, 2), NaN where there are none; nothing is known of failures."""
+        import numpy as np
+
+        places = [{name: place for place, name in enumerate(names)} for names in (systems, measures)]
+        nothing = np.empty(0, dtype=np.int64)
+
+        def find(system: str, measure: MeasureView) -> Outcome:
+            at = places[0].get(system), places[1].get(measure.name)
+            known = None not in at
+            found = sums[at[0], :, at[1]] if known else np.full((len(speakers.targets), 2), np.nan)
+            return _outcome(found[:, 0], found[:, 1], nothing, nothing)
+
+        return cls(speakers, systems, find, lambda _, metric: {})
+
+    @classmethod
+    def side_by_side(cls, runs: Sequence[tuple[Outcomes, Sequence[int]]]) -> Outcomes:
+        """Put runs side by side; a system is then the number of its run and its name.
+
+        Args:
+            runs: outcomes, and the place in them of each pair that is looked at; -1 for one that is not there. Speakers
+                and texts are those that the first run knows.
+        """
+        import numpy as np
+
+        places = [np.array(at, dtype=np.int64) for _, at in runs]
+
+        def find(system: tuple[int, str], measure: MeasureView) -> Outcome:
+            number, name = system
+            whole = runs[number][0]._find(name, measure)
+            gaps = (np.nan, np.nan, False, False, False)
+            return Outcome(*(np.append(one, gap)[places[number]] for one, gap in zip(whole, gaps, strict=True)))
+
+        def learnt(system: tuple[int, str], metric: str) -> Calibrations:
+            return runs[system[0]][0]._learnt(system[1], metric)
+
+        first, at = runs[0]
+        nobody = [""] * len(first.speakers)
+        rows = list(zip(*first.speakers, strict=True))
+        speakers = Speakers.of(rows[place] if place >= 0 else nobody for place in at)
+        systems = [(number, str(name)) for number, (one, _) in enumerate(runs) for name in one.systems]
+        return cls(speakers, systems, find, learnt)
+
+    @property
+    def everything(self) -> NDArray[np.bool_]:
+        """A mask of all pairs."""
+        import numpy as np
+
+        return np.ones(len(self.speakers.datasets), dtype=bool)
 
     def groups(self) -> dict[tuple[str, str], NDArray[np.bool_]]:
         """The parts of the pairs that have figures, as masks: all, and each dataset and direction."""
         import numpy as np
 
-        whole = np.ones(len(self.speakers.datasets), dtype=bool)
         found = []
         for names in (self.speakers.datasets, self.speakers.directions):
             column = np.array(names, dtype=object)
-            found.append({ALL: whole} | {name: column == name for name in sorted(set(names)) if name})
+            found.append({ALL: self.everything} | {name: column == name for name in sorted(set(names)) if name})
         return {
             (dataset, direction): some & others
             for dataset, some in found[0].items()
             for direction, others in found[1].items()
         }
 
-    def outcome(self, system: str, measure: MeasureView) -> Outcome:
+    def outcome(self, system: System, measure: MeasureView) -> Outcome:
         """What became of every pair; failed ones have the measure's worst value where it has one."""
         import numpy as np
 
@@ -179,14 +240,30 @@ class Outcomes:
         import numpy as np
 
         if measure.name not in self._sizes:
-            found = np.array([self._find(system, measure).denominators for system in self._systems])
+            found = np.array([self._find(system, measure).denominators for system in self.systems])
             known = np.isfinite(found)
             total, count = np.where(known, found, 0.0).sum(axis=0), known.sum(axis=0)
             usual = total.sum() / count.sum() if count.sum() else 1.0
             self._sizes[measure.name] = np.where(count > 0, total / np.maximum(count, 1), usual)
         return self._sizes[measure.name]
 
-    def value(self, system: str, measure: MeasureView, among: NDArray[np.bool_]) -> float | None:
+    def shared(
+        self, systems: Iterable[System], measure: MeasureView, among: NDArray[np.bool_]
+    ) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+        """The pairs on which systems stand to each other, and those of them that all have a value for.
+
+        All systems were given them. Where nobody has a value, and for somebody there can't be one, there is no pair of
+        the measure.
+        """
+        pairs = valued = among
+        skipped = scored = among & ~among
+        for one in (self.outcome(system, measure) for system in systems):
+            pairs, skipped = pairs & one.given, skipped | one.skipped
+            scored, valued = scored | one.scored, valued & one.valued
+        pairs = pairs & (~skipped | scored)
+        return pairs, pairs & valued
+
+    def value(self, system: System, measure: MeasureView, among: NDArray[np.bool_]) -> float | None:
         """The figure of one system over some pairs; None where there is nothing."""
         found = self.outcome(system, measure)
         chosen = among & found.valued
@@ -196,7 +273,7 @@ class Outcomes:
         total = float(found.denominators[chosen].sum())
         return float(found.numerators[chosen].sum()) / total if total else None
 
-    def cell(self, system: str, measure: MeasureView, among: NDArray[np.bool_]) -> Cell:
+    def cell(self, system: System, measure: MeasureView, among: NDArray[np.bool_]) -> Cell:
         """The figure of one system over some pairs, its 95 % interval, and its counts.
 
         ``n`` counts the pairs that were scored: where failed ones have the worst value, the figure rests on them too.
@@ -217,10 +294,10 @@ class Outcomes:
                 added_variance=self._threshold_variance(measure, chosen, system),
             )
         n, failed, skipped = (int((among & mask).sum()) for mask in (found.scored, found.failed, found.skipped))
-        low, high = (ends.low, ends.high) if ends else (None, None)
+        low, high, method = (ends.low, ends.high, ends.method) if ends else (None, None, "")
         value = self.value(system, measure, among)
         levels = self.design(chosen).levels if value is not None else {"target": 0, "source": 0}
-        return Cell(value, low, high, n, n + failed, failed, skipped, levels["target"], levels["source"])
+        return Cell(value, low, high, n, n + failed, failed, skipped, levels["target"], levels["source"], method)
 
     def design(self, among: NDArray[np.bool_]) -> Design:
         """The pattern in which speakers and texts meet in some pairs."""
@@ -235,7 +312,7 @@ class Outcomes:
             self._designs[key] = Design(*([names[place] for place in places] for names in sides))
         return self._designs[key]
 
-    def _threshold_variance(self, measure: MeasureView, among: NDArray[np.bool_], *systems: str) -> float:
+    def _threshold_variance(self, measure: MeasureView, among: NDArray[np.bool_], *systems: System) -> float:
         """What the uncertainty of a calibrated threshold adds to a rate, or to a difference of two."""
         import numpy as np
 
@@ -249,10 +326,11 @@ class Outcomes:
             columns.append((above, np.where(found.scored, found.denominators, 1.0)[among]))
         datasets = [self.speakers.datasets[place] for place in np.flatnonzero(among).tolist()]
         (first, weights), (less, their_weights) = columns[0], columns[1] if len(columns) > 1 else (None, None)
-        learnt = self._learnt.get(measure.metric, {})
+        # Two runs that may be compared have the same threshold
+        learnt = self._learnt(systems[0], measure.metric)
         return threshold_variance(first, weights, datasets, learnt, less, their_weights) or 0.0
 
-    def difference(self, first: str, second: str, measure: MeasureView, among: NDArray[np.bool_]) -> Difference:
+    def difference(self, first: System, second: System, measure: MeasureView, among: NDArray[np.bool_]) -> Difference:
         """Test two systems against each other on pairs that both have a value for: first minus second.
 
         Where the measure has a best value, the distances from it are compared. All tests of a run are made here.
@@ -277,7 +355,7 @@ class Outcomes:
             found = found._replace(interval=found.interval._replace(low=low, high=high))
         return found
 
-    def _separation(self, system: str, measure: MeasureView, among: NDArray[np.bool_]) -> Separation | None:
+    def _separation(self, system: System, measure: MeasureView, among: NDArray[np.bool_]) -> Separation | None:
         """Compare scores with those of natural speech of the datasets that the pairs are from."""
         import numpy as np
 
@@ -285,7 +363,7 @@ class Outcomes:
         if key not in self._separations:
             found, chosen = self.outcome(system, measure), np.flatnonzero(among).tolist()
             datasets = [self.speakers.datasets[place] for place in chosen]
-            learnt = self._learnt.get(measure.metric, {})
+            learnt = self._learnt(system, measure.metric)
             natural: dict[Hashable, Any] = {
                 (dataset, speaker): values
                 for dataset in sorted(set(datasets))

@@ -19,7 +19,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from vceval.results.marks import ALPHA
-from vceval.results.outcomes import Outcome, Outcomes
+from vceval.results.outcomes import Outcomes
 from vceval.results.views import MeasureView
 from vceval.statistics.holm import holm_tested
 
@@ -75,13 +75,9 @@ def ranked(
 def _rank(
     outcomes: Outcomes, systems: Sequence[str], measure: MeasureView, group: NDArray[np.bool_], natural: str
 ) -> tuple[dict[str, Any], _Entries]:
-    found = {name: outcomes.outcome(name, measure) for name in systems}
-    mine = {name: one for name, one in found.items() if (one.given & group).any()}
-    pairs, unranked = _pairs(mine, group)
-    mine = {name: one for name, one in mine.items() if name not in unranked}
-    common = pairs
-    for one in mine.values():
-        common = common & one.valued
+    given = [name for name in systems if (outcomes.outcome(name, measure).given & group).any()]
+    pairs, common, unranked = _pairs(outcomes, given, measure, group)
+    mine = [name for name in given if name not in unranked]
     values = {name: outcomes.value(name, measure, common) for name in mine} if common.any() else {}
     known = {name: value for name, value in values.items() if value is not None}
     tests: _Entries = []
@@ -90,7 +86,7 @@ def _rank(
         tests.append({"first": first, "second": second, "n": int(common.sum()), **difference.entry()})
     corrected = holm_tested(entry["p_value"] for entry in tests)
     tests = [{**entry, "p_holm": p_holm} for entry, p_holm in zip(tests, corrected, strict=True)]
-    counts = {name: int((common & one.failed).sum()) for name, one in mine.items()}
+    counts = {name: int((common & outcomes.outcome(name, measure).failed).sum()) for name in mine}
     entry = {
         "pairs": int(pairs.sum()),
         "left_out": int((pairs & ~common).sum()),
@@ -109,35 +105,32 @@ def _weak(outcomes: Outcomes, measure: MeasureView, group: NDArray[np.bool_], na
     """Say that what judges errs too much on natural speech to rank anybody; empty where it does not."""
     if measure.natural_limit is None or not natural:
         return ""
-    found, sign = outcomes.value(natural, measure, group), 1.0 if measure.better == "lower" else -1.0
-    if found is None or sign * (found - measure.natural_limit) <= 0.0:
+    found = outcomes.value(natural, measure, group)
+    if found is None or measure.sign * (found - measure.natural_limit) <= 0.0:
         return ""
     figures = [f"{measure.text(value)} {measure.unit}".strip() for value in (found, measure.natural_limit)]
     return f"{measure.judge or measure.label} too weak to rank: {figures[0]} on natural speech, at most {figures[1]}"
 
 
-def _pairs(found: Mapping[str, Outcome], group: NDArray[np.bool_]) -> tuple[NDArray[np.bool_], dict[str, str]]:
-    """Find the pairs that a ranking rests on, and who is not ranked, with the reason."""
-    import numpy as np
-
-    left, unranked = dict(found), dict[str, str]()
+def _pairs(
+    outcomes: Outcomes, systems: Sequence[str], measure: MeasureView, group: NDArray[np.bool_]
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_], dict[str, str]]:
+    """Find the pairs that a ranking is about, those that it rests on, and who is not ranked, with the reason."""
+    left, unranked = list(systems), dict[str, str]()
     while left:
-        pairs = group.copy()
-        for one in left.values():
-            pairs &= one.given
-        # Where nobody has a value, and for somebody there can't be one, there is no pair of the measure
-        skipped = np.logical_or.reduce([one.skipped for one in left.values()])
-        pairs &= ~skipped | np.logical_or.reduce([one.scored for one in left.values()])
+        pairs, common = outcomes.shared(left, measure, group)
         total = int(pairs.sum())
-        lacking = {name: int((pairs & ~one.valued).sum()) for name, one in left.items()}
-        out = [name for name, count in lacking.items() if count > MOST_LACKING * total]
-        if not out:
-            return pairs, unranked
-        for name in out:
-            failed = int((pairs & left.pop(name).failed).sum())
+        found = {name: outcomes.outcome(name, measure) for name in left}
+        lacking = {name: int((pairs & ~one.valued).sum()) for name, one in found.items()}
+        left = [name for name in left if lacking[name] <= MOST_LACKING * total]
+        if len(left) == len(found):
+            return pairs, common, unranked
+        for name in (name for name in found if name not in left):
+            failed = int((pairs & found[name].failed).sum())
             verb = "failed" if failed == lacking[name] else "no value"
             unranked[name] = f"{verb} on {lacking[name]} of {total} pairs"
-    return np.zeros_like(group), unranked
+    nobody = group & ~group
+    return nobody, nobody, unranked
 
 
 def _lacking(pairs: int, common: int) -> str:
@@ -157,16 +150,16 @@ def decided(values: Mapping[str, float], measure: MeasureView, tests: Iterable[M
     Returns:
         ``order``, ``best``, ``second`` and, where nobody is marked, the ``reason``.
     """
-    sign = -1.0 if measure.best is None and measure.better == "higher" else 1.0
     order = sorted(
-        values, key=lambda name: sign * (values[name] if measure.best is None else abs(values[name] - measure.best))
+        values,
+        key=lambda name: measure.sign * (values[name] if measure.best is None else abs(values[name] - measure.best)),
     )
     entry: dict[str, Any] = {"order": [{"system": name, "value": values[name]} for name in order]}
     known = {(str(test["first"]), str(test["second"])): test for test in tests}
     worse: set[tuple[str, str]] = set()
     for (first, second), test in known.items():
         if test["p_holm"] is not None and test["p_holm"] < ALPHA and test["difference"]:
-            ahead = (first, second) if sign * test["difference"] < 0 else (second, first)
+            ahead = (first, second) if measure.sign * test["difference"] < 0 else (second, first)
             worse.add(ahead)
     best = _down(order, worse)
     second_ones = _down(order[len(best) :], worse)

@@ -35,7 +35,7 @@ class Scores:
     systems, pairs, measures: name to place on the axes of the arrays. values, numerators, denominators:
     float64 of shape (systems, pairs, measures), NaN where there is no score; of several seeds the means. transcripts
     and sanity: by place of system and pair, where a recogniser listened and where sanity was checked (the details of
-    that metric), of seed 0.
+    that metric), of seed 0; ``later`` in sanity holds the flags that other seeds have.
     """
 
     systems: Mapping[str, int]
@@ -132,7 +132,7 @@ def read_scores(path: Path, systems: Sequence[str], pairs: Sequence[str], measur
     figures = {name: np.zeros(shape) for name in ("value", "numerator", "denominator")}
     counts = np.zeros(shape, np.uint32)
     transcripts: dict[tuple[int, int], Transcripts] = {}
-    sanity: dict[tuple[int, int], Mapping[str, Any]] = {}
+    sanity: dict[tuple[int, int], dict[str, Any]] = {}
     try:
         table = parquet.ParquetFile(path)
         seeded = "seed" in table.schema_arrow.names
@@ -147,9 +147,11 @@ def read_scores(path: Path, systems: Sequence[str], pairs: Sequence[str], measur
             np.add.at(counts.reshape(-1), where, 1)
             for name, array in figures.items():
                 np.add.at(array.reshape(-1), where, batch.column(name).to_numpy(zero_copy_only=False)[known])
+            first = known
             if seeded:
-                known &= batch.column("seed").to_numpy(zero_copy_only=False) == 0
-            _take_details(batch.column("details"), at[0], at[1], known, transcripts, sanity)
+                first = known & (batch.column("seed").to_numpy(zero_copy_only=False) == 0)
+                _take_later_flags(batch.column("details"), at[0], at[1], known & ~first, sanity)
+            _take_details(batch.column("details"), at[0], at[1], first, transcripts, sanity)
     except (OSError, KeyError, ValueError, pyarrow.ArrowException) as error:
         raise UsageError(f"{path}: can't be read as a table of scores ({error}); score the run again") from error
     several = counts > 1
@@ -180,7 +182,7 @@ def _take_details(
     pairs: NDArray[np.intp],
     known: NDArray[np.bool_],
     transcripts: dict[tuple[int, int], Transcripts],
-    sanity: dict[tuple[int, int], Mapping[str, Any]],
+    sanity: dict[tuple[int, int], dict[str, Any]],
 ) -> None:
     """Take what samples show out of the details; all measures of a metric repeat them, the first ones do."""
     import numpy as np
@@ -190,7 +192,7 @@ def _take_details(
         found = compute.match_substring(column, mark).fill_null(False).to_numpy(zero_copy_only=False) & known
         for row in np.flatnonzero(found):
             key = (int(systems[row]), int(pairs[row]))
-            if key in (transcripts if mark == '"heard"' else sanity):
+            if key in transcripts if mark == '"heard"' else "flags" in sanity.get(key, ()):
                 continue
             details = json.loads(column[int(row)].as_py())
             if mark == '"heard"' and isinstance(details.get("heard"), str):
@@ -199,4 +201,21 @@ def _take_details(
                 transcripts[key] = Transcripts(str(reference), str(hypothesis))
             elif mark == '"flags"' and isinstance(details.get("flags"), list):
                 kept = ("flags", "sample_rate", "seconds")
-                sanity[key] = {name: details[name] for name in kept if name in details}
+                sanity.setdefault(key, {}).update({name: details[name] for name in kept if name in details})
+
+
+def _take_later_flags(
+    column: pyarrow.Array,
+    systems: NDArray[np.intp],
+    pairs: NDArray[np.intp],
+    known: NDArray[np.bool_],
+    sanity: dict[tuple[int, int], dict[str, Any]],
+) -> None:
+    """Take the sanity flags out of the details of rows of other seeds than the first."""
+    import numpy as np
+    from pyarrow import compute
+
+    flagged = compute.match_substring_regex(column, r'"flags":\s*\["').fill_null(False)
+    for row in np.flatnonzero(flagged.to_numpy(zero_copy_only=False) & known):
+        entry = sanity.setdefault((int(systems[row]), int(pairs[row])), {})
+        entry["later"] = sorted({*entry.get("later", ()), *json.loads(column[int(row)].as_py())["flags"]})

@@ -190,7 +190,7 @@ def seed_summary(tally: Tally, systems: Sequence[str], measures: Sequence[Measur
         found = {name: _complete(tally, name, measure.name) for name in systems}
         for name in noisy:
             scored = len(tally.takes(name, measure.name).pairs)
-            expected = tally.seeds[name] * len(pairs) - tally.skips(name, measure.name)
+            expected = tally.seeds[name] * tally.given(name) - tally.skips(name, measure.name)
             if expected:
                 facts = _facts([found[name]], design)
                 place = {"system": name, "measure": measure.name, "scored": scored, "expected": expected}

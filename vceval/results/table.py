@@ -136,6 +136,12 @@ class Tally:
         wanted = self.seeds.get(system, 1)
         return np.array(sorted(number for number, count in counts.items() if count >= wanted), dtype=np.int64)
 
+    def given(self, system: str) -> int:
+        """Number of the pairs of which anything is known for a system."""
+        kinds = [self._failures, self._skips, {key: found[0] for key, found in self._scores.items()}]
+        known = {number for kind in kinds for key, found in kind.items() if key[0] == system for number in found}
+        return len(known | {number for number, _ in self._unconverted.get(system, ())})
+
     def lost(self, system: str) -> int:
         """Number of conversions that failed: of pairs, each with each of its seeds."""
         return len(self._unconverted.get(system, ()))

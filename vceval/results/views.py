@@ -133,6 +133,11 @@ class MeasureView:
         return self.label + (f" ({self.judge})" if self.judge else "")
 
     @property
+    def sign(self) -> float:
+        """What turns a difference, of distances where there is a best value, so that positive is worse."""
+        return -1.0 if self.best is None and self.better == "higher" else 1.0
+
+    @property
     def title(self) -> str:
         """Label, what made the figures, and unit: ``MCD (dB)``, ``WER (Whisper large-v3), %``."""
         return with_unit(self.labelled, self.unit)
@@ -159,7 +164,8 @@ class MeasureView:
 class Cell:
     """One corpus figure with its 95 % interval and its counts; values are as stored, not scaled.
 
-    targets, sources: how many speakers the figure rests on; 0 where nothing is known of them.
+    targets, sources: how many speakers the figure rests on; 0 where nothing is known of them. method: how the interval
+    was made (:data:`vceval.statistics.inference.Method`); empty where there is none.
     """
 
     value: float | None
@@ -171,6 +177,7 @@ class Cell:
     skipped: int
     targets: int = 0
     sources: int = 0
+    method: str = ""
 
     @property
     def count(self) -> str:
@@ -399,7 +406,7 @@ def _cell(entry: Mapping[str, Any]) -> Cell:
     n, failed = int(entry["n"]), int(entry.get("failed", 0))
     expected, skipped = int(entry.get("expected", n + failed)), int(entry.get("skipped", 0))
     targets, sources = (int(entry.get(side, 0)) for side in ("targets", "sources"))
-    return Cell(value, low, high, n, expected, failed, skipped, targets, sources)
+    return Cell(value, low, high, n, expected, failed, skipped, targets, sources, str(entry.get("method", "")))
 
 
 def _flags_of(scores: Scores, rates: Mapping[str, int | None]) -> dict[tuple[str, str], Sequence[str]]:
@@ -407,6 +414,7 @@ def _flags_of(scores: Scores, rates: Mapping[str, int | None]) -> dict[tuple[str
     return {
         (systems[system], pairs[pair]): _flags(details, rates.get(systems[system]))
         for (system, pair), details in scores.sanity.items()
+        if "flags" in details
     }
 
 

@@ -31,7 +31,7 @@ class Plan:
     broken: rows that can't be scored from the start.
     missing: utterances of the frozen list that are absent on disk.
     notes: what a corpus reader found missing or malformed, for ``run.json``.
-    seeds: how many times systems that draw noise convert each pair.
+    seeds: how many times systems that draw noise convert each pair; given conversions have their own.
     beside: controls that nobody asked for, and the metrics that want them; all others are scored by all metrics.
     """
 
@@ -65,8 +65,10 @@ class Plan:
 
     def seeds_of(self, system: System) -> int:
         """How many times a system converts each pair."""
-        several = self.given is None and self.seeds > 1 and make_converter(system).info.draws_noise
-        return self.seeds if several else 1
+        if self.given is not None:
+            known: list[Conversion | Failure] = [*self.given, *self.broken]
+            return max((one.seed for one in known if one.system == system.name), default=0) + 1
+        return self.seeds if self.seeds > 1 and make_converter(system).info.draws_noise else 1
 
     def takes(self) -> list[Take]:
         """All systems, each with every seed that it converts a pair with."""

@@ -88,7 +88,8 @@ def _found(plan: Plan, conversions: Conversions, scored: Ledger, metrics: Mappin
         mine = {name: metric for name, metric in metrics.items() if name in plan.metrics_of(system)}
         for pair in sorted(plan.pairs):
             for take in takes[system]:
-                faults = sorted(broken.get(system, {}).get(pair, ()), key=lambda f: (f.stage, f.metric, f.reason))
+                known = (fault for fault in broken.get(system, {}).get(pair, ()) if fault.seed == take.seed)
+                faults = sorted(known, key=lambda f: (f.stage, f.metric, f.reason))
                 if fault := conversions.fault(take, pair):
                     faults.insert(0, fault)
                 yield from faults
@@ -139,14 +140,16 @@ def _exposures(plan: Plan) -> list[PairExposure]:
     if plan.given is None:
         return audit(systems, ((name, pair) for name in systems for pair in plan.pairs.values()))
     broken = [(f.system, plan.pairs[f.pair]) for f in plan.broken if f.pair in plan.pairs]
-    return audit(systems, [*((c.system, c.pair) for c in plan.given), *broken])
+    work = [*((c.system, c.pair) for c in plan.given), *broken]
+    return audit(systems, {(system, pair.id): (system, pair) for system, pair in work}.values())
 
 
 def _system_row(plan: Plan, conversions: Conversions, system: System) -> dict[str, Any]:
     expected = conversions.expected(system)
+    several = {"seeds": seeds} if (seeds := plan.seeds_of(system)) > 1 else {}
     if plan.given is not None and not system.control:
         return {"name": system.name, "title": system.name, "converter": "given", "kind": "given", "control": False,
-                "sample_rate": None, "licence": "", "paper": "", "expected": expected}  # fmt: skip
+                "sample_rate": None, "licence": "", "paper": "", "expected": expected, **several}  # fmt: skip
     info = make_converter(system).info
     return {
         "name": system.name,
@@ -158,7 +161,7 @@ def _system_row(plan: Plan, conversions: Conversions, system: System) -> dict[st
         "licence": info.licence,
         "paper": info.paper,
         "expected": expected,
-        **({"seeds": seeds} if (seeds := plan.seeds_of(system)) > 1 else {}),
+        **several,
     }
 
 

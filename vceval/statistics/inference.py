@@ -23,16 +23,21 @@ __all__ = [
     "Estimate",
     "Interval",
     "Kind",
+    "Method",
     "estimate",
     "interval",
     "judged",
     "paired_estimate",
+    "paired_residuals",
     "paired_test",
     "t_quantile",
     "t_tail",
 ]
 
 Kind = Literal["mean", "rate"]
+#: How an interval was made: Student's t on a standard error from variance components, the same corrected for skewness,
+#: a Clopper-Pearson interval at the effective number of items, or percentiles of drawn speakers.
+Method = Literal["t", "skewed t", "clopper-pearson", "bootstrap"]
 #: Label of each item, of one side; a :class:`Design` in place of the first holds all sides, made once for many figures.
 Labels = Sequence[Hashable | None]
 
@@ -46,7 +51,7 @@ class Interval(NamedTuple):
     """A confidence interval: its ends, its nominal coverage, and what it rests on.
 
     targets, sources, texts: how many there are; 0 where nothing is known of them. freedom: Student's degrees of
-    freedom. method: how it was made, in a few words.
+    freedom.
     """
 
     low: float
@@ -56,7 +61,7 @@ class Interval(NamedTuple):
     sources: int
     texts: int
     freedom: float
-    method: str
+    method: Method
 
 
 class Difference(NamedTuple):
@@ -147,6 +152,7 @@ def interval(
     value, residuals = _linear(numerators, denominators)
     spread = design.mean_error(residuals)
     level = 0.5 + confidence / 2.0
+    method: Method = "t"
     found = _estimate(value, spread, design, resolution, added_variance)
     if kind == "rate" and 0.0 <= value <= 1.0:
         sampled = _estimate(value, spread, design, resolution, 0.0)
@@ -157,7 +163,7 @@ def interval(
             max(value - sqrt((value - low) ** 2 + added), 0.0),
             min(value + sqrt((high - value) ** 2 + added), 1.0),
         )
-        method = "Clopper-Pearson at the effective number of items, REML"
+        method = "clopper-pearson"
     elif not found.error:
         return None
     else:
@@ -167,7 +173,7 @@ def interval(
         high = value - found.error * _without_skewness(-quantile, skewness)
         if np.min(numerators) >= 0.0:
             low = max(low, 0.0)  # what counts errors, or measures a distance, is not below zero
-        method = "t, REML, skewness-corrected" if skewness else "t, REML"
+        method = "skewed t" if skewness else "t"
     levels = design.levels
     return Interval(low, high, confidence, levels["target"], levels["source"], levels["text"], found.freedom, method)
 
@@ -205,20 +211,33 @@ def paired_estimate(
     added_variance: float = 0.0,
 ) -> Estimate:
     """First minus second system on the same items, with its standard error; arguments as in :func:`paired_test`."""
+    design = _design(targets, sources, texts)
+    value, residuals = paired_residuals(first_numerators, first_denominators, second_numerators, second_denominators)
+    # Both systems are rounded
+    return _estimate(value, design.mean_error(residuals), design, resolution * sqrt(2.0), added_variance)
+
+
+def paired_residuals(
+    first_numerators: ArrayLike,
+    first_denominators: ArrayLike,
+    second_numerators: ArrayLike,
+    second_denominators: ArrayLike,
+) -> tuple[float, NDArray[np.float64]]:
+    """First minus second system, and per item how far it moves that difference, times n; rounding noise is none.
+
+    Raises:
+        ValueError: lengths differ, a value is not finite, or the denominators of a system sum to zero.
+    """
     import numpy as np
 
-    design = _design(targets, sources, texts)
     first, ours = _linear(first_numerators, first_denominators)
     second, theirs = _linear(second_numerators, second_denominators)
     if len(ours) != len(theirs):
         raise ValueError(f"lengths differ: {len(ours)} and {len(theirs)} items")
-    # Rounding noise is no difference
     tiny = 1e-12 * max(abs(first), abs(second))
     value = 0.0 if abs(first - second) <= tiny else first - second
     residuals = ours - theirs
-    residuals = np.where(np.abs(residuals) <= 1e-12 * (np.abs(ours) + np.abs(theirs)), 0.0, residuals)
-    # Both systems are rounded
-    return _estimate(value, design.mean_error(residuals), design, resolution * sqrt(2.0), added_variance)
+    return value, np.where(np.abs(residuals) <= 1e-12 * (np.abs(ours) + np.abs(theirs)), 0.0, residuals)
 
 
 def paired_test(
@@ -272,7 +291,7 @@ def judged(
     levels: tuple[int, int, int],
     least: float,
     confidence: float = 0.95,
-    method: str = "t, REML",
+    method: Method = "t",
 ) -> Difference:
     """Make interval and p-value of a difference from its standard error.
 

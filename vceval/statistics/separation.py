@@ -41,9 +41,7 @@ class Separation(NamedTuple):
         if not len(known) or np.ptp(known) == 0.0:
             return None
         low, high = np.quantile(known, percentile_levels(self.speakers))
-        return Interval(
-            float(low), float(high), 0.95, self.speakers, 0, 0, self.speakers - 1.0, "bootstrap over speakers"
-        )
+        return Interval(float(low), float(high), 0.95, self.speakers, 0, 0, self.speakers - 1.0, "bootstrap")
 
 
 def separation(
@@ -135,7 +133,7 @@ def paired_separation(first: Separation, second: Separation, best: float | None 
     error = float(known.std(ddof=1)) * sqrt(first.speakers / (first.speakers - 1))
     freedom = first.speakers - 1.0
     found = Estimate(difference, 0.0 if error <= 1e-12 else error, freedom, {})
-    return judged(found, (first.speakers, 0, 0), 2.0**-freedom, method="bootstrap over speakers")
+    return judged(found, (first.speakers, 0, 0), 2.0**-freedom, method="bootstrap")
 
 
 class _Sides:
