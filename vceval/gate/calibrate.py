@@ -25,11 +25,11 @@ from vceval.gate.evidence import Evidence, MeasureInfo, of_run
 from vceval.gate.outputs import plain
 from vceval.gate.preconditions import applying, refuse_unless_comparable, systems_of
 from vceval.gate.rules import CountRule, MeasureRule, Rules, read_rules
-from vceval.gate.sight import FEW, Precision, Wanted, wanted
 from vceval.gate.verdict import amount
 from vceval.results.rundir import write_atomically
 from vceval.statistics.components import Design
 from vceval.statistics.inference import Estimate, t_quantile
+from vceval.statistics.planning import FEW, Precision, Wanted, wanted
 
 if TYPE_CHECKING:
     import numpy as np
@@ -172,7 +172,7 @@ def _between(sums: NDArray[np.float64], design: Design) -> tuple[Precision, dict
             components.update(spread.variances)
     error = sqrt(sum(error**2 for error in errors) / len(errors))
     estimate = Estimate(0.0, error, median(freedoms) if freedoms else 1.0, _shares(parts))
-    return Precision.of(estimate, 0.0, design), _shares(components)
+    return Precision.of(estimate, design), _shares(components)
 
 
 def _shares(parts: Mapping[str, float]) -> dict[str, float]:

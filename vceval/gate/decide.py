@@ -37,11 +37,10 @@ PLAIN = 0.1
 class Worsening:
     """A worsening beyond the allowance, with its standard error (NaN for a single pair).
 
-    deviation: standard deviation of the pairs' differences. identical: whether not one pair differs.
+    identical: whether not one pair differs.
     """
 
     beyond: Estimate
-    deviation: float
     pairs: int
     identical: bool
 
@@ -80,8 +79,7 @@ def measure_worsening(
     if relative:  # new - (1 + share) old, so that the noise of the old value counts as well
         n0, allowed = n0 * (1.0 + sign * allowed), 0.0
     found = paired_estimate(n1, d1, n0, d0, design)
-    deviation = float(np.std(differences(np.stack([n1, d1], axis=-1), np.stack([n0, d0], axis=-1))))
-    return Worsening(found._replace(value=sign * found.value - allowed), deviation, design.items, identical)
+    return Worsening(found._replace(value=sign * found.value - allowed), design.items, identical)
 
 
 def differences(new: NDArray[np.float64], old: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -8,7 +8,8 @@ from typing import Any
 
 from vceval.gate.decide import Outcome
 from vceval.gate.evidence import MeasureInfo
-from vceval.gate.sight import POWER, TIMES, Sight, Wanted
+from vceval.gate.sight import TIMES, Sight
+from vceval.statistics.planning import POWER, Wanted
 
 __all__ = [
     "WORST_FIRST", "Figures", "Offender", "Result", "Verdict", "amount", "blind_of", "blindness", "catches",
