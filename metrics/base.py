@@ -19,13 +19,16 @@ from vceval.errors import ContractError, ItemError, UnmetNeed, UsageError
 from vceval.records import NEEDS, Conversion, Utterance
 from vceval.storage.cache import Cache
 
-__all__ = ["Calibrations", "Measure", "Metric", "Recipe", "Statistics", "Workspace"]
+__all__ = ["QUESTIONS", "Calibrations", "Measure", "Metric", "Question", "Recipe", "Statistics", "Workspace"]
 
 #: Per dataset: what a metric learnt from natural speech, as plain JSON values.
 Calibrations = Mapping[str, Mapping[str, Any]]
 
 Better = Literal["lower", "higher"]
 Reduction = Literal["ratio", "eer", "auc"]
+Question = Literal["voice", "words", "quality", ""]
+#: What a report answers first: is it the target's voice, are these the source's words, does it sound good?
+QUESTIONS: tuple[Question, ...] = ("voice", "words", "quality")
 #: Names of measures are columns of tables and parts of file names.
 _MEASURE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:+-]*")
 
@@ -57,6 +60,9 @@ class Measure:
     have a value for. ``best`` is the value of an ``eer`` or ``auc`` that is best, one half for a detector that
     guesses: systems are ranked by their distance from it, whichever side is ``better``. ``ranked_by`` names the measure
     of the same metric by which this one's systems are ranked: this one stands beside it, unmarked.
+
+    ``question``, one of :data:`QUESTIONS`, says which of the report's verdicts the measure may decide
+    (:mod:`vceval.results.verdicts`); empty for a measure that explains and decides nothing.
     """
 
     name: str
@@ -73,6 +79,7 @@ class Measure:
     worst: float | None = None
     best: float | None = None
     ranked_by: str = ""
+    question: Question = ""
 
     def declaration_faults(self) -> list[str]:
         """Say what is declared wrongly, each in words; nothing where all is well."""
@@ -95,6 +102,8 @@ class Measure:
             *fault(self, "best", lambda v: v is None or (self.reduction != "ratio" and _is_finite(v)),
                    "None or a finite number, and None for a ratio, of which the lowest or highest value is best"),
             *fault(self, "ranked_by", lambda v: isinstance(v, str), "a text: the name of a measure, or empty"),
+            *fault(self, "question", lambda v: v == "" or (v in QUESTIONS and not self.ranked_by),
+                   f"{', '.join(QUESTIONS)}, or empty, as where another measure ranks this one's systems"),
         ]  # fmt: skip
         return [f"measure {self.name!r}: {text}" for text in found]
 

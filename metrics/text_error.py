@@ -282,7 +282,7 @@ class WordErrorRate(TextErrorRate):
     unit: ClassVar[Unit] = "word"
     measures: ClassVar[tuple[Measure, ...]] = (
         Measure("wer", "WER", "%", "lower", scale=100.0, decimals=1, ranked_by="wer_capped"),
-        Measure("wer_capped", "WER cap.", "%", "lower", scale=100.0, decimals=1, worst=1.0, rate=True),
+        Measure("wer_capped", "WER cap.", "%", "lower", 100.0, 1, worst=1.0, rate=True, question="words"),
     )
     recipes: ClassVar[Mapping[str, Recipe | str]] = dict(sorted({**_RECIPES, **_WORD_RECIPES}.items()))
 
@@ -300,7 +300,7 @@ class CharacterErrorRate(TextErrorRate):
     unit: ClassVar[Unit] = "character"
     measures: ClassVar[tuple[Measure, ...]] = (
         Measure("cer", "CER", "%", "lower", scale=100.0, decimals=1, ranked_by="cer_capped"),
-        Measure("cer_capped", "CER cap.", "%", "lower", scale=100.0, decimals=1, worst=1.0, rate=True),
+        Measure("cer_capped", "CER cap.", "%", "lower", 100.0, 1, worst=1.0, rate=True, question="words"),
     )
 
 

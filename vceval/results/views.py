@@ -91,6 +91,7 @@ class MeasureView:
     rate: bool = False
     resolution: float = 0.0
     thresholded: str = ""
+    question: str = ""
 
     @classmethod
     def of(cls, entry: Mapping[str, Any]) -> MeasureView:
@@ -112,6 +113,7 @@ class MeasureView:
             rate=bool(entry.get("rate", False)),
             resolution=float(entry.get("resolution") or 0.0),
             thresholded=str(entry.get("thresholded") or ""),
+            question=str(entry.get("question") or ""),
         )
 
     def text(self, value: float | None) -> str:

@@ -36,6 +36,7 @@ MOST = 1_000_000
 USUAL, USUAL_PAIRS = 1_000, 100_000
 
 _SIDES = ("target", "source", "text")
+_SPEAKERS = ("target", "source")
 #: Components that further pairs of the same speakers and texts do not make smaller.
 _FIXED = (*_SIDES, ELSEWHERE)
 
@@ -63,7 +64,7 @@ class Wanted:
 def counted(levels: Mapping[str, int], more: str = "") -> str:
     """So many of each side in words: ``12 more target speakers and 3 more texts``."""
     words = [
-        f"{count:,} {more}{side}{'' if side == 'text' else ' speaker'}{'s' if count != 1 else ''}"
+        f"{count:,} {more}{side}{' speaker' if side in _SPEAKERS else ''}{'s' if count != 1 else ''}"
         for side, count in levels.items()
     ]
     return " and ".join(filter(None, (", ".join(words[:-1]), *words[-1:])))
