@@ -424,6 +424,7 @@ def _of_recipe(metric: type[Metric], name: str) -> type[Metric]:
         # ``mcd:pymcd`` has no measure besides its own: what is secondary, or ranks another one, stays with the default,
         # unless rates need its scores
         rankers = {measure.ranked_by for measure in kind.measures}
+        asked = {measure.name: measure.question for measure in kind.measures}
         primary = [measure for measure in kind.measures if not measure.secondary and measure.name not in rankers]
         needed = {measure.thresholded for measure in primary}
         attributes["measures"] = tuple(
@@ -433,6 +434,7 @@ def _of_recipe(metric: type[Metric], name: str) -> type[Metric]:
                 thresholded=measure.thresholded and _in_recipe(measure.thresholded, name),
                 label=f"{measure.label.partition(' (')[0]} ({row.label})",
                 ranked_by="",
+                question=measure.question or asked.get(measure.ranked_by, ""),
             )
             for measure in kind.measures
             if measure in primary or measure.name in needed

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from math import inf
 from typing import Any
 
 __all__ = ["ALPHA", "NOBODY", "UNDECIDED", "Comparison", "Enough", "Ranking", "mark_sentence", "rankings_of"]
@@ -25,6 +26,11 @@ class Enough:
 
     more: Mapping[str, int]
     pairs: int | None
+
+    @property
+    def burden(self) -> float:
+        """How much is asked for: speakers and texts, else pairs."""
+        return inf if self.pairs is None else sum(self.more.values()) or self.pairs
 
     @classmethod
     def of(cls, entry: Mapping[str, Any] | None) -> Enough:

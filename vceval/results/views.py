@@ -28,7 +28,7 @@ __all__ = [
 ALL = "all"
 
 #: The form of ``summary.json`` that this version writes and reads.
-SCHEMA = 2
+SCHEMA = 3
 
 #: What a heading shows for the better side of a measure.
 ARROWS = {"lower": " ↓", "higher": " ↑"}
@@ -283,7 +283,7 @@ def load(run: RunDirectory, *, listened: bool = True) -> Report:
     if summary.get("schema") != SCHEMA:
         raise UsageError(
             f"{run.root / 'summary.json'}: has schema {summary.get('schema')!r}, this vceval reads {SCHEMA}, in which "
-            "rankings stand; give the command that made the run again: what is converted and scored is kept"
+            "measures say what they answer; give the command that made the run again: what is scored is kept"
         )
     try:
         systems = [_system(entry) for entry in summary["systems"]]

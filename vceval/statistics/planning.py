@@ -84,9 +84,14 @@ class Precision:
     pairs: int
 
     @classmethod
+    def measured(cls, found: Estimate, design: Design) -> Precision:
+        """That of an estimate, taken as it is."""
+        return cls(found.error, found.freedom, found.shares, _levels(design), design.items)
+
+    @classmethod
     def of(cls, found: Estimate, design: Design) -> Precision:
         """That of an estimate; where a side has few speakers, with as much noise between them as there may be."""
-        now = cls(found.error, found.freedom, found.shares, _levels(design), design.items)
+        now = cls.measured(found, design)
         few = [side for side, count in now.levels.items() if side != "text" and count < FEW]
         parts = {name: share * now.error**2 for name, share in now.shares.items()}
         for side in few:
@@ -166,6 +171,8 @@ def _levels(design: Design) -> dict[str, int]:
 def enough(found: Estimate, design: Design, level: float) -> Wanted | None:
     """Find how many speakers or texts would do to find a difference as large as the one found, as often as POWER says.
 
+    Difference and components are taken as they were measured, so that this is a rough number where speakers are few.
+
     Args:
         found: the difference.
         design: of the items that it was found on.
@@ -178,7 +185,7 @@ def enough(found: Estimate, design: Design, level: float) -> Wanted | None:
         return None
     if not found.error:
         return _alike(design, ceil(-log2(1.0 - level)))
-    wish = wanted(Precision.of(found, design), lambda there: there.power(level, abs(found.value)) >= POWER)
+    wish = wanted(Precision.measured(found, design), lambda there: there.power(level, abs(found.value)) >= POWER)
     if wish is None or wish.pairs > USUAL_PAIRS or max((wish.levels[side] for side in wish.grown), default=0) > USUAL:
         return None
     return wish
