@@ -171,7 +171,8 @@ class Verdict:
             return
         seen = "No difference was seen" if not one.difference else "No corpus of usual size would show one so small"
         most = max((abs(end) for end in (one.low, one.high) if end is not None), default=0.0)
-        yield f"{seen}; it can still be as large as {self.amount(most)}."
+        still = f"; it can still be as large as {self.amount(most)}" if self._text(most).strip("0.") else ""
+        yield f"{seen}{still}."
 
     def _text(self, value: float | None) -> str:
         return "" if self.measure is None else self.measure.text(value).replace("-", "−")
@@ -223,14 +224,14 @@ def _answered(report: Report, question: str) -> Verdict:
 def _lacking(report: Report, measure: MeasureView, ranking: Ranking) -> str:
     """Why no two systems can be compared on a measure; empty where they can."""
     if measure.ranked_by or (len(ranking.order) > 1 and not ranking.best and ranking.reason != UNDECIDED):
-        return f"{measure.label}: {ranking.reason or 'another measure ranks'}"
+        return ranking.reason or "another measure ranks"
     if len(ranking.order) > 1:
         failed = all(ranking.counted.get(name, 0) >= ranking.pairs - ranking.left_out for name in ranking.order)
         return "every conversion failed" if failed else ""
     if len(report.converters) < 2:
         return "there is one system, and none to compare it with" if report.converters else "there is no system"
     told = dict.fromkeys(_missing(report, measure, ranking))
-    return f"{measure.label}: {'; '.join(told) or ranking.reason or 'no value'}"
+    return "; ".join(told) or "no pair has a value"
 
 
 def _missing(report: Report, measure: MeasureView, ranking: Ranking) -> Iterator[str]:
