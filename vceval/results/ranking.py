@@ -123,8 +123,8 @@ def _nearest(entry: Mapping[str, Any], tests: _Entries) -> dict[str, Any] | None
 
 def level_of(tests: Sequence[Mapping[str, Any]]) -> float:
     """Confidence of the one-sided test that the next comparison has to pass, after those that are significant."""
-    tested = [test["p_holm"] for test in tests if test["p_holm"] is not None]
-    return 1.0 - ALPHA / 2.0 / max(sum(p >= ALPHA for p in tested), 1)
+    left = sum(test["p_holm"] is not None and test["p_holm"] >= ALPHA for test in tests)
+    return 1.0 - ALPHA / 2.0 / max(int(left), 1)
 
 
 def wish(design: Design, found: Wanted | None, names: Mapping[str, str] | None = None) -> dict[str, Any] | None:
