@@ -19,13 +19,16 @@ from vceval.errors import ContractError, ItemError, UnmetNeed, UsageError
 from vceval.records import NEEDS, Conversion, Utterance
 from vceval.storage.cache import Cache
 
-__all__ = ["Calibrations", "Measure", "Metric", "Recipe", "Statistics", "Workspace"]
+__all__ = ["QUESTIONS", "Calibrations", "Measure", "Metric", "Question", "Recipe", "Statistics", "Workspace"]
 
 #: Per dataset: what a metric learnt from natural speech, as plain JSON values.
 Calibrations = Mapping[str, Mapping[str, Any]]
 
 Better = Literal["lower", "higher"]
 Reduction = Literal["ratio", "eer", "auc"]
+Question = Literal["voice", "words", "quality", ""]
+#: What a report answers first: is it the target's voice, are these the source's words, does it sound good?
+QUESTIONS: tuple[Question, ...] = ("voice", "words", "quality")
 #: Names of measures are columns of tables and parts of file names.
 _MEASURE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:+-]*")
 
@@ -59,6 +62,9 @@ class Measure:
     of the same metric by which this one's systems are ranked: this one stands beside it, unmarked. ``natural_limit`` is
     the worst figure of natural speech (the row that :attr:`Metric.beside` names) with which the measure ranks: what
     judges natural speech worse can't tell whose fault it is.
+
+    ``question``, one of :data:`QUESTIONS`, says which of the report's verdicts the measure may decide
+    (:mod:`vceval.results.verdicts`); empty for a measure that explains and decides nothing.
     """
 
     name: str
@@ -76,6 +82,7 @@ class Measure:
     best: float | None = None
     ranked_by: str = ""
     natural_limit: float | None = None
+    question: Question = ""
 
     def declaration_faults(self) -> list[str]:
         """Say what is declared wrongly, each in words; nothing where all is well."""
@@ -100,6 +107,8 @@ class Measure:
             *fault(self, "natural_limit", lambda v: v is None or (self.reduction == "ratio" and _is_finite(v)),
                    "None or a finite number, and None for an eer or auc"),
             *fault(self, "ranked_by", lambda v: isinstance(v, str), "a text: the name of a measure, or empty"),
+            *fault(self, "question", lambda v: v == "" or (v in QUESTIONS and not self.ranked_by),
+                   f"{', '.join(QUESTIONS)}, or empty, as where another measure ranks this one's systems"),
         ]  # fmt: skip
         return [f"measure {self.name!r}: {text}" for text in found]
 
@@ -432,6 +441,7 @@ def _of_recipe(metric: type[Metric], name: str) -> type[Metric]:
         # ``mcd:pymcd`` has no measure besides its own: what is secondary, or ranks another one, stays with the default,
         # unless rates need its scores
         rankers = {measure.ranked_by for measure in kind.measures}
+        asked = {measure.name: measure.question for measure in kind.measures}
         primary = [measure for measure in kind.measures if not measure.secondary and measure.name not in rankers]
         needed = {measure.thresholded for measure in primary}
         attributes["measures"] = tuple(
@@ -441,6 +451,7 @@ def _of_recipe(metric: type[Metric], name: str) -> type[Metric]:
                 thresholded=measure.thresholded and _in_recipe(measure.thresholded, name),
                 label=f"{measure.label.partition(' (')[0]} ({row.label})",
                 ranked_by="",
+                question=measure.question or asked.get(measure.ranked_by, ""),
             )
             for measure in kind.measures
             if measure in primary or measure.name in needed

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vceval.errors import UsageError
-from vceval.metrics.base import Measure, Metric, Recipe, Statistics, Workspace
+from vceval.metrics.base import Measure, Metric, Question, Recipe, Statistics, Workspace
 from vceval.records import Conversion
 from vceval.signal import audio
 from vceval.signal.audio import Waveform
@@ -39,11 +39,15 @@ FIT: Mapping[str, tuple[float, float, float]] = {
 _FFT, _HOP, _BANDS = 321, 160, 120
 
 
+#: What is predicted, and the question that it answers: of four opinions one, the overall one.
+_OPINIONS: Mapping[str, Question] = {"OVRL": "quality", "SIG": "", "BAK": "", "P808": ""}
+
+
 def _measures(prefix: str) -> tuple[Measure, ...]:
     """Make the four measures, with names that are unique over all metrics."""
     return tuple(
-        Measure(f"{prefix}_{name.lower()}", f"DNSMOS {name}", "", "higher", worst=1.0)
-        for name in ("OVRL", "SIG", "BAK", "P808")
+        Measure(f"{prefix}_{name.lower()}", f"DNSMOS {name}", "", "higher", worst=1.0, question=question)
+        for name, question in _OPINIONS.items()
     )
 
 

@@ -44,7 +44,7 @@ class UtMos(Metric):
     title: ClassVar[str] = "Predicted opinion (UTMOS)"
     version: ClassVar[str] = "1.0"
     needs: ClassVar[frozenset[str]] = frozenset()
-    measures: ClassVar[tuple[Measure, ...]] = (Measure("utmos", "UTMOS", "", "higher", worst=1.0),)
+    measures: ClassVar[tuple[Measure, ...]] = (Measure("utmos", "UTMOS", "", "higher", worst=1.0, question="quality"),)
     source: ClassVar[str] = "Saeki et al., UTMOS: UTokyo-SaruLab system for VoiceMOS Challenge 2022, Interspeech 2022"
     choices: ClassVar[str] = f"MOS|model:utmos22-strong-{{0.checkpoint_digest}}|sr:{SAMPLE_RATE}|win:all"
     facts: ClassVar[Mapping[str, str]] = {

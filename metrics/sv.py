@@ -171,8 +171,9 @@ class SpeakerVerification(SpeakerMetric):
             worst=0.0,
             rate=True,
             thresholded="sv_cosine",
+            question="voice",
         ),
-        Measure("sv_cosine", "SV cos.", "", "higher", decimals=3),
+        Measure("sv_cosine", "SV cos.", "", "higher", decimals=3, question="voice"),
         Measure(
             "sv_source",
             "Src. acc.",

@@ -289,18 +289,9 @@ class WordErrorRate(TextErrorRate):
     unit: ClassVar[Unit] = "word"
     measures: ClassVar[tuple[Measure, ...]] = (
         Measure("wer", "WER", "%", "lower", scale=100.0, decimals=1, ranked_by="wer_capped"),
-        Measure(
-            "wer_capped",
-            "WER cap.",
-            "%",
-            "lower",
-            scale=100.0,
-            decimals=1,
-            worst=1.0,
-            rate=True,
-            natural_limit=NATURAL_LIMIT,
-        ),
-    )
+        Measure("wer_capped", "WER cap.", "%", "lower", 100.0, 1, worst=1.0, rate=True, natural_limit=NATURAL_LIMIT,
+                question="words"),
+    )  # fmt: skip
     recipes: ClassVar[Mapping[str, Recipe | str]] = dict(sorted({**_RECIPES, **_WORD_RECIPES}.items()))
 
 
@@ -317,18 +308,9 @@ class CharacterErrorRate(TextErrorRate):
     unit: ClassVar[Unit] = "character"
     measures: ClassVar[tuple[Measure, ...]] = (
         Measure("cer", "CER", "%", "lower", scale=100.0, decimals=1, ranked_by="cer_capped"),
-        Measure(
-            "cer_capped",
-            "CER cap.",
-            "%",
-            "lower",
-            scale=100.0,
-            decimals=1,
-            worst=1.0,
-            rate=True,
-            natural_limit=NATURAL_LIMIT,
-        ),
-    )
+        Measure("cer_capped", "CER cap.", "%", "lower", 100.0, 1, worst=1.0, rate=True, natural_limit=NATURAL_LIMIT,
+                question="words"),
+    )  # fmt: skip
 
 
 def word_error_rate(

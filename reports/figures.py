@@ -26,6 +26,7 @@ from vceval.reports.figure_style import (
     system_axis,
     system_colours,
 )
+from vceval.results.verdicts import ASKED, Verdict, verdicts
 from vceval.results.views import Cell, MeasureView, Report, SystemView
 from vceval.statistics.components import Design
 from vceval.statistics.inference import interval
@@ -63,6 +64,7 @@ def draw(report: Report, folder: Path, find: Callable[[str], Path | None]) -> tu
     """
     voices, reason = speaker_map(report, folder, find)
     found = [
+        _differences(report, folder),
         _overview(report, folder),
         *_distributions(report, folder),
         _against(report, "mcd", "sv_cosine", folder),
@@ -125,6 +127,62 @@ def _overview(report: Report, folder: Path) -> Drawing | None:
     filled = " Filled: best systems, as in the tables." if marked else ""
     note = f"Dots are corpus figures, lines 95 % intervals.{filled} Diamonds: controls."
     return Drawing("overview", "All measures.", words, note, width, height, wide=True)
+
+
+def _differences(report: Report, folder: Path) -> Drawing | None:
+    """Draw how far every system is from the first, for each question that was answered; None where none was."""
+    shown = [one for one in verdicts(report) if not one.lacking]
+    if not shown:
+        return None
+    rows = max(len(one.ranking.order) for one in shown)
+
+    def draw() -> Figure:
+        figure = canvas(10.0 if len(shown) > 1 else 6.0, 1.1 + 0.24 * rows)
+        for axes, one in zip(figure.subplots(1, len(shown), squeeze=False)[0], shown, strict=True):
+            if one.measure is not None:
+                _from_the_first(report, axes, one, one.measure)
+        return figure
+
+    width, height = save(folder, "differences", draw)
+    words = " ".join(_told(one, one.measure) for one in shown if one.measure)
+    note = (
+        "Paired differences from the first system on the same pairs, with 95 % intervals of each comparison alone. "
+        "Better is to the right. Filled: best systems, as in the tables (corrected for the number of comparisons)."
+    )
+    return Drawing("differences", "Who is ahead?", words, note, width, height, wide=len(shown) > 1)
+
+
+def _from_the_first(report: Report, axes: Axes, verdict: Verdict, measure: MeasureView) -> None:
+    colours, titles = system_colours(report), {system.name: system for system in report.systems}
+    systems = [titles[name] for name, _ in verdict.differences]
+    for place, (name, one) in enumerate(verdict.differences):
+        colour, filled = colours[name], name in verdict.ranking.best
+        if one is not None and one.low is not None and one.high is not None:
+            ends = [one.low * measure.scale, one.high * measure.scale]
+            axes.plot(ends, [place, place], color=colour, linewidth=1.6, zorder=2)
+        at = one.difference * measure.scale if one else 0.0
+        axes.plot([at], [place], color=colour, linestyle="none", zorder=3, marker="o", markersize=5.2,
+                  markerfacecolor=colour if filled else GROUND)  # fmt: skip
+    axes.axvline(0.0, color=SOFT, linewidth=0.8, zorder=1)
+    system_axis(axes, systems)
+    axes.margins(x=0.06)
+    if measure.better == "lower" or measure.best is not None:
+        axes.invert_xaxis()
+    axes.set_title(ASKED[verdict.question])
+    axes.set_xlabel(f"{measure.label}, difference{f' in {verdict.unit}' if verdict.unit else ''}; better →")
+    axes.xaxis.label.set_parse_math(False)
+
+
+def _told(verdict: Verdict, measure: MeasureView) -> str:
+    """A verdict in words, and the differences that are drawn."""
+    found = [
+        f"{verdict.titles[name]} {measure.signed(one.difference)}"
+        + (f", {measure.text(one.low)} to {measure.text(one.high)}" if one.low is not None else "")
+        for name, one in verdict.differences
+        if one is not None
+    ]
+    first = verdict.titles[verdict.ranking.order[0]]
+    return f"{ASKED[verdict.question]} {verdict.sentence} From {first}, in {measure.label}: {'; '.join(found)}."
 
 
 def _value(report: Report, system: SystemView, measure: MeasureView) -> Cell | None:

@@ -13,9 +13,10 @@ from typing import Literal
 
 from vceval.reports.latex_escape import breakable, escape
 from vceval.reports.tables import Column, Entry, PlainTable, Row, Table, suite_label
+from vceval.results.verdicts import Verdict
 from vceval.results.views import Report, number
 
-__all__ = ["DEFAULT", "PREAMBLE", "STYLES", "Style", "plain_table", "signature_macros", "table"]
+__all__ = ["DEFAULT", "PREAMBLE", "STYLES", "Style", "plain_table", "table", "text_macros"]
 
 #: Type sizes of figures, of intervals and of captions in points; the gap between columns; a line of \footnotesize.
 SIZE, SMALL, NORMAL, GAP, LEADING = 8, 7, 10, 8, 9.5
@@ -85,8 +86,12 @@ PREAMBLE = r"""% Needs \usepackage{booktabs}. Figures are aligned with \usepacka
   \vcevalopen}{\endtabular}\fi
 """
 _MACROS = r"""% \input this file once, anywhere before it is used; it prints nothing.
-% \vcevalSignature[mcd] prints the signature of a metric, \vcevalSignature all of them, \vcevalRun what was run.
+% \vcevalSignature[mcd] prints the signature of a metric, \vcevalSignature all of them, \vcevalRun what was run,
+% \vcevalVerdict{voice} who is ahead, and so for words and quality.
 \makeatletter
+\newcommand{\vcevalVerdict}[1]{\ifcsname vceval@verdict@#1\endcsname
+  \csname vceval@verdict@#1\endcsname\else
+  \GenericError{}{vceval: no verdict on `#1'}{Known: voice, words, quality}{}\fi}
 \newcommand{\vcevalSignature}[1][]{{\ttfamily\ifcsname vceval@signature@#1\endcsname
   \csname vceval@signature@#1\endcsname\else
   \GenericError{}{vceval: no metric `#1' in this run}{Known: %s}{}\fi}}
@@ -568,8 +573,10 @@ def _ems(character: str) -> float:
     return 1.0 if character in "↑↓→–—…" else 3.3  # others are set as U+1F600
 
 
-def signature_macros(report: Report) -> str:
+def text_macros(report: Report, verdicts: Sequence[Verdict]) -> str:
     r"""Write ``signatures.tex``: ``\vcevalSignature`` for one metric or all, ``\vcevalRun`` for suite and version.
+
+    ``\vcevalVerdict`` prints a verdict as a sentence.
 
     Names of metrics are registered names such as ``mcd`` or ``wer:seedtts``, which TeX takes as they are.
     """
@@ -578,6 +585,7 @@ def signature_macros(report: Report) -> str:
     for name, metric in report.metrics.items():
         lines.append(rf"\@namedef{{vceval@signature@{_macro_name(name)}}}{{{breakable(metric.signature, 40, '|,')}}}")
     every = r";\penalty0\ ".join(breakable(metric.signature, 40, "|,") for metric in report.metrics.values())
+    lines += [rf"\@namedef{{vceval@verdict@{one.question}}}{{{escape(one.sentence)}}}" for one in verdicts]
     lines += [rf"\@namedef{{vceval@signature@}}{{{every}}}", rf"\newcommand{{\vcevalRun}}{{{_run_words(report)}}}"]
     return "\n".join([*lines, r"\makeatother", ""])
 

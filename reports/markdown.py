@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from vceval.reports.tables import Column, Entry, PlainTable, Table
+from vceval.results.verdicts import ASKED, Verdict
 from vceval.results.views import with_unit
 
-__all__ = ["escape", "plain_table", "table"]
+__all__ = ["escape", "plain_table", "table", "verdicts"]
 
 
 def escape(text: str) -> str:
@@ -55,6 +56,13 @@ def _code(text: str) -> str:
     """Set a signature as code; a backtick in it would end the code."""
     text = " ".join(text.split())
     return escape(text) if "`" in text else f"`{text}`"
+
+
+def verdicts(found: Sequence[Verdict]) -> str:
+    """Write the verdicts as a list, one a question."""
+    return "".join(
+        f"- {escape(ASKED[one.question])} **{escape(one.headline)}**: {escape(one.reason)}\n" for one in found
+    )
 
 
 def plain_table(model: PlainTable) -> str:

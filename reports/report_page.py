@@ -17,7 +17,7 @@ from vceval.reports import (
     seed_tables,
     tables,
     training_speakers,
-    winners,
+    verdict_panels,
 )
 from vceval.reports.figure_style import Drawing
 from vceval.reports.page_data import compact
@@ -64,17 +64,14 @@ def page(
     done, lacking = problems.counts(report)
     main, *more = tables.main_tables(report)
     names = problems.flag_names(report, report.converters)
-    found = winners.wins(report)
     values = {
         "report": report,
         "about": Markup(compact(_about(report, names, shown or report))),  # noqa: S704 - inert: compact() leaves no "<"
         "blocks": [Markup(block) for block in blocks],  # noqa: S704 - made by page_data.embedded()
         "done": done,
         "lacking": lacking,
-        "wins": found,
-        "leads": winners.leads(found),
-        "decided": sum(bool(win.systems) for win in found),
-        "no_ranking": winners.no_ranking(report),
+        "panels": verdict_panels.panels(report),
+        "each": verdict_panels.each_measure(report),
         "main": main,
         "more": more,
         "numbers": _numbers(report),

@@ -25,6 +25,7 @@ from vceval.reports import (
 )
 from vceval.reports.latex import STYLES, Style
 from vceval.reports.tables import Column, Entry, PlainTable, Table
+from vceval.results import verdicts
 from vceval.results.merge_runs import Material
 from vceval.results.rundir import write_atomically
 from vceval.results.views import Cell, Report, cells_of
@@ -75,7 +76,10 @@ def write_tables(found: Material, folder: Path, options: Options = DEFAULTS) -> 
         table = grouped_tables.ablation_table(found.report, names, number)
         _add(texts, f"ablation-{number}" if len(options.ablations) > 1 else "ablation", [table], [table], style)
     _add_plain(texts, found, style)
-    texts["signatures.tex"] = latex.signature_macros(found.report)
+    said = verdicts.verdicts(found.report)
+    texts["verdicts.md"] = markdown.verdicts(said)
+    texts["verdicts.json"] = _json(verdicts.as_json(said))
+    texts["signatures.tex"] = latex.text_macros(found.report, said)
     if references := bibliography.bibtex(found.report):
         texts["references.bib"] = references
     clear(folder, _KINDS)

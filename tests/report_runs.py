@@ -22,10 +22,11 @@ from vceval.signal.audio import Waveform, write_flac
 HOSTILE = "<script>alert('1')</script>\"&' {x} $\\%_#~^ 名 😀"
 MEASURES = [
     {"name": "mcd", "metric": "mcd", "label": "MCD", "unit": "dB", "better": "lower", "scale": 1.0, "decimals": 2},
-    {"name": "wer", "metric": "wer", "label": "WER", "unit": "%", "better": "lower", "scale": 100.0, "decimals": 1},
+    {"name": "wer", "metric": "wer", "label": "WER", "unit": "%", "better": "lower", "scale": 100.0, "decimals": 1,
+     "question": "words"},
     {"name": "cer", "metric": "wer", "label": "CER", "unit": "%", "better": "lower", "scale": 100.0, "decimals": 1},
     {"name": "sv", "metric": "sv", "label": "SV accuracy", "unit": "%", "better": "higher", "scale": 100.0,
-     "decimals": 1, "worst": 0.0},
+     "decimals": 1, "worst": 0.0, "question": "voice"},
     {"name": "cosine", "metric": "sv", "label": "Cosine", "unit": "", "better": "higher", "scale": 1.0, "decimals": 3},
     {"name": "fake", "metric": "fake", "label": "Real share", "unit": "%", "better": "higher", "scale": 100.0,
      "decimals": 1, "worst": 0.0},

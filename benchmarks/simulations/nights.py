@@ -17,8 +17,9 @@ from typing import TYPE_CHECKING, Any
 
 from vceval.gate.decide import Family, Worsening, measure_worsening, one_sided
 from vceval.gate.rules import MeasureRule
-from vceval.gate.sight import Precision
+from vceval.gate.sight import sees
 from vceval.statistics.components import Design
+from vceval.statistics.planning import Precision
 
 if TYPE_CHECKING:
     import numpy as np
@@ -168,8 +169,8 @@ def told(found: Sequence[Worsening], rules: Sequence[MeasureRule], design: Desig
     corrected = family.corrected([worse for worse, _ in p_values])
     outcomes: list[str] = []
     for rule, one, p, (_, within) in zip(rules, found, corrected, p_values, strict=True):
-        now = Precision.of(one.beyond, one.deviation, design)
-        blind = None if now.sees(family.level(rule), rule.worsening) else now.p_above(one.beyond.value)
+        now = Precision.of(one.beyond, design)
+        blind = None if sees(now, family.level(rule), rule.worsening) else now.p_above(one.beyond.value)
         outcomes.append(family.outcome(rule, one.identical, p, within, blind=blind))
     return outcomes
 

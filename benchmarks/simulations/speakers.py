@@ -88,10 +88,10 @@ def _drawn(pattern: Pattern, world: World, design: Design, nights: int) -> Itera
 
 
 def _told(one: Estimate, noise: float, true: float, design: Design) -> str:
-    beyond = one._replace(value=noise * one.value + true - RULES[0].worsening, error=noise * one.error)
-    still = Worsening(Estimate(-1.0, 0.1, 100.0, {}), 1.0, design.items, False)
+    beyond = one._replace(value=noise * one.value + true - RULES[0].worsening, error=noise * one.error, deviation=noise)
+    still = Worsening(Estimate(-1.0, 0.1, 100.0, {}), design.items, False)
     others = [still] * (len(RULES) - 1)
-    return told([Worsening(beyond, noise, design.items, False), *others], RULES, design)[0]
+    return told([Worsening(beyond, design.items, False), *others], RULES, design)[0]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -15,7 +15,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from vceval.benchmarks.speed.scale import Zero
-from vceval.metrics.base import Measure
+from vceval.metrics.base import QUESTIONS, Measure
 from vceval.records import ConversionPair, Score
 from vceval.results.summary import summarise
 from vceval.results.table import Tally
@@ -29,7 +29,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     for name, usual in (("pairs", 10_000), ("systems", 8), ("measures", 14), ("speakers", 40), ("texts", 500)):
         parser.add_argument(f"--{name}", type=int, default=usual)
     options = parser.parse_args(arguments)
-    measures = tuple(Measure(f"m{number}", f"M{number}", "", "lower") for number in range(options.measures))
+    questions = QUESTIONS[:2]  # of the suites' measures, as many answer a question: what would do is searched for them
+    measures = tuple(
+        Measure(f"m{number}", f"M{number}", "", "lower", question=questions[number % 2] if number < 4 else "")
+        for number in range(options.measures)
+    )
     metric = type("Several", (Zero,), {"measures": measures})()
     pairs = {pair.id: pair for pair in _pairs(options.pairs, options.speakers, options.texts)}
     names = [f"system{number}" for number in range(options.systems)]

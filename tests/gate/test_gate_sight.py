@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from math import sqrt
 from pathlib import Path
 
-import numpy as np
 import pytest
 from made_runs import RULES, MadeRun, write_rules
 
@@ -19,9 +17,8 @@ from vceval.gate.baseline import read, save
 from vceval.gate.check import check
 from vceval.gate.evidence import Evidence, of_run, speakers_of
 from vceval.gate.rules import Rules, read_rules
-from vceval.gate.sight import FEW, NIGHT_NOISE, POWER, SHARES, TIMES, Precision, expected, wanted
+from vceval.gate.sight import NIGHT_NOISE, TIMES
 from vceval.statistics.components import Design
-from vceval.statistics.inference import Estimate, t_quantile
 
 
 @pytest.fixture
@@ -35,72 +32,6 @@ def given(folder: Path, *changes: tuple[str, str]) -> Rules:
         assert old in text
         text = text.replace(old, new)
     return read_rules(write_rules(folder, text))
-
-
-@pytest.mark.parametrize("freedom", [1.0, 2.5, 9.0, 200.0])
-@pytest.mark.parametrize("level", [0.95, 0.99])
-def test_what_is_called_caught_is_caught_in_eight_of_ten_nights(freedom: float, level: float) -> None:
-    """Drawn by hand: a normal mean and an error that varies as a root of chi squared over its degrees of freedom."""
-    generator = np.random.default_rng(0)
-    caught = Precision(0.3, freedom, {"residual": 1.0}, {}, 50).caught(level, 0.2)
-    found = generator.normal(caught - 0.2, 0.3, 200_000)
-    errors = 0.3 * np.sqrt(generator.chisquare(freedom, 200_000) / freedom)
-    assert np.mean(found > t_quantile(level, freedom) * errors) == pytest.approx(POWER, abs=0.005)
-
-
-def test_the_expected_error_is_what_the_mean_of_such_noise_shows() -> None:
-    pattern = Pattern(6, 9, 2)
-    design, share = pattern.design(), 0.5
-    now = expected(design, share)
-    generator = np.random.default_rng(1)
-    noise = sqrt(share / 2) * (
-        generator.normal(size=(20_000, 6, 1, 1)) + generator.normal(size=(20_000, 1, 9, 1))
-    ) + sqrt(1 - share) * generator.normal(size=(20_000, 6, 9, 2))
-    assert now.error == pytest.approx(float(noise.mean(axis=(1, 2, 3)).std()), rel=0.02)
-    assert now.levels == {"target": 6, "source": 9}
-    assert expected(design, 0.0).error == pytest.approx(1 / sqrt(108))
-    assert 5 < now.freedom < 16
-
-
-def test_a_side_of_few_speakers_has_as_much_noise_as_there_may_be() -> None:
-    """By chance they look alike in this night; nobody can know."""
-    for targets in (2, FEW - 1, FEW):
-        design = Pattern(targets, 20, 2).design()
-        night = Estimate(0.0, 1 / sqrt(design.items), 30.0, {"target": 0.0, "source": 0.0, "residual": 1.0})
-        now = Precision.of(night, 1.0, design)
-        if targets < FEW:
-            assert now.error**2 == pytest.approx(1 / design.items + SHARES[1] / targets)
-            assert now.freedom < targets
-        else:
-            assert (now.error, now.freedom) == (night.error, night.freedom)
-
-
-def test_more_speakers_make_it_surer_by_their_part_alone() -> None:
-    now = Precision(1.0, 5.0, {"target": 0.5, "source": 0.3, "residual": 0.2}, {"target": 6, "source": 6}, 72)
-    more = now.grown(2.0, ("target",))
-    assert more.error**2 == pytest.approx(0.5 / 2 + 0.3 + 0.2 / 2)
-    assert (more.levels, more.pairs) == ({"target": 12, "source": 6}, 144)
-    assert more.freedom > 5.0
-    both = now.grown(2.0, ("target", "source"))
-    assert both.error**2 == pytest.approx(0.5 / 2 + 0.3 / 2 + 0.2 / 4)
-    assert both.pairs == 288
-
-
-def test_what_is_wanted_is_enough_and_no_more() -> None:
-    now = Precision(1.0, 5.0, {"target": 0.05, "source": 0.9, "residual": 0.05}, {"target": 6, "source": 6}, 72)
-    found = wanted(now, lambda there: there.error <= 0.5)
-    assert found is not None
-    assert found.grown == ("source",)
-    count = found.levels["source"]
-    assert now.grown(count / 6, ("source",)).error <= 0.5 < now.grown((count - 1) / 6, ("source",)).error
-    assert found.pairs == 12 * count
-    assert found.said() == f"about {12 * count} pairs of {count} source speakers"
-    assert found.more(now.levels, 72) == f"about {count - 6} more source speakers"
-    assert wanted(now, lambda there: False) is None
-    assert wanted(now, lambda there: True) is None
-    alone = wanted(Precision(1.0, 9.0, {"residual": 1.0}, {}, 10), lambda there: there.error <= 0.5)
-    assert alone is not None
-    assert alone.more({}, 10) == "about 30 more pairs"
 
 
 def test_the_noise_is_that_of_the_simulation() -> None:

@@ -19,7 +19,7 @@ from vceval.metrics.base import Measure, Metric, Recipe, Statistics
 #: Name to what a run stores of the metric; versions of packages stand as ``*``.
 CATALOGUE: dict[str, dict[str, Any]] = json.loads(Path(__file__).with_name("metric_catalogue.json").read_text())
 #: What measures declare only where there is something to say.
-SELDOM = {"thresholded", "rate", "resolution", "worst", "best", "ranked_by"}
+SELDOM = {"thresholded", "rate", "resolution", "worst", "best", "ranked_by", "question"}
 USUAL = {field.name: field.default for field in dataclasses.fields(Measure)}
 #: Packages whose versions are part of short signatures, and what stands before the version there.
 VERSIONED = {

@@ -203,7 +203,7 @@ def test_malformed_summary_is_refused(tmp_path: Path) -> None:
 def test_a_run_without_rankings_is_to_be_made_again(tmp_path: Path) -> None:
     run = single(tmp_path)
     change(run, lambda summary: (summary.pop("rankings"), summary.update(schema=1)))
-    with pytest.raises(UsageError, match=r"has schema 1, this vceval reads 2.*give the command .* again"):
+    with pytest.raises(UsageError, match=r"has schema 1, this vceval reads 3.*give the command .* again"):
         build(run)
 
 

@@ -15,6 +15,7 @@ from vceval.reports.audio_links import AudioLinks
 from vceval.reports.figure_style import Drawing
 from vceval.results import views
 from vceval.results.rundir import RunDirectory
+from vceval.results.verdicts import verdicts
 from vceval.storage.cache import Cache, default_root
 from vceval.storage.embeddings import known, parameters
 
@@ -61,7 +62,7 @@ def draw(run: RunDirectory) -> tuple[dict[str, Drawing], list[str]]:
 def test_a_run_with_everything(run: RunDirectory) -> None:
     drawings, notes = draw(run)
     assert set(drawings) == {
-        "overview", "distribution_mcd", "distribution_wer", "distribution_sv", "distribution_sv_cosine",
+        "differences", "overview", "distribution_mcd", "distribution_wer", "distribution_sv", "distribution_sv_cosine",
         "distribution_fake_score", "distribution_fake_target", "mcd_against_sv_cosine", "wer_against_sv_cosine",
         "fake", "source_or_target", "calibration_sv",
     }  # fmt: skip
@@ -70,6 +71,12 @@ def test_a_run_with_everything(run: RunDirectory) -> None:
         "good", "mcd", "all", "all"))  # fmt: skip
     assert f"MCD in dB with 95 % intervals: Good system {value:.2f}," in drawings["overview"].alternative
     assert HOSTILE in drawings["overview"].alternative
+    [voice, words, _] = verdicts(views.load(run))
+    assert voice.sentence in drawings["differences"].alternative
+    assert words.sentence in drawings["differences"].alternative
+    assert (
+        f"{HOSTILE} +" in drawings["differences"].alternative or f"{HOSTILE} -" in drawings["differences"].alternative
+    )
     assert "EER 10.00 %, threshold 0.7000, 50 + 90 trials" in drawings["calibration_sv"].alternative
     assert notes
     assert "the cache does not hold the speaker embeddings" in notes[0]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import json
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
@@ -12,16 +13,19 @@ from typing import Any, ClassVar
 import numpy as np
 import pytest
 from made_runs import write_files
+from markupsafe import escape
 
 from vceval.metrics.base import Measure, Metric, Statistics
 from vceval.records import ConversionPair, Failure, Score, Skip
-from vceval.reports import filter_data, latex, markdown, report_page, table_files, tables, winners
+from vceval.reports import filter_data, latex, markdown, report_page, table_files, tables, verdict_panels
 from vceval.reports.latex import STYLES
+from vceval.reports.latex_escape import escape as latex_escape
 from vceval.results import views
 from vceval.results.marks import ALPHA, interval_words
 from vceval.results.rundir import RunDirectory
 from vceval.results.summary import summarise
 from vceval.results.table import Tally
+from vceval.results.verdicts import Verdict, as_json, judged, lines, verdicts
 from vceval.results.views import Report
 
 RUNS = 200
@@ -36,10 +40,10 @@ class Made(Metric):
     version: ClassVar[str] = "1"
     needs: ClassVar[frozenset[str]] = frozenset()
     measures: ClassVar[tuple[Measure, ...]] = (
-        Measure("accept", "Accepted", "%", "higher", scale=100.0, decimals=1, worst=0.0, rate=True),
-        Measure("distance", "Distance", "dB", "lower"),
+        Measure("accept", "Accepted", "%", "higher", 100.0, 1, worst=0.0, rate=True, question="voice"),
+        Measure("distance", "Distance", "dB", "lower", question="quality"),
         Measure("errors", "Errors", "%", "lower", scale=100.0, ranked_by="capped"),
-        Measure("capped", "Capped", "%", "lower", scale=100.0, worst=1.0),
+        Measure("capped", "Capped", "%", "lower", scale=100.0, worst=1.0, question="words"),
         Measure("eer", "EER", "%", "higher", scale=100.0, decimals=1, reduction="eer", best=0.5),
     )
     source: ClassVar[str] = "nobody"
@@ -178,6 +182,55 @@ def test_every_format_says_how_intervals_were_made(tmp_path: Path) -> None:
     assert methods == {"", "t", "clopper-pearson", "bootstrap"}
 
 
+def check_verdict(verdict: Verdict) -> None:
+    """Whatever it says, it says why; an open question has a number of speakers, or plainly none."""
+    assert verdict.headline in verdict.sentence
+    assert verdict.sentence.endswith(".")
+    assert "nan" not in verdict.sentence
+    assert all(len(line) <= 80 for line in lines([verdict]))
+    if verdict.lacking:
+        assert not verdict.winners
+        assert not verdict.tied
+        assert verdict.ahead is None
+        return
+    order = list(verdict.ranking.order)
+    assert verdict.tied == (order[: len(verdict.tied)] if verdict.tied else [])
+    assert bool(verdict.winners) != (verdict.headline == "Undecided")
+    assert verdict.ahead is not None
+    assert (verdict.ahead.first, verdict.ahead.difference >= -1e-9) == (order[0], True)
+    if verdict.winners:
+        assert verdict.ahead.second == order[len(verdict.winners)]
+        assert verdict.ahead.p_value is not None
+        assert verdict.ahead.p_value < ALPHA
+    if verdict.question and verdict.tied:
+        assert verdict.nearest is not None
+        assert verdict.nearest.enough is not None
+        if verdict.nearest.enough.pairs is None:
+            said = "No difference was seen" if not verdict.nearest.difference else "No corpus of usual size would show"
+            assert said in verdict.sentence
+        else:
+            assert "About" in verdict.sentence
+            assert all(count >= 1 for count in verdict.nearest.enough.more.values())
+            assert verdict.nearest.enough.pairs > verdict.nearest.n
+
+
+def check_answer(report: Report, said: Sequence[Verdict]) -> None:
+    """Page, Markdown, JSON and LaTeX print the same sentences, and the strips are in order of merit."""
+    page = report_page.page(report, [])
+    stored = json.loads(json.dumps(as_json(said)))["verdicts"]
+    macros, listed = latex.text_macros(report, said), markdown.verdicts(said)
+    for one, entry in zip(said, stored, strict=True):
+        assert (entry["sentence"], entry["winners"]) == (one.sentence, one.winners)
+        assert str(escape(one.reason)) in page
+        assert latex_escape(one.sentence) in macros
+        assert markdown.escape(one.reason) in listed
+    for panel in verdict_panels.panels(report):
+        assert len(panel.rows) == (0 if panel.verdict.lacking else len(panel.verdict.ranking.order))
+        for row in panel.rows:
+            assert 0.0 <= row.place <= panel.zero + 0.01, "nobody is right of the first"
+            assert all(0.0 <= end <= 100.0 for end in row.ends or ())
+
+
 def test_every_format_shows_the_marks_of_the_rule(tmp_path: Path) -> None:
     seen = {"marked": 0, "unranked": 0, "left out": 0, "counted": 0, "undecided": 0}
     for seed in range(RUNS):
@@ -198,11 +251,14 @@ def test_every_format_shows_the_marks_of_the_rule(tmp_path: Path) -> None:
                     key = (row["system"], column.measure.name, column.dataset, column.direction)
                     assert filters.get(key, "") == mark, seed
         assert set(pages) == {model.id for model in tables.main_tables(report)}
-        for win in winners.wins(report):
+        said = verdicts(report)
+        assert [one.question for one in said] == ["voice", "words", "quality"]
+        for verdict in (*said, *(judged(report, measure) for measure in report.measures)):
             titles = {title for (title, place), mark in in_table(models[0]).items()
-                      if mark == "best" and models[0].columns[place].measure == win.measure}  # fmt: skip
-            assert {system.title for system in win.systems} == titles
-            assert (win.verdict()[:3] == "yes") == bool(titles)
+                      if mark == "best" and models[0].columns[place].measure == verdict.measure}  # fmt: skip
+            assert {report.titles[name] for name in verdict.winners} == titles, seed
+            check_verdict(verdict)
+        check_answer(report, said)
         for (measure, *_), ranking in report.rankings.items():
             order = list(ranking.order)
             marks = [ranking.mark(name) for name in order]

@@ -249,7 +249,8 @@ def _unconverted(pairs: Mapping[str, ConversionPair], controls: Sequence[System]
 
 
 def _carry_out(plan: Plan, options: argparse.Namespace, settings: Options) -> int:
-    from vceval.reports.build import build
+    from vceval.reports.build import make
+    from vceval.results import verdicts, views
     from vceval.results.rundir import RunDirectory
     from vceval.runner.execute import execute, prepare
     from vceval.runner.forecast import forecast, shown
@@ -263,8 +264,11 @@ def _carry_out(plan: Plan, options: argparse.Namespace, settings: Options) -> in
     summary, changed = execute(plan, run, settings)
     page = run.report / "index.html"
     if changed or not page.is_file():
-        page = build(RunDirectory(run.root))
+        report = make([RunDirectory(run.root)], run.report).report
+    else:
+        report = views.load(RunDirectory(run.root))
     print((run.report / "tables" / "main.md").read_text(encoding="utf-8"))
+    print(*verdicts.lines(verdicts.verdicts(report)), sep="\n", flush=True)
     failures = summary["counts"]["failures"]
     say(f"report    {page}")
     if failures:

@@ -26,12 +26,12 @@ from vceval.gate.evidence import Evidence, of_run, side_by_side
 from vceval.gate.outputs import plain
 from vceval.gate.preconditions import applying, refuse_unless_comparable, systems_of
 from vceval.gate.rules import CountRule, MeasureRule, Rules, read_rules
-from vceval.gate.sight import FEW, Precision, Wanted, wanted
 from vceval.gate.verdict import amount
 from vceval.results.rundir import write_atomically
 from vceval.results.views import MeasureView
 from vceval.statistics.components import Design
 from vceval.statistics.inference import Estimate, paired_residuals, t_quantile
+from vceval.statistics.planning import FEW, Precision, Wanted, wanted
 
 if TYPE_CHECKING:
     import numpy as np
@@ -171,7 +171,7 @@ def _between(sums: NDArray[np.float64], design: Design) -> tuple[Precision, dict
             components.update(spread.variances)
     error = sqrt(sum(error**2 for error in errors) / len(errors))
     estimate = Estimate(0.0, error, median(freedoms) if freedoms else 1.0, _shares(parts))
-    return Precision.of(estimate, 0.0, design), _shares(components)
+    return Precision.of(estimate, design), _shares(components)
 
 
 def _shares(parts: Mapping[str, float]) -> dict[str, float]:

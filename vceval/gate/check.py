@@ -16,9 +16,9 @@ from vceval.gate.decide import Family, Worsening, allowance, one_sided
 from vceval.gate.evidence import Evidence, side_by_side
 from vceval.gate.preconditions import applying, listed, notes, refuse_unless_comparable
 from vceval.gate.rules import CountRule, MeasureRule, Rules
-from vceval.gate.sight import Precision, Wanted, wanted
 from vceval.gate.verdict import WORST_FIRST, Figures, Offender, Result, Verdict, described
 from vceval.results.outcomes import Outcomes
+from vceval.statistics.planning import Precision, Wanted, wanted
 
 __all__ = ["check", "most_new"]
 
@@ -92,13 +92,13 @@ def _figures(case: Case, found: Worsening, p: float | None, p_holm: float | None
 
 def _enough(case: Case, found: Worsening, figures: Figures, family: Family) -> Wanted | None:
     """How many would decide: enough to pass where nothing changed, or to tell what was seen from what is allowed."""
-    now, rule = Precision.of(found.beyond, found.deviation, case.design), case.rule
+    now, rule = Precision.of(found.beyond, case.design), case.rule
 
     def passes(there: Precision) -> bool:
-        return there.caught(rule.pass_confidence, 0.0) <= figures.allowed
+        return there.caught(rule.pass_confidence) <= figures.allowed
 
     def tells(there: Precision) -> bool:
-        return there.caught(level, 0.0) <= abs(found.beyond.value)
+        return there.caught(level) <= abs(found.beyond.value)
 
     level = family.level(rule) if found.beyond.value > 0 else rule.pass_confidence
     return wanted(now, passes) or wanted(now, tells)

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Literal
 from vceval.gate.rules import MeasureRule
 from vceval.statistics.components import Design
 from vceval.statistics.holm import holm
-from vceval.statistics.inference import Estimate, paired_estimate, paired_residuals
+from vceval.statistics.inference import Estimate, paired_estimate
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -36,11 +36,10 @@ PLAIN = 0.1
 class Worsening:
     """A worsening beyond the allowance, with its standard error (NaN for a single pair).
 
-    deviation: standard deviation of the pairs' differences. identical: whether not one pair differs.
+    identical: whether not one pair differs.
     """
 
     beyond: Estimate
-    deviation: float
     pairs: int
     identical: bool
 
@@ -79,8 +78,7 @@ def measure_worsening(
     if relative:  # new - (1 + share) old, so that the noise of the old value counts as well
         n0, allowed = n0 * (1.0 + sign * allowed), 0.0
     found = paired_estimate(n1, d1, n0, d0, design)
-    deviation = float(np.std(paired_residuals(n1, d1, n0, d0)[1]))
-    return Worsening(found._replace(value=sign * found.value - allowed), deviation, design.items, identical)
+    return Worsening(found._replace(value=sign * found.value - allowed), design.items, identical)
 
 
 def one_sided(found: Worsening) -> tuple[float, float]:

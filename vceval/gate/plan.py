@@ -14,11 +14,12 @@ from vceval.gate.cases import Case, cases_of, family_of, seen
 from vceval.gate.evidence import Evidence, PairInfo, side_by_side, speakers_of, text_of
 from vceval.gate.preconditions import applying, refuse_unless_comparable
 from vceval.gate.rules import MeasureRule, Rules
-from vceval.gate.sight import POWER, SHARES, TIMES, Sight
+from vceval.gate.sight import TIMES, Sight
 from vceval.gate.verdict import Verdict, amount, blind_of, catches
 from vceval.records import ConversionPair
 from vceval.results.outcomes import Outcomes
 from vceval.results.views import MeasureView
+from vceval.statistics.planning import POWER, SHARES
 
 __all__ = ["View", "of_runs", "of_suite", "open_suite", "table", "views_of"]
 

@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from vceval.gate.decide import Outcome
-from vceval.gate.sight import POWER, TIMES, Sight, Wanted
+from vceval.gate.sight import TIMES, Sight
 from vceval.results.views import MeasureView
+from vceval.statistics.planning import POWER, Wanted
 
 __all__ = [
     "WORST_FIRST", "Figures", "Offender", "Result", "Verdict", "amount", "blind_of", "blindness", "catches",

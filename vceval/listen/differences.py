@@ -13,13 +13,18 @@ from typing import Any
 from vceval.listen.key import Rating
 from vceval.listen.kinds import KINDS
 from vceval.listen.opinion_scores import MEASURES, Vote, interval_of, votes_of
-from vceval.results.ranking import decided
+from vceval.results.marks import ALPHA
+from vceval.results.ranking import decided, level_of, wish
 from vceval.results.views import ALL, MeasureView
+from vceval.statistics.components import Design
 from vceval.statistics.holm import holm_tested
-from vceval.statistics.inference import Difference, paired_test
+from vceval.statistics.inference import Estimate, paired_estimate, paired_test
+from vceval.statistics.planning import enough
 
 __all__ = ["comparisons", "preferences", "rankings", "share_of_first"]
 
+#: What the sides of a design are here.
+_SIDES = {"target": "listener", "source": "pair", "text": "text"}
 #: A listener's level in a test, and by how much what is left without it must be stretched.
 _Levels = Mapping[tuple[str, str], tuple[float, float]]
 
@@ -39,6 +44,7 @@ def comparisons(
     found: list[dict[str, Any]] = []
     for test in ("mos", "smos", "abx"):
         entries: list[dict[str, Any]] = []
+        estimates: list[tuple[Estimate, Design]] = []
         for first, second in itertools.combinations(systems, 2):
             given = planned.get((test, (first,)), set()) & planned.get((test, (second,)), set())
             ones, others = (
@@ -48,17 +54,24 @@ def comparisons(
             if not ones or not others:
                 continue
             mine, theirs = [1.0] * len(ones), [1.0] * len(others)
-            difference = _difference(
+            design = _design([vote.rating for vote in (*ones, *others)])
+            sums = (
                 [*_levelled(ones, levels), *(0.0 for _ in others)], [*mine, *(0.0 for _ in others)],
                 [*(0.0 for _ in ones), *_levelled(others, levels)], [*(0.0 for _ in ones), *theirs],
-                [vote.rating for vote in (*ones, *others)],
             )  # fmt: skip
+            estimates.append((paired_estimate(*sums, design), design))
             shared = {vote.rating.pair for vote in ones} & {vote.rating.pair for vote in others}
             entries.append({
                 "measure": MEASURES[test].name, "dataset": ALL, "direction": ALL, "first": first, "second": second,
-                "n": len(shared), **difference.entry(),
+                "n": len(shared), **paired_test(*sums, design).entry(),
             })  # fmt: skip
-        found += _corrected(entries)
+        corrected = _corrected(entries)
+        if MEASURES[test].question:
+            level = level_of(corrected)
+            for entry, (estimate, design) in zip(corrected, estimates, strict=True):
+                if (entry["p_holm"] or 0.0) >= ALPHA:
+                    entry["enough"] = wish(design, enough(estimate, design, level), _SIDES)
+        found += corrected
     return found
 
 
@@ -150,7 +163,7 @@ def preferences(ratings: Sequence[Rating], systems: Sequence[str]) -> list[dict[
             }
         wins = [float(value == 1.0) for value in values]
         losses = [float(value == -1.0) for value in values]
-        entries.append({**entry, "shares": shares, **_difference(wins, ones, losses, ones, mine).entry()})
+        entries.append({**entry, "shares": shares, **paired_test(wins, ones, losses, ones, _design(mine)).entry()})
     return _corrected(entries)
 
 
@@ -160,12 +173,9 @@ def share_of_first(ratings: Iterable[Rating]) -> float | None:
     return fmean(heard) if heard else None
 
 
-def _difference(
-    first: Sequence[float], ones: Sequence[float], second: Sequence[float], others: Sequence[float],
-    given: Sequence[Rating],
-) -> Difference:  # fmt: skip
-    raters, pairs = [rating.rater for rating in given], [rating.pair for rating in given]
-    return paired_test(first, ones, second, others, raters, pairs)
+def _design(given: Sequence[Rating]) -> Design:
+    """Who heard what: listeners stand where target speakers do elsewhere, pairs where source speakers do."""
+    return Design([rating.rater for rating in given], [rating.pair for rating in given])
 
 
 def _corrected(entries: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:

@@ -25,8 +25,8 @@ __all__ = [
 
 #: What each kind of test measures.
 MEASURES: Mapping[str, Measure] = {
-    "mos": Measure("listening_mos", "MOS", "", "higher"),
-    "smos": Measure("listening_smos", "SMOS", "", "higher"),
+    "mos": Measure("listening_mos", "MOS", "", "higher", question="quality"),
+    "smos": Measure("listening_smos", "SMOS", "", "higher", question="voice"),
     "abx": Measure("listening_abx", "ABX", "%", "higher", 100.0, 1, secondary=True),
     "ab": Measure("listening_preference", "Preferred", "%", "higher", 100.0, 1, secondary=True),
 }

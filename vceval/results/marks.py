@@ -5,22 +5,40 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from math import inf
 from typing import Any
 
 __all__ = [
-    "ALPHA",
-    "NOBODY",
-    "Comparison",
-    "Ranking",
-    "interval_words",
-    "listed",
-    "mark_sentence",
-    "p_text",
-    "rankings_of",
-]
+    "ALPHA", "NOBODY", "UNDECIDED", "Comparison", "Enough", "Ranking", "interval_words", "listed", "mark_sentence",
+    "p_text", "rankings_of",
+]  # fmt: skip
 
 #: Corrected p-values below it are significant.
 ALPHA = 0.05
+#: Why nobody is marked where systems were compared, and none is worse than the first.
+UNDECIDED = "no significant difference from the first"
+
+
+@dataclass(frozen=True, slots=True)
+class Enough:
+    """What would do to find a difference as large as the one seen, in 8 of 10 repetitions.
+
+    more: how many more of each side (``target``, ``source``, ``text``; of a listening test ``listener``, ``pair``).
+    pairs: how many pairs that makes in all; None where no corpus of usual size has enough.
+    """
+
+    more: Mapping[str, int]
+    pairs: int | None
+
+    @property
+    def burden(self) -> float:
+        """How much is asked for: speakers and texts, else pairs."""
+        return inf if self.pairs is None else sum(self.more.values()) or self.pairs
+
+    @classmethod
+    def of(cls, entry: Mapping[str, Any] | None) -> Enough:
+        """Read an entry of a comparison."""
+        return cls({}, None) if entry is None else cls(dict(entry["more"]), int(entry["pairs"]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +46,7 @@ class Comparison:
     """Two systems on the pairs that the ranking rests on: first minus second, as stored, with its 95 % interval.
 
     Of a measure with a best value, it is the difference of the distances from it. ``p_value`` is corrected by Holm over
-    all comparisons on the measure; None where nothing could be tested.
+    all comparisons on the measure; None where nothing could be tested. ``enough`` is None where nobody asked.
     """
 
     first: str
@@ -38,12 +56,13 @@ class Comparison:
     low: float | None
     high: float | None
     p_value: float | None
+    enough: Enough | None = None
 
     def turned(self) -> Comparison:
         """Second minus first."""
         low = None if self.high is None else -self.high
         high = None if self.low is None else -self.low
-        return Comparison(self.second, self.first, self.n, -self.difference, low, high, self.p_value)
+        return Comparison(self.second, self.first, self.n, -self.difference, low, high, self.p_value, self.enough)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,14 +70,17 @@ class Ranking:
     """How systems stand to each other on one measure, over some pairs.
 
     order: names of the ranked systems, the first one ahead. values: their figures on ``pairs`` less ``left_out`` pairs,
-    those that not all have a value for. counted: how many failed pairs of a system count as the worst value. unranked:
-    systems that are shown and not ranked, with the reason. best, second: the marks. reason: why nobody is marked.
+    those that not all have a value for; targets, sources: how many speakers these have, 0 where not known. counted: how
+    many failed pairs of a system count as the worst value. unranked: systems that are shown and not ranked, with the
+    reason. best, second: the marks. reason: why nobody is marked.
     """
 
     order: Sequence[str] = ()
     values: Mapping[str, float] = field(default_factory=dict)
     pairs: int = 0
     left_out: int = 0
+    targets: int = 0
+    sources: int = 0
     counted: Mapping[str, int] = field(default_factory=dict)
     unranked: Mapping[str, str] = field(default_factory=dict)
     best: frozenset[str] = frozenset()
@@ -94,13 +116,14 @@ def rankings_of(
         tests[_place(entry)].append(
             Comparison(
                 str(entry["first"]), str(entry["second"]), int(entry["n"]), float(entry["difference"]),
-                low, high, p_value,
+                low, high, p_value, Enough.of(entry["enough"]) if "enough" in entry else None,
             )
         )  # fmt: skip
     return {
         _place(entry): Ranking(
             [one["system"] for one in entry["order"]], {one["system"]: one["value"] for one in entry["order"]},
-            int(entry["pairs"]), int(entry["left_out"]), dict(entry["counted"]), dict(entry["unranked"]),
+            int(entry["pairs"]), int(entry["left_out"]),
+            int(entry.get("targets", 0)), int(entry.get("sources", 0)), dict(entry["counted"]), dict(entry["unranked"]),
             frozenset(entry["best"]), frozenset(entry["second"]), str(entry["reason"]), tests[_place(entry)],
         )
         for entry in rankings

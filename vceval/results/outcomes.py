@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from vceval.metrics.base import Calibrations
 from vceval.results.table import Tally
 from vceval.results.views import ALL, Cell, MeasureView, Report
 from vceval.statistics.components import Design
-from vceval.statistics.inference import Difference, Interval, interval, paired_test
+from vceval.statistics.inference import Difference, Estimate, Interval, interval, paired_estimate, paired_test
 from vceval.statistics.separation import Separation, paired_separation, separation
 from vceval.statistics.thresholds import threshold_variance
 
@@ -28,6 +28,7 @@ __all__ = ["Outcome", "Outcomes", "Speakers", "System"]
 #: Name of a system; of several runs side by side, the number of the run and the name there.
 System = str | tuple[int, str]
 
+_T = TypeVar("_T")
 #: Patterns kept at once, the newest: of large grids each takes megabytes.
 _DESIGNS = 64
 #: A score below every threshold.
@@ -340,8 +341,23 @@ class Outcomes:
             if drawn[0] is None or drawn[1] is None:
                 raise ValueError(f"nothing to compare {first} and {second} with on {measure.name}")
             return paired_separation(drawn[0], drawn[1], measure.best)
+        found = self._paired(paired_test, first, second, measure, among)
+        if measure.rate and found.interval is not None:  # no two rates differ by more than one
+            low, high = max(found.interval.low, -1.0), min(found.interval.high, 1.0)
+            found = found._replace(interval=found.interval._replace(low=low, high=high))
+        return found
+
+    def estimate(
+        self, first: System, second: System, measure: MeasureView, among: NDArray[np.bool_]
+    ) -> Estimate | None:
+        """The same difference with its standard error by components; None for an ``eer`` or ``auc``."""
+        return self._paired(paired_estimate, first, second, measure, among) if measure.reduction == "ratio" else None
+
+    def _paired(
+        self, how: Callable[..., _T], first: System, second: System, measure: MeasureView, among: NDArray[np.bool_]
+    ) -> _T:
         one, other = self.outcome(first, measure), self.outcome(second, measure)
-        found = paired_test(
+        return how(
             one.numerators[among],
             one.denominators[among],
             other.numerators[among],
@@ -350,10 +366,6 @@ class Outcomes:
             resolution=measure.resolution,
             added_variance=self._threshold_variance(measure, among, first, second),
         )
-        if measure.rate and found.interval is not None:  # no two rates differ by more than one
-            low, high = max(found.interval.low, -1.0), min(found.interval.high, 1.0)
-            found = found._replace(interval=found.interval._replace(low=low, high=high))
-        return found
 
     def _separation(self, system: System, measure: MeasureView, among: NDArray[np.bool_]) -> Separation | None:
         """Compare scores with those of natural speech of the datasets that the pairs are from."""

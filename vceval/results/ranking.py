@@ -18,16 +18,18 @@ import itertools
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from vceval.results.marks import ALPHA
+from vceval.results.marks import ALPHA, UNDECIDED
 from vceval.results.outcomes import Outcomes
 from vceval.results.views import MeasureView
+from vceval.statistics.components import Design
 from vceval.statistics.holm import holm_tested
+from vceval.statistics.planning import Wanted, enough
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-__all__ = ["MOST_LACKING", "decided", "ranked"]
+__all__ = ["MOST_LACKING", "decided", "level_of", "ranked", "wish"]
 
 #: A system without a value on a larger share of the pairs is not ranked.
 MOST_LACKING = 0.05
@@ -86,10 +88,13 @@ def _rank(
         tests.append({"first": first, "second": second, "n": int(common.sum()), **difference.entry()})
     corrected = holm_tested(entry["p_value"] for entry in tests)
     tests = [{**entry, "p_holm": p_holm} for entry, p_holm in zip(tests, corrected, strict=True)]
+    design = outcomes.design(common)
     counts = {name: int((common & outcomes.outcome(name, measure).failed).sum()) for name in mine}
     entry = {
         "pairs": int(pairs.sum()),
         "left_out": int((pairs & ~common).sum()),
+        "targets": design.levels["target"] if known else 0,
+        "sources": design.levels["source"] if known else 0,
         "counted": {name: count for name, count in counts.items() if count},
         "unranked": unranked,
         **decided(known, measure, tests),
@@ -98,6 +103,10 @@ def _rank(
         entry["reason"] = _lacking(int(pairs.sum()), int(common.sum()))
     if known and (weak := _weak(outcomes, measure, group, natural)):
         entry |= {"best": [], "second": [], "reason": weak}
+    if measure.question and group.all() and (test := _nearest(entry, tests)) is not None:
+        found_there = outcomes.estimate(test["first"], test["second"], measure, common)
+        if found_there is not None:
+            test["enough"] = wish(design, enough(found_there, design, level_of(tests)))
     return entry, tests
 
 
@@ -110,6 +119,35 @@ def _weak(outcomes: Outcomes, measure: MeasureView, group: NDArray[np.bool_], na
         return ""
     figures = [f"{measure.text(value)} {measure.unit}".strip() for value in (found, measure.natural_limit)]
     return f"{measure.judge or measure.label} too weak to rank: {figures[0]} on natural speech, at most {figures[1]}"
+
+
+def _nearest(entry: Mapping[str, Any], tests: _Entries) -> dict[str, Any] | None:
+    """Of the systems that can't be told from the first, the comparison with the one that is nearest to being told."""
+    order = [one["system"] for one in entry["order"]]
+    tied = entry["best"] or (order if entry["reason"] == UNDECIDED else [])
+    open_ones = [
+        test
+        for test in tests
+        if order[0] in (test["first"], test["second"]) and {test["first"], test["second"]} <= set(tied)
+    ]
+    return min((test for test in open_ones if test["p_value"] is not None), key=lambda t: t["p_value"], default=None)
+
+
+def level_of(tests: Sequence[Mapping[str, Any]]) -> float:
+    """Confidence of the one-sided test that the next comparison has to pass, after those that are significant."""
+    left = sum(test["p_holm"] is not None and test["p_holm"] >= ALPHA for test in tests)
+    return 1.0 - ALPHA / 2.0 / max(int(left), 1)
+
+
+def wish(design: Design, found: Wanted | None, names: Mapping[str, str] | None = None) -> dict[str, Any] | None:
+    """What would be enough, as ``summary.json`` holds it: how many ``more`` of each side, how many ``pairs`` in all.
+
+    names: what the sides are called, where they are no target and source speakers.
+    """
+    if found is None:
+        return None
+    more = {side: found.levels[side] - design.levels[side] for side in found.grown}
+    return {"more": {(names or {}).get(side, side): count for side, count in more.items()}, "pairs": found.pairs}
 
 
 def _pairs(
@@ -171,7 +209,7 @@ def decided(values: Mapping[str, float], measure: MeasureView, tests: Iterable[M
     elif all(test["p_holm"] is None for test in known.values()):
         reason = "no difference could be tested"
     elif not second_ones:
-        reason = "no significant difference from the first"
+        reason = UNDECIDED
     if reason:
         best = second_ones = []
     return {**entry, "best": best, "second": second_ones, "reason": reason}

@@ -28,7 +28,7 @@ __all__ = [
 ALL = "all"
 
 #: The form of ``summary.json`` that this version writes and reads.
-SCHEMA = 2
+SCHEMA = 3
 
 #: What a heading shows for the better side of a measure.
 ARROWS = {"lower": " ↓", "higher": " ↑"}
@@ -93,6 +93,7 @@ class MeasureView:
     thresholded: str = ""
     natural_limit: float | None = None
     judge: str = ""
+    question: str = ""
 
     @classmethod
     def of(cls, entry: Mapping[str, Any]) -> MeasureView:
@@ -116,6 +117,7 @@ class MeasureView:
             thresholded=str(entry.get("thresholded") or ""),
             natural_limit=finite(entry.get("natural_limit")),
             judge=str(entry.get("judge") or ""),
+            question=str(entry.get("question") or ""),
         )
 
     def text(self, value: float | None) -> str:
@@ -304,7 +306,7 @@ def load(run: RunDirectory, *, listened: bool = True) -> Report:
     if summary.get("schema") != SCHEMA:
         raise UsageError(
             f"{run.root / 'summary.json'}: has schema {summary.get('schema')!r}, this vceval reads {SCHEMA}, in which "
-            "rankings stand; give the command that made the run again: what is converted and scored is kept"
+            "measures say what they answer; give the command that made the run again: what is scored is kept"
         )
     try:
         systems = [_system(entry) for entry in summary["systems"]]

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
 __all__ = [
+    "ELSEWHERE",
     "Difference",
     "Estimate",
     "Interval",
@@ -43,6 +44,8 @@ Labels = Sequence[Hashable | None]
 
 #: A side needs so many speakers for its skewness to be told.
 _LEAST_FOR_SKEWNESS = 10
+#: Component of what does not come from the items.
+ELSEWHERE = "elsewhere"
 #: Correlation of the outcomes of one speaker that is assumed at least, where a rate is too near 0 or 1 to show it.
 _LEAST_CORRELATION = 0.02
 
@@ -84,14 +87,16 @@ class Difference(NamedTuple):
 class Estimate(NamedTuple):
     """A figure with its standard error and degrees of freedom. error: NaN where a single item tells nothing of it.
 
-    shares: of the variance, by component (``target``, ``source``, ``text``, ``meeting``, ``residual``); empty where
-    there is no spread.
+    shares: of the variance, by component: ``target``, ``source``, ``text``, ``meeting``, ``residual``, and
+    ``elsewhere`` for what no further item makes smaller (rounding, a threshold); empty where the error is 0.
+    deviation: standard deviation of the items' differences, where the figure is one.
     """
 
     value: float
     error: float
     freedom: float
     shares: dict[str, float]
+    deviation: float = 0.0
 
     def reach(self, level: float) -> float:
         """How far below or above the value a one-sided bound of some level lies."""
@@ -214,7 +219,8 @@ def paired_estimate(
     design = _design(targets, sources, texts)
     value, residuals = paired_residuals(first_numerators, first_denominators, second_numerators, second_denominators)
     # Both systems are rounded
-    return _estimate(value, design.mean_error(residuals), design, resolution * sqrt(2.0), added_variance)
+    found = _estimate(value, design.mean_error(residuals), design, resolution * sqrt(2.0), added_variance)
+    return found._replace(deviation=float(residuals.std()))
 
 
 def paired_residuals(
@@ -368,8 +374,12 @@ def _estimate(
         variance = spread.variance + added_variance
         # What is added is taken as known
         freedom = min(spread.freedom * (variance / spread.variance) ** 2, 1e9)
-    rounding = resolution**2 / 12.0
-    return Estimate(value, sqrt(max(variance, rounding)), freedom, spread.shares if spread else {})
+    total = max(variance, resolution**2 / 12.0)
+    own = spread.variance if spread else 0.0
+    shares = {name: share * own / total for name, share in spread.shares.items()} if spread else {}
+    if total > own:
+        shares[ELSEWHERE] = (total - own) / total
+    return Estimate(value, sqrt(total), freedom, shares)
 
 
 def _skewness(residuals: NDArray[np.float64], spread: MeanError | None, design: Design) -> float:

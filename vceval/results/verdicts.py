@@ -1,0 +1,283 @@
+"""What a run says first: whose voice it is, whose words, how good it sounds; the winners, or that nobody can be told.
+
+A verdict reads the ranking of one measure and adds no rule of its own: its winners are those that tables print bold.
+Which measure decides is fixed before any result. It is passed over only where it can't rank two systems, and never for
+whom it favours.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from textwrap import wrap
+from typing import Any
+
+from vceval.metrics.base import QUESTIONS
+from vceval.metrics.text import UNSPACED, base_language
+from vceval.records import NEEDS
+from vceval.results.marks import NOBODY, UNDECIDED, Comparison, Ranking, p_text
+from vceval.results.views import MeasureView, Report
+from vceval.statistics.planning import counted
+
+__all__ = ["ASKED", "PREFERENCE", "Verdict", "as_json", "judged", "lines", "verdicts"]
+
+#: The questions in words.
+ASKED: Mapping[str, str] = {
+    "voice": "Is it the target's voice?",
+    "words": "Are these the source's words?",
+    "quality": "Does it sound good?",
+}
+#: Measures of each question by their names before any colon, the one that decides first.
+#:
+#: People stand before models of people. An acceptance rate stands before the cosine that it was made from: its scale is
+#: that of natural speech of the same corpus, and a failed conversion is rejected, while a cosine means what its encoder
+#: makes of it. Errors in words stand before those in characters, since that is what is understood, except in languages
+#: without blanks between words. Capped rates stand before uncapped ones, which one hallucinated tail decides. UTMOS
+#: learnt from ratings of converted speech, DNSMOS from those of denoised speech. What others declare comes last.
+PREFERENCE: Mapping[str, Sequence[str]] = {
+    "voice": ("listening_smos", "sv_accept", "sv_cosine"),
+    "words": ("wer_capped", "cer_capped", "wer", "cer"),
+    "quality": ("listening_mos", "utmos", "dnsmos_ovrl", "mos_ovrl"),
+}
+_UNSPACED_WORDS = ("cer_capped", "wer_capped", "cer", "wer")
+#: What would tell where no metric does.
+_WOULD_TELL = {"voice": "sv", "words": "wer or cer", "quality": "mos:utmos or listeners (vceval listen)"}
+#: Systems that a sentence names; more are counted.
+_NAMED = 3
+_WIDTH, _INDENT = 80, 9
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Who is ahead on one measure.
+
+    question: empty where the measure stands for itself. measure: None where the run has none of the question.
+    lacking: why it decides nothing, where no two systems could be compared. Names are those of systems; ``titles`` has
+    what they are called. trained: systems that were trained on speakers of some pairs, ``12 of 48 pairs``.
+    """
+
+    question: str
+    measure: MeasureView | None
+    ranking: Ranking = NOBODY
+    lacking: str = ""
+    titles: Mapping[str, str] = field(default_factory=dict)
+    trained: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def winners(self) -> list[str]:
+        """Those that tables print bold, the first one first; none where it is undecided."""
+        return [name for name in self.ranking.order if name in self.ranking.best]
+
+    @property
+    def tied(self) -> list[str]:
+        """The first, and those that can't be told from it; none where it stands alone or nothing was compared."""
+        tied = self.winners or ([] if self.lacking else list(self.ranking.order))
+        return tied if len(tied) > 1 else []
+
+    @property
+    def ahead(self) -> Comparison | None:
+        """By how much the first is better than the first that is worse; where nobody is, than the nearest to that."""
+        if self.lacking:
+            return None
+        if self.winners:
+            return self._lead(self.ranking.order[len(self.winners)])
+        return self.nearest or self._lead(self.ranking.order[1])
+
+    @property
+    def nearest(self) -> Comparison | None:
+        """The tie with the first that fewest more speakers would break; positive where the first is ahead."""
+        leads = [lead for name in self.tied[1:] if (lead := self._lead(name)) and lead.enough]
+        return min(leads, key=lambda one: one.enough.burden if one.enough else 0, default=None)
+
+    @property
+    def differences(self) -> list[tuple[str, Comparison | None]]:
+        """The ranked systems, each with its difference from the first, as stored; the first has none."""
+        return [(name, self.ranking.between(name, self.ranking.order[0])) for name in self.ranking.order]
+
+    def _lead(self, name: str) -> Comparison | None:
+        """By how much the first is better than another."""
+        found = self.ranking.between(self.ranking.order[0], name)
+        higher = self.measure is not None and self.measure.best is None and self.measure.better == "higher"
+        return found if higher or found is None else replace(found.turned(), first=found.first, second=found.second)
+
+    @property
+    def headline(self) -> str:
+        """The winners by their titles, or in a word that there are none."""
+        if self.lacking:
+            return "Not compared" if self.measure else "Not measured"
+        return self._listed(self.winners) if self.winners else "Undecided"
+
+    @property
+    def reason(self) -> str:
+        """What the headline rests on, or what is missing, in a sentence or two."""
+        ahead = self.ahead
+        if self.lacking or ahead is None:
+            return f"{self.lacking or self.ranking.reason}".rstrip(".") + "."
+        first, second = self._name(ahead.first), self._name(ahead.second)
+        if not self.winners:
+            who = "the first ahead by " if len(self.tied) == 2 else f"{first} ahead of {second} by "
+            who = who if ahead.difference else ""
+            said = f"{self._listed(self.tied)} can't be told apart ({who}{self.lead(ahead)})."
+        elif self.tied:
+            said = f"can't be told apart; {first} ahead of {second} by {self.lead(ahead)}."
+        else:
+            said = f"ahead of {second} by {self.lead(ahead)}."
+        return " ".join([said, *self._what_would_do(), *self._trained()])
+
+    @property
+    def sentence(self) -> str:
+        """The verdict as every format prints it."""
+        return f"{self.headline}: {self.reason}"
+
+    def lead(self, one: Comparison) -> str:
+        """By how much the first is better than another, how sure that is, and on what it rests."""
+        measure, ranking = self.measure, self.ranking
+        if measure is None:
+            return ""
+        closer = f" closer to {measure.text(measure.best)}" if measure.best is not None else ""
+        interval = f" [{self._text(one.low)}, {self._text(one.high)}]" if one.low is not None else ""
+        known = ranking.targets or ranking.sources
+        speakers = f" of {ranking.targets or '?'}×{ranking.sources or '?'} speakers" if known else ""
+        pairs = f"{one.n:,} pair{'s' if one.n != 1 else ''}{speakers}"
+        amount = f"{self.amount(one.difference)} of {measure.label}{closer}{interval}"
+        return ", ".join(filter(None, (amount, p_text(one.p_value), pairs)))
+
+    @property
+    def unit(self) -> str:
+        """What differences are counted in: percents differ by points."""
+        unit = self.measure.unit if self.measure else ""
+        return "points" if unit == "%" else unit
+
+    def amount(self, difference: float) -> str:
+        """A difference in its unit, ``4.2 points``."""
+        return f"{self._text(difference)} {self.unit}".rstrip()
+
+    def _trained(self) -> Iterator[str]:
+        for name in self.winners:
+            if name in self.trained:
+                who = self._name(name) if len(self.winners) > 1 else "It"
+                yield f"{who} was trained on speakers of {self.trained[name]}."
+
+    def _what_would_do(self) -> Iterator[str]:
+        one = self.nearest
+        if one is None or one.enough is None:
+            return
+        if one.enough.pairs is not None:
+            more = counted(one.enough.more, "more ") or f"{one.enough.pairs - one.n:,} more pairs"
+            first, second = self._name(one.first), self._name(one.second)
+            would = "do" if len(self.tied) == 2 else f"tell {first} from {second}"
+            yield f"About {more} would {would}, if the difference is as large as it looks."
+            return
+        seen = "No difference was seen" if not one.difference else "No corpus of usual size would show one so small"
+        most = max((abs(end) for end in (one.low, one.high) if end is not None), default=0.0)
+        still = f"; it can still be as large as {self.amount(most)}" if self._text(most).strip("0.") else ""
+        yield f"{seen}{still}."
+
+    def _text(self, value: float | None) -> str:
+        return "" if self.measure is None else self.measure.text(value).replace("-", "−")
+
+    def _name(self, system: str) -> str:
+        return " ".join(self.titles.get(system, system).split())
+
+    def _listed(self, names: Sequence[str]) -> str:
+        told = [self._name(name) for name in names]
+        if len(told) > _NAMED + 1:
+            told = [*told[:_NAMED], f"{len(told) - _NAMED} more"]
+        return " and ".join(filter(None, (", ".join(told[:-1]), *told[-1:])))
+
+
+def verdicts(report: Report) -> list[Verdict]:
+    """Answer the three questions, each by the first of its measures that ranks at least two systems."""
+    return [_answered(report, question) for question in QUESTIONS]
+
+
+def judged(report: Report, measure: MeasureView, question: str = "") -> Verdict:
+    """Say who is ahead on one measure."""
+    ranking = report.ranking(measure.name)
+    trained = {
+        str(entry["system"]): f"{entry['pairs'] - entry['left']:,} of {entry['pairs']:,} pairs"
+        for entry in (report.training or {}).get("systems", ())
+        if entry["pairs"] > entry["left"]
+    }
+    return Verdict(question, measure, ranking, _lacking(report, measure, ranking), report.titles, trained)
+
+
+def _answered(report: Report, question: str) -> Verdict:
+    names = list(PREFERENCE[question])
+    languages = {base_language(row.get("language") or "") for row in report.pairs}
+    if question == "words" and languages and languages <= UNSPACED:
+        names = list(_UNSPACED_WORDS)
+
+    def place(measure: MeasureView) -> int:
+        name = measure.name.split(":")[0]
+        return names.index(name) if name in names else len(names)
+
+    found = sorted((one for one in report.measures if one.question == question), key=place)
+    if not found:
+        lacking = f"this run has no metric for it; {_WOULD_TELL[question]} would tell"
+        return Verdict(question, None, lacking=lacking, titles=report.titles)
+    told = [judged(report, measure, question) for measure in found]
+    return next((one for one in told if not one.lacking), told[0])
+
+
+def _lacking(report: Report, measure: MeasureView, ranking: Ranking) -> str:
+    """Why no two systems can be compared on a measure; empty where they can."""
+    if measure.ranked_by or (len(ranking.order) > 1 and not ranking.best and ranking.reason != UNDECIDED):
+        return ranking.reason or "another measure ranks"
+    if len(ranking.order) > 1:
+        failed = all(ranking.counted.get(name, 0) >= ranking.pairs - ranking.left_out for name in ranking.order)
+        return "every conversion failed" if failed else ""
+    if len(report.converters) < 2:
+        return "there is one system, and none to compare it with" if report.converters else "there is no system"
+    told = dict.fromkeys(_missing(report, measure, ranking))
+    return "; ".join(told) or "no pair has a value"
+
+
+def _missing(report: Report, measure: MeasureView, ranking: Ranking) -> Iterator[str]:
+    """What pairs lack for a measure, and who could not be ranked."""
+    needs = Counter(row["need"] for row in report.skips if row["measure"] == measure.name)
+    for need, count in needs.most_common(1):
+        yield f"{count:,} values could not be made, for lack of {NEEDS.get(need, need)}"
+    for system, reason in list(ranking.unranked.items())[:_NAMED]:
+        yield f"{report.titles.get(system, system)} {reason}"
+    if not ranking.unranked and not needs and ranking.reason:
+        yield ranking.reason
+
+
+def lines(found: Sequence[Verdict]) -> list[str]:
+    """Print verdicts for a terminal of 80 columns."""
+    return [
+        line
+        for one in found
+        for line in wrap(
+            f"{one.question:<{_INDENT}}{one.sentence}", _WIDTH, subsequent_indent=" " * _INDENT,
+            drop_whitespace=True, break_on_hyphens=False,
+        )
+    ]  # fmt: skip
+
+
+def as_json(found: Sequence[Verdict]) -> dict[str, Any]:
+    """Verdicts as numbers and words; differences in the unit of the measure, positive where the first is better."""
+    return {"schema": 1, "verdicts": [_entry(one) for one in found]}
+
+
+def _entry(one: Verdict) -> dict[str, Any]:
+    ahead, measure = one.ahead, one.measure
+    scale = measure.scale if measure else 1.0
+    entry: dict[str, Any] = {
+        "question": one.question, "measure": measure and measure.name, "unit": measure and measure.unit,
+        "winners": one.winners, "tied": one.tied, "lacking": one.lacking, "sentence": one.sentence, "ahead": None,
+    }  # fmt: skip
+    if ahead is not None:
+        ends = (ahead.difference, ahead.low, ahead.high)
+        difference, low, high = (None if end is None else end * scale for end in ends)
+        entry["ahead"] = {
+            "first": ahead.first, "second": ahead.second, "difference": difference, "low": low, "high": high,
+            "p_holm": ahead.p_value, "n": ahead.n, "targets": one.ranking.targets, "sources": one.ranking.sources,
+        }  # fmt: skip
+    if (near := one.nearest) is not None and near.enough is not None:
+        entry["enough"] = {
+            "first": near.first, "second": near.second, "more": dict(near.enough.more), "pairs": near.enough.pairs,
+        }  # fmt: skip
+    return entry
