@@ -26,9 +26,9 @@ def files(make_sound: Callable[..., Path], tmp_path: Path) -> Path:
 
 def test_systems_on_the_same_recordings_share_a_pair(files: Path) -> None:
     rows = (
-        "A,x/A.wav,s.wav,t.wav,r.wav,Hello there.,en,VCTK,,p1,F,p2,male",
-        "B,x/B.wav,s.wav,t.wav,r.wav,Hello there.,en,VCTK,,p1,F,p2,male",
-        "A,x/B.wav,s.wav,t.wav,r.wav,Hello there.,en,VCTK,,p1,F,p2,male",
+        "A,x/A.wav,s.wav,t.wav,r.wav,Hello there.,en,VCTK,,p1,F,p2,male,",
+        "B,x/B.wav,s.wav,t.wav,r.wav,Hello there.,en,VCTK,,p1,F,p2,male,",
+        "A,x/B.wav,s.wav,t.wav,r.wav,Hello there.,en,VCTK,,p1,F,p2,male,",
     )
     found = read_table(table(files / "c.csv", *rows))
     assert found.systems == ["A", "B"]
@@ -51,7 +51,7 @@ def test_two_columns_are_enough(files: Path) -> None:
 
 
 def test_absent_audio_is_a_failure_of_its_row(files: Path) -> None:
-    rows = ("A,x/none.wav,s.wav,,,,,,,,,,", "A,x/A.wav,s.wav,none.wav,,,,,,,,,", "B,x/B.wav,s.wav,,,,,,,,,,")
+    rows = ("A,x/none.wav,s.wav,,,,,,,,,,,", "A,x/A.wav,s.wav,none.wav,,,,,,,,,,", "B,x/B.wav,s.wav,,,,,,,,,,,")
     found = read_table(table(files / "c.csv", *rows))
     assert [c.system for c in found.conversions] == ["B"]
     assert [(f.system, f.stage) for f in found.failures] == [("A", "input"), ("A", "input")]
@@ -71,8 +71,8 @@ def test_absent_audio_is_a_failure_of_its_row(files: Path) -> None:
         (["A,x/A.wav,extra"], "system,converted", "c.csv:2: 3 cells for 2 columns"),
         (["A,x/A.wav", "A,./x/../x/A.wav"], "system,converted", "c.csv:3: repeats line 2: the same recordings of A"),
         (['A,x/A.wav,"Oh', "B,x/B.wav,no"], "system,converted,text", "c.csv:2: the quote before 'Oh'"),
-        (["A,x/A.wav,,,,,,,,,girl,,"], ",".join(TABLE.names), "source_gender: 'girl' must be F, M"),
-        (["A,x/A.wav,,,,,,,F2X,,,,"], ",".join(TABLE.names), "direction: 'F2X' must be F2F"),
+        (["A,x/A.wav,,,,,,,,,girl,,,"], ",".join(TABLE.names), "source_gender: 'girl' must be F, M"),
+        (["A,x/A.wav,,,,,,,F2X,,,,,"], ",".join(TABLE.names), "direction: 'F2X' must be F2F"),
     ],
 )
 def test_a_wrong_table_is_refused_with_its_line(files: Path, rows: list[str], header: str, words: str) -> None:

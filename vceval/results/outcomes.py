@@ -351,7 +351,7 @@ class Outcomes:
         self, first: System, second: System, measure: MeasureView, among: NDArray[np.bool_]
     ) -> Estimate | None:
         """The same difference with its standard error by components; None for an ``eer`` or ``auc``."""
-        return self._paired(paired_estimate, first, second, measure, among) if measure.reduction == "ratio" else None
+        return None if measure.reduction != "ratio" else self._paired(paired_estimate, first, second, measure, among)
 
     def _paired(
         self, how: Callable[..., _T], first: System, second: System, measure: MeasureView, among: NDArray[np.bool_]
