@@ -79,7 +79,7 @@ class Sanity(Metric):
     )
     facts: ClassVar[Mapping[str, str]] = {
         "frames": "20ms, end to end",
-        "channels": "mean",
+        "channels": "equal or chosen",
         "copy": "16000 Hz or the lower of both rates, soxr HQ",
         "full scale": f"{FULL_SCALE:.6f}, 3 samples",
         "inaudible": f"{INAUDIBLE_DB:g} dB of full scale",

@@ -20,7 +20,7 @@ __all__ = ["CharacterErrorRate", "TextErrorRate", "WordErrorRate", "character_er
 _FACTS: Mapping[str, str] = {
     "reference": "transcript",
     "resampler": "soxr-hq",
-    "channels": "mean",
+    "channels": "equal or chosen",
     "level": "as-is",
     "trim": "no",
     "dtype": "float32",

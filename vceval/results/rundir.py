@@ -32,6 +32,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 from vceval.errors import UsageError
 from vceval.records import ConversionPair, Failure, Score, Skip, Utterance
+from vceval.signal.audio import CHANNELS, MAX_SECONDS, Reading
 from vceval.storage.files import replacing
 
 if TYPE_CHECKING:
@@ -50,6 +51,7 @@ __all__ = [
     "ScoreWriter",
     "failure_row",
     "over_seeds",
+    "reading_of",
     "seed_suffix",
     "skip_row",
     "write_atomically",
@@ -174,6 +176,13 @@ class ScoreWriter:
         self._rows.clear()
 
 
+def reading_of(facts: Mapping[str, Any]) -> Reading:
+    """How a run reads recordings, from its ``run.json``."""
+    channel = facts.get("channel")
+    chosen = next((one for one in CHANNELS if one == channel), None)
+    return Reading(chosen, float(facts.get("max_seconds", MAX_SECONDS)))
+
+
 class RunDirectory:
     """Reads and writes the files of one run.
 
@@ -193,6 +202,15 @@ class RunDirectory:
     def report(self) -> Path:
         """The folder of the report."""
         return self.root / "report"
+
+    @property
+    def reading(self) -> Reading:
+        """How the run reads recordings; listening tests made from it do the same.
+
+        Raises:
+            UsageError: there is no run.
+        """
+        return reading_of(self.read_json("run.json"))
 
     def audio_path(self, system: str, pair: str, seed: int = 0) -> Path:
         """Where the converted audio of one pair lies; ``seed`` numbers the seeds, from 0."""
