@@ -6,10 +6,12 @@ from vceval.errors import ItemError
 from vceval.records import Conversion, Utterance
 from vceval.signal import audio
 
-__all__ = ["FULL_BAND", "narrow_band"]
+__all__ = ["FULL_BAND", "NARROW_BAND", "narrow_band"]
 
 #: Lower rates hold less than speech has, and less than the measures compare, which work at 16 kHz.
 FULL_BAND = 16_000
+#: The flag of such a recording.
+NARROW_BAND = "narrow band"
 
 
 def narrow_band(conversion: Conversion, other: Utterance | None = None, sample_rate: int = FULL_BAND) -> dict[str, str]:

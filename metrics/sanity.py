@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vceval.errors import ItemError
-from vceval.metrics.band import FULL_BAND
+from vceval.metrics.band import FULL_BAND, NARROW_BAND
 from vceval.metrics.base import Measure, Metric, Statistics
 from vceval.records import Conversion
 from vceval.signal import audio
@@ -23,7 +23,7 @@ __all__ = ["FLAGS", "Sanity", "similarity"]
 #: Every flag that a recording may get, as reports print it.
 FLAGS = (
     "same as source", "same as prompt", "mostly silent", "clipped", "cut off", "odd length", "over full scale",
-    "DC offset", "narrow band",
+    "DC offset", NARROW_BAND,
 )  # fmt: skip
 
 #: A 16-bit sample at either limit is at full scale, and so is one that lost three steps on its way.

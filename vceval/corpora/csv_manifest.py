@@ -12,7 +12,7 @@ from typing import ClassVar
 from vceval.corpora.base import Corpus, CorpusInfo, Layout, Problem, gender_of
 from vceval.errors import UsageError
 from vceval.records import Utterance
-from vceval.storage.paths import resolve_inside
+from vceval.storage.paths import hint, resolve_inside
 
 __all__ = ["COLUMNS", "CsvManifest", "read_manifest"]
 
@@ -50,7 +50,7 @@ def read_manifest(
             continue
         audio = resolve_inside(folder, row["file"], f"{path}:{line}")
         if not audio.is_file():
-            problems.append(Problem(path, f"no such file: {audio}; row left out", line))
+            problems.append(Problem(path, f"no such file: {audio}{hint(audio)}; row left out", line))
             continue
         gender = gender_of(row["gender"])
         if row["gender"] and gender is None:

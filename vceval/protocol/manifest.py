@@ -11,7 +11,7 @@ from pathlib import Path
 from vceval.errors import UsageError
 from vceval.protocol.patterns import Pattern
 from vceval.records import Conversion, ConversionPair, Failure, Gender, Utterance, direction_of
-from vceval.storage.paths import resolve_inside
+from vceval.storage.paths import composed, existing, hint, resolve_inside
 
 __all__ = ["COLUMNS", "UNNAMED", "Conversions", "read_folder", "read_table"]
 
@@ -98,7 +98,7 @@ def read_folder(folder: Path, pattern: str, natural: Sequence[Utterance] = ()) -
     compiled = Pattern(pattern)
     if not {"system"} <= compiled.fields:
         raise UsageError(f"pattern {pattern!r} does not say where the system's name stands: it needs {{system}}")
-    known = {utterance.path.stem: utterance for utterance in natural}
+    known = {composed(utterance.path.stem): utterance for utterance in natural}
     files = sorted(p for p in folder.rglob("*") if p.suffix.lower() in AUDIO_SUFFIXES and p.is_file())
     rows = []
     for file in files:
@@ -106,7 +106,7 @@ def read_folder(folder: Path, pattern: str, natural: Sequence[Utterance] = ()) -
             continue
         readings = [
             (fields, _recordings(file, fields, known))
-            for fields in compiled.readings(file.relative_to(folder).as_posix())
+            for fields in compiled.readings(composed(file.relative_to(folder).as_posix()))
         ]
         if not readings:
             continue
@@ -142,7 +142,7 @@ def _recordings(file: Path, fields: Mapping[str, str], known: Mapping[str, Utter
 def _beside(file: Path, stems: Iterable[str]) -> Path | None:
     for stem in stems:
         for suffix in sorted(AUDIO_SUFFIXES):
-            candidate = file.parent / f"{stem}{suffix}"
+            candidate = existing(file.parent / f"{stem}{suffix}")
             if stem and candidate != file and candidate.is_file():
                 return candidate
     return None
@@ -187,7 +187,7 @@ def _gather(rows: Sequence[_Row]) -> Conversions:
             identity[key] = f"{len(identity) + 1:0{width}d}-{_name(row)}"
         pair = _pair(identity[key], row)
         gathered.pairs.setdefault(pair.id, pair)
-        absent = [f"{name} {path}" for name, path in row.paths.items() if not path.is_file()]
+        absent = [f"{name} {path}{hint(path)}" for name, path in row.paths.items() if not path.is_file()]
         if absent:
             reason = f"{row.where}: no such file: {', '.join(absent)}"
             gathered.failures.append(Failure(system, pair.id, "input", "", reason))

@@ -105,9 +105,12 @@ def over_seeds(takes: pandas.DataFrame) -> pandas.DataFrame:
 
 
 def write_atomically(path: Path, text: str) -> None:
-    """Write a text file under a temporary name in the same folder, flush it to disk, then rename it."""
+    """Write a text file under a temporary name in the same folder, flush it to disk, then rename it.
+
+    Names of files that are no UTF-8 are written as JSON escapes them.
+    """
     with replacing(path) as stream:
-        stream.write(text.encode("utf-8"))
+        stream.write(text.encode("utf-8", "backslashreplace"))
 
 
 class Rows:
@@ -373,7 +376,7 @@ class RunDirectory:
     def _csv_writer(self, name: str, columns: Sequence[str], seeds: bool | None = None) -> Iterator[Rows]:
         """Write a CSV file; ``seeds``: whether it has the column of seeds that its rows have; None: rows have none."""
         with replacing(self.root / name) as stream:
-            text = io.TextIOWrapper(stream, encoding="utf-8", newline="", write_through=True)
+            text = io.TextIOWrapper(stream, encoding="utf-8", errors="surrogateescape", newline="", write_through=True)
             rows = Rows(text, _SEED if seeds is False else None)
             rows.write(_columns(columns, seeds is not None))
             yield rows
@@ -383,7 +386,7 @@ class RunDirectory:
         path = self.root / name
         if not path.is_file():
             raise UsageError(f"{path}: no such file; is {self.root} the folder of a finished run?")
-        with open(path, encoding="utf-8", newline="") as stream:
+        with open(path, encoding="utf-8", errors="surrogateescape", newline="") as stream:
             yield from csv.DictReader(stream)
 
 

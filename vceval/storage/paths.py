@@ -14,7 +14,7 @@ from pathlib import Path, PureWindowsPath
 
 from vceval.errors import UsageError
 
-__all__ = ["existing", "no_such_file", "resolve_inside"]
+__all__ = ["composed", "existing", "hint", "no_such_file", "resolve_inside"]
 
 #: Encodings that names of files had before UTF-8, or have in archives of other systems.
 _ENCODINGS = ("latin-1", "cp1252", "cp437", "cp850", "cp932", "gbk", "euc-jp", "euc-kr", "big5", "cp1251", "koi8-r")
@@ -43,16 +43,26 @@ def existing(path: Path) -> Path:
 
 
 def no_such_file(path: Path) -> str:
-    """Say that a file is not there, and which name in its folder is nearest to it."""
+    """Say that a file is not there, and what may have been meant."""
+    return f"{path}: no such file{hint(path)}"
+
+
+def hint(path: Path) -> str:
+    """What may have been meant by a path that is not there: the end of a sentence, empty where nothing is near."""
     folder = path.parent
     if not folder.is_dir():
         above = next((place for place in folder.parents if place.is_dir()), folder)
-        return f"{path}: no such file; its folder is not there either, {above} is"
+        return f"; its folder is not there either, {above} is"
     several = _fitting(folder, path.name)
     if len(several) > 1:
-        return f"{path}: no such file; {len(several)} names in its folder could be meant: {', '.join(several[:3])}"
+        return f"; {len(several)} names in its folder could be meant: {', '.join(several[:3])}"
     near = _nearest(_listed(folder), path.name)
-    return f"{path}: no such file" + (f"; the nearest name in its folder is {near}" if near else "")
+    return f"; the nearest name in its folder is {near}" if near else ""
+
+
+def composed(name: str) -> str:
+    """A name in the Unicode form in which texts are usually written: é as one character."""
+    return name if name.isascii() else unicodedata.normalize("NFC", name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +101,7 @@ def _readings(name: str) -> set[str]:
         for encoding in _ENCODINGS:
             with contextlib.suppress(UnicodeDecodeError):
                 found.add(raw.decode(encoding))
-    return {unicodedata.normalize("NFC", one) for one in found}
+    return {composed(one) for one in found}
 
 
 def _listed(folder: Path) -> _Names:
