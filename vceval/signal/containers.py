@@ -219,11 +219,11 @@ def _only_chunks(file: _File, place: int, order: str) -> bool:
 
 def _measured(header: Header, promised: int, there: int, per_second: float) -> Header:
     """Put into seconds what is promised and what is there, both in bytes."""
+    if per_second > 0 and header.rate > 0:
+        frame = per_second / header.rate
+        missing = max(0, int(promised / frame) - int(there / frame))
+        return replace(header, seconds=promised / per_second, missing=missing / header.rate)
     missing = max(0, promised - there)
-    if per_second > 0:
-        less = missing / per_second
-        # what is less than a frame is padding
-        return replace(header, seconds=promised / per_second, missing=less if less * header.rate >= 1.0 else 0.0)
     return replace(header, cut=f"{missing:,} of {promised:,} bytes are missing" if missing else "")
 
 
