@@ -80,7 +80,9 @@ def test_every_odd_file_is_read_or_refused_in_words(cli: Cli, tmp_path: Path) ->
     flags = {row["System"]: row.get("Narrow band") for row in rows(tmp_path / "out" / "report/tables/flags.csv")}
     assert {name for name, count in flags.items() if count == "1"} == {"phone", "gsm"}
     page = (tmp_path / "out/report/tables/main.md").read_text()
-    assert "Narrow band (sample rates below 16 kHz), which moves all measures: gsm (1 of 1 recordings)," in page
+    note = "Narrow band (sample rates below 16 kHz), which moves all measures: "
+    both = "phone (1 of 1 recordings), gsm (1 of 1 recordings)."
+    assert note + both in page
 
 
 def test_the_choice_of_a_channel_belongs_to_the_run(cli: Cli, tmp_path: Path) -> None:

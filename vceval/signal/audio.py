@@ -269,7 +269,8 @@ def _all_of(handle: soundfile.SoundFile, frames: int) -> NDArray[np.float32]:
     import numpy as np
 
     if handle.seekable():
-        return handle.read(frames, dtype="float32", always_2d=True)
+        whole: NDArray[np.float32] = handle.read(frames, dtype="float32", always_2d=True)
+        return whole
     blocks = []
     while len(block := handle.read(_BLOCK, dtype="float32", always_2d=True)):
         blocks.append(block)
@@ -291,15 +292,14 @@ def _sound(path: Path, stream: BinaryIO, header: Header | None) -> Iterator[soun
     import soundfile
 
     # A name of any bytes, and any suffix, will do: libsndfile is given the open file
-    source: int | io.BytesIO = stream.fileno()
-    os.lseek(source, 0, os.SEEK_SET)
-    if header is not None and header.odd:
-        source = _rewritten(path, stream, header)
+    os.lseek(stream.fileno(), 0, os.SEEK_SET)
+    rewritten = header is not None and header.odd
+    source = _rewritten(path, stream, header) if header is not None and rewritten else stream.fileno()
     try:
         try:
             handle = soundfile.SoundFile(source, closefd=False)
         except RuntimeError:
-            if header is None or not header.lead or header.odd:
+            if header is None or not header.lead or rewritten:
                 raise
             handle = soundfile.SoundFile(_rewritten(path, stream, header))
     except (RuntimeError, ValueError, TypeError) as error:

@@ -622,9 +622,8 @@ def _count(file: _File, place: int, like: _Frame, most_seconds: float) -> tuple[
         rest = file.at(place, 16)
         if rest.startswith(_TAGS):
             break
-        after = _after_id3(file, place)
-        if after == place:
-            after = _next_frame(file, place + 1, like)
+        tagged = _after_id3(file, place)
+        after = _next_frame(file, place + 1, like) if tagged == place else tagged
         if after is None:
             break
         place = after
