@@ -49,7 +49,7 @@ class Bandwidth(Metric):
     facts: ClassVar[Mapping[str, str]] = {
         "frames": "32ms Hann, hop 16ms",
         "speech": f"{SPEECH_DB:g} dB below the loudest frame",
-        "channels": "mean",
+        "channels": "equal or chosen",
     }
     packages: ClassVar[tuple[str, ...]] = ("numpy", "soundfile")
 

@@ -17,6 +17,7 @@ from typing import Any, ClassVar, Literal, get_args
 from vceval.declared import fault, is_text, is_texts, is_whole, unwritten
 from vceval.errors import ContractError, ItemError, UnmetNeed, UsageError
 from vceval.records import NEEDS, Conversion, Utterance
+from vceval.signal.audio import USUAL, Reading
 from vceval.storage.cache import Cache
 
 __all__ = ["QUESTIONS", "Calibrations", "Measure", "Metric", "Question", "Recipe", "Statistics", "Workspace"]
@@ -168,12 +169,14 @@ class Workspace:
     natural: natural speech of the corpora scored, for calibration and references.
     calibrations: what :meth:`Metric.calibrate` returned earlier, per dataset.
     device: ``cpu`` or ``cuda`` or ``cuda:N``.
+    reading: how :func:`vceval.signal.audio.load` reads recordings here.
     """
 
     cache: Cache = field(default_factory=lambda: Cache(None))
     natural: Sequence[Utterance] = ()
     calibrations: Calibrations = field(default_factory=dict)
     device: str = "cpu"
+    reading: Reading = USUAL
 
 
 class Metric(ABC):

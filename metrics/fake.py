@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vceval.errors import ItemError, UnmetNeed
+from vceval.metrics.band import narrow_band
 from vceval.metrics.base import Measure, Statistics, Workspace
 from vceval.metrics.trials import SpeakerMetric, Speech, Trials, calibration, embed_natural, pair_keys, smallest
 from vceval.protocol.sampling import rank
@@ -157,7 +158,7 @@ class FakeDetection(SpeakerMetric):
             )
         score = _mean_cosine(voice, used)
         sums = {"fake_score": (score, 1.0), "fake_accept": (float(score >= self.threshold), 1.0)}
-        details: dict[str, Any] = {"references": list(used)}
+        details: dict[str, Any] = {"references": list(used), **narrow_band(conversion)}
         unmet: dict[str, tuple[str, str]] = {}
         others = self._of_source(conversion)
         if isinstance(others, tuple):

@@ -44,7 +44,7 @@ class MelCepstralDistance(ParallelMetric):
         "|dtw:fastdtw-r10-on-mel"
     )
     facts: ClassVar[Mapping[str, str]] = {
-        "channels": "mean",
+        "channels": "equal or chosen",
         "resampler": "fft",
         "aggregate": "mean-over-pairs",
         "window": "hann-symmetric:32ms",

@@ -87,7 +87,7 @@ class PredictedOpinion(Metric):
     facts: ClassVar[Mapping[str, str]] = {
         **MODELS,
         "resampler": "soxr HQ",
-        "channels": "mean",
+        "channels": "equal or chosen",
         "level": "as recorded",
         "trimming": "none",
         "mel": "321-point Hann, hop 160, centred on zeros, 120 Slaney bands, dB below the loudest, -80 dB at most",

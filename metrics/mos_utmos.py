@@ -49,7 +49,7 @@ class UtMos(Metric):
     choices: ClassVar[str] = f"MOS|model:utmos22-strong-{{0.checkpoint_digest}}|sr:{SAMPLE_RATE}|win:all"
     facts: ClassVar[Mapping[str, str]] = {
         "resampler": "soxr HQ",
-        "channels": "mean",
+        "channels": "equal or chosen",
         "level": "as recorded",
         "trimming": "none",
         "dtype": "float32",

@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike
 
 from vceval import registry
 from vceval.errors import ItemError, UnmetNeed, UsageError
+from vceval.metrics.band import FULL_BAND, narrow_band
 from vceval.metrics.base import Metric, Statistics
 from vceval.records import Conversion
 from vceval.signal import audio
@@ -22,7 +23,11 @@ from vceval.storage.cache import Cache, file_digest
 __all__ = ["ParallelMetric", "Recording", "compare_arrays", "resample_by_ratio"]
 
 #: Unvarying facts of every metric here, for long signatures.
-COMMON_FACTS: Mapping[str, str] = {"channels": "mean", "resampler": "soxr-hq", "aggregate": "mean-over-pairs"}
+COMMON_FACTS: Mapping[str, str] = {
+    "channels": "equal or chosen",
+    "resampler": "soxr-hq",
+    "aggregate": "mean-over-pairs",
+}
 
 
 class Recording:
@@ -111,7 +116,7 @@ class ParallelMetric(Metric):
         found = cache.get("parallel", conversion.path, key, compute)
         return Statistics(
             {name: (numerator, denominator) for name, (numerator, denominator) in found["sums"].items()},
-            dict(found["details"]),
+            {**found["details"], **narrow_band(conversion, other, getattr(self, "sample_rate", FULL_BAND))},
             {name: (need, reason) for name, (need, reason) in found["unmet"].items()},
         )
 

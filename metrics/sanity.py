@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vceval.errors import ItemError
+from vceval.metrics.band import FULL_BAND, NARROW_BAND
 from vceval.metrics.base import Measure, Metric, Statistics
 from vceval.records import Conversion
 from vceval.signal import audio
@@ -22,7 +23,7 @@ __all__ = ["FLAGS", "Sanity", "similarity"]
 #: Every flag that a recording may get, as reports print it.
 FLAGS = (
     "same as source", "same as prompt", "mostly silent", "clipped", "cut off", "odd length", "over full scale",
-    "DC offset",
+    "DC offset", NARROW_BAND,
 )  # fmt: skip
 
 #: A 16-bit sample at either limit is at full scale, and so is one that lost three steps on its way.
@@ -43,7 +44,8 @@ class Sanity(Metric):
     - it is clipped: more than ``clipped_share`` of its samples stand in runs of three or more at full scale;
     - it is cut off: its last 20 ms lie within ``end_db`` of the loudest 20 ms, and those of the source do not;
     - it is shorter or longer than the source by more than a factor of ``duration_factor``;
-    - it goes over full scale (float formats can) or its mean is further from zero than ``offset``.
+    - it goes over full scale (float formats can) or its mean is further from zero than ``offset``;
+    - its sample rate is below ``full_band``, the rate that measures work at.
 
     What compares with the source is left out where there is none, and duration also where the text is another one
     (the ``target`` control of a pair without parallel recording). The ``source`` control *is* the source: it is
@@ -62,10 +64,11 @@ class Sanity(Metric):
     end_db: float = -15.0
     duration_factor: float = 2.0
     offset: float = 0.01
+    full_band: int = FULL_BAND
 
     name: ClassVar[str] = "sanity"
     title: ClassVar[str] = "Sanity checks"
-    version: ClassVar[str] = "1.0"
+    version: ClassVar[str] = "1.1"
     needs: ClassVar[frozenset[str]] = frozenset()
     measures: ClassVar[tuple[Measure, ...]] = (
         Measure("sanity_flags", "Flagged", "%", "lower", scale=100.0, decimals=1, worst=1.0, rate=True),
@@ -75,11 +78,11 @@ class Sanity(Metric):
     choices: ClassVar[str] = (
         "SANITY|copy:{0.copy_correlation:g},{0.copy_lag_ms:g}ms,{0.copy_duration:g}"
         "|silent:{0.silent_db:g}dB,{0.silent_share:g}|clip:{0.clipped_share:g}|end:{0.end_db:g}dB"
-        "|dur:{0.duration_factor:g}|dc:{0.offset:g}"
+        "|dur:{0.duration_factor:g}|dc:{0.offset:g}|band:{0.full_band}Hz"
     )
     facts: ClassVar[Mapping[str, str]] = {
         "frames": "20ms, end to end",
-        "channels": "mean",
+        "channels": "equal or chosen",
         "copy": "16000 Hz or the lower of both rates, soxr HQ",
         "full scale": f"{FULL_SCALE:.6f}, 3 samples",
         "inaudible": f"{INAUDIBLE_DB:g} dB of full scale",
@@ -148,6 +151,7 @@ class Sanity(Metric):
             not 1.0 / self.duration_factor <= ratio <= self.duration_factor,
             facts["peak"] > 1.0,
             abs(facts["offset"]) > self.offset,
+            facts["sample_rate"] < self.full_band,
         )
         return [flag for flag, is_up in zip(FLAGS, raised, strict=True) if is_up]
 

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from vceval.corpora.names import known_corpus
 from vceval.errors import ItemError, UnmetNeed, UsageError
+from vceval.metrics.band import narrow_band
 from vceval.metrics.base import Measure, Recipe, Statistics, Workspace
 from vceval.metrics.sv_encoders import DvectorEncoder, EcapaEncoder
 from vceval.metrics.trials import SpeakerMetric, Trials, calibration, draw_pairs, embed_natural
@@ -251,6 +252,7 @@ class SpeakerVerification(SpeakerMetric):
         count = float(len(cosines))
         sums = {cosine: (sum(cosines.values()), count)}
         details: dict[str, Any] = {"cosines": {name: round(value, 6) for name, value in cosines.items()}}
+        details |= narrow_band(conversion, conversion.pair.prompts[0])
         unmet: dict[str, tuple[str, str]] = {}
         alike = self._source_cosine(conversion, voice)
         if isinstance(alike, float):
@@ -360,7 +362,7 @@ class SpoofVerification(SpeakerVerification):
             reason = learnt.get("unavailable", f"nothing was calibrated for dataset {conversion.pair.dataset!r}")
             raise UnmetNeed("calibration", str(reason))
         prompt, cosine = next(iter(self._cosines(conversion, self.encoder.embed(conversion.path)).items()))
-        return Statistics({self.measures[0].name: (cosine, 1.0)}, {"prompt": prompt})
+        return Statistics({self.measures[0].name: (cosine, 1.0)}, {"prompt": prompt, **narrow_band(conversion)})
 
 
 def check_threshold(name: str, encoder: str) -> None:

@@ -23,7 +23,7 @@ NATURAL_LIMIT = 0.15
 _FACTS: Mapping[str, str] = {
     "reference": "transcript",
     "resampler": "soxr-hq",
-    "channels": "mean",
+    "channels": "equal or chosen",
     "level": "as-is",
     "trim": "no",
     "dtype": "float32",

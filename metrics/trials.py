@@ -32,7 +32,11 @@ class SpeakerMetric(Metric):
     """A metric that compares speaker embeddings."""
 
     encoder_type: ClassVar[type[SpeakerEncoder]] = ResemblyzerEncoder
-    facts: ClassVar[Mapping[str, str]] = {"resampler": "soxr-HQ", "channels": "mean", "dtype": "float32"}
+    facts: ClassVar[Mapping[str, str]] = {
+        "resampler": "soxr-HQ",
+        "channels": "equal or chosen",
+        "dtype": "float32",
+    }
     packages: ClassVar[tuple[str, ...]] = ("resemblyzer", "webrtcvad", "torch", "soxr", "numpy")
 
     def open(self, workspace: Workspace) -> None:

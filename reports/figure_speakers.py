@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from vceval.reports.figure_style import LINE, SERIES, Drawing, canvas, named, plain, save
+from vceval.results.rundir import reading_of
 from vceval.results.views import Report, SystemView
 from vceval.storage.cache import Cache, default_root, file_digest
 from vceval.storage.embeddings import known
@@ -58,7 +59,7 @@ def speaker_map(report: Report, folder: Path, find: Callable[[str], Path | None]
     speakers, systems, points = _chosen(report, find)
     if len(points) < ENOUGH or len(speakers) < 2:
         return None, "No map of voices: it needs recordings of at least two target speakers whose names are known."
-    placed = _placed(points, encoder, folder / "speakers.csv")
+    placed = _placed(points, encoder, folder / "speakers.csv", reading_of(report.run).key)
     if placed is None:
         return None, (
             "No map of voices: the cache does not hold the speaker embeddings of this run ($VCEVAL_CACHE, else "
@@ -119,11 +120,11 @@ def _chosen(report: Report, find: Callable[[str], Path | None]) -> tuple[list[st
     return speakers, [s for s in systems if any(key[0] == s.name for key in taken)], list(points.values())
 
 
-def _placed(points: Sequence[_Point], encoder: str, kept: Path) -> list[tuple[float, float]] | None:
+def _placed(points: Sequence[_Point], encoder: str, kept: Path, reading: str) -> list[tuple[float, float]] | None:
     """Place recordings on the map: from their embeddings, else where they were placed before; None where unknown."""
     import numpy as np
 
-    cache = Cache(default_root())
+    cache = Cache(default_root(), reading=reading)
     vectors = [known(cache, encoder, point.path) for point in points]
     if any(vector is None for vector in vectors):
         return _before(points, kept)

@@ -13,6 +13,8 @@ from vceval.results.views import WRONG_RATE, Report, SystemView
 
 __all__ = ["Group", "counts", "failure_groups", "flag_names", "flag_sentence", "flags_table", "skip_groups"]
 
+#: Flags that have columns of their own.
+FLAG_COLUMNS = 6
 #: Examples shown of one group of failures or skips.
 EXAMPLES = 5
 
@@ -119,9 +121,13 @@ def flag_sentence(report: Report) -> str:
 
 
 def flags_table(report: Report) -> PlainTable | None:
-    """Build the table of flags: systems × flags that occur; None where no recording was checked."""
+    """Build the table of flags: systems × flags that occur; None where no recording was checked.
+
+    The most frequent flags have columns of their own, the others share one: a table must fit on a page.
+    """
     rows, systems = [], [*report.converters, *report.controls]
     names = flag_names(report, systems)
+    shown, others = names[:FLAG_COLUMNS], names[FLAG_COLUMNS:]
     for system in systems:
         checked, flagged = _checked(report, system), _flagged(report, system)
         if not checked:
@@ -131,7 +137,8 @@ def flags_table(report: Report) -> PlainTable | None:
             f"Control: {system.title}" if system.control else system.title,
             str(checked),
             f"{100 * flagged / checked:.1f}",
-            *(str(tally[name] or "–") for name in names),
+            *(str(tally[name] or "–") for name in shown),
+            *([", ".join(f"{tally[name]} {name}" for name in others if tally[name]) or "–"] if others else []),
         ])  # fmt: skip
     if not rows:
         return None
@@ -142,8 +149,9 @@ def flags_table(report: Report) -> PlainTable | None:
         caption += " Of several seeds, the recordings of seed 0."
     if WRONG_RATE in names:
         caption += " Rates are compared with those that the systems declare; this is no part of the measure."
-    headings = ("System", "n", "Any (%)", *(name[:1].upper() + name[1:] for name in names))
-    return PlainTable("flags", "Sanity flags", caption, headings, rows, frozenset(range(1, len(headings))))
+    numbers = ("System", "n", "Any (%)", *(name[:1].upper() + name[1:] for name in shown))
+    headings = (*numbers, "Others") if others else numbers
+    return PlainTable("flags", "Sanity flags", caption, headings, rows, frozenset(range(1, len(numbers))))
 
 
 def _tally(report: Report, systems: Sequence[SystemView]) -> Counter[str]:

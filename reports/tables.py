@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from vceval.metrics.band import NARROW_BAND
 from vceval.results.marks import interval_words, listed, mark_sentence
 from vceval.results.views import ALL, Cell, MeasureView, MetricView, Report, SystemView
 
@@ -21,6 +22,7 @@ __all__ = [
     "direction_tables",
     "main_tables",
     "mark_words",
+    "narrow_sentence",
     "results",
     "seeds_sentence",
     "suite_label",
@@ -31,6 +33,8 @@ __all__ = [
 
 #: With fewer speakers on a side, how they vary is hardly known.
 FEW = 5
+#: Share of recordings with a narrow band from which on a table says so of a system.
+MANY_NARROW = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,8 +223,8 @@ def main_tables(report: Report) -> list[Table]:
         for name, title, measures in parts
         if measures or name == "main"
     ]
-    heard = trained_sentence(report)
-    return [replace(table, notes=[*table.notes, f"{heard}."]) for table in tables] if heard else tables
+    notes = [f"{sentence}." for sentence in (trained_sentence(report), narrow_sentence(report)) if sentence]
+    return [replace(table, notes=[*table.notes, *notes]) for table in tables]
 
 
 def trained_sentence(report: Report) -> str:
@@ -232,6 +236,18 @@ def trained_sentence(report: Report) -> str:
         if (heard := entry["pairs"] - entry["left"])
     ]
     return f"Trained on the target or source speaker: {', '.join(parts)}" if parts else ""
+
+
+def narrow_sentence(report: Report) -> str:
+    """Say which systems have many recordings of a low sample rate; empty where none has."""
+    checked = Counter(name for name, _ in report.flags)
+    narrow = Counter(name for (name, _), flags in report.flags.items() if NARROW_BAND in flags)
+    parts = [
+        f"{system.title} ({narrow[system.name]:,} of {checked[system.name]:,} recordings)"
+        for system in report.systems
+        if narrow[system.name] > MANY_NARROW * checked[system.name]
+    ]
+    return f"Narrow band (sample rates below 16 kHz), which moves all measures: {', '.join(parts)}" if parts else ""
 
 
 def direction_tables(report: Report) -> list[Table]:

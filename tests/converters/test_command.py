@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
 from places import ROOT
 
 from vceval.converters.base import Request
@@ -18,7 +19,7 @@ from vceval.converters.command import Command
 from vceval.errors import ItemError, UsageError
 from vceval.records import ConversionPair, Utterance
 from vceval.signal import audio
-from vceval.signal.audio import Waveform
+from vceval.signal.audio import Reading, Waveform
 
 WORKER = textwrap.dedent('''
     """Halves the source; its pair's name says how to misbehave."""
@@ -163,3 +164,19 @@ def test_the_example_worker_of_the_readme_works(tmp_path: Path, ask: Callable[[s
     converter.close()
     assert isinstance(outcome, Waveform), outcome
     assert outcome.sample_rate >= audio.MIN_RATE
+
+
+def test_a_program_hears_the_channel_that_was_chosen(tmp_path: Path, ask: Callable[[str], Request]) -> None:
+    request = ask("one")
+    assert request.pair.source is not None
+    path = request.pair.source.path
+    assert request.heard(request.pair.source) == path.resolve()
+    left, _ = soundfile.read(path, dtype="float32")
+    soundfile.write(path, np.stack([left, left[::-1]], axis=1), 16_000, format="WAV", subtype="FLOAT")
+    with pytest.raises(ItemError, match="channels differ"):
+        request.heard(request.pair.source)
+    request.output.parent.mkdir(parents=True, exist_ok=True)
+    with audio.read_as(Reading("right")):
+        copy = request.heard(request.pair.source)
+    assert copy.parent == request.output.parent.resolve()
+    assert np.abs(audio.load(copy).samples - left[::-1]).max() < 1e-6

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,9 @@ from vceval.metrics.sanity import FLAGS
 from vceval.records import Score
 from vceval.reports import latex
 from vceval.reports.build import build
-from vceval.reports.tables import PlainTable
+from vceval.reports.problems import flags_table
+from vceval.reports.tables import main_tables
+from vceval.results import views
 from vceval.results.rundir import RunDirectory
 
 MEASURE = {"name": "sanity_flags", "metric": "sanity", "label": "Flagged", "unit": "%", "better": "lower",
@@ -95,16 +98,21 @@ def test_samples_are_marked_and_can_be_filtered(flagged: RunDirectory) -> None:
     assert [place for place, found in index["flags"].items() if [1, cut_off] in found] == ["0", "3"]
 
 
-def test_latex_of_all_flags_fits_the_line(tmp_path: Path) -> None:
-    names = [flag[:1].upper() + flag[1:] for flag in (*FLAGS, "wrong rate")]
-    rows = [
-        [name, "1200", "100.0", *["1200"] * len(names)] for name in ("A system with a long name", "Control: Target")
-    ]
-    heads = ["System", "n", "Any (%)", *names]
-    model = PlainTable("flags", "Sanity flags", "All of them.", heads, rows, frozenset(range(1, len(heads))))
+def test_all_flags_together_fit_the_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(report_runs, "MEASURES", [*report_runs.MEASURES[:2], MEASURE])
+    monkeypatch.setattr(report_runs, "METRICS", [*report_runs.METRICS, METRIC])
+    report = views.load(flagged_run(tmp_path))
+    every = dict.fromkeys(report.flags, (*(flag.lower() for flag in FLAGS), "wrong rate"))
+    model = flags_table(replace(report, flags=every))
+    assert model is not None
+    assert model.headings[-1] == "Others"
     text = latex.PREAMBLE + latex.plain_table(model)
     text = "\\documentclass{article}\\usepackage{booktabs}\\begin{document}\n" + text + "\\end{document}\n"
     assert_fits(typeset(tmp_path, text))
+    heads = [head.lower() for head in model.headings]
+    for row in model.rows:
+        for flag in every[next(iter(every))]:
+            assert row[heads.index(flag)] == "20" if flag in heads else f"20 {flag}" in row[-1]
 
 
 def test_no_section_where_nothing_was_checked(tmp_path: Path) -> None:
@@ -114,3 +122,15 @@ def test_no_section_where_nothing_was_checked(tmp_path: Path) -> None:
     assert "Sanity" not in html
     assert 'name="flag"' not in html
     assert not (run.report / "tables" / "flags.csv").exists()
+
+
+@pytest.mark.parametrize(("narrow", "said"), [(2, False), (3, True)])
+def test_a_system_with_many_narrow_bands_has_them_in_a_note(tmp_path: Path, narrow: int, said: bool) -> None:
+    report = views.load(flagged_run(tmp_path))
+    names = [row["pair"] for row in report.pairs]
+    assert len(names) == 20
+    flags = {("good", pair): ("narrow band",) if place < narrow else () for place, pair in enumerate(names)}
+    notes = " ".join(note for table in main_tables(replace(report, flags=flags)) for note in table.notes)
+    expected = f"which moves all measures: {report.titles['good']} (3 of 20 recordings)."
+    assert (expected in notes) is said
+    assert ("Narrow band (sample rates below 16 kHz)" in notes) is said

@@ -175,7 +175,8 @@ CALIBRATION = {
     "natural_scores": {f"v{number}": row.tolist() for number, row in enumerate(NATURAL)},
 }  # fmt: skip
 SV = SimpleNamespace(
-    name="sv", title="SV", source="", cites="", judge="", needs=frozenset(), signature=lambda: "SV", long_signature=lambda: "SV",
+    name="sv", title="SV", source="", cites="", judge="", needs=frozenset(),
+    signature=lambda: "SV", long_signature=lambda: "SV",
     measures=[
         Measure("cosine", "Cosine", "", "higher"),
         Measure("accept", "SV acc.", "%", "higher", 100.0, 1, rate=True, worst=0.0, thresholded="cosine"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 
 from vceval.errors import ItemError
 from vceval.signal import audio
-from vceval.signal.audio import Waveform
+from vceval.signal.audio import Reading, Waveform
 
 
 @pytest.mark.parametrize("rate", [8_000, 11_025, 16_000, 22_050, 24_000, 44_100, 48_000, 96_000])
@@ -94,3 +95,97 @@ def test_written_flac_is_whole_and_never_clipped(tmp_path: Path) -> None:
     with pytest.raises(ItemError, match="mono"):
         audio.write_flac(path, Waveform(loud.reshape(2, -1), 16_000))
     assert audio.load(path).samples.shape == back.shape
+
+
+def _stereo(path: Path, left: np.ndarray, right: np.ndarray, subtype: str = "PCM_16") -> Path:
+    soundfile.write(path, np.stack([left, right], axis=1), 16_000, subtype=subtype)
+    return path
+
+
+SPEECH = (0.3 * np.sin(np.arange(16_000) / 9) * np.sin(np.arange(16_000) / 2000)).astype(np.float32)
+#: Two channels of speech that do not hold the same.
+DIFFERENT = {
+    "two speakers": (SPEECH, SPEECH[::-1]),
+    "half a millisecond between them": (SPEECH, np.roll(SPEECH, 8)),
+    "counterphase": (SPEECH, -SPEECH),
+    "one empty": (SPEECH, SPEECH * 0),
+    "one quieter": (SPEECH, SPEECH * 0.9),
+}
+
+
+@pytest.mark.parametrize("name", DIFFERENT)
+def test_channels_that_differ_are_chosen_or_refused_never_averaged(tmp_path: Path, name: str) -> None:
+    left, right = DIFFERENT[name]
+    path = _stereo(tmp_path / "stereo.wav", left, right, "FLOAT")
+    with pytest.raises(ItemError, match=r"its 2 channels differ .* --channel left, right or mix") as caught:
+        audio.load(path)
+    assert str(path) in str(caught.value)
+    expected = {"left": left, "right": right, "mix": (left + right) / 2}
+    for channel in audio.CHANNELS:
+        with audio.read_as(Reading(channel)):
+            wave = audio.load(path, allow_silence=True)
+        assert np.abs(wave.samples - expected[channel]).max() < 1e-7
+        assert wave.facts is not None
+        assert (wave.facts.channels, wave.facts.difference) == (2, pytest.approx(np.abs(left - right).max()))
+    assert audio.reading() == Reading()
+
+
+@pytest.mark.parametrize("channel", [None, *audio.CHANNELS])
+def test_channels_that_are_equal_or_rounded_are_one(tmp_path: Path, channel: audio.Channel | None) -> None:
+    mono = audio.load(_write(tmp_path / "mono.wav", SPEECH)).samples
+    dither = np.random.default_rng(0).uniform(-1, 1, (2, len(SPEECH))) / 32768
+    with audio.read_as(Reading(channel)):
+        assert np.array_equal(audio.load(_stereo(tmp_path / "a.wav", SPEECH, SPEECH, "FLOAT")).samples, mono)
+        for right in (SPEECH + 1 / 32768, SPEECH - 1 / 32768):
+            assert np.array_equal(audio.load(_stereo(tmp_path / "b.wav", SPEECH, right, "FLOAT")).samples, mono)
+        found = audio.load(_stereo(tmp_path / "c.wav", *(SPEECH + dither)))
+        assert np.abs(found.samples - mono).max() < 2 / 32768
+
+
+def test_many_channels_are_read_while_they_are_equal(tmp_path: Path) -> None:
+    path = tmp_path / "many.wav"
+    soundfile.write(path, np.stack([SPEECH] * 6, axis=1), 16_000)
+    assert audio.load(path).facts == audio.Facts("WAV", "PCM_16", 16_000, 6, 0.0, pytest.approx(0.3, abs=0.01))
+    soundfile.write(path, np.stack([SPEECH] * 9, axis=1), 16_000)
+    with pytest.raises(ItemError, match="has 9 channels; at most 8 are read"):
+        audio.load(path)
+
+
+@pytest.mark.parametrize(("scale", "bits"), [(32_767.0, 16), (40.0, 16), (2.0**23, 24), (2.0**31, 32)])
+def test_whole_numbers_stored_as_floats_are_refused(tmp_path: Path, scale: float, bits: int) -> None:
+    path = _write(tmp_path / "scaled.wav", np.round(SPEECH / 0.3 * scale).astype(np.float32))
+    with pytest.raises(ItemError, match=f"looks like {bits}-bit values stored as floats; divide them by"):
+        audio.load(path)
+    with pytest.raises(ItemError, match=f"converted audio: .* looks like {bits}-bit values"):
+        audio.write_flac(tmp_path / "made.flac", Waveform(SPEECH / 0.3 * np.float32(scale), 16_000))
+
+
+def test_loud_floats_are_taken_as_they_are(tmp_path: Path) -> None:
+    assert audio.load(_write(tmp_path / "loud.wav", SPEECH * 60)).facts.peak == pytest.approx(18, rel=0.02)  # type: ignore[union-attr]
+
+
+def test_the_longest_recording_is_a_choice(make_sound: Callable[..., Path]) -> None:
+    path = make_sound(seconds=2.0)
+    with audio.read_as(Reading(max_seconds=1.5)):
+        with pytest.raises(ItemError, match=r"2\.0 s long; at most 1\.5 s are read \(--max-seconds\)"):
+            audio.load(path)
+        assert audio.duration(path) == 2.0
+    assert audio.load(path).seconds == 2.0
+
+
+def test_a_file_is_read_whatever_the_bytes_of_its_name(tmp_path: Path) -> None:
+    for name in (b"\xe9t\xe9.wav", "語.raw".encode(), b"no suffix"):
+        path = Path(os.fsdecode(os.fsencode(tmp_path) + b"/" + name))
+        with open(path, "wb") as stream:
+            soundfile.write(stream, SPEECH, 16_000, format="WAV")
+        assert len(audio.load(path).samples) == len(SPEECH)
+        assert (audio.sample_rate(path), audio.duration(path)) == (16_000, 1.0)
+
+
+def test_published_faults_stereo(shared: Path) -> None:
+    for name in ("antiphase.wav", "delay05ms.wav"):
+        path = shared / "review" / "cases" / "b11-stereo" / name
+        with pytest.raises(ItemError, match="channels differ"):
+            audio.load(path)
+        with audio.read_as(Reading("right")):
+            assert audio.load(path).seconds > 2.4

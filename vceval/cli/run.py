@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from vceval import registry
 from vceval.errors import UsageError
+from vceval.signal.audio import CHANNELS, MAX_SECONDS, Reading
 
 if TYPE_CHECKING:
     from vceval.corpora.base import Corpus
@@ -118,6 +119,12 @@ def _add_common(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--ray-address", metavar="A", help="the cluster: auto, or HOST:PORT (default: one made here)")
     parser.add_argument("--workers", type=int, metavar="N", help="worker processes (default: one a core)")
+    parser.add_argument(
+        "--channel", choices=CHANNELS, help="what to take of recordings whose channels differ (refused without)"
+    )
+    parser.add_argument(
+        "--max-seconds", type=float, default=MAX_SECONDS, metavar="S", help="refuse longer recordings (600)"
+    )
     parser.add_argument("--fresh", action="store_true", help="throw away what an earlier run left in the folder")
     parser.add_argument("--dry-run", action="store_true", help="only say what would be done, how long and how large")
     parser.add_argument(
@@ -181,6 +188,7 @@ def _run(options: argparse.Namespace) -> int:
         custom=drawn.custom,
         pairs_sha256=drawn.pairs_sha256,
         published=[] if drawn.custom else suite.published_rows(protocol),
+        reading=_reading(options),
     )
     return _carry_out(plan, options, settings)
 
@@ -231,6 +239,7 @@ def _score(options: argparse.Namespace) -> int:
         given=[*conversions, *_unconverted(pairs, added)],
         broken=found.failures,
         notes=notes,
+        reading=_reading(options),
     )
     return _carry_out(plan, options, settings)
 
@@ -417,6 +426,12 @@ def _settings(options: argparse.Namespace) -> Options:
         executor=options.executor,
         ray_address=options.ray_address,
     )
+
+
+def _reading(options: argparse.Namespace) -> Reading:
+    if not options.max_seconds > 0:
+        raise UsageError(f"--max-seconds {options.max_seconds}: must be positive")
+    return Reading(options.channel, options.max_seconds)
 
 
 def _limited(pairs: Sequence[ConversionPair], limit: int | None) -> list[ConversionPair]:

@@ -11,9 +11,10 @@ from typing import Any, ClassVar, Literal, TypeVar
 
 from vceval.declared import fault, is_text, is_texts, is_whole, unwritten
 from vceval.errors import ContractError, ItemError, UnmetNeed, reason_of
-from vceval.records import NEEDS, ConversionPair
+from vceval.records import NEEDS, ConversionPair, Utterance
 from vceval.signal import audio
 from vceval.signal.audio import MAX_RATE, MIN_RATE, Waveform
+from vceval.storage.cache import file_digest
 
 __all__ = ["Converter", "ConverterInfo", "Outcome", "Request", "fitting"]
 
@@ -93,6 +94,22 @@ class Request:
         if not self.pair.prompts:
             raise ItemError(f"pair {self.pair.id} has no prompt of the target speaker")
         return [audio.load(prompt.path) for prompt in self.pair.prompts]
+
+    def heard(self, utterance: Utterance) -> Path:
+        """A file for programs that read recordings themselves: what is read of this one, and of nothing else.
+
+        That is the recording, or a copy beside :attr:`output` where its channels differ and one was chosen.
+
+        Raises:
+            ItemError: it can't be read.
+        """
+        wave = audio.load(utterance.path, allow_silence=True)
+        if wave.facts is None or wave.facts.difference <= audio.SAME_CHANNEL:
+            return utterance.path.resolve()
+        copy = self.output.parent / f"{file_digest(utterance.path)[:16]}-{audio.reading().channel}.flac"
+        if not copy.is_file():
+            audio.write_flac(copy, wave)
+        return copy.resolve()
 
 
 #: Converted audio, a file that already holds it, or the reason why there is none: a failure (ItemError), or a

@@ -114,8 +114,8 @@ def _message(request: Request) -> dict[str, Any]:
     request.output.parent.mkdir(parents=True, exist_ok=True)
     return {
         "id": pair.id,
-        "source": str(pair.source.path.resolve()),
-        "prompts": [str(prompt.path.resolve()) for prompt in pair.prompts],
+        "source": str(request.heard(pair.source)),
+        "prompts": [str(request.heard(prompt)) for prompt in pair.prompts],
         "output": str(request.output.resolve()),
         "seed": request.seed,
         "source_speaker": pair.source_speaker,

@@ -9,6 +9,7 @@ from typing import ClassVar
 from vceval.converters.base import Converter, ConverterInfo, Outcome, Request
 from vceval.errors import ItemError, UsageError
 from vceval.protocol.patterns import Pattern
+from vceval.storage.paths import composed
 
 __all__ = ["Precomputed"]
 
@@ -77,8 +78,8 @@ class Precomputed(Converter):
             "direction": pair.direction or "",
             "seed": str(request.number),
         }
-        wanted = self.pattern.candidates(values)
-        found = [name for name in self._files if wanted.match(name)]
+        wanted = self.pattern.candidates({name: composed(value) for name, value in values.items()})
+        found = [name for name in self._files if wanted.match(composed(name))]
         if len(found) == 1:
             return self.folder / found[0]
         if not found:

@@ -11,7 +11,7 @@ from typing import ClassVar
 from vceval.corpora.base import Corpus, CorpusInfo, Layout, Problem, gender_of
 from vceval.errors import UsageError
 from vceval.records import Utterance
-from vceval.storage.paths import resolve_inside
+from vceval.storage.paths import hint, resolve_inside
 from vceval.storage.tables import Column, Table
 
 __all__ = ["TABLE", "CsvManifest", "read_manifest"]
@@ -88,7 +88,7 @@ def read_manifest(
         if os.path.isfile(audio):  # noqa: PTH113 - False, not an error, where a name is too long for the file system
             utterances.append(utterance)
         else:
-            problems.append(Problem(path, f"no such file: {audio}; row left out", row.line))
+            problems.append(Problem(path, f"no such file: {audio}{hint(audio)}; row left out", row.line))
     sheet.check()
     return utterances, problems
 

@@ -24,6 +24,7 @@ from vceval.listen.plan import Plan, Settings, Trial, make_plan, queues
 from vceval.listen.recordings import Condition, Pool, Recording, read_pool
 from vceval.listen.stimuli import Measured, measure, recordings_of, write
 from vceval.results.rundir import RunDirectory, write_atomically
+from vceval.signal.audio import read_as
 from vceval.storage.cache import file_digest
 
 __all__ = ["KEY", "LEVEL", "Exported", "Look", "export"]
@@ -65,13 +66,18 @@ class Exported:
 
 
 def export(run: RunDirectory, folder: Path, settings: Settings, look: Look, systems: tuple[str, ...] = ()) -> Exported:
-    """Make a listening test from a finished run.
+    """Make a listening test from a finished run; recordings are read as the run reads them.
 
     Recordings that can't be used are left out and said; the test is planned around them.
 
     Raises:
         UsageError: the run is not finished, a test can't be made from it, or answers lie in the folder already.
     """
+    with read_as(run.reading):
+        return _export(run, folder, settings, look, systems)
+
+
+def _export(run: RunDirectory, folder: Path, settings: Settings, look: Look, systems: tuple[str, ...]) -> Exported:
     if found := sorted(path.name for path in folder.glob("answers*") if path.exists()):
         raise UsageError(f"{folder}: there are answers to an earlier test ({found[0]}); give another folder with --out")
     if (folder / "page").exists():

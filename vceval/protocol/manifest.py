@@ -13,7 +13,7 @@ from vceval.corpora.folders import ENDINGS
 from vceval.errors import UsageError
 from vceval.protocol.patterns import Pattern
 from vceval.records import DIRECTIONS, Conversion, ConversionPair, Failure, Gender, Utterance, direction_of
-from vceval.storage.paths import resolve_inside
+from vceval.storage.paths import composed, existing, hint, resolve_inside
 from vceval.storage.tables import Column, Row, Sheet, Table
 
 __all__ = ["TABLE", "UNNAMED", "Conversions", "read_folder", "read_table"]
@@ -158,7 +158,7 @@ def read_folder(folder: Path, pattern: str, natural: Sequence[Utterance] = ()) -
     compiled = Pattern(pattern)
     if not {"system"} <= compiled.fields:
         raise UsageError(f"pattern {pattern!r} does not say where the system's name stands: it needs {{system}}")
-    known = {utterance.path.stem: utterance for utterance in natural}
+    known = {composed(utterance.path.stem): utterance for utterance in natural}
     files = sorted(p for p in folder.rglob("*") if p.suffix.lower() in ENDINGS and p.is_file())
     rows = []
     for file in files:
@@ -166,7 +166,7 @@ def read_folder(folder: Path, pattern: str, natural: Sequence[Utterance] = ()) -
             continue
         readings = [
             (fields, _recordings(file, fields, known))
-            for fields in compiled.readings(file.relative_to(folder).as_posix())
+            for fields in compiled.readings(composed(file.relative_to(folder).as_posix()))
         ]
         if not readings:
             continue
@@ -202,7 +202,7 @@ def _recordings(file: Path, fields: Mapping[str, str], known: Mapping[str, Utter
 def _beside(file: Path, stems: Iterable[str]) -> Path | None:
     for stem in stems:
         for suffix in ENDINGS:
-            candidate = file.parent / f"{stem}{suffix}"
+            candidate = existing(file.parent / f"{stem}{suffix}")
             if stem and candidate != file and candidate.is_file():
                 return candidate
     return None
@@ -250,7 +250,11 @@ def _gather(rows: Sequence[_Row]) -> Conversions:
         first = takes.setdefault((system, pair.id), {}).setdefault(seed, row.where)
         if first != row.where:
             raise UsageError(f"{row.where}: seed {seed} of {system} on this pair stands in {first} already")
-        absent = [f"{name} {path}" for name, path in row.paths.items() if not os.path.isfile(path)]  # noqa: PTH113
+        absent = [
+            f"{name} {path}{hint(path)}"
+            for name, path in row.paths.items()
+            if not os.path.isfile(path)  # noqa: PTH113 - False, not an error, where a name is too long
+        ]
         if absent:
             reason = f"{row.where}: no such file: {', '.join(absent)}"
             gathered.failures.append(Failure(system, pair.id, "input", "", reason, seed))

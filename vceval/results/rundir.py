@@ -32,6 +32,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 from vceval.errors import UsageError
 from vceval.records import ConversionPair, Failure, Score, Skip, Utterance
+from vceval.signal.audio import CHANNELS, MAX_SECONDS, Reading
 from vceval.storage.files import replacing
 
 if TYPE_CHECKING:
@@ -50,6 +51,7 @@ __all__ = [
     "ScoreWriter",
     "failure_row",
     "over_seeds",
+    "reading_of",
     "seed_suffix",
     "skip_row",
     "write_atomically",
@@ -103,9 +105,12 @@ def over_seeds(takes: pandas.DataFrame) -> pandas.DataFrame:
 
 
 def write_atomically(path: Path, text: str) -> None:
-    """Write a text file under a temporary name in the same folder, flush it to disk, then rename it."""
+    """Write a text file under a temporary name in the same folder, flush it to disk, then rename it.
+
+    Names of files that are no UTF-8 are written as JSON escapes them.
+    """
     with replacing(path) as stream:
-        stream.write(text.encode("utf-8"))
+        stream.write(text.encode("utf-8", "backslashreplace"))
 
 
 class Rows:
@@ -174,6 +179,13 @@ class ScoreWriter:
         self._rows.clear()
 
 
+def reading_of(facts: Mapping[str, Any]) -> Reading:
+    """How a run reads recordings, from its ``run.json``."""
+    channel = facts.get("channel")
+    chosen = next((one for one in CHANNELS if one == channel), None)
+    return Reading(chosen, float(facts.get("max_seconds", MAX_SECONDS)))
+
+
 class RunDirectory:
     """Reads and writes the files of one run.
 
@@ -193,6 +205,15 @@ class RunDirectory:
     def report(self) -> Path:
         """The folder of the report."""
         return self.root / "report"
+
+    @property
+    def reading(self) -> Reading:
+        """How the run reads recordings; listening tests made from it do the same.
+
+        Raises:
+            UsageError: there is no run.
+        """
+        return reading_of(self.read_json("run.json"))
 
     def audio_path(self, system: str, pair: str, seed: int = 0) -> Path:
         """Where the converted audio of one pair lies; ``seed`` numbers the seeds, from 0."""
@@ -355,7 +376,7 @@ class RunDirectory:
     def _csv_writer(self, name: str, columns: Sequence[str], seeds: bool | None = None) -> Iterator[Rows]:
         """Write a CSV file; ``seeds``: whether it has the column of seeds that its rows have; None: rows have none."""
         with replacing(self.root / name) as stream:
-            text = io.TextIOWrapper(stream, encoding="utf-8", newline="", write_through=True)
+            text = io.TextIOWrapper(stream, encoding="utf-8", errors="surrogateescape", newline="", write_through=True)
             rows = Rows(text, _SEED if seeds is False else None)
             rows.write(_columns(columns, seeds is not None))
             yield rows
@@ -365,7 +386,7 @@ class RunDirectory:
         path = self.root / name
         if not path.is_file():
             raise UsageError(f"{path}: no such file; is {self.root} the folder of a finished run?")
-        with open(path, encoding="utf-8", newline="") as stream:
+        with open(path, encoding="utf-8", errors="surrogateescape", newline="") as stream:
             yield from csv.DictReader(stream)
 
 

@@ -53,6 +53,7 @@ def summarise(
     metrics: Sequence[Metric],
     calibrations: Mapping[str, Calibrations] | None = None,
     exposures: Sequence[PairExposure] = (),
+    signed: str = "",
 ) -> dict[str, Any]:
     """Make the part of ``summary.json`` that follows from the results.
 
@@ -69,6 +70,8 @@ def summarise(
     system, and holds the cells over all pairs once more without the pairs that involve a speaker whom the system of
     the row was trained on, and the rankings where these are the same pairs for all; the lists are empty where there is
     no such pair.
+
+    ``signed`` stands at the end of all signatures: what the run chose for all metrics.
     """
     rows = []
     for system in systems:
@@ -94,8 +97,8 @@ def summarise(
             {
                 "metric": metric.name,
                 "title": metric.title,
-                "signature": metric.signature(),
-                "long_signature": metric.long_signature(),
+                "signature": metric.signature() + signed,
+                "long_signature": metric.long_signature() + signed,
                 "source": metric.cites,
                 "needs": sorted(metric.needs),
             }

@@ -13,7 +13,8 @@ from typing import Any
 from vceval.converters.base import Converter
 from vceval.errors import no_room
 from vceval.records import ConversionPair, System
-from vceval.storage.cache import file_digest
+from vceval.signal.audio import USUAL, Reading
+from vceval.storage.cache import INTAKE, file_digest
 from vceval.storage.files import replacing
 
 __all__ = ["Reuse"]
@@ -23,14 +24,16 @@ class Reuse:
     """Converted audio in the cache, addressed by all that determines it.
 
     That is the system's converter and options, its code, the packages this uses, its weight files, the kind of device,
-    the precision, the bytes of source and prompts, and the pair's seed. Converters that can't name all of it
-    (:meth:`Converter.identity`) are left out.
+    the precision, the bytes of source and prompts, how they are read, and the pair's seed. Converters that can't name
+    all of it (:meth:`Converter.identity`) are left out.
 
     Args:
         folder: of the cache; None switches it off.
+        reading: how recordings are read.
     """
 
-    def __init__(self, folder: Path | None) -> None:
+    def __init__(self, folder: Path | None, reading: Reading = USUAL) -> None:
+        self._reading = reading.key
         self._folder = None if folder is None else folder / "converted"
 
     def system(self, system: System, converter: Converter, device: str) -> str | None:
@@ -39,7 +42,7 @@ class Reuse:
         if identity is None:
             return None
         options = {key: value for key, value in system.options.items() if key != "weights"}
-        return _digest([system.converter, options, identity])
+        return _digest([system.converter, options, identity, INTAKE, self._reading])
 
     def has(self, system: str | None, pair: ConversionPair, seed: int) -> bool:
         """Whether a pair's audio is there already."""

@@ -17,6 +17,7 @@ from vceval.runner.factory import make_converter
 from vceval.runner.journal import Take
 from vceval.runner.options import Options
 from vceval.runner.pool import Lost
+from vceval.signal.audio import USUAL, Reading
 
 __all__ = ["convert"]
 
@@ -33,10 +34,12 @@ def convert(
     seed: int,
     lengths: Lengths | None = None,
     seeds: Mapping[str, int] = MappingProxyType({}),
+    reading: Reading = USUAL,
 ) -> Iterator[list[dict[str, Any]]]:
     """Convert what is to do and yield finished journal records, batch by batch.
 
-    ``seeds`` are numbers of conversions of each pair by system; 1 where none is named.
+    ``seeds`` are numbers of conversions of each pair by system; 1 where none is named. ``reading`` says how recordings
+    are read.
 
     Raises:
         NoRoomError: a disk is full.
@@ -45,7 +48,7 @@ def convert(
     devices = options.devices
 
     def arguments(slot: int) -> tuple[Any, ...]:
-        return run.root.resolve(), devices[slot % len(devices)], seed, options.cache
+        return run.root.resolve(), devices[slot % len(devices)], seed, options.cache, reading
 
     pool = open_pool(
         options, Converting, arguments, lambda task: options.timeout * len(task.pairs) + _LOADING,

@@ -21,7 +21,7 @@ from vceval.runner.factory import make_converter, pair_seed
 from vceval.runner.journal import Take
 from vceval.runner.progress import say
 from vceval.signal import audio
-from vceval.signal.audio import Waveform
+from vceval.signal.audio import USUAL, Reading, Waveform
 
 __all__ = ["ConvertTask", "Converting"]
 
@@ -82,12 +82,21 @@ class Converting:
         device: ``cpu``, ``cuda`` or ``cuda:N``. On a GPU, recordings are read ahead and audio is written behind it.
         seed: of the run.
         cache: folder of earlier results; None for none.
+        reading: how recordings are read.
     """
 
-    def __init__(self, root: Path, device: str, seed: int, cache: Path | None = None) -> None:
+    def __init__(
+        self,
+        root: Path,
+        device: str,
+        seed: int,
+        cache: Path | None = None,
+        reading: Reading = USUAL,
+    ) -> None:
+        audio.use(reading)
         self._run = RunDirectory(root)
         self._device, self._seed = device, seed
-        self._reuse, self._fitting = Reuse(cache), Fitting(device, cache)
+        self._reuse, self._fitting = Reuse(cache, reading), Fitting(device, cache)
         self._open: tuple[str, Converter] | None = None
         self.ahead = 0 if device == "cpu" else _AHEAD
         self._writers = ThreadPoolExecutor(_WRITERS if self.ahead else 1)

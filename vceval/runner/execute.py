@@ -108,7 +108,8 @@ def execute(plan: Plan, run: RunDirectory, options: Options) -> tuple[dict[str, 
             if converted is not None:
                 _convert(plan, run, options, converted)
             workspace = Workspace(
-                cache=Cache(options.cache or run.root / ".cache"), natural=plan.natural, device=options.device,
+                cache=Cache(options.cache or run.root / ".cache", reading=plan.reading.key), natural=plan.natural,
+                device=options.device, reading=plan.reading,
             )  # fmt: skip
             calibrations = _calibrate(plan, run, workspace, options)
             _score(plan, conversions, workspace, calibrations, options, scored)
@@ -196,7 +197,9 @@ def _convert(plan: Plan, run: RunDirectory, options: Options, ledger: Ledger) ->
     check_room(run.root, left_over, lengths)
     seeds = Counter(take.system for take in takes)
     with stage("convert", total, "conversions", total - left) as advance:
-        for records in convert(run, plan.systems, plan.pairs.values(), todo, options, plan.seed, lengths, seeds):
+        for records in convert(
+            run, plan.systems, plan.pairs.values(), todo, options, plan.seed, lengths, seeds, plan.reading
+        ):
             ledger.append(records)
             advance(len(records), sum(record["status"] == "failed" for record in records))
 

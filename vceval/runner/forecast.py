@@ -81,7 +81,7 @@ def forecast(plan: Plan, run: RunDirectory, options: Options, fresh: bool = Fals
     records = [] if fresh else read_records(run.root / "journal" / "convert.jsonl")
     done = _conversions_done(plan, run.root, records)
     scored = set() if fresh else _scores_done(run.root)
-    reuse = Reuse(options.cache)
+    reuse = Reuse(options.cache, plan.reading)
     parts = []
     todo: list[tuple[System, ConversionPair]] = []
     if plan.given is None:

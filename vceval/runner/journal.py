@@ -95,7 +95,8 @@ class Journal:
         Raises:
             OSError: there is no room; the journal is then as before.
         """
-        lines = [json.dumps(record, ensure_ascii=False, allow_nan=False).encode() + b"\n" for record in records]
+        texts = (json.dumps(record, ensure_ascii=False, allow_nan=False) for record in records)
+        lines = [text.encode(errors="backslashreplace") + b"\n" for text in texts]  # names of files may be no UTF-8
         places, place = [], self._end
         for line in lines:
             places.append(place)

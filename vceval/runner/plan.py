@@ -15,6 +15,7 @@ from vceval.metrics.base import Metric
 from vceval.records import Conversion, ConversionPair, Failure, System, Utterance
 from vceval.runner.factory import make_converter, make_metric
 from vceval.runner.journal import Take
+from vceval.signal.audio import USUAL, Reading
 from vceval.storage.cache import file_digest
 
 __all__ = ["Plan", "check_same", "differences", "fingerprint"]
@@ -33,6 +34,7 @@ class Plan:
     notes: what a corpus reader found missing or malformed, for ``run.json``.
     seeds: how many times systems that draw noise convert each pair; given conversions have their own.
     beside: controls that nobody asked for, and the metrics that want them; all others are scored by all metrics.
+    reading: how recordings are read; which channel is taken is part of every signature.
     """
 
     name: str
@@ -54,6 +56,7 @@ class Plan:
     pairs_sha256: str = ""
     published: Sequence[Mapping[str, Any]] = field(default_factory=list)
     beside: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    reading: Reading = USUAL
 
     def metric(self, name: str) -> Metric:
         """Construct one of the plan's metrics, with the suite's parameters."""
@@ -62,6 +65,10 @@ class Plan:
     def metrics_of(self, system: str) -> Sequence[str]:
         """The metrics that score a system."""
         return self.beside.get(system, self.metrics)
+
+    def signatures(self) -> dict[str, str]:
+        """Say of every metric how its values are made, the choice of a channel included."""
+        return {name: self.metric(name).signature() + self.reading.signed for name in self.metrics}
 
     def seeds_of(self, system: System) -> int:
         """How many times a system converts each pair."""
@@ -84,8 +91,9 @@ def fingerprint(plan: Plan) -> dict[str, Any]:
         "seed": plan.seed,
         **({"seeds": plan.seeds} if plan.seeds > 1 else {}),
         **({"beside": {name: list(metrics) for name, metrics in plan.beside.items()}} if plan.beside else {}),
+        **({"channel": plan.reading.channel} if plan.reading.channel else {}),
         "systems": [_system(system, plan.given is None) for system in plan.systems],
-        "metrics": {name: plan.metric(name).signature() for name in plan.metrics},
+        "metrics": plan.signatures(),
         "journal": _FORMAT,
         "pairs": _digest(plan.pairs.values()),
         "natural": _digest(plan.natural),
@@ -108,13 +116,15 @@ def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
     found = []
     for key in sorted(set(old) | set(new)):
         before, after = old.get(key), new.get(key)
-        if before == after:
-            continue
+        if before == after or (key == "metrics" and old.get("channel") != new.get("channel")):
+            continue  # the choice of a channel is part of every signature
         if isinstance(before, dict) and isinstance(after, dict):
             changed = sorted(k for k in set(before) | set(after) if before.get(k) != after.get(k))
             found.append(f"{key} ({', '.join(changed)})")
         elif key in ("vceval", "suite", "data", "seed"):
             found.append(f"{key} ({before} before, {after} now)")
+        elif key == "channel":
+            found.append(f"--channel ({before or 'none'} before, {after or 'none'} now)")
         elif key == "seeds":
             found.append(f"seeds ({before or 1} before, {after or 1} now)")
         elif key == "systems":

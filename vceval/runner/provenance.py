@@ -43,6 +43,8 @@ def facts_of(plan: Plan, options: Options, asked: Mapping[str, Any]) -> dict[str
         "executor": options.executor,
         "seed": plan.seed,
         **({"seeds": plan.seeds} if plan.seeds > 1 else {}),
+        **({"channel": plan.reading.channel} if plan.reading.channel else {}),
+        "max_seconds": plan.reading.max_seconds,
         "data": plan.data,
         "partial": plan.partial,
         "custom": plan.custom,

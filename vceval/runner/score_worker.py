@@ -13,6 +13,7 @@ from vceval.metrics.base import Metric, Workspace
 from vceval.records import Conversion, Utterance
 from vceval.runner.factory import MetricOptions, make_metric
 from vceval.runner.journal import Take
+from vceval.signal import audio
 from vceval.storage.cache import Cache
 
 __all__ = ["Analyse", "Calibrate", "ScoreBatch", "ScoreTask", "Scoring", "take_of"]
@@ -80,7 +81,8 @@ class Scoring:
         self, workspace: Workspace, calibrations: Mapping[str, Mapping[str, Any]], options: MetricOptions
     ) -> None:
         self._workspace, self._calibrations, self._options = workspace, calibrations, options
-        self._cache = Cache(workspace.cache.root, workspace.cache.limit)
+        audio.use(workspace.reading)
+        self._cache = Cache(workspace.cache.root, workspace.cache.limit, workspace.reading.key)
         self._metrics: dict[str, Metric] = {}
         self._shared: dict[str, float] = {}
 
@@ -144,6 +146,7 @@ class Scoring:
                     natural=self._workspace.natural,
                     calibrations=self._calibrations.get(name, {}),
                     device=self._workspace.device,
+                    reading=self._workspace.reading,
                 )
             )
             self._metrics[name] = metric

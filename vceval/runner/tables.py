@@ -40,7 +40,7 @@ def write_results(
     seeds = Counter(take.system for take in conversions.takes)
     several = max(seeds.values(), default=1) > 1
     tally = Tally(plan.pairs, seeds=seeds)
-    signatures = {name: metric.signature() for name, metric in metrics.items()}
+    signatures = dict(sorted(plan.signatures().items()))
     with ExitStack() as files:
         scores = files.enter_context(run.score_writer(plan.pairs, signatures, several))
         failures = files.enter_context(run.failure_writer(several))
@@ -66,7 +66,9 @@ def write_results(
         "suite": plan.label,
         "partial": plan.partial,
         "custom": plan.custom,
-        **summarise(tally, rows, [plan.metric(name) for name in plan.metrics], calibrations, exposures),
+        **summarise(
+            tally, rows, [plan.metric(name) for name in plan.metrics], calibrations, exposures, plan.reading.signed
+        ),
         "calibration": shown(calibrations),
         "published": list(plan.published),
     }

@@ -22,13 +22,15 @@ from typing import Any
 from vceval.errors import ItemError, UsageError, no_room
 from vceval.storage.files import replacing
 
-__all__ = ["Cache", "default_limit", "default_root", "file_digest", "trim"]
+__all__ = ["INTAKE", "Cache", "default_limit", "default_root", "file_digest", "trim"]
 
 #: What analyses are made with, by name of the distribution: those of another version are not used again.
 PACKAGES = (
     "ctranslate2", "faster-whisper", "numba", "numpy", "onnxruntime", "openai-whisper", "pocketsphinx", "pyworld",
     "scipy", "soundfile", "soxr", "speechbrain", "torch", "torchaudio", "webrtcvad",
 )  # fmt: skip
+#: How recordings are read: what was made of them when they were read in another way is not used again.
+INTAKE = 2
 _ENTRY = re.compile(r"[0-9a-f]{64}\.(npz|flac)")
 #: A full cache is trimmed to this part of its limit, so that the next entry does not start over.
 _TRIMMED = 0.9
@@ -110,15 +112,17 @@ class Cache:
     """A content-addressed store of arrays and JSON values.
 
     ``root`` None keeps results in memory only. Beside a folder, up to 256 MB of recent results stay in memory.
-    ``limit`` is that of the folder in bytes, by default :func:`default_limit`. Where the folder has no room or can't be
-    written to, results are computed and not kept.
+    ``limit`` is that of the folder in bytes, by default :func:`default_limit`. ``reading`` names the choices by which
+    recordings are read, where they are not the usual ones; it is part of the address of every result. Where the folder
+    has no room or can't be written to, results are computed and not kept.
     """
 
     _MEMORY_BYTES = 256 * 2**20
 
-    def __init__(self, root: Path | None, limit: int | None = None) -> None:
+    def __init__(self, root: Path | None, limit: int | None = None, reading: str = "") -> None:
         self.root = None if root is None else root.absolute()  # workers have other working directories
         self.limit = default_limit() if limit is None else limit
+        self.reading = reading
         self._written = 0
         self._memory: dict[str, Mapping[str, Any]] = {}
         self._held = 0
@@ -142,7 +146,9 @@ class Cache:
             digest = file_digest(path)
         except FileNotFoundError:
             raise ItemError(f"{path}: no such file") from None
-        determined = json.dumps([kind, digest, parameters, _versions()], sort_keys=True, default=str)
+        determined = json.dumps(
+            [kind, digest, parameters, _versions(), INTAKE, self.reading], sort_keys=True, default=str
+        )
         key = hashlib.sha256(determined.encode()).hexdigest()
         if key in self._memory:
             return self._memory[key]
