@@ -1,11 +1,14 @@
-"""Speech recognisers: Whisper, also by faster-whisper, where a model is at hand, else pocketsphinx (English only)."""
+"""Speech recognisers: Whisper, also by faster-whisper, those of recipes, and pocketsphinx (English only)."""
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import functools
+import gzip
 import hashlib
 import importlib.util
+import json
 import os
 import tempfile
 from abc import ABC, abstractmethod
@@ -22,7 +25,8 @@ from vceval.signal import audio
 from vceval.signal.audio import Waveform
 from vceval.storage.cache import Cache, file_digest
 
-__all__ = ["FasterWhisper", "PocketSphinx", "Recogniser", "Whisper", "choose", "transcribe", "transcribe_all"]
+__all__ = ["Ctc", "FasterWhisper", "PocketSphinx", "Recogniser", "Whisper", "choose", "transcribe", "transcribe_all",
+           "whisper_knows"]  # fmt: skip
 
 SAMPLE_RATE = 16_000
 #: Samples of one window of Whisper: 30 s.
@@ -32,6 +36,9 @@ _PINNED = {"large": "large-v3", "turbo": "large-v3-turbo"}
 #: Files of a model in CTranslate2's form that change the text; the first three must be there.
 _FILES = ("model.bin", "config.json", "tokenizer.json", "preprocessor_config.json", "vocabulary.json", "vocabulary.txt")
 _NEEDED = _FILES[:3]
+_CTC_WEIGHTS = ("model.safetensors", "pytorch_model.bin")
+#: Codes of Whisper that are others in ISO 639.
+_WHISPER_CODES = {"jv": "jw"}
 
 
 class Recogniser(ABC):
@@ -86,11 +93,10 @@ class Whisper(Recogniser):
         """Whether the checkpoint was trained on this language."""
         if language == "en":
             return True
-        if self.model is None:
-            multilingual = bool(_whisper(self.path, None, "cpu").is_multilingual)
-        else:
-            multilingual = not self.model.endswith(".en")
-        return multilingual and language in _whisper_languages()
+        if self.model is not None:
+            return whisper_knows(self.model, language)
+        network = _whisper(self.path, None, "cpu")
+        return bool(network.is_multilingual) and _is_among(language, network.num_languages)
 
     def hear(self, wave: Waveform, language: str, device: str) -> str:
         """Transcribe one recording of any length."""
@@ -115,13 +121,14 @@ class Whisper(Recogniser):
             whisper.log_mel_spectrogram(whisper.pad_or_trim(wave.samples), model.dims.n_mels, device=device)
             for wave in waves
         ]
-        options = whisper.DecodingOptions(language=language, temperature=0.0, without_timestamps=True, fp16=False)
+        code = _WHISPER_CODES.get(language, language)
+        options = whisper.DecodingOptions(language=code, temperature=0.0, without_timestamps=True, fp16=False)
         return [found.text for found in model.decode(torch.stack(spectrograms), options)]
 
     def _long(self, wave: Waveform, language: str, device: str) -> str:
         found = _whisper(self.path, self.model, device).transcribe(
             wave.samples,
-            language=language,
+            language=_WHISPER_CODES.get(language, language),
             temperature=0.0,
             fp16=False,
             condition_on_previous_text=False,
@@ -139,8 +146,8 @@ class FasterWhisper(Recogniser):
     Greedy decoding at temperature 0 in float32, language given, no voice filter.
 
     ``folder`` holds the converted model (model.bin, config.json, tokenizer.json); nothing is ever downloaded. Settings
-    are those of :class:`Whisper`: up to 30 s in one window without time stamps, longer
-    recordings window by window. Texts are nevertheless not the same to the letter: the padding of short recordings
+    are those of :class:`Whisper`: recordings of up to 30 s in one window without time stamps, padded with silence and
+    decoded together; longer ones window by window. Texts are nevertheless not the same to the letter: arithmetic
     differs, and a converted model may have been quantised. So results bear a signature of their own.
 
     Raises:
@@ -151,6 +158,8 @@ class FasterWhisper(Recogniser):
     """
 
     folder: Path
+
+    batch: ClassVar[int] = 8
 
     def __post_init__(self) -> None:
         missing = [name for name in _NEEDED if not (self.folder / name).is_file()]
@@ -173,33 +182,89 @@ class FasterWhisper(Recogniser):
             if (self.folder / name).is_file():
                 digest.update(f"{name}:{file_digest(self.folder / name)};".encode())
         name = f"{self.folder.name}-{digest.hexdigest()[:8]}"
-        return f"faster-whisper-{name},beam:1,temp:0,fp32,vad:no,lang:forced,window:30s"
+        return f"faster-whisper-{name},beam:1,temp:0,fp32,vad:no,lang:forced,window:30s,pad:audio"
 
     def knows(self, language: str) -> bool:
         """Whether the model has this language."""
         if language == "en":
             return True
-        model = _faster_whisper(self.folder, "cpu")
-        known = language in model.supported_languages
-        return bool(known and model.hf_tokenizer.token_to_id(f"<|{language}|>") is not None)
+        model, code = _faster_whisper(self.folder, "cpu"), _WHISPER_CODES.get(language, language)
+        return bool(code in model.supported_languages and model.hf_tokenizer.token_to_id(f"<|{code}|>") is not None)
+
+    def is_official(self, model: str) -> bool:
+        """Whether this is the official checkpoint ``model``, by the attention heads that show where words are.
+
+        OpenAI published them for every checkpoint; converters keep them in config.json.
+        """
+        heads = json.loads((self.folder / "config.json").read_text(encoding="utf-8")).get("alignment_heads") or []
+        return sorted(map(tuple, heads)) == _alignment_heads(model)
 
     def hear(self, wave: Waveform, language: str, device: str) -> str:
         """Transcribe one recording of any length."""
-        segments, _ = _faster_whisper(self.folder, device).transcribe(
-            wave.samples,
-            language=language,
-            task="transcribe",
-            beam_size=1,
-            best_of=1,
-            temperature=0.0,
-            without_timestamps=len(wave.samples) <= WINDOW,
-            condition_on_previous_text=False,
-            compression_ratio_threshold=None,
-            log_prob_threshold=None,
-            no_speech_threshold=None,
-            vad_filter=False,
+        return self.hear_all([wave], language, device)[0]
+
+    def hear_all(self, waves: Sequence[Waveform], language: str, device: str) -> list[str]:
+        """Transcribe several recordings, those of up to 30 s together."""
+        short = [place for place, wave in enumerate(waves) if len(wave.samples) <= WINDOW]
+        texts = {place: self._long(wave, language, device) for place, wave in enumerate(waves) if place not in short}
+        for start in range(0, len(short), self.batch):
+            places = short[start : start + self.batch]
+            texts.update(zip(places, self._short([waves[place] for place in places], language, device), strict=True))
+        return [texts[place] for place in range(len(waves))]
+
+    def _short(self, waves: Sequence[Waveform], language: str, device: str) -> list[str]:
+        """Decode one window each, as clips of one recording that holds them end to end."""
+        import faster_whisper
+
+        joined = np.concatenate([np.pad(wave.samples, (0, WINDOW - len(wave.samples))) for wave in waves])
+        seconds = WINDOW // SAMPLE_RATE
+        clips = [{"start": seconds * place, "end": seconds * (place + 1)} for place in range(len(waves))]
+        model = _faster_whisper(self.folder, device)
+        segments, _ = faster_whisper.BatchedInferencePipeline(model).transcribe(
+            joined, clip_timestamps=clips, batch_size=len(waves), without_timestamps=True, **_greedy(language)
         )
+        texts = [""] * len(waves)
+        for segment in segments:
+            texts[segment.seek // (seconds * model.frames_per_second)] += segment.text
+        return [text.strip() for text in texts]
+
+    def _long(self, wave: Waveform, language: str, device: str) -> str:
+        segments, _ = _faster_whisper(self.folder, device).transcribe(wave.samples, **_greedy(language))
         return "".join(segment.text for segment in segments).strip()
+
+
+@dataclass(frozen=True)
+class Ctc(Recogniser):
+    """wav2vec 2.0 or HuBERT, fine-tuned on English by CTC: the most probable letter of every frame.
+
+    ``model`` is the name of a repository on Hugging Face, ``folder`` holds its files: the one of that name in
+    $VCEVAL_CTC, or in Hugging Face's own cache. Needs the extra ``vceval[ctc]``.
+
+    Source: Baevski et al., "wav2vec 2.0", NeurIPS 2020; Hsu et al., "HuBERT", TASLP 2021.
+    """
+
+    model: str
+    folder: Path
+
+    @property
+    def identity(self) -> str:
+        """The model's name with a hash of its weights, and the settings."""
+        weights = next(path for name in _CTC_WEIGHTS if (path := self.folder / name).is_file())
+        return f"{self.model.partition('/')[2]}-{file_digest(weights)[:8]},ctc:greedy,fp32"
+
+    def knows(self, language: str) -> bool:
+        """English only."""
+        return language == "en"
+
+    def hear(self, wave: Waveform, language: str, device: str) -> str:
+        """Transcribe one recording, unpadded."""
+        import torch
+
+        processor, network = _ctc(self.folder, device)
+        inputs = processor(wave.samples, sampling_rate=SAMPLE_RATE, return_tensors="pt").input_values
+        with torch.inference_mode():
+            tokens = network(inputs.to(device)).logits.argmax(dim=-1)
+        return str(processor.batch_decode(tokens)[0])
 
 
 @dataclass(frozen=True)
@@ -234,34 +299,108 @@ class PocketSphinx(Recogniser):
         return found.hypstr if found is not None else ""
 
 
-def choose(model: str, allow_download: bool = False) -> Recogniser:
+def choose(model: str, allow_download: bool = False, only: str = "") -> Recogniser:
     """Choose the recogniser that this machine can offer.
 
     $VCEVAL_WHISPER names a model of one's own and comes first: a Whisper checkpoint (a file), or a folder in the form
     of CTranslate2 for faster-whisper (extra ``vceval[faster-whisper]``). Then the official checkpoint ``model`` in
     Whisper's own folder (~/.cache/whisper), downloaded where that is allowed. Else pocketsphinx.
 
+    Args:
+        model: official name of a Whisper checkpoint, or of a repository with a model for :class:`Ctc`.
+        allow_download: fetch it where it is not at hand.
+        only: the recipe that is heard with this model and with no other; empty where any will do.
+
     Raises:
-        UsageError: $VCEVAL_WHISPER is neither, or the download failed or has no such model.
+        UsageError: $VCEVAL_WHISPER is neither, the download failed or has no such model, or the only model that will
+            do is not at hand.
     """
-    own = os.environ.get("VCEVAL_WHISPER")
-    if own:
-        if Path(own).is_dir():
-            return FasterWhisper(Path(own).resolve())
-        if not Path(own).is_file():
-            raise UsageError(
-                f"VCEVAL_WHISPER={own}: no such file or folder; name a Whisper checkpoint (.pt) or a folder for "
-                "faster-whisper, or unset it"
-            )
-        return Whisper(Path(own).resolve())
+    if "/" in model:
+        return _choose_ctc(model, allow_download, only)
     model = _PINNED.get(model, model)
+    own = _own_whisper()
+    if own is not None and (not only or _is_official(own, model)):
+        return own
     path = _whisper_folder() / f"{model}.pt"
     if path.is_file():
         return Whisper(path, model)
     if allow_download:
         _download(model, path)
         return Whisper(path, model)
+    if only:
+        raise UsageError(
+            f"{only} is heard with Whisper {model}, as by the tool that it follows, and with no other recogniser: put "
+            f"{model}.pt into {_whisper_folder()}, name it in VCEVAL_WHISPER (a checkpoint, or a folder for "
+            f"faster-whisper), or allow downloads; {_instead(only)}"
+        )
     return PocketSphinx()
+
+
+def whisper_knows(model: str, language: str) -> bool:
+    """Whether an official Whisper checkpoint was trained on a language (a code)."""
+    several = 100 if _PINNED.get(model, model) in _PINNED.values() else 99  # Cantonese came last
+    return language == "en" or (not model.endswith(".en") and _is_among(language, several))
+
+
+def _is_among(language: str, several: int) -> bool:
+    """Whether a language is one of the first of Whisper's list."""
+    from whisper.tokenizer import LANGUAGES
+
+    return _WHISPER_CODES.get(language, language) in list(LANGUAGES)[:several]
+
+
+def _own_whisper() -> Recogniser | None:
+    own = os.environ.get("VCEVAL_WHISPER")
+    if not own:
+        return None
+    if Path(own).is_dir():
+        return FasterWhisper(Path(own).resolve())
+    if not Path(own).is_file():
+        raise UsageError(
+            f"VCEVAL_WHISPER={own}: no such file or folder; name a Whisper checkpoint (.pt) or a folder for "
+            "faster-whisper, or unset it"
+        )
+    return Whisper(Path(own).resolve())
+
+
+def _is_official(recogniser: Recogniser, model: str) -> bool:
+    if isinstance(recogniser, FasterWhisper):
+        return recogniser.is_official(model)
+    return isinstance(recogniser, Whisper) and file_digest(recogniser.path) == _official(model)[1]
+
+
+def _choose_ctc(model: str, allow_download: bool, only: str) -> Recogniser:
+    if importlib.util.find_spec("transformers") is None:
+        raise UsageError(f"{only} is heard with {model}, by transformers: pip install 'vceval[ctc]'; {_instead(only)}")
+    own, name = os.environ.get("VCEVAL_CTC"), model.partition("/")[2]
+    folder = Path(own).resolve() / name if own else _hugging_face(model, allow_download)
+    if folder is None or not any((folder / weights).is_file() for weights in _CTC_WEIGHTS):
+        where = f"{folder} has no" if own else "Hugging Face's cache has none of its"
+        raise UsageError(
+            f"{only} is heard with {model}, as by the tool that it follows, and with no other recogniser, but {where} "
+            f"weights: put its files into a folder {name} inside the one that VCEVAL_CTC names, or allow downloads; "
+            f"{_instead(only)}"
+        )
+    return Ctc(model, folder)
+
+
+def _instead(only: str) -> str:
+    name, _, recipe = only.partition(":")
+    rate = "word_error_rate" if name == "wer" else "character_error_rate"
+    return f"{name} takes any recogniser, and vceval.metrics.{rate}(..., recipe={recipe!r}) any texts"
+
+
+def _hugging_face(model: str, allow_download: bool) -> Path | None:
+    from huggingface_hub import snapshot_download
+
+    try:
+        return Path(
+            snapshot_download(model, local_files_only=not allow_download, allow_patterns=["*.json", *_CTC_WEIGHTS])
+        )
+    except (OSError, ValueError) as error:
+        if allow_download:
+            raise UsageError(f"{model} can't be downloaded ({error}); name its folder in VCEVAL_CTC") from error
+        return None
 
 
 def transcribe(recogniser: Recogniser, path: Path, language: str, cache: Cache, device: str) -> str:
@@ -371,11 +510,46 @@ def _faster_whisper(folder: Path, device: str) -> Any:
         raise UsageError(f"{folder}: can't be loaded as a Whisper model in CTranslate2's form ({error})") from error
 
 
-@functools.cache
-def _whisper_languages() -> frozenset[str]:
-    from whisper.tokenizer import LANGUAGES
+def _greedy(language: str) -> dict[str, Any]:
+    """Options of faster-whisper's decoding that are those of :class:`Whisper`."""
+    return {
+        "language": _WHISPER_CODES.get(language, language),
+        "task": "transcribe",
+        "beam_size": 1,
+        "best_of": 1,
+        "temperature": 0.0,
+        "condition_on_previous_text": False,
+        "compression_ratio_threshold": None,
+        "log_prob_threshold": None,
+        "no_speech_threshold": None,
+        "vad_filter": False,
+    }
 
-    return frozenset(LANGUAGES)
+
+def _alignment_heads(model: str) -> list[tuple[int, ...]]:
+    import whisper
+
+    coded = whisper._ALIGNMENT_HEADS.get(model)
+    if coded is None:
+        return []
+    heads = np.frombuffer(gzip.decompress(base64.b85decode(coded)), dtype=bool)
+    per_layer = {"tiny": 6, "base": 8, "small": 12, "medium": 16}.get(model.partition(".")[0], 20)
+    return [tuple(map(int, place)) for place in np.argwhere(heads.reshape(-1, per_layer))]
+
+
+@functools.lru_cache(maxsize=2)
+def _ctc(folder: Path, device: str) -> Any:
+    """Load processor and network, once per process for all metrics."""
+    import torch
+    from transformers import AutoModelForCTC, Wav2Vec2Processor
+
+    torch.set_num_threads(1)
+    try:
+        processor = Wav2Vec2Processor.from_pretrained(folder, local_files_only=True)
+        network = AutoModelForCTC.from_pretrained(folder, local_files_only=True)
+    except Exception as error:  # whatever damaged files raise
+        raise UsageError(f"{folder}: can't be loaded as a model of speech with letters ({error})") from error
+    return processor, network.float().eval().to(device)
 
 
 @functools.cache

@@ -7,12 +7,15 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from vceval.metrics.hallucination import TEXT_FLAGS
 from vceval.records import NEEDS
 from vceval.reports.tables import PlainTable, suite_label, trained_sentence
 from vceval.results.views import WRONG_RATE, Report, SystemView
 
 __all__ = ["Group", "counts", "failure_groups", "flag_names", "flag_sentence", "flags_table", "skip_groups"]
 
+#: Columns of the table of flags, so that it fits a page of print; what is seldom goes into the last one.
+FLAG_COLUMNS = 9
 #: Examples shown of one group of failures or skips.
 EXAMPLES = 5
 
@@ -122,6 +125,9 @@ def flags_table(report: Report) -> PlainTable | None:
     """Build the table of flags: systems × flags that occur; None where no recording was checked."""
     rows, systems = [], [*report.converters, *report.controls]
     names = flag_names(report, systems)
+    shown, others = (
+        (names, []) if len(names) <= FLAG_COLUMNS else (names[: FLAG_COLUMNS - 1], names[FLAG_COLUMNS - 1 :])
+    )
     for system in systems:
         checked, flagged = _checked(report, system), _flagged(report, system)
         if not checked:
@@ -131,7 +137,8 @@ def flags_table(report: Report) -> PlainTable | None:
             f"Control: {system.title}" if system.control else system.title,
             str(checked),
             f"{100 * flagged / checked:.1f}",
-            *(str(tally[name] or "–") for name in names),
+            *(str(tally[name] or "–") for name in shown),
+            *([str(sum(tally[name] for name in others) or "–")] if others else []),
         ])  # fmt: skip
     if not rows:
         return None
@@ -142,7 +149,12 @@ def flags_table(report: Report) -> PlainTable | None:
         caption += " Of several seeds, the recordings of seed 0."
     if WRONG_RATE in names:
         caption += " Rates are compared with those that the systems declare; this is no part of the measure."
-    headings = ("System", "n", "Any (%)", *(name[:1].upper() + name[1:] for name in names))
+    if any(name in TEXT_FLAGS for name in names):
+        caption += " Words that are repeated or too many are what the recogniser wrote; this is no part of the measure."
+    if others:
+        caption += f" Other: {', '.join(others)}."
+    columns = [*shown, *(["other"] if others else [])]
+    headings = ("System", "n", "Any (%)", *(name[:1].upper() + name[1:] for name in columns))
     return PlainTable("flags", "Sanity flags", caption, headings, rows, frozenset(range(1, len(headings))))
 
 

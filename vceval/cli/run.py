@@ -162,10 +162,13 @@ def _run(options: argparse.Namespace) -> int:
 def _score(options: argparse.Namespace) -> int:
     """Carry out ``vceval score``; returns the exit code."""
     from vceval.corpora.csv_manifest import read_manifest
+    from vceval.languages import language_code
     from vceval.protocol.manifest import UNNAMED, read_folder, read_table
     from vceval.records import System, Utterance
     from vceval.runner.plan import Plan
 
+    if options.language:
+        language_code(options.language)  # a tag that names none is refused before any work
     metrics = _metrics(options, SCORE_METRICS)
     settings = _settings(options)
     natural: list[Utterance] = []

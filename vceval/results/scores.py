@@ -35,7 +35,7 @@ class Scores:
     systems, pairs, measures: name to place on the axes of the arrays. values, numerators, denominators:
     float64 of shape (systems, pairs, measures), NaN where there is no score; of several seeds the means. transcripts
     and sanity: by place of system and pair, where a recogniser listened and where sanity was checked (the details of
-    that metric), of seed 0.
+    that metric, its flags with those of what was heard), of seed 0.
     """
 
     systems: Mapping[str, int]
@@ -133,6 +133,7 @@ def read_scores(path: Path, systems: Sequence[str], pairs: Sequence[str], measur
     counts = np.zeros(shape, np.uint32)
     transcripts: dict[tuple[int, int], Transcripts] = {}
     sanity: dict[tuple[int, int], Mapping[str, Any]] = {}
+    doubtful: dict[tuple[int, int], list[str]] = {}
     try:
         table = parquet.ParquetFile(path)
         seeded = "seed" in table.schema_arrow.names
@@ -149,9 +150,12 @@ def read_scores(path: Path, systems: Sequence[str], pairs: Sequence[str], measur
                 np.add.at(array.reshape(-1), where, batch.column(name).to_numpy(zero_copy_only=False)[known])
             if seeded:
                 known &= batch.column("seed").to_numpy(zero_copy_only=False) == 0
-            _take_details(batch.column("details"), at[0], at[1], known, transcripts, sanity)
+            _take_details(batch.column("details"), at[0], at[1], known, transcripts, sanity, doubtful)
     except (OSError, KeyError, ValueError, pyarrow.ArrowException) as error:
         raise UsageError(f"{path}: can't be read as a table of scores ({error}); score the run again") from error
+    for key in {**transcripts, **doubtful} if doubtful else ():  # then what was heard counts as checked, too
+        facts = sanity.get(key, {"flags": []})
+        sanity[key] = {**facts, "flags": list(dict.fromkeys([*facts["flags"], *doubtful.get(key, [])]))}
     several = counts > 1
     for array in figures.values():
         array[counts == 0] = np.nan
@@ -181,16 +185,17 @@ def _take_details(
     known: NDArray[np.bool_],
     transcripts: dict[tuple[int, int], Transcripts],
     sanity: dict[tuple[int, int], Mapping[str, Any]],
+    doubtful: dict[tuple[int, int], list[str]],
 ) -> None:
     """Take what samples show out of the details; all measures of a metric repeat them, the first ones do."""
     import numpy as np
     from pyarrow import compute
 
-    for mark in ('"heard"', '"flags"'):
+    for mark in ('"heard"', '"flags"', '"text_flags"'):
         found = compute.match_substring(column, mark).fill_null(False).to_numpy(zero_copy_only=False) & known
         for row in np.flatnonzero(found):
             key = (int(systems[row]), int(pairs[row]))
-            if key in (transcripts if mark == '"heard"' else sanity):
+            if (mark == '"heard"' and key in transcripts) or (mark == '"flags"' and key in sanity):
                 continue
             details = json.loads(column[int(row)].as_py())
             if mark == '"heard"' and isinstance(details.get("heard"), str):
@@ -200,3 +205,5 @@ def _take_details(
             elif mark == '"flags"' and isinstance(details.get("flags"), list):
                 kept = ("flags", "sample_rate", "seconds")
                 sanity[key] = {name: details[name] for name in kept if name in details}
+            elif mark == '"text_flags"' and isinstance(details.get("text_flags"), list):
+                doubtful.setdefault(key, []).extend(map(str, details["text_flags"]))
