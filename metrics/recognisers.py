@@ -1,14 +1,11 @@
-"""Speech recognisers: Whisper, also by faster-whisper, those of recipes, and pocketsphinx (English only)."""
+"""Speech recognisers: Whisper, also by faster-whisper, where a model is at hand, else pocketsphinx (English only)."""
 
 from __future__ import annotations
 
-import base64
 import contextlib
 import functools
-import gzip
 import hashlib
 import importlib.util
-import json
 import os
 import tempfile
 from abc import ABC, abstractmethod
@@ -25,8 +22,8 @@ from vceval.signal import audio
 from vceval.signal.audio import Waveform
 from vceval.storage.cache import Cache, file_digest
 
-__all__ = ["Ctc", "FasterWhisper", "PocketSphinx", "Recogniser", "Whisper", "choose", "transcribe", "transcribe_all",
-           "whisper_knows"]  # fmt: skip
+__all__ = ["FasterWhisper", "PocketSphinx", "Recogniser", "Whisper", "choose", "official", "official_whisper",
+           "own_whisper", "transcribe", "transcribe_all", "whisper_folder", "whisper_knows"]  # fmt: skip
 
 SAMPLE_RATE = 16_000
 #: Samples of one window of Whisper: 30 s.
@@ -36,7 +33,6 @@ _PINNED = {"large": "large-v3", "turbo": "large-v3-turbo"}
 #: Files of a model in CTranslate2's form that change the text; the first three must be there.
 _FILES = ("model.bin", "config.json", "tokenizer.json", "preprocessor_config.json", "vocabulary.json", "vocabulary.txt")
 _NEEDED = _FILES[:3]
-_CTC_WEIGHTS = ("model.safetensors", "pytorch_model.bin")
 #: Codes of Whisper that are others in ISO 639.
 _WHISPER_CODES = {"jv": "jw"}
 
@@ -191,14 +187,6 @@ class FasterWhisper(Recogniser):
         model, code = _faster_whisper(self.folder, "cpu"), _WHISPER_CODES.get(language, language)
         return bool(code in model.supported_languages and model.hf_tokenizer.token_to_id(f"<|{code}|>") is not None)
 
-    def is_official(self, model: str) -> bool:
-        """Whether this is the official checkpoint ``model``, by the attention heads that show where words are.
-
-        OpenAI published them for every checkpoint; converters keep them in config.json.
-        """
-        heads = json.loads((self.folder / "config.json").read_text(encoding="utf-8")).get("alignment_heads") or []
-        return sorted(map(tuple, heads)) == _alignment_heads(model)
-
     def hear(self, wave: Waveform, language: str, device: str) -> str:
         """Transcribe one recording of any length."""
         return self.hear_all([wave], language, device)[0]
@@ -234,40 +222,6 @@ class FasterWhisper(Recogniser):
 
 
 @dataclass(frozen=True)
-class Ctc(Recogniser):
-    """wav2vec 2.0 or HuBERT, fine-tuned on English by CTC: the most probable letter of every frame.
-
-    ``model`` is the name of a repository on Hugging Face, ``folder`` holds its files: the one of that name in
-    $VCEVAL_CTC, or in Hugging Face's own cache. Needs the extra ``vceval[ctc]``.
-
-    Source: Baevski et al., "wav2vec 2.0", NeurIPS 2020; Hsu et al., "HuBERT", TASLP 2021.
-    """
-
-    model: str
-    folder: Path
-
-    @property
-    def identity(self) -> str:
-        """The model's name with a hash of its weights, and the settings."""
-        weights = next(path for name in _CTC_WEIGHTS if (path := self.folder / name).is_file())
-        return f"{self.model.partition('/')[2]}-{file_digest(weights)[:8]},ctc:greedy,fp32"
-
-    def knows(self, language: str) -> bool:
-        """English only."""
-        return language == "en"
-
-    def hear(self, wave: Waveform, language: str, device: str) -> str:
-        """Transcribe one recording, unpadded."""
-        import torch
-
-        processor, network = _ctc(self.folder, device)
-        inputs = processor(wave.samples, sampling_rate=SAMPLE_RATE, return_tensors="pt").input_values
-        with torch.inference_mode():
-            tokens = network(inputs.to(device)).logits.argmax(dim=-1)
-        return str(processor.batch_decode(tokens)[0])
-
-
-@dataclass(frozen=True)
 class PocketSphinx(Recogniser):
     """CMU PocketSphinx with the English model inside its package: works offline, errs several times as often.
 
@@ -299,41 +253,17 @@ class PocketSphinx(Recogniser):
         return found.hypstr if found is not None else ""
 
 
-def choose(model: str, allow_download: bool = False, only: str = "") -> Recogniser:
+def choose(model: str, allow_download: bool = False) -> Recogniser:
     """Choose the recogniser that this machine can offer.
 
     $VCEVAL_WHISPER names a model of one's own and comes first: a Whisper checkpoint (a file), or a folder in the form
     of CTranslate2 for faster-whisper (extra ``vceval[faster-whisper]``). Then the official checkpoint ``model`` in
     Whisper's own folder (~/.cache/whisper), downloaded where that is allowed. Else pocketsphinx.
 
-    Args:
-        model: official name of a Whisper checkpoint, or of a repository with a model for :class:`Ctc`.
-        allow_download: fetch it where it is not at hand.
-        only: the recipe that is heard with this model and with no other; empty where any will do.
-
     Raises:
-        UsageError: $VCEVAL_WHISPER is neither, the download failed or has no such model, or the only model that will
-            do is not at hand.
+        UsageError: $VCEVAL_WHISPER is neither, or the download failed or has no such model.
     """
-    if "/" in model:
-        return _choose_ctc(model, allow_download, only)
-    model = _PINNED.get(model, model)
-    own = _own_whisper()
-    if own is not None and (not only or _is_official(own, model)):
-        return own
-    path = _whisper_folder() / f"{model}.pt"
-    if path.is_file():
-        return Whisper(path, model)
-    if allow_download:
-        _download(model, path)
-        return Whisper(path, model)
-    if only:
-        raise UsageError(
-            f"{only} is heard with Whisper {model}, as by the tool that it follows, and with no other recogniser: put "
-            f"{model}.pt into {_whisper_folder()}, name it in VCEVAL_WHISPER (a checkpoint, or a folder for "
-            f"faster-whisper), or allow downloads; {_instead(only)}"
-        )
-    return PocketSphinx()
+    return own_whisper() or official_whisper(_PINNED.get(model, model), allow_download) or PocketSphinx()
 
 
 def whisper_knows(model: str, language: str) -> bool:
@@ -349,7 +279,12 @@ def _is_among(language: str, several: int) -> bool:
     return _WHISPER_CODES.get(language, language) in list(LANGUAGES)[:several]
 
 
-def _own_whisper() -> Recogniser | None:
+def own_whisper() -> Whisper | FasterWhisper | None:
+    """The model that $VCEVAL_WHISPER names; None where it is not set.
+
+    Raises:
+        UsageError: it is neither file nor folder.
+    """
     own = os.environ.get("VCEVAL_WHISPER")
     if not own:
         return None
@@ -363,44 +298,18 @@ def _own_whisper() -> Recogniser | None:
     return Whisper(Path(own).resolve())
 
 
-def _is_official(recogniser: Recogniser, model: str) -> bool:
-    if isinstance(recogniser, FasterWhisper):
-        return recogniser.is_official(model)
-    return isinstance(recogniser, Whisper) and file_digest(recogniser.path) == _official(model)[1]
+def official_whisper(model: str, allow_download: bool = False) -> Whisper | None:
+    """The official checkpoint in Whisper's own folder, fetched where that is allowed; None where it is not there.
 
-
-def _choose_ctc(model: str, allow_download: bool, only: str) -> Recogniser:
-    if importlib.util.find_spec("transformers") is None:
-        raise UsageError(f"{only} is heard with {model}, by transformers: pip install 'vceval[ctc]'; {_instead(only)}")
-    own, name = os.environ.get("VCEVAL_CTC"), model.partition("/")[2]
-    folder = Path(own).resolve() / name if own else _hugging_face(model, allow_download)
-    if folder is None or not any((folder / weights).is_file() for weights in _CTC_WEIGHTS):
-        where = f"{folder} has no" if own else "Hugging Face's cache has none of its"
-        raise UsageError(
-            f"{only} is heard with {model}, as by the tool that it follows, and with no other recogniser, but {where} "
-            f"weights: put its files into a folder {name} inside the one that VCEVAL_CTC names, or allow downloads; "
-            f"{_instead(only)}"
-        )
-    return Ctc(model, folder)
-
-
-def _instead(only: str) -> str:
-    name, _, recipe = only.partition(":")
-    rate = "word_error_rate" if name == "wer" else "character_error_rate"
-    return f"{name} takes any recogniser, and vceval.metrics.{rate}(..., recipe={recipe!r}) any texts"
-
-
-def _hugging_face(model: str, allow_download: bool) -> Path | None:
-    from huggingface_hub import snapshot_download
-
-    try:
-        return Path(
-            snapshot_download(model, local_files_only=not allow_download, allow_patterns=["*.json", *_CTC_WEIGHTS])
-        )
-    except (OSError, ValueError) as error:
-        if allow_download:
-            raise UsageError(f"{model} can't be downloaded ({error}); name its folder in VCEVAL_CTC") from error
-        return None
+    Raises:
+        UsageError: the download failed, or there is no such model.
+    """
+    path = whisper_folder() / f"{model}.pt"
+    if not path.is_file():
+        if not allow_download:
+            return None
+        _download(model, path)
+    return Whisper(path, model)
 
 
 def transcribe(recogniser: Recogniser, path: Path, language: str, cache: Cache, device: str) -> str:
@@ -448,11 +357,12 @@ def _load(path: Path) -> Waveform:
     return audio.load(path, SAMPLE_RATE)
 
 
-def _whisper_folder() -> Path:
+def whisper_folder() -> Path:
+    """Where Whisper's package keeps its checkpoints."""
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "whisper"
 
 
-def _official(model: str) -> tuple[str, str]:
+def official(model: str) -> tuple[str, str]:
     """Address and SHA-256 of an official checkpoint."""
     import whisper
 
@@ -466,7 +376,7 @@ def _download(model: str, path: Path) -> None:
     """Fetch into a folder of its own, then rename: no other process ever sees half a checkpoint."""
     import whisper
 
-    address, _ = _official(model)
+    address, _ = official(model)
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=path.parent, prefix=".part-") as folder:
         try:
@@ -483,7 +393,7 @@ def _whisper(path: Path, model: str | None, device: str) -> Any:
     import whisper
 
     torch.set_num_threads(1)
-    if model is not None and file_digest(path) != _official(model)[1]:
+    if model is not None and file_digest(path) != official(model)[1]:
         raise UsageError(f"{path}: not the official Whisper checkpoint {model!r} (SHA-256 differs); delete it")
     try:
         return whisper.load_model(str(path), device=device).float().eval()
@@ -524,32 +434,6 @@ def _greedy(language: str) -> dict[str, Any]:
         "no_speech_threshold": None,
         "vad_filter": False,
     }
-
-
-def _alignment_heads(model: str) -> list[tuple[int, ...]]:
-    import whisper
-
-    coded = whisper._ALIGNMENT_HEADS.get(model)
-    if coded is None:
-        return []
-    heads = np.frombuffer(gzip.decompress(base64.b85decode(coded)), dtype=bool)
-    per_layer = {"tiny": 6, "base": 8, "small": 12, "medium": 16}.get(model.partition(".")[0], 20)
-    return [tuple(map(int, place)) for place in np.argwhere(heads.reshape(-1, per_layer))]
-
-
-@functools.lru_cache(maxsize=2)
-def _ctc(folder: Path, device: str) -> Any:
-    """Load processor and network, once per process for all metrics."""
-    import torch
-    from transformers import AutoModelForCTC, Wav2Vec2Processor
-
-    torch.set_num_threads(1)
-    try:
-        processor = Wav2Vec2Processor.from_pretrained(folder, local_files_only=True)
-        network = AutoModelForCTC.from_pretrained(folder, local_files_only=True)
-    except Exception as error:  # whatever damaged files raise
-        raise UsageError(f"{folder}: can't be loaded as a model of speech with letters ({error})") from error
-    return processor, network.float().eval().to(device)
 
 
 @functools.cache

@@ -93,7 +93,7 @@ def english_name() -> str:
 def english(text: str, whisper: Callable[[str], Any]) -> str:
     """Normalise a prepared text by ``whisper``, Whisper's English normaliser, and mend what it does wrongly.
 
-    What is mended and what stays is listed in ``docs/pages/reference/text.md``; the tests have a sentence of every form.
+    What is mended and what stays is listed in ``docs/pages/reference/text.md``; tests have a sentence of each form.
     """
     if text != text.upper():
         text = _applied(_RULES_OF_CASE, text)

@@ -13,6 +13,7 @@ from vceval.languages import language_code, nearest_language
 from vceval.metrics.base import Measure, Metric, Recipe, Statistics, Workspace
 from vceval.metrics.hallucination import signs
 from vceval.metrics.recognisers import PocketSphinx, Recogniser, choose, transcribe, transcribe_all, whisper_knows
+from vceval.metrics.recognisers_of_tools import recogniser_of
 from vceval.metrics.text import UNSPACED, TextRule, Unit, error_rate, rule_of
 from vceval.records import Conversion
 from vceval.signal import audio
@@ -38,7 +39,7 @@ _AS_BEFORE: Mapping[str, Any] = {"version": "1.0"}
 
 def _heard_with(model: str) -> dict[str, Any]:
     """Bind a recipe to the recogniser of the tool that it follows."""
-    return {**_AS_BEFORE, "model": model, "bound": True}
+    return {**_AS_BEFORE, "bound": model}
 
 
 #: Recipes of both rates. Those named after other tools follow their text rules (:data:`vceval.metrics.text.RULES`).
@@ -160,8 +161,8 @@ class TextErrorRate(Metric):
     unit: ClassVar[Unit]
     #: Where the text comes from that the conversion should say.
     against: ClassVar[Literal["transcript", "source"]] = "transcript"
-    #: Whether no recogniser but ``model`` will do.
-    bound: ClassVar[bool] = False
+    #: The only recogniser that will do, that of a tool; empty where any will.
+    bound: ClassVar[str] = ""
     needs: ClassVar[frozenset[str]] = frozenset({"transcript", "language"})
     version: ClassVar[str] = "2.0"
     source: ClassVar[str] = "Radford et al., Robust speech recognition via large-scale weak supervision, ICML 2023"
@@ -182,7 +183,7 @@ class TextErrorRate(Metric):
         """
         found: Recogniser | None = getattr(self, "_recogniser", None)
         if found is None:
-            found = choose(self.model, only=self.name if self.bound else "")
+            found = self._choose(allow_download=False)
             object.__setattr__(self, "_recogniser", found)
         return found
 
@@ -205,8 +206,12 @@ class TextErrorRate(Metric):
         """
         super().open(workspace)
         if getattr(self, "_recogniser", None) is None:
-            found = choose(self.model, workspace.allow_download, self.name if self.bound else "")
-            object.__setattr__(self, "_recogniser", found)
+            object.__setattr__(self, "_recogniser", self._choose(workspace.allow_download))
+
+    def _choose(self, allow_download: bool) -> Recogniser:
+        if self.bound:
+            return recogniser_of(self.name, self.bound, allow_download)
+        return choose(self.model, allow_download)
 
     @property
     def batch(self) -> int:

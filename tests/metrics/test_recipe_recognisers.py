@@ -11,12 +11,14 @@ import pytest
 
 from vceval import registry
 from vceval.errors import UnmetNeed, UsageError
-from vceval.metrics import recognisers
+from vceval.metrics import recognisers_of_tools
 from vceval.metrics.base import Workspace
-from vceval.metrics.recognisers import Ctc, FasterWhisper, PocketSphinx, Whisper, whisper_knows
+from vceval.metrics.recognisers import FasterWhisper, PocketSphinx, Whisper, whisper_knows
+from vceval.metrics.recognisers_of_tools import Ctc, recogniser_of
 from vceval.metrics.text_error import CharacterErrorRate, WordErrorRate
 from vceval.records import Conversion, ConversionPair
 from vceval.signal import audio
+from vceval.storage.cache import file_digest
 
 NAMES = [*(f"wer:{name}" for name in WordErrorRate.recipes), *(f"cer:{name}" for name in CharacterErrorRate.recipes)]
 BOUND = {
@@ -32,7 +34,7 @@ def home(tmp_path, monkeypatch):
     for name in ("VCEVAL_WHISPER", "VCEVAL_CTC"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "home"))
-    monkeypatch.setattr("vceval.metrics.recognisers._hugging_face", lambda model, allow_download: None)
+    monkeypatch.setattr("vceval.metrics.recognisers_of_tools._hugging_face", lambda model, allow_download: None)
     return tmp_path / "home"
 
 
@@ -72,8 +74,8 @@ def test_the_official_file_does_under_any_name(tmp_path, monkeypatch):
     own = tmp_path / "renamed.pt"
     own.write_bytes(b"x")
     monkeypatch.setenv("VCEVAL_WHISPER", str(own))
-    monkeypatch.setattr(recognisers, "_official", lambda model: ("", recognisers.file_digest(own)))
-    assert recognisers.choose("large-v3", only="wer:seedtts") == Whisper(own)
+    monkeypatch.setattr(recognisers_of_tools, "official", lambda model: ("", file_digest(own)))
+    assert recogniser_of("wer:seedtts", "large-v3") == Whisper(own)
 
 
 @pytest.mark.skipif(find_spec("faster_whisper") is None, reason="the extra 'faster-whisper' is not installed")
@@ -85,10 +87,10 @@ def test_a_converted_model_is_known_by_its_attention_heads(tmp_path, monkeypatch
             (tmp_path / name / file).write_bytes(b"x")
         (tmp_path / name / "config.json").write_text(json.dumps({"alignment_heads": some}))
     monkeypatch.setenv("VCEVAL_WHISPER", str(tmp_path / "mine"))
-    assert recognisers.choose("large-v3", only="wer:f5") == FasterWhisper(tmp_path / "mine")
+    assert recogniser_of("wer:f5", "large-v3") == FasterWhisper(tmp_path / "mine")
     monkeypatch.setenv("VCEVAL_WHISPER", str(tmp_path / "other"))
     with pytest.raises(UsageError, match="wer:f5 is heard with Whisper large-v3"):
-        recognisers.choose("large-v3", only="wer:f5")
+        recogniser_of("wer:f5", "large-v3")
 
 
 def test_what_whisper_knows_is_asked_of_whisper():
