@@ -39,6 +39,14 @@ _MARKS = {
     "he": re.compile(f"[{_HEBREW_MARKS}]"),
     **dict.fromkeys(("ru", "uk", "be", "bg"), re.compile(f"[{_STRESS_MARKS}]")),
 }
+#: One letter that texts write with several characters: by language, what is written and what is kept.
+_LETTERS = {
+    **dict.fromkeys(("fa", "ur", "ckb"), str.maketrans("\u064a\u0649\u0643", "\u06cc\u06cc\u06a9")),
+    "ar": str.maketrans("\u0671\u06cc\u06a9", "\u0627\u064a\u0643"),
+    "ru": str.maketrans("ёЁ", "еЕ"),
+    "fr": str.maketrans({"œ": "oe", "Œ": "OE", "æ": "ae", "Æ": "AE"}),
+    "ro": str.maketrans("şţŞŢ", "șțȘȚ"),
+}
 #: Languages whose capital of ı is I, and of i is İ.
 _DOTLESS = frozenset({"tr", "az", "crh", "gag"})
 
@@ -48,8 +56,9 @@ _NOTES = re.compile(
     r"""(?:laugh(?:s|ed|ing|ter)?|chuckl(?:e|es|ing)|giggl(?:e|es|ing)|cough(?:s|ing)?|sneez(?:e|es|ing)|sigh(?:s|ing)?
     |breath(?:s|e|es|ing)?|inhal(?:e|es|ing)|exhal(?:e|es|ing)|gasp(?:s|ing)?|sniff(?:s|ing|le|les|ling)?|snort(?:s|ing)?
     |yawn(?:s|ing)?|groan(?:s|ing)?|moan(?:s|ing)?|sob(?:s|bing)?|scream(?:s|ing)?|whistl(?:e|es|ing)|hum(?:s|ming)
-    |clears|smack(?:s|ing)?|applau(?:se|ds|ding)|clap(?:s|ping)?|cheer(?:s|ing)|music|noises?|beep(?:s|ing)?|static|click(?:s)?
+    |clears|smack(?:s|ing)?|applau(?:se|ds|ding)|clap(?:s|ping)?|cheer(?:s|ing)|music|noises?|beep(?:s|ing)?|static|clicks?
     |silence|pause|inaudible|unintelligible|indistinct|incomprehensible|unclear|crosstalk|overlap(?:s|ping)?|blank|unk|spn|nsn
+    |chatter(?:ing)?|footsteps|ringing|barking|chirping|buzzing|typing|mumbl(?:es|ing)|whisper(?:s|ing)|singing|sic
     |foreign|sil|sp|illustration
     |lacht|lachen|lachend|gelächter|hustet|husten|musik|applaus|seufzt|seufzen|räuspern|räuspert|geräusch|unverständlich
     |rires?|rit|toux|tousse|musique|applaudissements|soupirs?|soupire|bruit|inintelligible
@@ -60,20 +69,18 @@ _NOTES = re.compile(
     |笑声?|大笑|音乐|音樂|音楽|掌声|掌聲|拍手|咳嗽?|叹气|嘆氣|ため息|噪音|噪声|雑音|听不清|聽不清|聞き取れない|不明|웃음|음악|박수|기침|한숨)""",
     re.VERBOSE,
 )
-_BESIDE = frozenset(
-    {
-        "and", "audience", "audio", "background", "both", "briefly", "continues", "crowd", "deep", "deeply",
-        "dramatic", "ends", "fades", "gentle", "gently", "heavily", "heavy", "his", "in", "intro",
-        "language", "lightly", "lip", "lips", "loud", "loudly", "nervously", "off", "out", "outro", "piano", "playing",
-        "plays", "quietly", "short", "soft", "softly", "speaker", "speaking", "speech", "starts", "stops", "the",
-        "their", "throat", "to", "upbeat", "voice", "voices", "words",
-    }
-)  # fmt: skip
+_BESIDE = frozenset({
+    "and", "audience", "audio", "background", "birds", "both", "briefly", "continues", "crowd", "deep",
+    "deeply", "dog", "door", "dramatic", "ends", "fades", "gentle", "gently", "heavily", "heavy", "his", "in",
+    "intro", "language", "lightly", "lip", "lips", "loud", "loudly", "nervously", "off", "out", "outro",
+    "phone", "piano", "playing", "plays", "quietly", "short", "soft", "softly", "speaker", "speaking", "speech",
+    "starts", "stops", "the", "their", "throat", "to", "upbeat", "voice", "voices", "words",
+})  # fmt: skip
 _BRACKETS = re.compile(
     r"\([^()]*\)|\[[^\[\]]*\]|\{[^{}]*\}|<[^<>]*>|\*[^*]*\*|（[^（）]*）|【[^【】]*】|〔[^〔〕]*〕|［[^［］]*］"
 )
 #: Marks of a transcriber's format: <unk>, </s>, <|en|>, <sil>; and numbers of notes: [12].
-_TAG = re.compile(r"</?[|]?[a-z][a-z0-9_.:-]*[|]?\s*/?>|\[\d+\]", re.IGNORECASE)
+_TAG = re.compile(r"</?[|]?[a-z][a-z0-9_.:-]*[|]?\s*/?>|\[\d{1,3}\]", re.IGNORECASE)
 #: A part of the word beside it: friend(s), colo(u)r, (re)build.
 _PART = re.compile(r"(?<=\w)[(\[]([a-zà-ÿ]{1,2})[)\]]|[(\[]([a-zà-ÿ]{1,2})[)\]](?=\w)", re.IGNORECASE)
 _ELLIPSIS = re.compile(r"\.(?:\s*\.)+")
@@ -89,6 +96,8 @@ def prepared(text: str, language: str) -> str:
     - Vowel marks go in Arabic, Persian, Urdu, Pashto, Kurdish, Sindhi (harakat, with tatweel) and Hebrew (niqqud),
       stress marks in Russian, Ukrainian, Belarusian and Bulgarian: most texts do without. Those of Hindi, Thai and
       others stay.
+    - A letter with several characters is one: the yeh and kaf of Persian and Arabic keyboards, Russian ё and е, French
+      œ and oe, Romanian ş and ș. Digits of any script are 0 to 9.
     - Turkish and Azeri: I is the capital of ı, and İ that of i. Elsewhere İ is I.
     - An ellipsis is a blank.
     - Brackets go, and what they hold stays, as a reader says it, unless it is a note about a sound ([laughter],
@@ -109,10 +118,14 @@ def prepared(text: str, language: str) -> str:
     text = text.replace("\u0130", "I").replace("i\u0307", "i")
     if language in _MARKS:
         text = _MARKS[language].sub("", text)
-        if language == "ar":
-            text = text.replace("\u0671", "\u0627")  # the wasla is a vowel mark too
         text = unicodedata.normalize("NFKC", text)
+    text = "".join(_plain(letter) for letter in text.translate(_LETTERS.get(language, {})))
     return " ".join(_ELLIPSIS.sub(" ", _without_brackets(text)).split())
+
+
+def _plain(letter: str) -> str:
+    """Write the digits of any script as 0 to 9."""
+    return letter if letter.isascii() or not letter.isdecimal() else str(unicodedata.decimal(letter))
 
 
 def _visible(text: str, language: str) -> str:
