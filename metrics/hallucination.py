@@ -13,9 +13,9 @@ TEXT_FLAGS = ("repeated words", "too many words")
 
 #: Above it Whisper's authors take a text for a loop (Radford et al., ICML 2023, section 4.5).
 COMPRESSION = 2.4
-#: So often in a row, and oftener than in the text that should be said. Of 189 transcripts of natural English none
-#: repeats a word.
-REPEATS = 4
+#: So often in a row, and oftener than in the text that should be said: a word, and a phrase.
+#: Of 189 transcripts of natural English none repeats anything.
+WORD_REPEATS, PHRASE_REPEATS = 4, 3
 #: Half more than the fastest of 189 natural English recordings of published demo pages, 4.1 words a second.
 WORDS_A_SECOND = 6.0
 #: Half more than the fastest of seven languages, Japanese with 7.8 syllables a second (Pellegrino et al.,
@@ -31,10 +31,10 @@ def compression_ratio(text: str) -> float:
     return len(coded) / len(zlib.compress(coded)) if coded else 0.0
 
 
-def repeats(words: Sequence[str]) -> int:
-    """How often the most repeated word or phrase stands in a row: 1 where nothing is repeated, 0 without words."""
+def repeats(words: Sequence[str], shortest: int = 1) -> int:
+    """How often the most repeated phrase of ``shortest`` words or more stands in a row; 1 where nothing is repeated."""
     most = min(len(words), 1)
-    for length in range(1, min(_LONGEST, len(words) // 2) + 1):
+    for length in range(shortest, min(_LONGEST, len(words) // 2) + 1):
         run = 0
         for first, second in zip(words, words[length:], strict=False):
             run = run + 1 if first == second else 0
@@ -53,9 +53,13 @@ def signs(text: str, heard: Sequence[str], said: Sequence[str], seconds: float, 
         unspaced: whether the words are characters.
     """
     ratio, repeated, rate = compression_ratio(text), repeats(heard), len(heard) / max(seconds, 0.1)
-    fastest = CHARACTERS_A_SECOND if unspaced else WORDS_A_SECOND
+    fastest, phrase = (CHARACTERS_A_SECOND, 3) if unspaced else (WORDS_A_SECOND, 2)
+    looping = any(
+        least <= repeats(heard, shortest) > repeats(said, shortest)
+        for least, shortest in ((WORD_REPEATS, 1), (PHRASE_REPEATS, phrase))
+    )
     raised = (
-        ratio > COMPRESSION or (repeated >= REPEATS and repeated > repeats(said)),
+        ratio > COMPRESSION or looping,
         rate > fastest and len(heard) > len(said),
     )
     flags = [flag for flag, is_up in zip(TEXT_FLAGS, raised, strict=True) if is_up]

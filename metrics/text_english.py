@@ -17,7 +17,8 @@ _ONES = (
 )  # fmt: skip
 _TENS = ("twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety")
 _DIGITS = ("zero", *_ONES[:9])
-_NUMBER = re.compile(rf"\d+|{'|'.join((*_ONES, *_TENS, 'hundred', 'thousand', 'double', 'triple', 'zero', 'point'))}")
+_SPELLED_NUMBERS = "|".join((*_ONES, *_TENS, "hundred", "thousand", "million"))
+_NUMBER = re.compile(rf"\d+|{_SPELLED_NUMBERS}|double|triple|zero|point")
 #: Fractions by their denominators: of one, of several.
 _PARTS = {
     2: ("half", "halves"), 3: ("third", "thirds"), 4: ("quarter", "quarters"), 5: ("fifth", "fifths"),
@@ -178,7 +179,7 @@ def _money(found: re.Match[str]) -> str:
 
 
 def _unit(found: re.Match[str]) -> str:
-    return f"{found[1]} {_UNITS[found[2]][found[1] != '1']} "
+    return f"{found[1]} {_UNITS[found[2]][found[1] not in ('1', 'one')]} "
 
 
 def _range(found: re.Match[str]) -> str:
@@ -269,7 +270,9 @@ _BEFORE: tuple[_Rule, ...] = (
     _rule(r"°", " degrees "),
     _rule(r"degrees +c\b", "degrees celsius"),
     _rule(r"degrees +f\b", "degrees fahrenheit"),
-    _rule(rf"(\d[\d,.]*)[ -]?({'|'.join(map(re.escape, _UNITS))})\b\.?", _unit),
+    _rule(
+        rf"(\d[\d,.]*(?=[ -]?)|\b(?:{_SPELLED_NUMBERS})(?=[ -]))[ -]?({'|'.join(map(re.escape, _UNITS))})\b\.?", _unit
+    ),
     _rule(r"(?<![\w.,])[-−–](?=\d)", "minus "),
     _rule(r"(?<![\w.,])\+(?=\d)", "plus "),
     _rule(r"(?<=\d) ?\+ ?(?=\d)", " plus "),

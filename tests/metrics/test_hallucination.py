@@ -20,6 +20,8 @@ def test_a_loop_is_flagged():
     said = "eustace made the discovery by accident"
     assert flags("you spit it " * 60, said, 3.0) == ["repeated words", "too many words"]
     assert flags("thank you thank you thank you thank you", said, 3.0) == ["repeated words"]
+    assert flags("i am not here i am not here i am not here", said, 3.0) == ["repeated words"]
+    assert flags("i am not here i am not here", said, 3.0) == []
     assert flags("你好" * 5, "你去", 2.0, unspaced=True) == ["repeated words"]
 
 
