@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from typing import Any
 
 __all__ = ["PREPARATION", "prepared"]
 
@@ -40,7 +41,7 @@ _MARKS = {
     **dict.fromkeys(("ru", "uk", "be", "bg"), re.compile(f"[{_STRESS_MARKS}]")),
 }
 #: One letter that texts write with several characters: by language, what is written and what is kept.
-_LETTERS = {
+_LETTERS: dict[str, dict[int, Any]] = {
     **dict.fromkeys(("fa", "ur", "ckb"), str.maketrans("\u064a\u0649\u0643", "\u06cc\u06cc\u06a9")),
     "ar": str.maketrans("\u0671\u06cc\u06a9", "\u0627\u064a\u0643"),
     "ru": str.maketrans("ёЁ", "еЕ"),
