@@ -83,8 +83,9 @@ def usual() -> str:
 
 
 def listens(metric: str) -> bool:
-    """Whether a metric, by name, has a recogniser."""
-    return hasattr(load("metric", metric), "asr")
+    """Whether a metric, by name, takes any recogniser; some recipes are bound to that of the tool they follow."""
+    kind = load("metric", metric)
+    return hasattr(kind, "asr") and not kind.bound
 
 
 def folder() -> Path:

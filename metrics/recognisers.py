@@ -22,7 +22,7 @@ from vceval.storage.cache import Cache, file_digest
 
 __all__ = [
     "FasterWhisper", "NoRecogniser", "Official", "PocketSphinx", "Recogniser", "Whisper", "official", "transcribe",
-    "transcribe_all",
+    "transcribe_all", "whisper_knows",
 ]  # fmt: skip
 
 SAMPLE_RATE = 16_000
@@ -32,6 +32,8 @@ WINDOW = 30 * SAMPLE_RATE
 #: Files of a model in CTranslate2's form that change the text; the first three must be there.
 _FILES = ("model.bin", "config.json", "tokenizer.json", "preprocessor_config.json", "vocabulary.json", "vocabulary.txt")
 _NEEDED = _FILES[:3]
+#: Codes of Whisper that are others in ISO 639.
+_WHISPER_CODES = {"jv": "jw"}
 
 
 class Recogniser(ABC):
@@ -121,11 +123,10 @@ class Whisper(Recogniser):
         """Whether the checkpoint was trained on this language."""
         if language == "en":
             return True
-        if self.model is None:
-            multilingual = bool(_whisper(self.path, None, "cpu").is_multilingual)
-        else:
-            multilingual = not self.model.endswith(".en")
-        return multilingual and language in _whisper_languages()
+        if self.model is not None:
+            return whisper_knows(self.model, language)
+        network = _whisper(self.path, None, "cpu")
+        return bool(network.is_multilingual) and _is_among(language, network.num_languages)
 
     def hear(self, wave: Waveform, language: str, device: str) -> str:
         """Transcribe one recording of any length."""
@@ -150,13 +151,14 @@ class Whisper(Recogniser):
             whisper.log_mel_spectrogram(whisper.pad_or_trim(wave.samples), model.dims.n_mels, device=device)
             for wave in waves
         ]
-        options = whisper.DecodingOptions(language=language, temperature=0.0, without_timestamps=True, fp16=False)
+        code = _WHISPER_CODES.get(language, language)
+        options = whisper.DecodingOptions(language=code, temperature=0.0, without_timestamps=True, fp16=False)
         return [found.text for found in model.decode(torch.stack(spectrograms), options)]
 
     def _long(self, wave: Waveform, language: str, device: str) -> str:
         found = _whisper(self.path, self.model, device).transcribe(
             wave.samples,
-            language=language,
+            language=_WHISPER_CODES.get(language, language),
             temperature=0.0,
             fp16=False,
             condition_on_previous_text=False,
@@ -174,8 +176,8 @@ class FasterWhisper(Recogniser):
     Greedy decoding at temperature 0 in float32, language given, no voice filter.
 
     ``folder`` holds the converted model (model.bin, config.json, tokenizer.json); nothing is ever downloaded. Settings
-    are those of :class:`Whisper`: up to 30 s in one window without time stamps, longer
-    recordings window by window. Texts are nevertheless not the same to the letter: the padding of short recordings
+    are those of :class:`Whisper`: recordings of up to 30 s in one window without time stamps, padded with silence and
+    decoded together; longer ones window by window. Texts are nevertheless not the same to the letter: arithmetic
     differs, and a converted model may have been quantised. So results bear a signature of their own.
 
     Raises:
@@ -187,6 +189,7 @@ class FasterWhisper(Recogniser):
 
     folder: Path
 
+    batch: ClassVar[int] = 8
     source: ClassVar[str] = _WHISPER
 
     def __post_init__(self) -> None:
@@ -223,32 +226,46 @@ class FasterWhisper(Recogniser):
             if (self.folder / name).is_file():
                 digest.update(f"{name}:{file_digest(self.folder / name)};".encode())
         name = f"{self._name}-{digest.hexdigest()[:8]}"
-        return f"faster-whisper-{name},beam:1,temp:0,fp32,vad:no,lang:forced,window:30s"
+        return f"faster-whisper-{name},beam:1,temp:0,fp32,vad:no,lang:forced,window:30s,pad:audio"
 
     def knows(self, language: str) -> bool:
         """Whether the model has this language."""
         if language == "en":
             return True
-        model = _faster_whisper(self.folder, "cpu")
-        known = language in model.supported_languages
-        return bool(known and model.hf_tokenizer.token_to_id(f"<|{language}|>") is not None)
+        model, code = _faster_whisper(self.folder, "cpu"), _WHISPER_CODES.get(language, language)
+        return bool(code in model.supported_languages and model.hf_tokenizer.token_to_id(f"<|{code}|>") is not None)
 
     def hear(self, wave: Waveform, language: str, device: str) -> str:
         """Transcribe one recording of any length."""
-        segments, _ = _faster_whisper(self.folder, device).transcribe(
-            wave.samples,
-            language=language,
-            task="transcribe",
-            beam_size=1,
-            best_of=1,
-            temperature=0.0,
-            without_timestamps=len(wave.samples) <= WINDOW,
-            condition_on_previous_text=False,
-            compression_ratio_threshold=None,
-            log_prob_threshold=None,
-            no_speech_threshold=None,
-            vad_filter=False,
+        return self.hear_all([wave], language, device)[0]
+
+    def hear_all(self, waves: Sequence[Waveform], language: str, device: str) -> list[str]:
+        """Transcribe several recordings, those of up to 30 s together."""
+        short = [place for place, wave in enumerate(waves) if len(wave.samples) <= WINDOW]
+        texts = {place: self._long(wave, language, device) for place, wave in enumerate(waves) if place not in short}
+        for start in range(0, len(short), self.batch):
+            places = short[start : start + self.batch]
+            texts.update(zip(places, self._short([waves[place] for place in places], language, device), strict=True))
+        return [texts[place] for place in range(len(waves))]
+
+    def _short(self, waves: Sequence[Waveform], language: str, device: str) -> list[str]:
+        """Decode one window each, as clips of one recording that holds them end to end."""
+        import faster_whisper
+
+        joined = np.concatenate([np.pad(wave.samples, (0, WINDOW - len(wave.samples))) for wave in waves])
+        seconds = WINDOW // SAMPLE_RATE
+        clips = [{"start": seconds * place, "end": seconds * (place + 1)} for place in range(len(waves))]
+        model = _faster_whisper(self.folder, device)
+        segments, _ = faster_whisper.BatchedInferencePipeline(model).transcribe(
+            joined, clip_timestamps=clips, batch_size=len(waves), without_timestamps=True, **_greedy(language)
         )
+        texts = [""] * len(waves)
+        for segment in segments:
+            texts[segment.seek // (seconds * model.frames_per_second)] += segment.text
+        return [text.strip() for text in texts]
+
+    def _long(self, wave: Waveform, language: str, device: str) -> str:
+        segments, _ = _faster_whisper(self.folder, device).transcribe(wave.samples, **_greedy(language))
         return "".join(segment.text for segment in segments).strip()
 
 
@@ -330,6 +347,19 @@ class NoRecogniser(Recogniser):
         """
         self.check()
         raise AssertionError
+
+
+def whisper_knows(model: str, language: str) -> bool:
+    """Whether an official Whisper checkpoint was trained on a language (a code)."""
+    several = 100 if model.startswith("large-v3") or model in ("large", "turbo") else 99  # Cantonese came last
+    return language == "en" or (not model.endswith(".en") and _is_among(language, several))
+
+
+def _is_among(language: str, several: int) -> bool:
+    """Whether a language is one of the first of Whisper's list."""
+    from whisper.tokenizer import LANGUAGES
+
+    return _WHISPER_CODES.get(language, language) in list(LANGUAGES)[:several]
 
 
 def transcribe(recogniser: Recogniser, path: Path, language: str, cache: Cache, device: str) -> str:
@@ -426,11 +456,20 @@ def _faster_whisper(folder: Path, device: str) -> Any:
         raise UsageError(f"{folder}: can't be loaded as a Whisper model in CTranslate2's form ({error})") from error
 
 
-@functools.cache
-def _whisper_languages() -> frozenset[str]:
-    from whisper.tokenizer import LANGUAGES
-
-    return frozenset(LANGUAGES)
+def _greedy(language: str) -> dict[str, Any]:
+    """Options of faster-whisper's decoding that are those of :class:`Whisper`."""
+    return {
+        "language": _WHISPER_CODES.get(language, language),
+        "task": "transcribe",
+        "beam_size": 1,
+        "best_of": 1,
+        "temperature": 0.0,
+        "condition_on_previous_text": False,
+        "compression_ratio_threshold": None,
+        "log_prob_threshold": None,
+        "no_speech_threshold": None,
+        "vad_filter": False,
+    }
 
 
 @functools.cache

@@ -14,17 +14,18 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any, Literal, NamedTuple
 
 from vceval.errors import UsageError
+from vceval.languages import language_code
 from vceval.metrics.text_chinese import chinese_name, plain_numbers, simplified, spoken_symbols
+from vceval.metrics.text_english import english, english_name
+from vceval.metrics.text_preparation import PREPARATION, prepared
 
-__all__ = ["RULES", "UNSPACED", "Errors", "TextRule", "Unit", "align", "base_language", "count_errors", "error_rate",
-           "normalise", "normaliser_name", "rule_of"]  # fmt: skip
+__all__ = ["RULES", "UNSPACED", "Errors", "TextRule", "Unit", "align", "count_errors", "error_rate", "normalise",
+           "normaliser_name", "rule_of"]  # fmt: skip
 
 Unit = Literal["word", "character"]
 
 #: Languages written without blanks between words: every character is a unit of its own.
 UNSPACED = frozenset({"zh", "yue", "ja", "th", "lo", "my", "km"})
-#: Other codes that corpora use.
-_ALIASES = {"cmn": "zh", "zho": "zh", "eng": "en", "deu": "de", "fin": "fi", "fra": "fr", "spa": "es", "jpn": "ja"}
 #: Languages whose texts are brought to simplified characters.
 _CHINESE = frozenset({"zh", "yue"})
 _ANNOTATION = re.compile(r"[<\[][^>\]]*[>\]]|\([^)]*\)")
@@ -60,45 +61,62 @@ class Errors(NamedTuple):
         return self.hits + self.substitutions + self.deletions
 
 
-def base_language(language: str) -> str:
-    """Reduce a language tag to its two-letter code where it has one: ``en-GB`` gives ``en``, ``cmn`` gives ``zh``."""
-    code = re.split(r"[-_]", language.strip().lower())[0]
-    return _ALIASES.get(code, code)
-
-
 def normaliser_name() -> str:
     """Name the rules of :func:`normalise` as signatures do."""
-    return f"whisper-english-{version('openai-whisper')},{chinese_name()},else:basic-1"
+    return f"{PREPARATION},{english_name()},{chinese_name()},else:basic-1"
 
 
 def normalise(text: str, language: str) -> str:
     """Reduce a text to its words, separated by single blanks.
 
-    English goes through Whisper's English normaliser: lower case, no punctuation, fillers dropped, contractions
-    and numbers written one way, American spelling. Other languages: Unicode NFKC, annotations in brackets dropped,
-    lower case, punctuation and symbols become blanks; accents, vowel signs and numbers stay as they are. In languages
+    First the text is prepared (:func:`vceval.metrics.text_preparation.prepared`): apostrophes, brackets, ellipses,
+    invisible characters and vowel marks are brought to one form.
+
+    English goes through Whisper's English normaliser, with what it reads wrongly mended
+    (:func:`vceval.metrics.text_english.english`): lower case, no punctuation, fillers dropped, contractions
+    and numbers written one way, American spelling. Other languages: lower case, punctuation and symbols become
+    blanks; accents, vowel signs and numbers stay as they are. In languages
     without blanks between words (Chinese, Japanese, Thai, Lao, Burmese, Khmer) every character is a word; a combining
     mark stays with its letter.
 
     Chinese (Mandarin and Cantonese) besides: simplified characters, and numbers written with the digits 0 to 9
     whether they were spelled or not, each digit a unit; 5.5, 7:45 and 8% as they are spoken (5点5, 7点45, 百分之8).
 
+    Raises:
+        UsageError: no such language.
+
     Source: Radford et al., "Robust speech recognition via large-scale weak supervision", ICML 2023, appendix C.
     """
-    code = base_language(language)
-    if code == "en":
-        return " ".join(str(_english()(text)).split())
+    code = language_code(language)
     if code in _CHINESE:
-        text = text.replace("，", "、")  # NFKC would make of it what stands between groups of digits
-    plain = _ANNOTATION.sub(" ", unicodedata.normalize("NFKC", text)).lower()
-    if code in _CHINESE:
+        text = _comma_apart(text)
+    text = prepared(text, code)
+    return english(text, _whisper("EnglishTextNormalizer")) if code == "en" else _basic(text, code)
+
+
+def _unprepared(text: str, language: str) -> str:
+    """The rule of version 1, on which recipes rest: Whisper's for English, and none of the preparation elsewhere."""
+    if language == "en":
+        return " ".join(_whisper_english(text, language).split())
+    if language in _CHINESE:
+        text = _comma_apart(text)
+    return _basic(_ANNOTATION.sub(" ", unicodedata.normalize("NFKC", text)), language)
+
+
+def _comma_apart(text: str) -> str:
+    return text.replace("，", "、")  # NFKC would make of it what stands between groups of digits
+
+
+def _basic(text: str, language: str) -> str:
+    plain = text.lower()
+    if language in _CHINESE:
         plain = spoken_symbols(simplified(plain))
     words = "".join(" " if unicodedata.category(c)[0] in "PSZC" else c for c in plain).split()
-    if code not in UNSPACED:
+    if language not in UNSPACED:
         return " ".join(words)
     joined = "".join(words)
     # Numbers only now: recognisers punctuate as they like, and 十、五 must not differ from 十五.
-    return " ".join(_letters(plain_numbers(joined) if code in _CHINESE else joined))
+    return " ".join(_letters(plain_numbers(joined) if language in _CHINESE else joined))
 
 
 def _letters(text: str) -> list[str]:
@@ -111,13 +129,6 @@ def _letters(text: str) -> list[str]:
     return letters
 
 
-@functools.cache
-def _english() -> Any:
-    from whisper.normalizers import EnglishTextNormalizer
-
-    return EnglishTextNormalizer()
-
-
 def count_errors(reference: str, hypothesis: str, language: str, unit: Unit) -> Errors:
     """Align two normalised texts and count errors.
 
@@ -128,7 +139,7 @@ def count_errors(reference: str, hypothesis: str, language: str, unit: Unit) -> 
     """
     if not reference:
         raise ValueError("the normalised reference is empty: there is nothing to count errors against")
-    if unit == "character" and base_language(language) in UNSPACED:
+    if unit == "character" and language_code(language) in UNSPACED:
         reference, hypothesis = reference.replace(" ", ""), hypothesis.replace(" ", "")
     return align(reference, hypothesis, unit)
 
@@ -193,7 +204,7 @@ def error_rate(
     Raises:
         UsageError: the numbers of texts differ, a reference has nothing to compare, or the rule has no such language.
     """
-    rule, code = rule_of(unit, recipe), base_language(language)
+    rule, code = rule_of(unit, recipe), language_code(language)
     if len(references) != len(hypotheses):
         raise UsageError(f"{len(references)} references but {len(hypotheses)} hypotheses; give one for each")
     if rule.languages is not None and code not in rule.languages:
@@ -285,6 +296,12 @@ def _whisper_norm(name: str) -> Callable[[], str]:
 
 
 _DEFAULT = TextRule(normaliser_name, normalise, normalise, count_errors)
+_UNPREPARED = TextRule(
+    lambda: f"whisper-english-{version('openai-whisper')},{chinese_name()},else:basic-1",
+    _unprepared,
+    _unprepared,
+    count_errors,
+)
 _NONE = TextRule(lambda: "none", _none, _none, _words_or_characters)
 _S3PRL = TextRule(lambda: "s3prl-1", _s3prl, _s3prl, _words_or_characters)
 _BASIC = TextRule(_whisper_norm("basic"), _whisper_basic, _whisper_basic, _words_or_characters)
@@ -298,7 +315,7 @@ _F5 = TextRule(lambda: f"f5-1,zhconv-{_ZHCONV}", _f5, _simplified_first(_f5), _w
 
 _BOTH = {
     "default": _DEFAULT,
-    "freevc": _DEFAULT,  # what differs is where the reference comes from
+    "freevc": _UNPREPARED,
     "none": _NONE,
     "s3prl": _S3PRL,
     "whisper-basic": _BASIC,

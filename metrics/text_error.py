@@ -8,18 +8,24 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
-from vceval.errors import ItemError, UnmetNeed
+from vceval.errors import ItemError, UnmetNeed, UsageError
+from vceval.languages import language_code, nearest_language
 from vceval.metrics.base import Measure, Metric, Recipe, Statistics, Workspace
+from vceval.metrics.hallucination import signs
 from vceval.metrics.recogniser_choice import recogniser
-from vceval.metrics.recognisers import Recogniser, transcribe, transcribe_all
-from vceval.metrics.text import TextRule, Unit, base_language, error_rate, rule_of
+from vceval.metrics.recognisers import PocketSphinx, Recogniser, transcribe, transcribe_all, whisper_knows
+from vceval.metrics.recognisers_of_tools import recogniser_of
+from vceval.metrics.text import UNSPACED, TextRule, Unit, error_rate, rule_of
 from vceval.records import Conversion
+from vceval.signal import audio
 from vceval.storage.cache import file_digest
 
 __all__ = ["CharacterErrorRate", "TextErrorRate", "WordErrorRate", "character_error_rate", "word_error_rate"]
 
 #: A recogniser that errs more on natural speech does not tell systems apart by their own faults.
 NATURAL_LIMIT = 0.15
+#: The Whisper that knows most languages.
+_SEVERAL = "large-v3"
 _FACTS: Mapping[str, str] = {
     "reference": "transcript",
     "resampler": "soxr-hq",
@@ -32,14 +38,23 @@ _FACTS: Mapping[str, str] = {
 _CHOICES = (
     "{0.signed_name}|asr:{0.recogniser.identity}|sr:16000|norm:{0.rule.name}|unit:{0.unit}|agg:{0.rule.aggregation}"
 )
+#: Of recipes whose rule is none of the default's.
+_AS_BEFORE: Mapping[str, Any] = {"version": "1.0"}
+
+
+def _heard_with(model: str) -> dict[str, Any]:
+    """Bind a recipe to the recogniser of the tool that it follows."""
+    return {**_AS_BEFORE, "bound": model}
+
+
 #: Recipes of both rates. Those named after other tools follow their text rules (:data:`vceval.metrics.text.RULES`).
 _RECIPES: Mapping[str, Recipe] = {
     "freevc": Recipe(
-        """Errors against what the recogniser transcribes from the source, by the default normaliser; micro average.
+        """Errors against what the recogniser transcribes from the source, by Whisper's normalisers; micro average.
 
-        Errors that the recogniser makes on the source are forgiven where it repeats them, so values are lower than
-        those against transcripts, and no transcript is needed. Conversions that say another text than the source have
-        no value.
+        The recogniser is the authors' HuBERT (facebook/hubert-large-ls960-ft), English only. Errors that it makes on
+        the source are forgiven where it repeats them, so values are lower than those against transcripts, and no
+        transcript is needed. Conversions that say another text than the source have no value.
 
         Source: the authors' answer in issue 9 of the FreeVC repository (Li et al., "FreeVC: towards high-quality
         text-free one-shot voice conversion", ICASSP 2023).
@@ -47,6 +62,7 @@ _RECIPES: Mapping[str, Recipe] = {
         "FreeVC",
         "against what is heard in the source",
         changes={
+            **_heard_with("facebook/hubert-large-ls960-ft"),
             "against": "source",
             "needs": frozenset({"source", "language"}),
             "beside": "",
@@ -62,17 +78,21 @@ _RECIPES: Mapping[str, Recipe] = {
         """,
         "raw",
         "texts as they are",
+        changes=_AS_BEFORE,
     ),
     "s3prl": Recipe(
         """The rule of s3prl and s3prl-vc: upper case, Unicode punctuation removed, blanks collapsed; micro average.
 
-        In languages without blanks between words, words are characters.
+        The recogniser is theirs, wav2vec 2.0 (facebook/wav2vec2-large-960h-lv60-self), English only.
 
         Source: Huang et al., "S3PRL-VC: open-source voice conversion framework with self-supervised speech
         representations", ICASSP 2022.
         """,
         "s3prl",
-        changes={"source": "Huang et al., S3PRL-VC, ICASSP 2022"},
+        changes={
+            **_heard_with("facebook/wav2vec2-large-960h-lv60-self"),
+            "source": "Huang et al., S3PRL-VC, ICASSP 2022",
+        },
     ),
     "whisper-basic": Recipe(
         """Errors after Whisper's basic normaliser, as in VERSA's default; micro average.
@@ -81,34 +101,42 @@ _RECIPES: Mapping[str, Recipe] = {
         """,
         "Whisper basic",
         "Whisper's basic normaliser",
+        changes=_AS_BEFORE,
     ),
     "whisper-english": Recipe(
         "Errors after Whisper's English normaliser in every language; micro average.",
         "Whisper English",
         "Whisper's English normaliser",
+        changes=_AS_BEFORE,
     ),
 }
 #: Recipes of the word error rate alone.
 _WORD_RECIPES: Mapping[str, Recipe] = {
     "f5": Recipe(
-        """The rule of F5-TTS: that of ``wer:seedtts``, and apostrophes are removed too.
+        """The rule of F5-TTS: that of ``wer:seedtts``, and apostrophes are removed too; heard as there.
 
         Source: Chen et al., "F5-TTS: a fairytaler that fakes fluent and faithful speech with flow matching", 2024.
         """,
         "F5-TTS",
-        changes={"source": "Chen et al., F5-TTS: fluent and faithful speech with flow matching, 2024"},
+        changes={
+            **_heard_with("large-v3"),
+            "source": "Chen et al., F5-TTS: fluent and faithful speech with flow matching, 2024",
+        },
     ),
     "seedtts": Recipe(
         """The rule of seed-tts-eval's ``run_wer.py`` and ``average_wer.py``: the mean of the rates of utterances.
 
         All punctuation but the ASCII apostrophe is removed (not replaced by a blank), English is lower-cased,
         Chinese is split into characters; of Chinese only the hypothesis is brought to simplified characters.
-        English and Chinese only; Chinese needs ``pip install 'vceval[chinese]'``.
+        The recogniser is the tool's, Whisper large-v3. It hears Chinese with another one, Paraformer, which vceval does
+        not run: Chinese has no value here, but texts of Chinese can be compared (``word_error_rate``, with the extra
+        ``chinese``).
 
         Source: Anastassiou et al., "Seed-TTS: a family of high-quality versatile speech generation models", 2024.
         """,
         "Seed-TTS",
         changes={
+            **_heard_with("large-v3"),
             "source": "Anastassiou et al., Seed-TTS: high-quality versatile speech generation models, 2024",
         },
     ),
@@ -116,6 +144,7 @@ _WORD_RECIPES: Mapping[str, Recipe] = {
         "``wer:whisper-basic`` with languages without blanks between words split into letters; micro average.",
         "Whisper basic, split",
         "Whisper's basic normaliser, letters split",
+        changes=_AS_BEFORE,
     ),
 }
 
@@ -127,8 +156,9 @@ class TextErrorRate(Metric):
     ``asr`` names the recogniser (:mod:`vceval.metrics.recogniser_choice`); by default it is the best Whisper that is on
     disk.
 
-    A recipe changes how texts are compared, never the recogniser: other tools use models of their own, and their
-    published figures carry those models' errors.
+    Recipes named after a tool are heard with that tool's recogniser, as published figures carry its errors: where it
+    is not at hand, the recipe is refused and not run on another one. Those named after a normaliser (``whisper-basic``,
+    ``whisper-english``, ``none``) change how texts are compared, and are heard with what the default is heard with.
     """
 
     asr: str = ""
@@ -136,15 +166,18 @@ class TextErrorRate(Metric):
     unit: ClassVar[Unit]
     #: Where the text comes from that the conversion should say.
     against: ClassVar[Literal["transcript", "source"]] = "transcript"
+    #: The only recogniser that will do, that of a tool; empty where any will.
+    bound: ClassVar[str] = ""
     needs: ClassVar[frozenset[str]] = frozenset({"transcript", "language"})
     beside: ClassVar[str] = "source"
-    version: ClassVar[str] = "1.0"
+    version: ClassVar[str] = "2.0"
     source: ClassVar[str] = "Radford et al., Robust speech recognition via large-scale weak supervision, ICML 2023"
     recipes: ClassVar[Mapping[str, Recipe | str]] = _RECIPES
     choices: ClassVar[str] = _CHOICES
     facts: ClassVar[Mapping[str, str]] = _FACTS
     packages: ClassVar[tuple[str, ...]] = (
-        "ctranslate2", "faster-whisper", "jiwer", "openai-whisper", "opencc", "pocketsphinx", "soxr", "torch", "zhconv",
+        "ctranslate2", "faster-whisper", "jiwer", "openai-whisper", "opencc", "pocketsphinx", "soxr", "torch",
+        "transformers", "zhconv",
     )  # fmt: skip
 
     @property
@@ -152,7 +185,7 @@ class TextErrorRate(Metric):
         """The recogniser: chosen when first asked for, then kept, so that signature and scores agree."""
         found: Recogniser | None = getattr(self, "_recogniser", None)
         if found is None:
-            found = recogniser(self.asr)
+            found = recogniser_of(self.name, self.bound) if self.bound else recogniser(self.asr)
             object.__setattr__(self, "_recogniser", found)
         return found
 
@@ -229,6 +262,9 @@ class TextErrorRate(Metric):
             details["heard_normalised"] = hypothesis
         if reference != expected:
             details["said_normalised"] = reference
+        details |= signs(
+            found, *_units(hypothesis, reference, language), _seconds(conversion), unspaced=language in UNSPACED
+        )
         sums = {self.name: rule.sums(counts)}
         capped = f"{self.name}_capped"
         if any(measure.name == capped for measure in self.measures):
@@ -262,12 +298,50 @@ class TextErrorRate(Metric):
             _transcript(conversion)  # the plainer lack is named first
         if not conversion.language:
             raise UnmetNeed("language", f"pair {conversion.pair.id}: the language of {conversion.path} is not known")
-        language = base_language(conversion.language)
+        try:
+            language = language_code(conversion.language)
+        except UsageError as error:
+            raise UnmetNeed("language", f"pair {conversion.pair.id}: {error}") from error
         if self.rule.languages is not None and language not in self.rule.languages:
             raise UnmetNeed("language", f"{self.name} has no rule for language {conversion.language!r}")
+        if self.bound and language != "en":
+            raise UnmetNeed(
+                "language", f"{self.name} hears English only; its tool has another recogniser, or none, else"
+            )
         if not self.recogniser.knows(language):
-            raise UnmetNeed("language", f"{self.recogniser.title} does not know language {conversion.language!r}")
+            raise UnmetNeed(
+                "language",
+                f"{self.recogniser.title} does not know language {conversion.language!r}{self._hint(language)}",
+            )
         return language
+
+    def _hint(self, language: str) -> str:
+        """Say what would help, if anything does."""
+        if not isinstance(self.recogniser, PocketSphinx):
+            return nearest_language(language)
+        if whisper_knows(_SEVERAL, language):
+            return f"; Whisper does: vceval checkpoints add whisper/{_SEVERAL}, --recogniser whisper:{_SEVERAL}"
+        return f", and neither does Whisper{nearest_language(language)}"
+
+
+def _units(heard: str, said: str, language: str) -> tuple[list[str], list[str]]:
+    """Words of both texts, or characters in languages without blanks between words."""
+    if language in UNSPACED:
+        return list("".join(heard.split())), list("".join(said.split()))
+    return heard.split(), said.split()
+
+
+def _seconds(conversion: Conversion) -> float:
+    """Length of the source where there is one that says the same, else of the conversion itself.
+
+    Raises:
+        ItemError: it can't be read.
+    """
+    source = conversion.pair.source
+    if source is not None and conversion.transcript == conversion.pair.transcript:
+        with contextlib.suppress(ItemError):
+            return audio.duration(source.path)
+    return audio.duration(conversion.path)
 
 
 def _transcript(conversion: Conversion) -> str:

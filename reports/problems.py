@@ -7,14 +7,15 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from vceval.metrics.hallucination import TEXT_FLAGS
 from vceval.records import NEEDS
 from vceval.reports.tables import PlainTable, suite_label, trained_sentence
 from vceval.results.views import WRONG_RATE, Report, SystemView
 
 __all__ = ["Group", "counts", "failure_groups", "flag_names", "flag_sentence", "flags_table", "skip_groups"]
 
-#: Flags that have columns of their own.
-FLAG_COLUMNS = 6
+#: Columns of the table of flags, so that it fits a page of print; what is seldom goes into the last one.
+FLAG_COLUMNS = 9
 #: Examples shown of one group of failures or skips.
 EXAMPLES = 5
 
@@ -127,7 +128,9 @@ def flags_table(report: Report) -> PlainTable | None:
     """
     rows, systems = [], [*report.converters, *report.controls]
     names = flag_names(report, systems)
-    shown, others = names[:FLAG_COLUMNS], names[FLAG_COLUMNS:]
+    shown, others = (
+        (names, []) if len(names) <= FLAG_COLUMNS else (names[: FLAG_COLUMNS - 1], names[FLAG_COLUMNS - 1 :])
+    )
     for system in systems:
         checked, flagged = _checked(report, system), _flagged(report, system)
         if not checked:
@@ -138,7 +141,7 @@ def flags_table(report: Report) -> PlainTable | None:
             str(checked),
             f"{100 * flagged / checked:.1f}",
             *(str(tally[name] or "–") for name in shown),
-            *([", ".join(f"{tally[name]} {name}" for name in others if tally[name]) or "–"] if others else []),
+            *([str(sum(tally[name] for name in others) or "–")] if others else []),
         ])  # fmt: skip
     if not rows:
         return None
@@ -149,9 +152,13 @@ def flags_table(report: Report) -> PlainTable | None:
         caption += " Of several seeds, the recordings of seed 0."
     if WRONG_RATE in names:
         caption += " Rates are compared with those that the systems declare; this is no part of the measure."
-    numbers = ("System", "n", "Any (%)", *(name[:1].upper() + name[1:] for name in shown))
-    headings = (*numbers, "Others") if others else numbers
-    return PlainTable("flags", "Sanity flags", caption, headings, rows, frozenset(range(1, len(numbers))))
+    if any(name in TEXT_FLAGS for name in names):
+        caption += " Words that are repeated or too many are what the recogniser wrote; this is no part of the measure."
+    if others:
+        caption += f" Other: {', '.join(others)}."
+    columns = [*shown, *(["other"] if others else [])]
+    headings = ("System", "n", "Any (%)", *(name[:1].upper() + name[1:] for name in columns))
+    return PlainTable("flags", "Sanity flags", caption, headings, rows, frozenset(range(1, len(headings))))
 
 
 def _tally(report: Report, systems: Sequence[SystemView]) -> Counter[str]:

@@ -26,6 +26,7 @@ from vceval.conformance.kits import Kit, KitReport, StageReport, made_up_weights
 from vceval.converters.base import Converter, Outcome, Request, fitting
 from vceval.corpora.base import Corpus
 from vceval.errors import ContractError, ItemError, UnmetNeed, reason_of
+from vceval.languages import same_language
 from vceval.metrics.base import Metric, Statistics, Workspace
 from vceval.records import Conversion, ConversionPair, Utterance
 from vceval.signal.audio import Waveform, load
@@ -344,7 +345,8 @@ def check_corpus(corpus: Corpus) -> CorpusReport:
             ids.append(fits.id)
             known.add(fits.id)
         languages = corpus.info.languages
-        if languages and fits.language is not None and fits.language not in languages:
+        tag = fits.language
+        if languages and tag is not None and not any(same_language(tag, one) for one in languages):
             report.problems.append(f"{where}: language {fits.language!r} is none of info's {', '.join(languages)}")
     if not ids:
         report.problems.append("read() yields no utterance")

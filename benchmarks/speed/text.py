@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 __all__ = ["main"]
 
-_NAMES = ("wer", "cer", "wer:seedtts", "wer:s3prl", "cer:s3prl", "wer:none")
+_NAMES = ("wer", "cer", "wer:whisper-basic", "wer:whisper-english", "cer:whisper-basic", "wer:none")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

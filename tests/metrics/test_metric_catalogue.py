@@ -21,6 +21,8 @@ CATALOGUE: dict[str, dict[str, Any]] = json.loads(Path(__file__).with_name("metr
 #: What measures declare only where there is something to say.
 SELDOM = {"thresholded", "rate", "resolution", "worst", "best", "ranked_by", "question"}
 USUAL = {field.name: field.default for field in dataclasses.fields(Measure)}
+#: Folders of the recognisers of recipes.
+CTC = ("hubert-large-ls960-ft", "wav2vec2-large-960h-lv60-self")
 #: Packages whose versions are part of short signatures, and what stands before the version there.
 VERSIONED = {
     "openai-whisper": "whisper-(?:english|basic|basic-split)-",
@@ -38,6 +40,11 @@ def _weights(tmp_path, monkeypatch):
         (tmp_path / name).write_bytes(name.encode())
         monkeypatch.setenv(variable, str(tmp_path / name))
     monkeypatch.setenv("VCEVAL_ECAPA", str(tmp_path))
+    whisper = tmp_path / "cache" / "whisper" / "large-v3.pt"
+    for path in (whisper, *(tmp_path / name / "model.safetensors" for name in CTC)):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"weights")
+    monkeypatch.setenv("VCEVAL_CTC", str(tmp_path))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.delenv("VCEVAL_WHISPER", raising=False)
 

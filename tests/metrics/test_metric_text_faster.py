@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
 from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 
+from vceval.corpora.demo import Demo
 from vceval.errors import UsageError
-from vceval.metrics import recognisers
+from vceval.metrics import recognisers, word_error_rate
 from vceval.metrics.base import Workspace
 from vceval.metrics.recogniser_choice import recogniser
 from vceval.metrics.recognisers import FasterWhisper
@@ -21,6 +23,9 @@ from vceval.storage.cache import Cache
 pytestmark = pytest.mark.skipif(
     find_spec("faster_whisper") is None, reason="the extra vceval[faster-whisper] is not installed"
 )
+
+#: A real model in CTranslate2's form, where the tests are given one.
+REAL = Path(os.environ.get("VCEVAL_WHISPER", "none"))
 
 
 class Vocabulary:
@@ -118,35 +123,64 @@ def test_the_same_recording_is_heard_alike_whatever_was_heard_before(make_sound)
     assert all(alone)
 
 
+def test_a_batch_hears_what_each_hears_alone(make_sound):
+    """Ten recordings of different lengths and levels, and one longer than a window, together and one by one."""
+    waves = [audio.load(make_sound(f"{seed}.wav", seed=seed, seconds=0.5 + 0.7 * seed), 16_000) for seed in range(10)]
+    waves = [audio.Waveform(wave.samples * 10.0 ** (-place / 4), 16_000) for place, wave in enumerate(waves)]
+    waves.insert(3, audio.load(make_sound("long.wav", seconds=31.0), 16_000))
+    found = recogniser()
+    assert found.batch == WordErrorRate().batch == 8
+    alone = [found.hear(wave, "en", "cpu") for wave in waves]
+    assert found.hear_all(waves, "en", "cpu") == alone
+    assert found.hear_all(waves[::-1], "en", "cpu") == alone[::-1]
+    assert found.hear_all([], "en", "cpu") == []
+
+
+@pytest.mark.skipif(not REAL.is_dir(), reason="VCEVAL_WHISPER names no real model in CTranslate2's form")
+def test_a_real_model_hears_the_demo_in_batches_as_alone():
+    utterances = list(Demo().utterances())[:10]
+    waves = [audio.load(utterance.path, 16_000) for utterance in utterances]
+    found = FasterWhisper(REAL)
+    texts = found.hear_all(waves, "en", "cpu")
+    assert texts == [found.hear(wave, "en", "cpu") for wave in waves]
+    assert word_error_rate([str(utterance.transcript) for utterance in utterances], texts) < 0.1
+
+
 def test_the_model_is_told_the_language(make_sound, monkeypatch):
+    import faster_whisper
+
     found = recogniser()
     model = recognisers._faster_whisper(found.folder, "cpu")
-    decode, prompts = type(model).generate_with_fallback, []
+    pipeline, prompts = faster_whisper.BatchedInferencePipeline, []
+    forward = pipeline.forward
 
-    def seen(self, encoded, prompt, *rest):
+    def seen(self, features, tokenizer, chunks, options):
+        prompt = model.get_prompt(tokenizer, [], without_timestamps=options.without_timestamps)
         prompts.append([model.hf_tokenizer.id_to_token(number) for number in prompt])
-        return decode(self, encoded, prompt, *rest)
+        return forward(self, features, tokenizer, chunks, options)
 
-    monkeypatch.setattr(type(model), "generate_with_fallback", seen)
+    monkeypatch.setattr(pipeline, "forward", seen)
     found.hear(audio.load(make_sound(), 16_000), "de", "cpu")
     assert prompts == [["<|startoftranscript|>", "<|de|>", "<|transcribe|>", "<|notimestamps|>"]]
 
 
 def test_long_recordings_go_window_by_window(make_sound, monkeypatch):
+    import faster_whisper
+
     found = recogniser()
-    calls = []
-    model = recognisers._faster_whisper(found.folder, "cpu")
-    transcribe = type(model).transcribe
+    calls: list[str] = []
+    for kind in (faster_whisper.WhisperModel, faster_whisper.BatchedInferencePipeline):
+        transcribe = kind.transcribe
 
-    def seen(self, samples, **options):
-        calls.append(options["without_timestamps"])
-        return transcribe(self, samples, **options)
+        def seen(self, samples, *, transcribe=transcribe, **options):
+            calls.append(type(self).__name__)
+            return transcribe(self, samples, **options)
 
-    monkeypatch.setattr(type(model), "transcribe", seen)
+        monkeypatch.setattr(kind, "transcribe", seen)
     for seconds in (30.0, 30.5):
         wave = audio.load(make_sound(f"{seconds}.wav", seconds=seconds), 16_000)
         assert isinstance(found.hear(wave, "en", "cpu"), str)
-    assert calls == [True, False]
+    assert calls == ["BatchedInferencePipeline", "WhisperModel"]
 
 
 def test_languages_are_those_of_the_model():
@@ -159,7 +193,7 @@ def test_signature_names_model_and_settings(folder, tmp_path):
 
     signature = WordErrorRate().signature()
     assert "asr:faster-whisper-tiny-random-" in signature
-    assert ",beam:1,temp:0,fp32,vad:no,lang:forced,window:30s|sr:16000" in signature
+    assert "beam:1,temp:0,fp32,vad:no,lang:forced,window:30s,pad:audio|sr:16000" in signature
     assert "faster-whisper:" in WordErrorRate().long_signature()
     other = tmp_path / "tiny-random"
     shutil.copytree(folder, other)

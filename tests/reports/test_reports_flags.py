@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import csv
+import json
 import re
 from dataclasses import replace
 from pathlib import Path
 
+import pandas
 import pytest
 import report_runs
 from report_pages import Page, assert_fits, chunk, sample_data, typeset
 from report_runs import GENDERS, HOSTILE, FakeRun
 
+from vceval.metrics.hallucination import TEXT_FLAGS
 from vceval.metrics.sanity import FLAGS
 from vceval.records import Score
-from vceval.reports import latex
+from vceval.reports import latex, problems
 from vceval.reports.build import build
 from vceval.reports.problems import flags_table
 from vceval.reports.tables import main_tables
@@ -98,14 +101,48 @@ def test_samples_are_marked_and_can_be_filtered(flagged: RunDirectory) -> None:
     assert [place for place, found in index["flags"].items() if [1, cut_off] in found] == ["0", "3"]
 
 
+def test_flags_of_what_was_heard_stand_beside_those_of_sanity(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(report_runs, "MEASURES", [*report_runs.MEASURES[:2], MEASURE])
+    monkeypatch.setattr(report_runs, "METRICS", [*report_runs.METRICS, METRIC])
+    run = flagged_run(tmp_path)
+    path = run.root / "scores.parquet"
+    frame = pandas.read_parquet(path)
+    loops = {"pair03": ["repeated words", "too many words"], "pair04": ["repeated words"]}
+    for place in frame.index[(frame["system"] == HOSTILE) & frame["pair"].isin(loops) & (frame["metric"] == "wer")]:
+        details = json.loads(frame.at[place, "details"])
+        frame.at[place, "details"] = json.dumps({**details, "text_flags": loops[frame.at[place, "pair"]]})
+    frame.to_parquet(path)
+    build(run)
+    with open(run.report / "tables" / "flags.csv", encoding="utf-8", newline="") as stream:
+        rows = {row["System"]: row for row in csv.DictReader(stream)}
+    assert (rows[HOSTILE]["Repeated words"], rows[HOSTILE]["Too many words"]) == ("2", "1")
+    assert (rows[HOSTILE]["n"], rows[HOSTILE]["Any (%)"], rows[HOSTILE]["Cut off"]) == ("20", "20.0", "2")
+    assert rows["good"]["Repeated words"] == "–"
+    texts = " ".join(Page(run.report / "index.html").texts)
+    assert "2 repeated words" in texts
+    assert "are what the recogniser wrote; this is no part of the measure" in texts
+    marks = [entry.get("flags", []) for pair in sample_data(run) for entry in pair["made"]]
+    assert ["cut off", HOSTILE, *TEXT_FLAGS] in marks
+
+
+def test_seldom_flags_share_a_column(flagged: RunDirectory, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(problems, "FLAG_COLUMNS", 3)
+    build(flagged)
+    with open(flagged.report / "tables" / "flags.csv", encoding="utf-8", newline="") as stream:
+        rows = {row["System"]: row for row in csv.DictReader(stream)}
+    assert list(rows["good"])[3:] == ["Same as source", "Wrong rate", "Other"]
+    assert (rows[HOSTILE]["Other"], rows["good"]["Other"]) == ("4", "–")
+    assert f"Other: cut off, {HOSTILE}, odd length." in " ".join(Page(flagged.report / "index.html").texts)
+
+
 def test_all_flags_together_fit_the_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(report_runs, "MEASURES", [*report_runs.MEASURES[:2], MEASURE])
     monkeypatch.setattr(report_runs, "METRICS", [*report_runs.METRICS, METRIC])
     report = views.load(flagged_run(tmp_path))
-    every = dict.fromkeys(report.flags, (*(flag.lower() for flag in FLAGS), "wrong rate"))
+    every = dict.fromkeys(report.flags, (*(flag.lower() for flag in (*FLAGS, *TEXT_FLAGS)), "wrong rate"))
     model = flags_table(replace(report, flags=every))
     assert model is not None
-    assert model.headings[-1] == "Others"
+    assert model.headings[-1] == "Other"
     text = latex.PREAMBLE + latex.plain_table(model)
     text = "\\documentclass{article}\\usepackage{booktabs}\\begin{document}\n" + text + "\\end{document}\n"
     assert_fits(typeset(tmp_path, text))

@@ -36,7 +36,8 @@ _PACKAGES = (
     ("torchaudio", "torchaudio", "needed by speechbrain", False),
     ("onnxruntime", "onnxruntime", "predicted MOS (extra vceval[mos])", False),
     ("faster_whisper", "faster-whisper", "wer and cer, several times faster (extra vceval[faster-whisper])", False),
-    ("zhconv", "zhconv", "wer:seedtts and wer:f5 in Chinese (extra vceval[chinese])", False),
+    ("transformers", "transformers", "wer:freevc and wer:s3prl (extra vceval[ctc])", False),
+    ("zhconv", "zhconv", "texts of Chinese by the rules seedtts and f5 (extra vceval[chinese])", False),
     ("pymcd", "pymcd", "comparison of MCD with pymcd (extra vceval[peers])", False),
 )
 

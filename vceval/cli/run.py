@@ -196,11 +196,14 @@ def _run(options: argparse.Namespace) -> int:
 def _score(options: argparse.Namespace) -> int:
     """Carry out ``vceval score``; returns the exit code."""
     from vceval.corpora.csv_manifest import read_manifest
+    from vceval.languages import language_code
     from vceval.protocol.manifest import UNNAMED, read_folder, read_table
     from vceval.records import System, Utterance
     from vceval.runner.plan import Plan
     from vceval.runner.progress import say
 
+    if options.language:
+        language_code(options.language)  # a tag that names none is refused before any work
     metrics, recogniser = _metrics(options, SCORE_METRICS, None)
     settings = _settings(options)
     natural: list[Utterance] = []
@@ -355,6 +358,7 @@ def _metrics(
     """The metrics of a run, and the parameter that names their recogniser: settled here, so that all workers agree."""
     from vceval.cli.recogniser import settle
     from vceval.metrics.recogniser_choice import listens
+    from vceval.metrics.recognisers_of_tools import fetch
     from vceval.runner.factory import make_metrics
     from vceval.runner.progress import say
 
@@ -367,6 +371,9 @@ def _metrics(
             "whisper/base', or name one with --recogniser"
         )
         chosen = [name for name in chosen if name not in words]
+    if options.allow_download:
+        for model in {bound for name in chosen if (bound := getattr(registry.load("metric", name), "bound", ""))}:
+            fetch(model)
     given = {"asr": found} if found else {}
     make_metrics(chosen, given)
     return chosen, given

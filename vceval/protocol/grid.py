@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 from vceval.corpora.base import Corpus
 from vceval.errors import ItemError, UsageError
+from vceval.languages import same_language
 from vceval.protocol import pairlist
 from vceval.protocol.pairlist import FrozenPair
 from vceval.protocol.sampling import Candidate, Rule, draw, normalise, pick, ranked
@@ -271,7 +272,8 @@ def _natural(suite: Suite, corpus: Corpus, language: str | None) -> list[Utteran
     """Natural speech for calibration: so many utterances of every speaker, in the suite's language."""
     groups: dict[str, list[str]] = defaultdict(list)
     for utterance in corpus.utterances():
-        foreign = language is not None and utterance.language is not None and utterance.language != language
+        tag = utterance.language
+        foreign = language is not None and tag is not None and not same_language(tag, language)
         if utterance.speaker is not None and not foreign:
             groups[utterance.speaker].append(utterance.id)
     chosen = pick(groups, suite.natural.utterances_per_speaker, suite.natural.seed)

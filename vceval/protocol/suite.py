@@ -32,6 +32,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import AfterValidator, Field
 
 from vceval.errors import UsageError
+from vceval.languages import language_code
 from vceval.protocol import pairlist
 from vceval.protocol.pairlist import FrozenPair
 from vceval.protocol.schema import Names, Section, Text, meaning, read_document
@@ -118,6 +119,14 @@ class _PairsChoice(Section):
     """Whether a run may go on without the parallel recordings."""
 
 
+def _language(tag: str) -> str:
+    try:
+        language_code(tag)
+    except UsageError as error:
+        raise ValueError(str(error)) from error
+    return tag
+
+
 class SuiteFile(Section):
     """A suite for vceval: a corpus, the pairs to convert, metrics and systems."""
 
@@ -130,7 +139,7 @@ class SuiteFile(Section):
     description: Text
     """Who is converted to whom, and why."""
     corpus: _CorpusChoice
-    language: Text | None = None
+    language: Annotated[Text, AfterValidator(_language)] | None = None
     """Of the speech, such as en."""
     natural: NaturalSpec
     metrics: Names

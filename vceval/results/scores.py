@@ -35,7 +35,8 @@ class Scores:
     systems, pairs, measures: name to place on the axes of the arrays. values, numerators, denominators:
     float64 of shape (systems, pairs, measures), NaN where there is no score; of several seeds the means. transcripts
     and sanity: by place of system and pair, where a recogniser listened and where sanity was checked (the details of
-    that metric), of seed 0; ``later`` in sanity holds the flags that other seeds have.
+    that metric, its flags with those of what was heard), of seed 0; ``later`` in sanity holds the flags that other
+    seeds have.
     """
 
     systems: Mapping[str, int]
@@ -133,6 +134,7 @@ def read_scores(path: Path, systems: Sequence[str], pairs: Sequence[str], measur
     counts = np.zeros(shape, np.uint32)
     transcripts: dict[tuple[int, int], Transcripts] = {}
     sanity: dict[tuple[int, int], dict[str, Any]] = {}
+    doubtful: dict[tuple[int, int], list[str]] = {}
     try:
         table = parquet.ParquetFile(path)
         seeded = "seed" in table.schema_arrow.names
@@ -151,9 +153,12 @@ def read_scores(path: Path, systems: Sequence[str], pairs: Sequence[str], measur
             if seeded:
                 first = known & (batch.column("seed").to_numpy(zero_copy_only=False) == 0)
                 _take_later_flags(batch.column("details"), at[0], at[1], known & ~first, sanity)
-            _take_details(batch.column("details"), at[0], at[1], first, transcripts, sanity)
+            _take_details(batch.column("details"), at[0], at[1], first, transcripts, sanity, doubtful)
     except (OSError, KeyError, ValueError, pyarrow.ArrowException) as error:
         raise UsageError(f"{path}: can't be read as a table of scores ({error}); score the run again") from error
+    for key in {**transcripts, **doubtful} if doubtful else ():  # then what was heard counts as checked, too
+        facts = sanity.setdefault(key, {})
+        facts["flags"] = list(dict.fromkeys([*facts.get("flags", ()), *doubtful.get(key, ())]))
     several = counts > 1
     for array in figures.values():
         array[counts == 0] = np.nan
@@ -183,16 +188,17 @@ def _take_details(
     known: NDArray[np.bool_],
     transcripts: dict[tuple[int, int], Transcripts],
     sanity: dict[tuple[int, int], dict[str, Any]],
+    doubtful: dict[tuple[int, int], list[str]],
 ) -> None:
     """Take what samples show out of the details; all measures of a metric repeat them, the first ones do."""
     import numpy as np
     from pyarrow import compute
 
-    for mark in ('"heard"', '"flags"'):
+    for mark in ('"heard"', '"flags"', '"text_flags"'):
         found = compute.match_substring(column, mark).fill_null(False).to_numpy(zero_copy_only=False) & known
         for row in np.flatnonzero(found):
             key = (int(systems[row]), int(pairs[row]))
-            if key in transcripts if mark == '"heard"' else "flags" in sanity.get(key, ()):
+            if key in transcripts if mark == '"heard"' else mark == '"flags"' and "flags" in sanity.get(key, ()):
                 continue
             details = json.loads(column[int(row)].as_py())
             if mark == '"heard"' and isinstance(details.get("heard"), str):
@@ -202,6 +208,8 @@ def _take_details(
             elif mark == '"flags"' and isinstance(details.get("flags"), list):
                 kept = ("flags", "sample_rate", "seconds")
                 sanity.setdefault(key, {}).update({name: details[name] for name in kept if name in details})
+            elif mark == '"text_flags"' and isinstance(details.get("text_flags"), list):
+                doubtful.setdefault(key, []).extend(map(str, details["text_flags"]))
 
 
 def _take_later_flags(

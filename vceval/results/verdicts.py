@@ -13,8 +13,9 @@ from dataclasses import dataclass, field, replace
 from textwrap import wrap
 from typing import Any
 
+from vceval.languages import same_language
 from vceval.metrics.base import QUESTIONS
-from vceval.metrics.text import UNSPACED, base_language
+from vceval.metrics.text import UNSPACED
 from vceval.records import NEEDS
 from vceval.results.marks import NOBODY, UNDECIDED, Comparison, Ranking, p_text
 from vceval.results.views import MeasureView, Report
@@ -205,8 +206,8 @@ def judged(report: Report, measure: MeasureView, question: str = "") -> Verdict:
 
 def _answered(report: Report, question: str) -> Verdict:
     names = list(PREFERENCE[question])
-    languages = {base_language(row.get("language") or "") for row in report.pairs}
-    if question == "words" and languages and languages <= UNSPACED:
+    tags = {row.get("language") or "" for row in report.pairs}
+    if question == "words" and tags and all(any(same_language(tag, code) for code in UNSPACED) for tag in tags):
         names = list(_UNSPACED_WORDS)
 
     def place(measure: MeasureView) -> int:

@@ -192,7 +192,8 @@ class Cell:
 class Report:
     """Everything that the renderers need, in the order in which it is shown.
 
-    ``flags`` holds what sanity checks found, by system and pair: an entry, if an empty one, per recording checked.
+    ``flags`` holds what sanity checks found, and text metrics in what was heard, by system and pair: an entry, if an
+    empty one, per recording checked.
     ``rankings`` are by measure, dataset and direction (:mod:`vceval.results.ranking`). ``exposures`` say of system and
     pair what is known of the source and the target speaker: ``trained``, ``unseen`` or ``unknown``.
     ``calibration_file`` is calibration.json: what ``calibration`` says, with scores of natural speech and error curves.
