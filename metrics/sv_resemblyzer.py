@@ -26,6 +26,9 @@ __all__ = ["LevelledResemblyzer", "ResemblyzerEncoder", "trim_and_level"]
 SAMPLE_RATE = 16_000
 #: Level that Resemblyzer raises quieter recordings to, in dB of full scale; louder ones it leaves alone.
 LEVEL_DB = -30.0
+#: Level that the levelled front end brings speech to. On natural speech the encoder errs there as seldom as behind
+#: Resemblyzer's own preparation (VCTK: EER 5.5 and 5.6 %), at -30 dB more often (9.4 %), as the detector cuts more.
+SPEECH_LEVEL_DB = -22.0
 #: Voice activity: frames of 30 ms, smoothed over 8, pauses of up to 6 kept.
 _FRAME, _SMOOTH, _PAUSE = 480, 8, 6
 _FULL_SCALE = 32_767
@@ -119,12 +122,12 @@ class ResemblyzerEncoder(SpeakerEncoder):
 class LevelledResemblyzer(ResemblyzerEncoder):
     """Resemblyzer behind a front end that gain and padding do not move.
 
-    A recording is cut to what lies between its first and its last speech, and the speech is brought to -30 dB of full
-    scale in both directions, not only raised. Pauses are then shortened as by Resemblyzer, whose voice activity
-    detector knows absolute levels and adapts to what comes first: it now always meets the same.
+    A recording is cut to what lies between its first and its last speech, and the speech is brought to -22 dB of
+    full scale in both directions, not only raised to -30 dB. Pauses are then shortened as by Resemblyzer, whose
+    voice activity detector knows absolute levels and adapts to what comes first: it now always meets the same.
     """
 
-    front_end: ClassVar[str] = f"sr:16000|speech:{BY_LEVEL}|level:-30dB-of-speech|vad:webrtc3"
+    front_end: ClassVar[str] = f"sr:16000|speech:{BY_LEVEL}|level:{SPEECH_LEVEL_DB:g}dB-of-speech|vad:webrtc3"
 
     @classmethod
     def identity(cls) -> str:
@@ -139,7 +142,7 @@ class LevelledResemblyzer(ResemblyzerEncoder):
         """
         wave = audio.load(path, SAMPLE_RATE)
         speech = BY_LEVEL.require(wave, str(path))
-        gain = np.float32(10.0 ** (LEVEL_DB / 20.0) / speech.level)
+        gain = np.float32(10.0 ** (SPEECH_LEVEL_DB / 20.0) / speech.level)
         return self._marked(path, shorten_pauses(Waveform(speech.cut(wave).samples * gain, SAMPLE_RATE)))
 
 
