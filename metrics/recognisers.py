@@ -27,7 +27,7 @@ __all__ = ["FasterWhisper", "PocketSphinx", "Recogniser", "Whisper", "choose", "
 
 SAMPLE_RATE = 16_000
 #: What PocketSphinx hears: speech at this level in dB of full scale, with so many seconds of zeros on either side.
-LEVEL_DB, PAD_S = -26.0, 0.3
+LEVEL_DB, PAD_S = -26.0, 0.1
 #: Samples of one window of Whisper: 30 s.
 WINDOW = 30 * SAMPLE_RATE
 #: Names whose meaning moves with the package, and the checkpoints that they stand for here.

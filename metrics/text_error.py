@@ -21,8 +21,8 @@ _FACTS: Mapping[str, str] = {
     "reference": "transcript",
     "resampler": "soxr-hq",
     "channels": "mean",
-    "level": "as-is",
-    "trim": "no",
+    "level": "as-is, but for pocketsphinx",
+    "trim": "no, but for pocketsphinx",
     "dtype": "float32",
     "missing": "counted-as-failed,not-averaged",
 }
