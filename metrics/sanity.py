@@ -251,7 +251,7 @@ class Sanity(Metric):
         end = round((found.begin + found.seconds) * wave.sample_rate) - size // 2
         power = np.square(np.pad(wave.samples.astype(np.float64), (size, 2 * size)))
         last, after = (max(float(power[at : at + size].mean()), _TINY) for at in (end, end + size + size // 2))
-        return last > loudest * 10.0 ** (self.end_db / 10.0) and last > after * 10.0 ** (CUT_DROP_DB / 10.0)
+        return bool(last > loudest * 10.0 ** (self.end_db / 10.0) and last > after * 10.0 ** (CUT_DROP_DB / 10.0))
 
 
 def similarity(first: Waveform, second: Waveform, lag_seconds: float = 0.05) -> float:

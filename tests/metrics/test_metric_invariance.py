@@ -20,8 +20,7 @@ ALLOWED = {
     "MCD (dB)": 0.05, "F0 RMSE (cent)": 5.0, "F0 corr.": 0.01, "V/UV errors (%)": 0.5,
     "SV acc. (%)": 0.0, "SV cos.": 0.01, "Src. acc. (%)": 0.0, "Src. cos.": 0.01,
     "Fake score": 0.01, "Real at 0.84 (%)": 0.0, "Real (cal.) (%)": 0.0, "Fake AUC": 0.01, "Target side (%)": 0.0,
-    "Flags (%)": 0.0, "Dur. dev. (%)": 0.5, "Bandw. (kHz)": 0.0, "WER (%)": 0.0, "CER (%)": 0.0,
-    "WER capped (%)": 0.0, "CER capped (%)": 0.0,
+    "Flags (%)": 0.0, "Dur. dev. (%)": 0.5, "Bandw. (kHz)": 0.0,
 }  # fmt: skip
 #: DNSMOS is a published model, taken as it is; 16 bits at -30 dB are other audio: rounding noise 42 dB below speech.
 MOVED = ("mos",)

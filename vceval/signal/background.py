@@ -111,4 +111,4 @@ def _spectra(wave: Waveform, seconds: float, overlap: int) -> tuple[NDArray[np.f
     window = np.hanning(size + 1)[:-1]
     power: NDArray[np.float64] = np.square(np.abs(np.fft.rfft(frames * window, axis=1)))
     power *= 2.0 / (size * np.sum(window**2))
-    return power, np.arange(power.shape[1]) * (wave.sample_rate / size)
+    return power, np.arange(power.shape[1], dtype=np.float64) * (wave.sample_rate / size)

@@ -132,7 +132,8 @@ class SpeechFinder:
         size = self._count(self.window_ms)
         total = np.cumsum(np.pad(np.square(high_passed), (size // 2 + 1, size - size // 2 - 1)))
         # Sums of tiny numbers after large ones may come out below zero
-        return np.maximum(total[size:] - total[:-size], 0.0) / size
+        power: NDArray[np.float64] = np.maximum(total[size:] - total[:-size], 0.0) / size
+        return power
 
     def _active(self, power: NDArray[np.float64]) -> float:
         """Mean power of what lies within the margin of that mean."""
