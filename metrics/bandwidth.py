@@ -14,6 +14,7 @@ from vceval.metrics.base import Measure, Metric, Statistics
 from vceval.records import Conversion
 from vceval.signal import audio
 from vceval.signal.audio import Waveform
+from vceval.signal.speech import BY_LEVEL
 
 __all__ = ["Bandwidth", "bandwidth"]
 
@@ -30,8 +31,9 @@ class Bandwidth(Metric):
     The other metrics analyse what lies below 8 kHz. A model that lost its treble, or audio that once went through a
     low-pass filter, scores as before with them; here it shows.
 
-    The power spectra of the frames with speech (32 ms, half overlapping, at most 40 dB below the loudest frame) are
-    averaged and added up in bands of 250 Hz. The bandwidth is the upper edge of the highest band that lies within
+    The recording is cut to what lies between its first and its last speech, so that padding moves no frame. The power
+    spectra of the frames with speech (32 ms, half overlapping, at most 40 dB below the loudest frame) are averaged
+    and added up in bands of 250 Hz. The bandwidth is the upper edge of the highest band that lies within
     ``floor_db`` of the strongest one. It says how much treble there is, not how good it is: noise counts, too.
     """
 
@@ -39,19 +41,19 @@ class Bandwidth(Metric):
 
     name: ClassVar[str] = "bandwidth"
     title: ClassVar[str] = "Bandwidth"
-    version: ClassVar[str] = "1.0"
+    version: ClassVar[str] = "1.1"
     needs: ClassVar[frozenset[str]] = frozenset()
     measures: ClassVar[tuple[Measure, ...]] = (
         Measure("bandwidth", "Bandw.", "kHz", "higher", decimals=1, secondary=True, resolution=BAND_HZ / 1000),
     )
     source: ClassVar[str] = "vceval"
-    choices: ClassVar[str] = f"BANDWIDTH|bands:{BAND_HZ:g}Hz|floor:{{0.floor_db:g}}dB"
+    choices: ClassVar[str] = f"BANDWIDTH|bands:{BAND_HZ:g}Hz|floor:{{0.floor_db:g}}dB|speech:{BY_LEVEL}"
     facts: ClassVar[Mapping[str, str]] = {
         "frames": "32ms Hann, hop 16ms",
-        "speech": f"{SPEECH_DB:g} dB below the loudest frame",
+        "loud": f"{SPEECH_DB:g} dB below the loudest frame",
         "channels": "equal or chosen",
     }
-    packages: ClassVar[tuple[str, ...]] = ("numpy", "soundfile")
+    packages: ClassVar[tuple[str, ...]] = ("numpy", "scipy", "soundfile", "soxr")
 
     def statistics(self, conversion: Conversion) -> Statistics:
         """Measure one conversion.
@@ -78,7 +80,8 @@ def bandwidth(wave: Waveform, floor_db: float = 60.0) -> float:
     Raises:
         ItemError: it is silent.
     """
-    powers = _spectra(wave)
+    speech = BY_LEVEL.find(wave)
+    powers = _spectra(speech.cut(wave) if len(speech.marks) else wave)
     levels = powers.sum(axis=1)
     if not levels.max() > 0.0:
         raise ItemError("a silent recording has no bandwidth")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from vceval.errors import ItemError, UnmetNeed
 from vceval.metrics.band import narrow_band
-from vceval.metrics.base import Measure, Statistics, Workspace
+from vceval.metrics.base import Measure, Recipe, Statistics, Workspace
+from vceval.metrics.sv_resemblyzer import ResemblyzerEncoder
 from vceval.metrics.trials import SpeakerMetric, Speech, Trials, calibration, embed_natural, pair_keys, smallest
 from vceval.protocol.sampling import rank
 from vceval.records import Conversion, Utterance
@@ -51,7 +52,7 @@ class FakeDetection(SpeakerMetric):
 
     name: ClassVar[str] = "fake"
     title: ClassVar[str] = "Fake-speech detection"
-    version: ClassVar[str] = "1.1"
+    version: ClassVar[str] = "2.0"
     needs: ClassVar[frozenset[str]] = frozenset({"natural"})
     measures: ClassVar[tuple[Measure, ...]] = (
         Measure("fake_score", "Fake score", "", "higher", decimals=3),
@@ -75,6 +76,30 @@ class FakeDetection(SpeakerMetric):
         ),
     )
     source: ClassVar[str] = "Resemble AI, Resemblyzer, fake speech detection demo"
+    recipes: ClassVar[Mapping[str, Recipe | str]] = {
+        "resemblyzer": Recipe(
+            """Fake-speech detection with Resemblyzer's own preparation of recordings, the default up to version 1.1.
+
+            Quiet recordings are raised to -30 dB, loud ones left alone, and padding counts for the level.
+            """,
+            "Resemblyzer",
+            "Resemblyzer's own levels",
+            changes={
+                "encoder_type": ResemblyzerEncoder,
+                "version": "1.1",
+                # All of them: 0.84 is the threshold of this very preparation
+                "measures": tuple(
+                    replace(
+                        measure,
+                        name=f"{measure.name}:resemblyzer",
+                        label=f"{measure.label} (Resemblyzer)",
+                        thresholded=measure.thresholded and f"{measure.thresholded}:resemblyzer",
+                    )
+                    for measure in measures
+                ),
+            },
+        ),
+    }
     choices: ClassVar[str] = (
         "FAKE|enc:{0.encoder_identity}|{0.encoder_type.front_end}|refs:{0.references}"
         "|thr:{0.threshold:g},eer-interpolated|trials:{0.trials}|seed:{0.seed}"
@@ -177,7 +202,12 @@ class FakeDetection(SpeakerMetric):
             details["threshold"] = float(learnt["threshold"])
         else:
             unmet["fake_accept_calibrated"] = ("calibration", reason)
-        return Statistics(sums, details, unmet)
+        own = dict(zip((measure.name for measure in FakeDetection.measures), self.measures, strict=True))
+        return Statistics(
+            {own[name].name: pair for name, pair in sums.items()},
+            details,
+            {own[name].name: why for name, why in unmet.items()},
+        )
 
     def _of_source(self, conversion: Conversion) -> dict[str, NDArray[np.float64]] | tuple[str, str]:
         """Embed natural speech of the source speaker besides the converted utterance, or say what is lacking."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from math import log, sqrt
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -15,45 +15,100 @@ from vceval.metrics.dtw import dtw
 from vceval.metrics.parallel import COMMON_FACTS, ParallelMetric, Recording, compare_arrays
 from vceval.signal import audio, world
 from vceval.signal.audio import Waveform
+from vceval.signal.speech import BY_LEVEL, Speech, SpeechFinder
 
-__all__ = ["DECIBEL", "MelCepstralDistortion", "WorldCepstra", "mel_cepstral_distortion", "path_distortion"]
+__all__ = [
+    "DECIBEL",
+    "MelCepstralDistortion",
+    "WorldFrames",
+    "WorldMetric",
+    "mel_cepstral_distortion",
+    "path_distortion",
+]
 
 #: From a Euclidean distance of log-amplitude cepstra to decibels.
 DECIBEL = 10.0 * sqrt(2.0) / log(10.0)
+_FACTS: Mapping[str, str] = {
+    **COMMON_FACTS,
+    "f0": "dio+stonemask:71-800Hz",
+    "envelope": "cheaptrick:fft-by-rate",
+    "level": "peak-normalised",
+    "constant": "10*sqrt(2)/ln(10)",
+    "reference": "target-speaker-same-text",
+}
+
+
+class WorldFrames(NamedTuple):
+    """Analysed frames: F0 in Hz (T,), 0 where unvoiced, and mel-cepstra without c0 (T, order)."""
+
+    f0: NDArray[np.float64]
+    cepstra: NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class WorldCepstra:
-    """How the default metrics analyse speech: WORLD (DIO, StoneMask, CheapTrick) and mel-cepstra c1 to c<order>."""
+class WorldMetric(ParallelMetric):
+    """A metric of WORLD's analysis (DIO, StoneMask, CheapTrick) of the speech of both recordings.
 
-    sample_rate: int
-    order: int
-    alpha: float
-    frame_ms: float
-    floor_db: float | None
+    ``speech`` says how speech is found (:class:`vceval.signal.speech.SpeechFinder`). A recording is cut to what lies
+    between its first and its last speech before it is analysed, so that frames lie at the same places of the speech
+    whatever comes before it, and frames of pauses are then left out, in both recordings by one rule. None analyses
+    and keeps the whole recording.
+    """
 
-    def of(self, recording: Recording) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Return F0 in Hz (T,), 0 where unvoiced, and the cepstra (T, order)."""
-        key = {"version": 1, **asdict(self)}
-        found = recording.analysis("world-cepstra", key, self._analyse)
-        return found["f0"], found["cepstra"]
+    sample_rate: int = 16_000
+    order: int = 24
+    alpha: float = 0.42
+    frame_ms: float = 5.0
+    speech: SpeechFinder | None = BY_LEVEL
 
-    def _analyse(self, wave: Waveform) -> Mapping[str, Any]:
-        peak = float(np.max(np.abs(wave.samples)))
+    version: ClassVar[str] = "2.0"
+
+    @property
+    def signed_speech(self) -> str:
+        """What the signature says of how speech is found: nothing where all is kept."""
+        return "" if self.speech is None else f"|speech:{self.speech}"
+
+    def frames(self, recording: Recording, floor_db: float | None = None) -> WorldFrames:
+        """Analyse a recording: F0 in Hz (T,), 0 where unvoiced, and mel-cepstra c1 to c<order> (T, order).
+
+        Raises:
+            ItemError: no speech is found in it.
+        """
+
+        def analyse(wave: Waveform) -> Mapping[str, Any]:
+            speech = None if self.speech is None else self.speech.require(wave, recording.name)
+            return self._analyse(wave, speech, floor_db)
+
+        parameters = (self.sample_rate, self.order, self.alpha, self.frame_ms, floor_db)
+        names = ("sample_rate", "order", "alpha", "frame_ms", "floor_db")
+        key: dict[str, Any] = {"version": 1, **dict(zip(names, parameters, strict=True))}
+        if self.speech is not None:
+            key = {**key, "version": 2, "speech": asdict(self.speech)}
+        found = recording.analysis("world-cepstra", key, analyse)
+        return WorldFrames(found["f0"], found["cepstra"])
+
+    def _analyse(self, wave: Waveform, speech: Speech | None, floor_db: float | None) -> Mapping[str, Any]:
+        whole = wave if speech is None else speech.cut(audio.resample(wave, self.sample_rate))
+        peak = float(np.max(np.abs(whole.samples)))
         # Full scale first: WORLD adds noise of a fixed, tiny level, which must not depend on the recording's gain.
-        level = Waveform(wave.samples / np.float32(peak), wave.sample_rate)
+        level = Waveform(whole.samples / np.float32(peak), whole.sample_rate)
         frames = world.world_analysis(audio.resample(level, self.sample_rate), self.frame_ms)
-        cepstra = world.mel_cepstrum(frames.envelope, self.order, self.alpha, self.floor_db)
-        return {"f0": frames.f0, "cepstra": np.ascontiguousarray(cepstra[:, 1:])}
+        cepstra = world.mel_cepstrum(frames.envelope, self.order, self.alpha, floor_db)[:, 1:]
+        if speech is None:
+            return {"f0": frames.f0, "cepstra": np.ascontiguousarray(cepstra)}
+        kept = speech.at(self.frame_ms, len(frames.f0))
+        return {"f0": frames.f0[kept], "cepstra": np.ascontiguousarray(cepstra[kept])}
 
 
 @dataclass(frozen=True)
-class MelCepstralDistortion(ParallelMetric):
+class MelCepstralDistortion(WorldMetric):
     """MCD in dB: the mean distance of aligned mel-cepstra, without the loudness coefficient c0.
 
-    Both recordings are brought to ``sample_rate``; WORLD gives their power envelopes (DIO, StoneMask, CheapTrick),
-    which become mel-cepstra c1 to c<order>. Exact dynamic time warping aligns them; the value is the mean
-    distance along the path. c0 is used neither for the path nor for the distance, so gain does not matter.
+    Both recordings are brought to ``sample_rate`` and cut to their speech, found relative to each one's own level;
+    WORLD gives their power envelopes (DIO, StoneMask, CheapTrick), which become mel-cepstra c1 to c<order>. Exact
+    dynamic time warping aligns the frames of speech; the value is the mean distance along the path. c0 is used
+    neither for the path nor for the distance, so gain does not matter; silence around the speech and pauses in it have
+    no frames, so their length does not matter either.
     ``floor_db``, off by default, raises bins that far below a recording's own mean to that level: then what lies
     below hearing (rounding noise of quiet 16-bit files, an empty upper band) does not matter either, at the
     price of a value that depends on where the floor is put.
@@ -64,10 +119,6 @@ class MelCepstralDistortion(ParallelMetric):
     Conference on Communications, Computers and Signal Processing 1993.
     """
 
-    sample_rate: int = 16_000
-    order: int = 24
-    alpha: float = 0.42
-    frame_ms: float = 5.0
     floor_db: float | None = None
 
     name: ClassVar[str] = "mcd"
@@ -102,21 +153,18 @@ class MelCepstralDistortion(ParallelMetric):
                 "sample_rate": 24_000,
             },
         ),
+        "v1": Recipe(
+            "The default up to version 1.0 of ``mcd``: silence and pauses are kept, so padding lowers the value.",
+            "v1",
+            changes={"speech": None, "version": "1.0", "facts": {**_FACTS, "silence": "kept"}},
+        ),
         "versa": "vceval.metrics.s3prl:VersaMCD",
     }
     choices: ClassVar[str] = (
         "MCD|sp:world-power|order:{0.order}|alpha:{0.alpha:g}|sr:{0.sample_rate}|frame:{0.frame_ms:g}ms{0.signed_floor}"
-        "|c0:no|dtw:exact"
+        "{0.signed_speech}|c0:no|dtw:exact"
     )
-    facts: ClassVar[Mapping[str, str]] = {
-        **COMMON_FACTS,
-        "f0": "dio+stonemask:71-800Hz",
-        "envelope": "cheaptrick:fft-by-rate",
-        "level": "peak-normalised",
-        "constant": "10*sqrt(2)/ln(10)",
-        "silence": "kept",
-        "reference": "target-speaker-same-text",
-    }
+    facts: ClassVar[Mapping[str, str]] = {**_FACTS, "silence": "frames-without-speech-dropped"}
 
     @property
     def signed_floor(self) -> str:
@@ -124,12 +172,15 @@ class MelCepstralDistortion(ParallelMetric):
         return "" if self.floor_db is None else f"|floor:{self.floor_db:g}dB"
 
     def compare(self, reference: Recording, test: Recording) -> Statistics:
-        """MCD of two recordings of the same words."""
-        front = WorldCepstra(self.sample_rate, self.order, self.alpha, self.frame_ms, self.floor_db)
-        (_, expected), (_, found) = front.of(reference), front.of(test)
+        """MCD of two recordings of the same words.
+
+        Raises:
+            ItemError: no speech is found in one of them.
+        """
+        (_, expected), (_, found) = (self.frames(recording, self.floor_db) for recording in (reference, test))
         total, length = dtw(expected, found)
         details = {"path": length, "frames": len(found), "reference_frames": len(expected)}
-        return Statistics({"mcd": (DECIBEL * total / length, 1.0)}, details)
+        return Statistics({self.name: (DECIBEL * total / length, 1.0)}, details)
 
 
 def path_distortion(
@@ -159,12 +210,12 @@ def mel_cepstral_distortion(
 
     Returns:
         MCD in dB (in the unit of the tool for a recipe). The default is symmetric, zero for equal recordings, and
-        does not depend on the gain of either; most recipes are none of that.
+        does not depend on the gain of either or on the silence around; most recipes are none of that.
 
     Raises:
         UsageError: unknown recipe.
         ItemError: a recording is not mono, shorter than 0.1 s, silent or not finite, its rate is out of range, or
-            the recipe refuses it (``versa``: lengths differ too much).
+            holds no speech, or the recipe refuses it (``versa``: lengths differ too much).
 
     Source: see :class:`MelCepstralDistortion`.
     """

@@ -18,6 +18,7 @@ import numpy as np
 from vceval.errors import ItemError, UsageError
 from vceval.signal import audio
 from vceval.signal.audio import Waveform
+from vceval.signal.speech import BY_LEVEL
 from vceval.storage.cache import Cache, file_digest
 
 __all__ = [
@@ -27,6 +28,8 @@ __all__ = [
 
 SAMPLE_RATE = 16_000
 _WHISPER = "Radford et al., Robust speech recognition via large-scale weak supervision, ICML 2023"
+#: What PocketSphinx hears: speech at this level in dB of full scale, with so many seconds of zeros on either side.
+LEVEL_DB, PAD_S = -26.0, 0.1
 #: Samples of one window of Whisper: 30 s.
 WINDOW = 30 * SAMPLE_RATE
 #: Files of a model in CTranslate2's form that change the text; the first three must be there.
@@ -274,7 +277,9 @@ class PocketSphinx(Recogniser):
     """CMU PocketSphinx with the English model inside its package: works offline, errs several times as often.
 
     Settings are faster than the defaults and no worse on LibriSpeech test-other. The front end is reset before every
-    recording: otherwise its noise estimate carries over and changes the next text.
+    recording: otherwise its noise estimate carries over and changes the next text. It also learns noise and mean
+    spectrum from what stands around the speech, and knows absolute levels. So each recording is brought to one form:
+    cut from its first to its last speech, at ``LEVEL_DB`` of full scale, with ``PAD_S`` of zeros on either side.
 
     Source: Huggins-Daines et al., "PocketSphinx: a free, real-time continuous speech recognition system for
     hand-held devices", ICASSP 2006.
@@ -292,7 +297,10 @@ class PocketSphinx(Recogniser):
     @property
     def identity(self) -> str:
         """Package version, model and settings."""
-        return f"pocketsphinx-{version('pocketsphinx')}-en-us,ds:2,maxhmmpf:3000,maxwpf:5,cmn:batch"
+        return (
+            f"pocketsphinx-{version('pocketsphinx')}-en-us,ds:2,maxhmmpf:3000,maxwpf:5,cmn:batch"
+            f",cut:speech,level:{LEVEL_DB:g}dB,pad:{PAD_S:g}s"
+        )
 
     def knows(self, language: str) -> bool:
         """English only."""
@@ -303,11 +311,21 @@ class PocketSphinx(Recogniser):
         decoder = _pocketsphinx()
         decoder.reinit_feat()
         decoder.start_utt()
-        coded = np.clip(np.round(wave.samples * 32_767.0), -32_768, 32_767).astype("<i2")
+        coded = np.clip(np.round(_same_form(wave).samples * 32_767.0), -32_768, 32_767).astype("<i2")
         decoder.process_raw(coded.tobytes(), full_utt=True)
         decoder.end_utt()
         found = decoder.hyp()
         return found.hypstr if found is not None else ""
+
+
+def _same_form(wave: Waveform) -> Waveform:
+    """Cut to speech, level and pad; audio without speech stays as it is."""
+    speech = BY_LEVEL.find(wave)
+    if not len(speech.marks):
+        return wave
+    gain = np.float32(10.0 ** (LEVEL_DB / 20.0) / speech.level)
+    samples = np.pad(speech.cut(wave).samples * gain, round(PAD_S * wave.sample_rate))
+    return Waveform(samples, wave.sample_rate)
 
 
 @dataclass(frozen=True)

@@ -1,11 +1,11 @@
-"""Sanity of converted recordings: copies of the input, silence, clipping, cut ends, odd lengths."""
+"""Sanity of converted recordings: copies of the input, silence, clipping, cut ends, odd lengths, whines and hiss."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +16,17 @@ from vceval.metrics.base import Measure, Metric, Statistics
 from vceval.records import Conversion
 from vceval.signal import audio
 from vceval.signal.audio import Waveform
+from vceval.signal.background import (
+    BAND,
+    FLOOR_SHARE,
+    HIGHEST,
+    LOWEST,
+    LOWEST_TONE,
+    Tone,
+    noise_floor,
+    steady_tones,
+)
+from vceval.signal.speech import BY_LEVEL, Speech
 from vceval.storage.cache import file_digest
 
 __all__ = ["FLAGS", "Sanity", "similarity"]
@@ -23,36 +34,58 @@ __all__ = ["FLAGS", "Sanity", "similarity"]
 #: Every flag that a recording may get, as reports print it.
 FLAGS = (
     "same as source", "same as prompt", "mostly silent", "clipped", "cut off", "odd length", "over full scale",
-    "DC offset", NARROW_BAND,
+    "DC offset", NARROW_BAND, "added silence", "steady tone", "raised noise",
 )  # fmt: skip
 
-#: A 16-bit sample at either limit is at full scale, and so is one that lost three steps on its way.
-FULL_SCALE = 1.0 - 4.0 / 32768.0
-#: Frames below this level hold nothing audible, however quiet the recording is.
+#: A sample at the limit of clipping may have lost three steps of 16 bits on its way.
+AT_LIMIT = 1.0 - 4.0 / 32768.0
+_TINY = 1e-20
+#: Recordings whose loudest frame lies below this level hold nothing audible.
 INAUDIBLE_DB = -80.0
+#: Clipping holds the limit for this many samples at least, at this many places.
+CLIPPED_RUN, CLIPPED_PLACES = 3, 4
+#: What follows the last speech of a cut recording lies this far below it: nothing dies away so fast.
+CUT_DROP_DB = 30.0
+#: Weaker tones are not heard; where the quietest frames are louder, none can be told from a voice. In dB of the speech.
+AUDIBLE_TONE_DB, PAUSE_DB = -60.0, -15.0
+#: A line of the source that stands out this far, so near in Hz, explains one of the conversion.
+KNOWN_PROMINENCE_DB, KNOWN_HZ = 6.0, 35.0
+#: Noise of a source below this level, in dB of its speech, counts as this much: nobody hears it.
+QUIET_NOISE_DB = -50.0
 
 
 @dataclass(frozen=True)
 class Sanity(Metric):
     """Flags what no working system should put out, and measures how far the duration is off.
 
-    A recording is flagged when
+    Nearly all is measured on what lies between the first and the last speech of a recording, found relative to its
+    own level (:class:`vceval.signal.speech.SpeechFinder`), so that neither gain nor padding raises a flag or hides
+    one. A recording is flagged when
 
-    - it is a copy of the source or of a prompt: it lasts as long (within ``copy_duration``) and the waveforms
+    - it is a copy of the source or of a prompt: its speech lasts as long (within ``copy_duration``) and the waveforms
       correlate above ``copy_correlation`` at some lag within ``copy_lag_ms``, whatever gain, polarity, rate or format;
     - it is mostly silent: more than ``silent_share`` of its 20 ms frames lie ``silent_db`` below the loudest one;
-    - it is clipped: more than ``clipped_share`` of its samples stand in runs of three or more at full scale;
-    - it is cut off: its last 20 ms lie within ``end_db`` of the loudest 20 ms, and those of the source do not;
+    - it is clipped: more than ``clipped_share`` of its samples stand in runs of three or more at one limit, the
+      recording's own highest or lowest value, and there are four such runs;
+    - it is cut off: its last 20 ms lie within ``end_db`` of the loudest 20 ms, what follows is 30 dB weaker
+      at once, and that is not so in the source;
     - it is shorter or longer than the source by more than a factor of ``duration_factor``;
-    - it goes over full scale (float formats can) or its mean is further from zero than ``offset``;
-    - its sample rate is below ``full_band``, the rate that measures work at.
+    - it goes over full scale (float formats can; the whole file counts), or its mean is further from zero than
+      ``offset`` times the RMS of the speech;
+    - its sample rate is below ``full_band``, the rate that measures work at;
+    - silence is added: more than ``silence_s`` before or after the speech than in the source;
+    - a steady tone that the source lacks stands throughout, under the speech and in its pauses: a line above 500 Hz,
+      ``tone_db`` above its neighbours (:func:`vceval.signal.background.steady_tones`);
+    - the noise is raised: its floor (:func:`vceval.signal.background.noise_floor`) lies more than ``noise_db`` above
+      that of the source, or above -50 dB where that is lower.
 
-    What compares with the source is left out where there is none, and duration also where the text is another one
-    (the ``target`` control of a pair without parallel recording). The ``source`` control *is* the source: it is
-    flagged as what it is, like anybody who hands back the input. A silent recording is flagged here, not a failure.
+    What compares with the source is left out where there is none (a cut end is then judged alone), and durations and
+    silences also where the text is another one (the ``target`` control of a pair without parallel recording). The
+    ``source`` control *is* the source: it is flagged as what it is, like anybody who hands back the input. A silent
+    recording is flagged here, not a failure.
 
-    ``duration_deviation`` is max(r, 1/r) - 1 with r = duration / duration of the source: 0 for equal
-    lengths, 1 for half or double. Files that can't be read, or hold NaN, are failures of every metric.
+    ``duration_deviation`` is max(r, 1/r) - 1 with r = time from the first to the last speech / that of the source:
+    0 for equal lengths, 1 for half or double. Files that can't be read, or hold NaN, are failures of every metric.
     """
 
     copy_correlation: float = 0.99
@@ -63,12 +96,15 @@ class Sanity(Metric):
     clipped_share: float = 1e-4
     end_db: float = -15.0
     duration_factor: float = 2.0
-    offset: float = 0.01
+    offset: float = 0.15
     full_band: int = FULL_BAND
+    silence_s: float = 0.5
+    tone_db: float = 15.0
+    noise_db: float = 10.0
 
     name: ClassVar[str] = "sanity"
     title: ClassVar[str] = "Sanity checks"
-    version: ClassVar[str] = "1.1"
+    version: ClassVar[str] = "2.0"
     needs: ClassVar[frozenset[str]] = frozenset()
     measures: ClassVar[tuple[Measure, ...]] = (
         Measure("sanity_flags", "Flagged", "%", "lower", scale=100.0, decimals=1, worst=1.0, rate=True),
@@ -78,15 +114,19 @@ class Sanity(Metric):
     choices: ClassVar[str] = (
         "SANITY|copy:{0.copy_correlation:g},{0.copy_lag_ms:g}ms,{0.copy_duration:g}"
         "|silent:{0.silent_db:g}dB,{0.silent_share:g}|clip:{0.clipped_share:g}|end:{0.end_db:g}dB"
-        "|dur:{0.duration_factor:g}|dc:{0.offset:g}|band:{0.full_band}Hz"
+        "|dur:{0.duration_factor:g}|dc:{0.offset:g}|band:{0.full_band}Hz|pad:{0.silence_s:g}s|tone:{0.tone_db:g}dB"
+        f"|noise:{{0.noise_db:g}}dB|speech:{BY_LEVEL}"
     )
     facts: ClassVar[Mapping[str, str]] = {
         "frames": "20ms, end to end",
         "channels": "equal or chosen",
         "copy": "16000 Hz or the lower of both rates, soxr HQ",
-        "full scale": f"{FULL_SCALE:.6f}, 3 samples",
+        "clipping": f"{AT_LIMIT:.6f} of the recording's limits, {CLIPPED_RUN} samples, {CLIPPED_PLACES} places",
+        "cut": f"{CUT_DROP_DB:g} dB within 20 ms",
         "inaudible": f"{INAUDIBLE_DB:g} dB of full scale",
-        "duration": "of the whole files",
+        "duration": "from the first to the last speech",
+        "tone": f">{LOWEST_TONE:g}Hz,64ms,>{AUDIBLE_TONE_DB:g}dB,pauses<{PAUSE_DB:g}dB",
+        "noise": f"{LOWEST:g}-{HIGHEST:g}Hz,{BAND:g}Hz,p{FLOOR_SHARE:g},>{QUIET_NOISE_DB:g}dB",
     }
     packages: ClassVar[tuple[str, ...]] = ("numpy", "scipy", "soundfile", "soxr")
 
@@ -94,7 +134,7 @@ class Sanity(Metric):
         """Check one conversion.
 
         Raises:
-            ItemError: it, its source or a prompt of the same length can't be read.
+            ItemError: it, its source or a prompt can't be read.
         """
         pair = conversion.pair
         inputs = [u.path for u in ([pair.source] if pair.source else []) + list(pair.prompts)]
@@ -109,7 +149,8 @@ class Sanity(Metric):
         facts = dict(self.workspace.cache.get("sanity", conversion.path, key, lambda: self._facts(conversion)))
         timed = "duration_ratio" in facts
         if timed and conversion.transcript != pair.transcript:
-            del facts["duration_ratio"]
+            for name in ("duration_ratio", "silence_before", "silence_after"):
+                del facts[name]
         flags = self._flags(facts)
         sums = {"sanity_flags": (float(bool(flags)), 1.0)}
         details = {"flags": flags, **facts}
@@ -122,22 +163,40 @@ class Sanity(Metric):
 
     def _facts(self, conversion: Conversion) -> dict[str, float]:
         """Measure everything that flags are made of; plain numbers."""
-        wave = audio.load(conversion.path, allow_silence=True)
-        pair, facts = conversion.pair, self._levels(wave)
+        pair, own = conversion.pair, self._recording(conversion.path)
+        facts = {name: value for name, value in own.items() if name not in ("tones", "speech_s", "before_s", "after_s")}
         if pair.source is not None:
-            given = audio.load(pair.source.path, allow_silence=True)
-            facts["source_end_db"] = self._levels(given)["end_db"]
-            facts["duration_ratio"] = wave.seconds / given.seconds
-            facts["source_similarity"] = self._similarity(wave, pair.source.path)
+            given = self._recording(pair.source.path)
+            facts["source_cut"] = given["cut"]
+            facts["duration_ratio"] = own["speech_s"] / given["speech_s"]
+            facts["silence_before"], facts["silence_after"] = (
+                own[name] - given[name] for name in ("before_s", "after_s")
+            )
+            facts["noise_raised_db"] = own["noise_db"] - max(given["noise_db"], QUIET_NOISE_DB)
+            facts["tone_hz"] = self._new_tone(own["tones"], given["tones"])
+            facts["source_similarity"] = self._similarity(conversion.path, pair.source.path)
         if pair.prompts:
-            facts["prompt_similarity"] = max(self._similarity(wave, prompt.path) for prompt in pair.prompts)
+            facts["prompt_similarity"] = max(self._similarity(conversion.path, prompt.path) for prompt in pair.prompts)
         return facts
 
-    def _similarity(self, wave: Waveform, path: Path) -> float:
-        """Compare with a recording of about the same length; 0 for any other, which is not even read."""
-        if abs(audio.duration(path) / wave.seconds - 1.0) > self.copy_duration:
+    def _similarity(self, first: Path, second: Path) -> float:
+        """Compare the speech of two recordings of about the same length; 0 for any other."""
+        if abs(self._recording(second)["speech_s"] / self._recording(first)["speech_s"] - 1.0) > self.copy_duration:
             return 0.0
-        return similarity(wave, audio.load(path, allow_silence=True), self.copy_lag_ms / 1000.0)
+        waves = [audio.load(path, allow_silence=True) for path in (first, second)]
+        # To one rate before they are cut: places between the samples of a low rate are none
+        rate = min(16_000, *(wave.sample_rate for wave in waves))
+        one, other = (_speech(audio.resample(wave, rate)) for wave in waves)
+        return similarity(one, other, self.copy_lag_ms / 1000.0)
+
+    def _new_tone(self, own: NDArray[np.float64], given: NDArray[np.float64]) -> float:
+        """Frequency in Hz of the most prominent tone that the source lacks; 0 where there is none."""
+        known = [tone.frequency for tone in map(Tone._make, given) if tone.prominence > KNOWN_PROMINENCE_DB]
+        for tone in map(Tone._make, own):
+            heard = tone.level > AUDIBLE_TONE_DB and tone.prominence > self.tone_db and tone.quiet < PAUSE_DB
+            if heard and all(abs(tone.frequency - other) > KNOWN_HZ for other in known):
+                return tone.frequency
+        return 0.0
 
     def _flags(self, facts: Mapping[str, float]) -> list[str]:
         ratio = facts.get("duration_ratio", 1.0)
@@ -146,33 +205,57 @@ class Sanity(Metric):
             facts.get("prompt_similarity", 0.0) > self.copy_correlation,
             facts["silent_share"] > self.silent_share,
             facts["clipped_share"] > self.clipped_share,
-            # What is silent throughout ends as loud as it ever was
-            facts["end_db"] > self.end_db >= facts.get("source_end_db", self.end_db) and facts["silent_share"] < 1.0,
+            facts["cut"] > facts.get("source_cut", 0.0),
             not 1.0 / self.duration_factor <= ratio <= self.duration_factor,
             facts["peak"] > 1.0,
             abs(facts["offset"]) > self.offset,
             facts["sample_rate"] < self.full_band,
+            max(facts.get("silence_before", 0.0), facts.get("silence_after", 0.0)) > self.silence_s,
+            facts.get("tone_hz", 0.0) > 0.0,
+            facts.get("noise_raised_db", 0.0) > self.noise_db,
         )
         return [flag for flag, is_up in zip(FLAGS, raised, strict=True) if is_up]
 
-    def _levels(self, wave: Waveform) -> dict[str, float]:
-        """Measure what a recording shows by itself."""
-        samples = wave.samples.astype(np.float64)
+    def _recording(self, path: Path) -> Mapping[str, Any]:
+        """Measure what a recording shows by itself; kept, as many conversions share a source and prompts."""
+        key = {"end": self.end_db, "silent": self.silent_db, "speech": str(BY_LEVEL), "version": 2}
+        return self.workspace.cache.get(
+            "sanity-recording", path, key, lambda: self._measured(audio.load(path, allow_silence=True))
+        )
+
+    def _measured(self, wave: Waveform) -> dict[str, Any]:
+        found = BY_LEVEL.find(wave)
+        silent = not len(found.marks)
+        speech = wave if silent else found.cut(wave)
+        samples = speech.samples.astype(np.float64)
+        mean = float(samples.mean())
         size = int(0.02 * wave.sample_rate)
-        power = np.square(samples - samples.mean())
-        frames = power[: len(power) // size * size].reshape(-1, size).mean(axis=1)
-        tiny = 1e-20
-        loudest = max(float(frames.max()), tiny)
-        floor = max(loudest * 10.0 ** (self.silent_db / 10.0), 10.0 ** (INAUDIBLE_DB / 10.0))
+        frames = np.square(samples[: len(samples) // size * size] - mean).reshape(-1, size).mean(axis=1)
+        loudest = max(float(frames.max()), _TINY)
+        inaudible = silent or loudest < 10.0 ** (INAUDIBLE_DB / 10.0)
         return {
             "seconds": wave.seconds,
             "sample_rate": wave.sample_rate,
-            "peak": float(np.max(np.abs(samples))),
-            "offset": float(samples.mean()),
-            "silent_share": float(np.mean(frames < floor)),
-            "clipped_share": _clipped(samples),
-            "end_db": float(10.0 * np.log10(max(float(power[-size:].mean()), tiny) / loudest)),
+            "peak": float(np.max(np.abs(wave.samples))),
+            "offset": 0.0 if inaudible else mean / found.level,
+            "silent_share": 1.0 if inaudible else float(np.mean(frames < loudest * 10.0 ** (self.silent_db / 10.0))),
+            "clipped_share": 0.0 if inaudible else _clipped(samples),
+            "cut": 0.0 if inaudible else float(self._is_cut(wave, found, loudest)),
+            "speech_s": wave.seconds if silent else found.seconds,
+            "before_s": 0.0 if silent else found.begin,
+            "after_s": 0.0 if silent else wave.seconds - found.begin - found.seconds,
+            "noise_db": QUIET_NOISE_DB if inaudible else noise_floor(speech, found.level),
+            "tones": np.array([] if inaudible else steady_tones(speech, found.level)).reshape(-1, len(Tone._fields)),
         }
+
+    def _is_cut(self, wave: Waveform, found: Speech, loudest: float) -> bool:
+        """Whether the speech ends loud, and in one fall."""
+        size = int(0.02 * wave.sample_rate)
+        # Speech is said to end when half of a window of 20 ms lies behind it
+        end = round((found.begin + found.seconds) * wave.sample_rate) - size // 2
+        power = np.square(np.pad(wave.samples.astype(np.float64), (size, 2 * size)))
+        last, after = (max(float(power[at : at + size].mean()), _TINY) for at in (end, end + size + size // 2))
+        return bool(last > loudest * 10.0 ** (self.end_db / 10.0) and last > after * 10.0 ** (CUT_DROP_DB / 10.0))
 
 
 def similarity(first: Waveform, second: Waveform, lag_seconds: float = 0.05) -> float:
@@ -200,14 +283,20 @@ def similarity(first: Waveform, second: Waveform, lag_seconds: float = 0.05) -> 
 
 
 def _clipped(samples: NDArray[np.float64]) -> float:
-    """Share of samples that stand in runs of three or more at the same end of full scale."""
-    count = 0
+    """Share of samples that stand in runs of three or more at the same limit, where there are several such runs."""
+    found: list[NDArray[np.intp]] = []
     for side in (samples, -samples):
-        held = (side >= FULL_SCALE) & (side <= 1.0)  # what goes over full scale was not clipped
+        held = side >= AT_LIMIT * max(float(side.max()), _TINY)
         edges = np.flatnonzero(np.diff(np.concatenate([[0], held, [0]])))
         runs = edges[1::2] - edges[::2]
-        count += int(runs[runs >= 3].sum())
-    return count / len(samples)
+        found.append(runs[runs >= CLIPPED_RUN])
+    runs = np.concatenate(found)
+    return float(runs.sum()) / len(samples) if len(runs) >= CLIPPED_PLACES else 0.0
+
+
+def _speech(wave: Waveform) -> Waveform:
+    found = BY_LEVEL.find(wave)
+    return found.cut(wave) if len(found.marks) else wave
 
 
 def _centred(wave: Waveform, rate: int) -> NDArray[np.float64]:

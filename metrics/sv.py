@@ -17,6 +17,7 @@ from vceval.errors import ItemError, UnmetNeed, UsageError
 from vceval.metrics.band import narrow_band
 from vceval.metrics.base import Measure, Recipe, Statistics, Workspace
 from vceval.metrics.sv_encoders import DvectorEncoder, EcapaEncoder
+from vceval.metrics.sv_resemblyzer import ResemblyzerEncoder
 from vceval.metrics.trials import SpeakerMetric, Trials, calibration, draw_pairs, embed_natural
 from vceval.records import Conversion, ConversionPair, Utterance
 from vceval.storage.cache import file_digest
@@ -72,8 +73,18 @@ _PUBLISHED_FACTS: Mapping[str, str] = {
     **_FACTS,
     "published-trials": "drawn by others, perhaps with recordings against themselves; lists not published",
 }
-_DVECTOR: Mapping[str, Any] = {"encoder_type": DvectorEncoder, "packages": ("torch", "soxr", "numpy")}
-_S3PRL: Mapping[str, Any] = {"facts": _PUBLISHED_FACTS, "source": "Huang et al., S3PRL-VC, ICASSP 2022"}
+#: Recipes whose front end is not the default's keep their version: their values did not change with it.
+_DVECTOR: Mapping[str, Any] = {
+    "encoder_type": DvectorEncoder,
+    "packages": ("torch", "soxr", "numpy"),
+    "version": "1.1",
+}
+_RESEMBLYZER: Mapping[str, Any] = {"encoder_type": ResemblyzerEncoder, "version": "1.1"}
+_S3PRL: Mapping[str, Any] = {
+    **_RESEMBLYZER,
+    "facts": _PUBLISHED_FACTS,
+    "source": "Huang et al., S3PRL-VC, ICASSP 2022",
+}
 _RECIPES: Mapping[str, Recipe | str] = {
     "dvector": Recipe(
         """Speaker verification with the d-vector network of yistLin, otherwise as the default.
@@ -90,6 +101,7 @@ _RECIPES: Mapping[str, Recipe | str] = {
         "ECAPA-TDNN",
         changes={
             "encoder_type": EcapaEncoder,
+            "version": "1.1",
             "packages": ("speechbrain", "torchaudio", "torch", "soxr", "numpy"),
             "source": "Desplanques et al., ECAPA-TDNN, Interspeech 2020",
         },
@@ -113,6 +125,7 @@ _RECIPES: Mapping[str, Recipe | str] = {
         "tzuhsien",
         "thresholds of tzuhsien",
         changes={
+            **_RESEMBLYZER,
             "threshold": "tzuhsien",
             "facts": _PUBLISHED_FACTS,
             "source": "Huang et al., How far are we from robust voice conversion: a survey, SLT 2021",
@@ -129,6 +142,15 @@ _RECIPES: Mapping[str, Recipe | str] = {
         "s3prl task 2",
         "threshold of s3prl, VCC2020 task 2",
         changes={**_S3PRL, "threshold": "s3prl-task2"},
+    ),
+    "resemblyzer": Recipe(
+        """Speaker verification with Resemblyzer's own preparation of recordings, the default up to version 1.1.
+
+        Quiet recordings are raised to -30 dB, loud ones left alone, and padding counts for the level.
+        """,
+        "Resemblyzer",
+        "Resemblyzer's own levels",
+        changes=_RESEMBLYZER,
     ),
     "spoof-eer": "vceval.metrics.sv:SpoofVerification",
 }
@@ -159,7 +181,7 @@ class SpeakerVerification(SpeakerMetric):
 
     name: ClassVar[str] = "sv"
     title: ClassVar[str] = "Speaker verification"
-    version: ClassVar[str] = "1.1"
+    version: ClassVar[str] = "2.0"
     needs: ClassVar[frozenset[str]] = frozenset({"target"})
     measures: ClassVar[tuple[Measure, ...]] = (
         Measure(
@@ -329,7 +351,7 @@ class SpoofVerification(SpeakerVerification):
 
     name: ClassVar[str] = "sv:spoof-eer"
     title: ClassVar[str] = "Real against converted speech by speaker verification"
-    version: ClassVar[str] = "1.0"
+    version: ClassVar[str] = "2.0"
     measures: ClassVar[tuple[Measure, ...]] = (
         Measure("sv:spoof-eer", "Spoof EER", "%", "higher", scale=100.0, decimals=1, reduction="eer", best=0.5),
     )

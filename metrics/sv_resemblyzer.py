@@ -1,4 +1,4 @@
-"""Resemblyzer's speaker embeddings (d-vectors), the default of every metric that compares voices."""
+"""Resemblyzer's speaker embeddings (d-vectors); levelled, the default of every metric that compares voices."""
 
 from __future__ import annotations
 
@@ -18,13 +18,17 @@ from vceval.errors import ItemError, UsageError
 from vceval.metrics.sv_encoders import SpeakerEncoder
 from vceval.signal import audio
 from vceval.signal.audio import Waveform
+from vceval.signal.speech import BY_LEVEL
 from vceval.storage.cache import file_digest
 
-__all__ = ["ResemblyzerEncoder", "trim_and_level"]
+__all__ = ["LevelledResemblyzer", "ResemblyzerEncoder", "trim_and_level"]
 
 SAMPLE_RATE = 16_000
-#: Quieter recordings are raised to this level, louder ones left alone.
+#: Level that Resemblyzer raises quieter recordings to, in dB of full scale; louder ones it leaves alone.
 LEVEL_DB = -30.0
+#: Level that the levelled front end brings speech to. On natural speech the encoder errs there as seldom as behind
+#: Resemblyzer's own preparation (VCTK: EER 5.5 and 5.6 %), at -30 dB more often (9.4 %), as the detector cuts more.
+SPEECH_LEVEL_DB = -22.0
 #: Voice activity: frames of 30 ms, smoothed over 8, pauses of up to 6 kept.
 _FRAME, _SMOOTH, _PAUSE = 480, 8, 6
 _FULL_SCALE = 32_767
@@ -76,7 +80,9 @@ class ResemblyzerEncoder(SpeakerEncoder):
         Raises:
             ItemError: it can't be read or the voice activity detector finds nothing.
         """
-        speech = trim_and_level(audio.load(path, SAMPLE_RATE))
+        return self._marked(path, trim_and_level(audio.load(path, SAMPLE_RATE)))
+
+    def _marked(self, path: Path, speech: Waveform) -> Waveform:
         if not len(speech.samples):
             raise ItemError(f"{path}: the voice activity detector finds no speech in it; listen to the file")
         return speech
@@ -113,6 +119,33 @@ class ResemblyzerEncoder(SpeakerEncoder):
         return embedded
 
 
+class LevelledResemblyzer(ResemblyzerEncoder):
+    """Resemblyzer behind a front end that gain and padding do not move.
+
+    A recording is cut to what lies between its first and its last speech, and the speech is brought to -22 dB of
+    full scale in both directions, not only raised to -30 dB. Pauses are then shortened as by Resemblyzer, whose
+    voice activity detector knows absolute levels and adapts to what comes first: it now always meets the same.
+    """
+
+    front_end: ClassVar[str] = f"sr:16000|speech:{BY_LEVEL}|level:{SPEECH_LEVEL_DB:g}dB-of-speech|vad:webrtc3"
+
+    @classmethod
+    def identity(cls) -> str:
+        """Name the encoder, its weights and that recordings are levelled: ``resemblyzer-0.1.4-39373b86-levelled``."""
+        return f"{super().identity()}-levelled"
+
+    def prepare(self, path: Path) -> Waveform:
+        """Read one recording as levelled speech without long pauses.
+
+        Raises:
+            ItemError: it can't be read or no speech is found in it.
+        """
+        wave = audio.load(path, SAMPLE_RATE)
+        speech = BY_LEVEL.require(wave, str(path))
+        gain = np.float32(10.0 ** (SPEECH_LEVEL_DB / 20.0) / speech.level)
+        return self._marked(path, shorten_pauses(Waveform(speech.cut(wave).samples * gain, SAMPLE_RATE)))
+
+
 def _windows(speech: Waveform) -> NDArray[np.float32]:
     """Cut the mel spectrum of a recording into windows (n, 160, 40)."""
     from vceval.networks.ge2e import mel_windows
@@ -133,11 +166,27 @@ def _network(device: str) -> tuple[Any, Any]:
 def trim_and_level(wave: Waveform) -> Waveform:
     """Raise quiet audio to -30 dB of full scale and shorten long pauses, as Resemblyzer prepares recordings.
 
+    Args:
+        wave: mono, 16 kHz.
+
+    Returns:
+        The speech, float32, 16 kHz; empty where nothing was marked.
+    """
+    samples = wave.samples
+    level = 20.0 * np.log10(np.sqrt(np.mean((samples * _FULL_SCALE) ** 2)) / _FULL_SCALE)
+    if level < LEVEL_DB:
+        samples = samples * np.float32(10.0 ** ((LEVEL_DB - level) / 20.0))
+    return shorten_pauses(Waveform(samples, SAMPLE_RATE))
+
+
+def shorten_pauses(wave: Waveform) -> Waveform:
+    """Shorten long pauses as Resemblyzer does.
+
     WebRTC's voice activity detector (mode 3) marks 30 ms frames; marks are averaged over 8 frames and widened by 3 on
     either side. An incomplete frame at the end is dropped.
 
     Args:
-        wave: mono, 16 kHz.
+        wave: mono, 16 kHz, at the level that the detector is to meet.
 
     Returns:
         The speech, float32, 16 kHz; empty where nothing was marked.
@@ -145,9 +194,6 @@ def trim_and_level(wave: Waveform) -> Waveform:
     from scipy.ndimage import binary_dilation
 
     samples = wave.samples
-    level = 20.0 * np.log10(np.sqrt(np.mean((samples * _FULL_SCALE) ** 2)) / _FULL_SCALE)
-    if level < LEVEL_DB:
-        samples = samples * np.float32(10.0 ** ((LEVEL_DB - level) / 20.0))
     samples = samples[: len(samples) - len(samples) % _FRAME]
     coded = np.clip(np.round(samples * _FULL_SCALE), -_FULL_SCALE - 1, _FULL_SCALE).astype("<i2").tobytes()
     detector = _voice_detector()

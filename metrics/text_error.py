@@ -30,8 +30,8 @@ _FACTS: Mapping[str, str] = {
     "reference": "transcript",
     "resampler": "soxr-hq",
     "channels": "equal or chosen",
-    "level": "as-is",
-    "trim": "no",
+    "level": "as-is, but for pocketsphinx",
+    "trim": "no, but for pocketsphinx",
     "dtype": "float32",
     "missing": "counted-as-failed,not-averaged",
 }

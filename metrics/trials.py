@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from vceval.errors import ItemError
 from vceval.metrics.base import Metric, Workspace
 from vceval.metrics.sv_encoders import SpeakerEncoder
-from vceval.metrics.sv_resemblyzer import ResemblyzerEncoder
+from vceval.metrics.sv_resemblyzer import LevelledResemblyzer
 from vceval.protocol.sampling import rank
 from vceval.records import Gender, Utterance
 from vceval.statistics.eer import equal_error_rate, error_curve, error_rate_intervals
@@ -31,7 +31,7 @@ _DRAWS, _DIGITS = 200, 6
 class SpeakerMetric(Metric):
     """A metric that compares speaker embeddings."""
 
-    encoder_type: ClassVar[type[SpeakerEncoder]] = ResemblyzerEncoder
+    encoder_type: ClassVar[type[SpeakerEncoder]] = LevelledResemblyzer
     facts: ClassVar[Mapping[str, str]] = {
         "resampler": "soxr-HQ",
         "channels": "equal or chosen",

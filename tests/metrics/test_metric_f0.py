@@ -127,14 +127,15 @@ def test_correlation_is_pearsons_or_none(pairs):
 def test_every_recipe_is_a_metric_by_its_name(recipe):
     metric = pickle.loads(pickle.dumps(registry.load("metric", f"f0:{recipe}")()))
     assert metric.name == f"f0:{recipe}"
-    assert metric.signature().startswith("F0|tool:")
+    assert metric.signature().startswith("F0|f0:" if recipe == "v1" else "F0|tool:")
     assert {measure.name.partition(":")[2] for measure in metric.measures} == {recipe}
 
 
 def test_default_signature_names_the_choices():
     assert FundamentalFrequency().signature() == (
         "F0|f0:dio+stonemask:71-800Hz|unit:cent|frames:voiced-in-both|corr:log|sr:16000|frame:5ms"
-        "|align:world-mcep:order24:alpha0.42:exact|v:1.0"
+        "|align:world-mcep:order24:alpha0.42:exact"
+        "|speech:p56,margin:15.9dB,tail:30dB,hold:200ms,win:20ms,least:40ms,noise:100ms+6dB|v:2.0"
     )
 
 

@@ -197,7 +197,8 @@ def test_missing_and_silent_files_are_item_errors(recordings, tmp_path):
 
 def test_signature_names_the_choices():
     assert MelCepstralDistortion().signature() == (
-        "MCD|sp:world-power|order:24|alpha:0.42|sr:16000|frame:5ms|c0:no|dtw:exact|v:1.0"
+        "MCD|sp:world-power|order:24|alpha:0.42|sr:16000|frame:5ms"
+        "|speech:p56,margin:15.9dB,tail:30dB,hold:200ms,win:20ms,least:40ms,noise:100ms+6dB|c0:no|dtw:exact|v:2.0"
     )
 
 

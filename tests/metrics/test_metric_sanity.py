@@ -72,7 +72,7 @@ def flags(found: Statistics) -> list[str]:
 def test_a_sound_conversion_bears_no_flag(check: Check) -> None:
     found = check(OUTPUT)
     assert flags(found) == []
-    assert found.sums["duration_deviation"] == (pytest.approx(1.6 / 1.5 - 1, abs=1e-9), 1.0)
+    assert found.sums["duration_deviation"] == (pytest.approx(1.6 / 1.5 - 1, abs=0.01), 1.0)
     assert not found.unmet
 
 
@@ -98,8 +98,9 @@ def test_resampled_copies(check: Check, rate: int) -> None:
     assert flags(check(copy, rate)) == ["same as source", *(["narrow band"] if rate < 16_000 else [])]
 
 
-def test_a_copy_moved_too_far_is_none(check: Check) -> None:
-    assert flags(check(np.concatenate([np.zeros(1_600), SOURCE]))) == []
+def test_a_copy_behind_silence_is_one(check: Check) -> None:
+    assert flags(check(np.concatenate([np.zeros(1_600), SOURCE]))) == ["same as source"]
+    assert flags(check(np.concatenate([np.zeros(RATE), SOURCE]))) == ["same as source", "added silence"]
 
 
 @pytest.mark.parametrize("level", [0.0, 1e-5])
@@ -109,10 +110,20 @@ def test_silence_is_flagged_not_failed(check: Check, level: float) -> None:
 
 
 def test_mostly_silent(check: Check) -> None:
-    parts = [OUTPUT[: RATE // 2], np.zeros(int(0.7 * RATE))]
-    assert flags(check(np.concatenate(parts))) == []  # 58 %
-    parts.append(np.zeros(int(0.2 * RATE)))
-    assert flags(check(np.concatenate(parts))) == ["mostly silent"]  # 64 %
+    word = fade(OUTPUT[: RATE // 4])
+    parts = [word, np.zeros(int(0.6 * RATE)), word]
+    assert flags(check(np.concatenate(parts))) == []  # 55 %
+    parts.insert(1, np.zeros(int(0.4 * RATE)))
+    assert flags(check(np.concatenate(parts))) == ["mostly silent"]  # 67 %
+
+
+def test_added_silence(check: Check) -> None:
+    for seconds, expected in ((0.4, []), (0.6, ["added silence"])):
+        quiet = np.zeros(int(seconds * RATE))
+        assert flags(check(np.concatenate([quiet, OUTPUT]))) == expected
+        assert flags(check(np.concatenate([OUTPUT, quiet]))) == expected
+    assert flags(check(np.concatenate([quiet, OUTPUT]), source=np.concatenate([quiet, SOURCE]))) == []
+    assert flags(check(np.concatenate([quiet, OUTPUT]), said="b")) == []
 
 
 def test_clipping(check: Check) -> None:
@@ -128,7 +139,9 @@ def test_runs_of_two_are_no_clipping(check: Check) -> None:
     samples[at] = samples[at + 1] = 1.0
     assert check(samples).details["clipped_share"] == 0.0
     samples[at + 2] = 1.0
-    assert check(samples).details["clipped_share"] == pytest.approx(3 * len(at) / len(samples))
+    share = check(samples).details["clipped_share"]
+    assert share == pytest.approx(3 * len(at) / len(samples), rel=0.1)
+    assert check(0.25 * samples).details["clipped_share"] == pytest.approx(share)  # turned down afterwards
 
 
 def test_cut_off_unless_the_source_is(check: Check) -> None:
@@ -140,12 +153,12 @@ def test_cut_off_unless_the_source_is(check: Check) -> None:
 
 @pytest.mark.parametrize(
     ("seconds", "expected", "deviation"),
-    [(0.75, ["odd length"], 1.6 / 0.75 - 1), (0.8, [], 1.0), (3.2, [], 1.0), (3.3, ["odd length"], 3.3 / 1.6 - 1)],
+    [(0.75, ["odd length"], 1.6 / 0.75 - 1), (0.85, [], 0.88), (3.1, [], 0.94), (3.3, ["odd length"], 3.3 / 1.6 - 1)],
 )
 def test_duration(check: Check, seconds: float, expected: list[str], deviation: float) -> None:
     found = check(fade(hum(seconds, pitch=190.0, seed=3)))
     assert flags(found) == expected
-    assert found.sums["duration_deviation"][0] == pytest.approx(deviation, abs=1e-9)
+    assert found.sums["duration_deviation"][0] == pytest.approx(deviation, abs=0.05)
 
 
 def test_values_that_cannot_be(check: Check) -> None:
@@ -189,7 +202,7 @@ def test_every_parameter_changes_the_signature() -> None:
     long = usual.long_signature()
     assert long.startswith(usual.signature())
     assert "|soxr:" in long
-    assert "|duration:of the whole files" in long
+    assert "|duration:from the first to the last speech" in long
 
 
 @settings(max_examples=30, deadline=None)

@@ -357,13 +357,13 @@ def test_fake_demo_scores(shared):
     expected = json.loads((shared / "gold" / "speaker_fake.json").read_text())
     pack = shared / "published_demos"
     natural = [Utterance(name, pack / name, "LibriSpeech", "1998") for name in expected["reference"]]
-    metric = FakeDetection(threshold=expected["threshold_in_the_demo"])
+    metric = FakeDetection.of_recipe("resemblyzer")(threshold=expected["threshold_in_the_demo"])
     metric.open(Workspace(natural=natural))
     for test in expected["tests"]:
         pair = ConversionPair("p", "LibriSpeech", target_speaker="1998")
         found = metric.statistics(Conversion("x", pair, pack / test["file"]))
-        assert found.sums["fake_score"][0] == pytest.approx(test["score"], abs=1e-5)
-        assert found.sums["fake_accept"][0] == test["above_084"]
+        assert found.sums["fake_score:resemblyzer"][0] == pytest.approx(test["score"], abs=1e-5)
+        assert found.sums["fake_accept:resemblyzer"][0] == test["above_084"]
 
 
 def test_calibration_on_real_speech(shared, tmp_path):
@@ -388,7 +388,7 @@ def test_calibration_on_published_demos(shared, tmp_path):
         for row in csv.DictReader(stream):
             utterance = Utterance(row["file"], pack / row["file"], row["dataset"], row["speaker"], row["gender"])
             natural += [utterance] * (row["dataset"] in ("VCC2020", "VCTK"))
-    metric = SpeakerVerification()
+    metric = SpeakerVerification.of_recipe("resemblyzer")()
     metric.open(Workspace(cache=Cache(tmp_path), natural=natural))
     gap, errors = (
         metric.calibrate(name, [item for item in natural if item.dataset == name]) for name in ("VCC2020", "VCTK")

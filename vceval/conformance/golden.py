@@ -119,10 +119,11 @@ def _mcd(recipe: str) -> float:
     return mel_cepstral_distortion(voice(16_000).samples, voice(16_000, 180.0).samples, 16_000, recipe=recipe)
 
 
-def _f0() -> list[float]:
+def _f0(recipe: str) -> list[float]:
     from vceval.metrics import f0_statistics
 
-    return list(f0_statistics(voice(16_000).samples, voice(16_000, 180.0).samples, 16_000).values())
+    found = f0_statistics(voice(16_000).samples, voice(16_000, 180.0).samples, 16_000, recipe=recipe)
+    return list(found.values())
 
 
 def _eer() -> list[float]:
@@ -226,7 +227,9 @@ CHECKS: dict[str, Check] = {
     "mcd": Check("MCD, default", 1e-6, lambda: _mcd("default")),
     "mcd:pymcd": Check("MCD as pymcd computes it", 1e-6, lambda: _mcd("pymcd")),
     "mcd:s3prl": Check("MCD as s3prl computes it", 1e-6, lambda: _mcd("s3prl")),
-    "f0": Check("F0 error, correlation, voicing error", 1e-6, _f0),
+    "mcd:v1": Check("MCD, default up to version 1.0", 1e-6, lambda: _mcd("v1")),
+    "f0": Check("F0 error, correlation, voicing error", 1e-6, lambda: _f0("default")),
+    "f0:v1": Check("F0, default up to version 1.0", 1e-6, lambda: _f0("v1")),
     "eer": Check("equal error rate and threshold", 1e-12, _eer),
     "wer, cer": Check("word and character error rate of texts", 1e-12, _text),
     "front end dvector": Check("levelled log-mel without pauses", 1e-4, _dvector),
