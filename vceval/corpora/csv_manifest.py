@@ -10,6 +10,7 @@ from typing import ClassVar
 
 from vceval.corpora.base import Corpus, CorpusInfo, Layout, Problem, gender_of
 from vceval.errors import UsageError
+from vceval.languages import language_code
 from vceval.records import Utterance
 from vceval.storage.paths import hint, resolve_inside
 from vceval.storage.tables import Column, Table
@@ -31,7 +32,7 @@ TABLE = Table((
     Column("gender", "F, female, M or male", ("sex",)),
     Column("language", "what language is spoken", (
         "lang", "locale", "language_code", "lang_code", "lang_id", "language_id",
-    )),
+    ), check=language_code),
     Column("transcript", "what is said", ("text", "sentence", "transcription")),
     Column("duration", "seconds", ("dur", "seconds", "duration_seconds")),
 ))  # fmt: skip

@@ -11,6 +11,7 @@ from pathlib import Path
 from vceval.corpora.base import gender_of
 from vceval.corpora.folders import ENDINGS
 from vceval.errors import UsageError
+from vceval.languages import language_code
 from vceval.protocol.patterns import Pattern
 from vceval.records import DIRECTIONS, Conversion, ConversionPair, Failure, Gender, Utterance, direction_of
 from vceval.storage.paths import composed, existing, hint, resolve_inside
@@ -60,7 +61,7 @@ TABLE = Table(
         )),
         Column("language", "its language: WER and CER (`--language en` fills in what is empty)", (
             "lang", "locale", "language_code", "lang_code", "lang_id", "language_id",
-        )),
+        ), check=language_code),
         Column("dataset", "tables and thresholds by corpus", ("corpus", "database")),
         Column("direction", "tables by direction: F2F, F2M, M2F or M2M; else from the genders", check=_direction),
         Column("source_speaker", "intervals by source speaker", (
