@@ -147,9 +147,12 @@ def test_all_flags_together_fit_the_line(tmp_path: Path, monkeypatch: pytest.Mon
     text = "\\documentclass{article}\\usepackage{booktabs}\\begin{document}\n" + text + "\\end{document}\n"
     assert_fits(typeset(tmp_path, text))
     heads = [head.lower() for head in model.headings]
+    names = every[next(iter(every))]
+    others = [flag for flag in names if flag not in heads]
+    assert f"Other: {', '.join(sorted(others))}." in model.caption
     for row in model.rows:
-        for flag in every[next(iter(every))]:
-            assert row[heads.index(flag)] == "20" if flag in heads else f"20 {flag}" in row[-1]
+        assert [row[heads.index(flag)] for flag in names if flag in heads] == ["20"] * (len(names) - len(others))
+        assert row[-1] == str(20 * len(others))
 
 
 def test_no_section_where_nothing_was_checked(tmp_path: Path) -> None:
