@@ -51,7 +51,7 @@ def ablation_table(report: Report, names: Sequence[str], number: int = 1) -> Tab
         raise UsageError(f"an ablation needs a system and at least one variant of it, not only {', '.join(names)}")
     base, *variants = systems
     columns = [
-        Column(m.labelled, m.unit, m.better, m) for m in report.primary_measures if m.reduction == "ratio"
+        Column(m.label, m.unit, m.better, m) for m in report.primary_measures if m.reduction == "ratio"
     ]  # fmt: skip
     table = results(replace(report, systems=systems), f"ablation-{number}", "Ablation", columns)
     rows = [

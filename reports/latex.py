@@ -288,7 +288,7 @@ def _groups(model: Table, columns: range) -> Iterator[tuple[str, int, int]]:
 def _heading_lines(column: Column) -> list[str]:
     """Break a heading between words, about as narrow as the figures below it."""
     lines = [""]
-    for piece in re.split(r"(?<=[\s_/-])", column.heading):
+    for piece in re.split(r"(?<=[\s_/-])", column.labelled):
         if lines[-1] and _width((lines[-1] + piece).strip(), SIZE) > HEADING:
             lines.append("")
         lines[-1] += piece

@@ -37,7 +37,7 @@ def _line(cells: Iterable[str]) -> str:
 
 
 def _heading(column: Column) -> str:
-    return escape(with_unit(column.heading, column.unit) + column.arrow)
+    return escape(with_unit(column.labelled, column.unit) + column.arrow)
 
 
 def _entry(entry: Entry | None) -> str:

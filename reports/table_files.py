@@ -246,6 +246,7 @@ def _table_json(model: Table) -> dict[str, Any]:
                 "measure": column.measure.name,
                 "metric": column.measure.metric,
                 "label": column.measure.label,
+                "judge": column.judge,
                 "heading": column.heading,
                 "unit": column.measure.unit,
                 "better": column.measure.better,

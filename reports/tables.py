@@ -59,6 +59,16 @@ class Column:
         return self.measure.arrow if self.better else ""
 
     @property
+    def judge(self) -> str:
+        """What made the figures, such as a recogniser; empty where the measure says it all, or a heading above does."""
+        return "" if self.group else self.measure.judge
+
+    @property
+    def labelled(self) -> str:
+        """The heading with what made the figures."""
+        return f"{self.heading} ({self.judge})" if self.judge else self.heading
+
+    @property
     def full_heading(self) -> str:
         """What a sentence calls the column: the measure too, where the heading is a part of the pairs."""
         return f"{self.measure.label} {self.heading}" if self.group else self.heading
@@ -219,7 +229,7 @@ def main_tables(report: Report) -> list[Table]:
     others = [measure for measure in report.measures if measure not in primary]
     parts = (("main", "Results", primary), ("more", "More measures", others))
     tables = [
-        results(report, name, title, [Column(m.labelled, m.unit, m.better, m) for m in measures])
+        results(report, name, title, [Column(m.label, m.unit, m.better, m) for m in measures])
         for name, title, measures in parts
         if measures or name == "main"
     ]
