@@ -87,6 +87,16 @@ def test_natural_speech_of_the_sources_stands_beside(table: Path, capsys: pytest
     assert "all done and scored before" in capsys.readouterr().err
 
 
+def test_without_a_text_or_a_source_no_row_is_added(tmp_path: Path, make_sound: Callable[..., Path]) -> None:
+    for name in ("a.wav", "source.wav"):
+        make_sound(name)
+    path = tmp_path / "c.csv"
+    path.write_text("system,converted,source,transcript,language\nA,a.wav,source.wav,,en\nA,a.wav,,Hello.,en\n")
+    asked = ["score", str(path), "--out", "run", "--metrics", "wer", "--recogniser", "pocketsphinx", "--workers", "1"]
+    assert main(asked) == 0
+    assert [row["name"] for row in summary("run")["systems"]] == ["A"]
+
+
 def test_suites_of_the_package_name_theirs() -> None:
     named = {name: suite.load(name).recogniser for name in suite.names()}
     assert {name for name, found in named.items() if found} == {"demo", "gate"}

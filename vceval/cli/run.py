@@ -225,7 +225,9 @@ def _score(options: argparse.Namespace) -> int:
             dataclasses.replace(c, pair=pairs[c.pair.id], language=pairs[c.pair.id].language) for c in conversions
         ]
     systems = [System(name, "given") for name in found.systems]
-    added, beside = _beside(systems, metrics, recogniser)
+    controls, beside = _beside(systems, metrics, recogniser)
+    natural_speech = _unconverted(pairs, controls)
+    added = [control for control in controls if any(one.system == control.name for one in natural_speech)]
     for note in found.notes:
         say(f"vceval: {note}")
     notes += found.notes
@@ -235,11 +237,11 @@ def _score(options: argparse.Namespace) -> int:
         pairs=pairs,
         systems=[*systems, *added],
         metrics=metrics,
-        beside=beside,
+        beside={name: beside[name] for name in (control.name for control in added)},
         natural=natural,
         metric_options=recogniser,
         data=str(options.conversions.resolve()),
-        given=[*conversions, *_unconverted(pairs, added)],
+        given=[*conversions, *natural_speech],
         broken=found.failures,
         notes=notes,
         reading=_reading(options),
@@ -248,10 +250,11 @@ def _score(options: argparse.Namespace) -> int:
 
 
 def _unconverted(pairs: Mapping[str, ConversionPair], controls: Sequence[System]) -> list[Conversion]:
-    """The sources of pairs, as far as they are there, as conversions of a control that takes them as they are."""
+    """The sources of pairs, where their words are known, as conversions of a control that takes them as they are."""
     from vceval.records import Conversion
 
-    sources = [(pair, pair.source.path) for pair in pairs.values() if pair.source and pair.source.path.is_file()]
+    known = (pair for pair in pairs.values() if pair.transcript)
+    sources = [(pair, pair.source.path) for pair in known if pair.source and pair.source.path.is_file()]
     return [
         Conversion(control.name, pair, path, pair.transcript, pair.language)
         for control in controls
