@@ -30,6 +30,7 @@ from vceval.corpora.demo import Demo
 from vceval.errors import UsageError
 from vceval.metrics.base import Metric, Workspace
 from vceval.records import Conversion, ConversionPair, Utterance
+from vceval.runner.factory import make_metric
 from vceval.storage.cache import Cache
 
 #: Where the table stands in the page.
@@ -153,7 +154,7 @@ def moves(
 
 def opened(name: str, workspace: Workspace, dataset: str) -> Metric:
     """Open a metric, calibrated on the natural speech of the workspace."""
-    metric: Metric = registry.load("metric", name)()
+    metric = make_metric(name, {"asr": "pocketsphinx"})
     metric.open(workspace)
     learnt = metric.calibrate(dataset, workspace.natural)
     if learnt:

@@ -129,7 +129,7 @@ def test_three_recordings_and_one_converted_file_are_enough(tmp_path: Path, run:
     )
     natural = tmp_path / "own" / "n.csv"
     natural.write_text("file,speaker\nslt_009.flac,me\nslt_010.flac,me\nrms_009.flac,friend\n")
-    done = vceval("score", str(table), "--natural", str(natural), cwd=tmp_path)
+    done = vceval("score", str(table), "--natural", str(natural), "--recogniser", "pocketsphinx", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     found = tmp_path / "runs" / "c"
     scores = pandas.read_parquet(found / "scores.parquet").set_index("measure").value

@@ -214,6 +214,10 @@ class Scripted(Recogniser):
         self.texts = texts
 
     @property
+    def title(self) -> str:
+        return "Scripted"
+
+    @property
     def identity(self) -> str:
         return "scripted,1"
 
@@ -246,9 +250,7 @@ def test_recipes_are_metrics(name, make_sound):
     numerator, denominator = found.sums[name]
     assert (denominator == 1.0) == macro
     reference = "asr-of-source" if recipe == "freevc" else "transcript"
-    assert metric.long_signature().startswith(
-        f"{metric.signature()}|model:{metric.model}|reference:{reference}|resampler:soxr-hq|"
-    )
+    assert metric.long_signature().startswith(f"{metric.signature()}|reference:{reference}|resampler:soxr-hq|")
     assert "|jiwer:4." in metric.long_signature()
     rate = character_error_rate if base == "cer" else word_error_rate
     expected = "the cat sat on" if recipe == "freevc" else "the cat sat"

@@ -41,9 +41,10 @@ DRAW = "draw: {seed: 1, pairs_per_direction: 1, targets_per_gender: 1, prompts_p
 #: What is wrong in a file, and all that is said of it after the file's name.
 MISTAKES = [
     ("suite", SUITE.replace("title:", "titel:"), "titel: is no known key; did you mean title? Known: corpus, "
-     "description, draw, language, metrics, name, natural, pairs, published, seeds, systems, title, version"),
+     "description, draw, language, metrics, name, natural, pairs, published, recogniser, seeds, systems, title, "
+     "version"),
     ("suite", SUITE + "7: x\n", "7: is no known key; known: corpus, description, draw, language, metrics, name, "
-     "natural, pairs, published, seeds, systems, title, version"),
+     "natural, pairs, published, recogniser, seeds, systems, title, version"),
     ("suite", SUITE.replace("csv}", "csv, option: {}}"), "corpus.option: is no known key; did you mean options? Known: "
      "name, options"),
     ("suite", SUITE.replace("title: Mine\n", ""), "title: is missing (keys given: name, version, description, corpus, "

@@ -42,7 +42,7 @@ SAME_CHANNEL = 2.0 / 32768.0
 #: No recording of speech has more.
 MAX_CHANNELS = 8
 #: Peaks of floats from which on they are no samples of full scale 1: of any kind, and of whole numbers.
-_NO_FULL_SCALE, _NO_FULL_SCALE_WHOLE = 30.0, 8.0
+_NO_FULL_SCALE, _NO_FULL_SCALE_WHOLE = 100.0, 8.0
 #: Decoders may give less than frames of MPEG audio promise: they begin and end within one.
 _MPEG_SLACK = 0.1
 #: Frames that are read at a time where nothing tells how many come.

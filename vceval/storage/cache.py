@@ -27,7 +27,7 @@ __all__ = ["INTAKE", "Cache", "default_limit", "default_root", "file_digest", "t
 #: What analyses are made with, by name of the distribution: those of another version are not used again.
 PACKAGES = (
     "ctranslate2", "faster-whisper", "numba", "numpy", "onnxruntime", "openai-whisper", "pocketsphinx", "pyworld",
-    "scipy", "soundfile", "soxr", "speechbrain", "torch", "torchaudio", "webrtcvad",
+    "scipy", "soundfile", "soxr", "speechbrain", "torch", "torchaudio", "transformers", "webrtcvad",
 )  # fmt: skip
 #: How recordings are read: what was made of them when they were read in another way is not used again.
 INTAKE = 2
