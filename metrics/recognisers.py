@@ -77,8 +77,35 @@ class Recogniser(ABC):
         return [self.hear(wave, language, device) for wave in waves]
 
 
+class _Windows(Recogniser):
+    """A recogniser of windows of 30 s: shorter recordings are decoded together, longer ones window by window."""
+
+    batch: ClassVar[int] = 8
+
+    def hear(self, wave: Waveform, language: str, device: str) -> str:
+        """Transcribe one recording of any length."""
+        return self.hear_all([wave], language, device)[0]
+
+    def hear_all(self, waves: Sequence[Waveform], language: str, device: str) -> list[str]:
+        """Transcribe several recordings, those of up to 30 s together."""
+        short = [place for place, wave in enumerate(waves) if len(wave.samples) <= WINDOW]
+        texts = {place: self._long(wave, language, device) for place, wave in enumerate(waves) if place not in short}
+        for start in range(0, len(short), self.batch):
+            places = short[start : start + self.batch]
+            texts.update(zip(places, self._short([waves[place] for place in places], language, device), strict=True))
+        return [texts[place] for place in range(len(waves))]
+
+    @abstractmethod
+    def _short(self, waves: Sequence[Waveform], language: str, device: str) -> list[str]:
+        """Transcribe recordings of one window each."""
+
+    @abstractmethod
+    def _long(self, wave: Waveform, language: str, device: str) -> str:
+        """Transcribe one recording of several windows."""
+
+
 @dataclass(frozen=True)
-class Whisper(Recogniser):
+class Whisper(_Windows):
     """OpenAI's Whisper: greedy decoding at temperature 0 in float32, language given, no fallback, no prompt.
 
     A recording of up to 30 s is one window without time stamps, as in the evaluation of Whisper's authors, and
@@ -93,7 +120,6 @@ class Whisper(Recogniser):
     path: Path
     model: str | None = None
 
-    batch: ClassVar[int] = 8
     source: ClassVar[str] = _WHISPER
 
     @property
@@ -131,19 +157,6 @@ class Whisper(Recogniser):
         network = _whisper(self.path, None, "cpu")
         return bool(network.is_multilingual) and _is_among(language, network.num_languages)
 
-    def hear(self, wave: Waveform, language: str, device: str) -> str:
-        """Transcribe one recording of any length."""
-        return self.hear_all([wave], language, device)[0]
-
-    def hear_all(self, waves: Sequence[Waveform], language: str, device: str) -> list[str]:
-        """Transcribe several recordings, those of up to 30 s together."""
-        short = [place for place, wave in enumerate(waves) if len(wave.samples) <= WINDOW]
-        texts = {place: self._long(wave, language, device) for place, wave in enumerate(waves) if place not in short}
-        for start in range(0, len(short), self.batch):
-            places = short[start : start + self.batch]
-            texts.update(zip(places, self._short([waves[place] for place in places], language, device), strict=True))
-        return [texts[place] for place in range(len(waves))]
-
     def _short(self, waves: Sequence[Waveform], language: str, device: str) -> list[str]:
         import torch
         import whisper
@@ -173,7 +186,7 @@ class Whisper(Recogniser):
 
 
 @dataclass(frozen=True)
-class FasterWhisper(Recogniser):
+class FasterWhisper(_Windows):
     """Whisper in CTranslate2's form, several times faster on a CPU.
 
     Greedy decoding at temperature 0 in float32, language given, no voice filter.
@@ -192,7 +205,6 @@ class FasterWhisper(Recogniser):
 
     folder: Path
 
-    batch: ClassVar[int] = 8
     source: ClassVar[str] = _WHISPER
 
     def __post_init__(self) -> None:
@@ -237,19 +249,6 @@ class FasterWhisper(Recogniser):
             return True
         model, code = _faster_whisper(self.folder, "cpu"), _WHISPER_CODES.get(language, language)
         return bool(code in model.supported_languages and model.hf_tokenizer.token_to_id(f"<|{code}|>") is not None)
-
-    def hear(self, wave: Waveform, language: str, device: str) -> str:
-        """Transcribe one recording of any length."""
-        return self.hear_all([wave], language, device)[0]
-
-    def hear_all(self, waves: Sequence[Waveform], language: str, device: str) -> list[str]:
-        """Transcribe several recordings, those of up to 30 s together."""
-        short = [place for place, wave in enumerate(waves) if len(wave.samples) <= WINDOW]
-        texts = {place: self._long(wave, language, device) for place, wave in enumerate(waves) if place not in short}
-        for start in range(0, len(short), self.batch):
-            places = short[start : start + self.batch]
-            texts.update(zip(places, self._short([waves[place] for place in places], language, device), strict=True))
-        return [texts[place] for place in range(len(waves))]
 
     def _short(self, waves: Sequence[Waveform], language: str, device: str) -> list[str]:
         """Decode one window each, as clips of one recording that holds them end to end."""
