@@ -87,12 +87,11 @@ class ResemblyzerEncoder(SpeakerEncoder):
             raise ItemError(f"{path}: the voice activity detector finds no speech in it; listen to the file")
         return speech
 
-    def embed_speech(self, speech: Waveform) -> NDArray[np.float32]:
-        """Embed audio that is trimmed and levelled already: float32 of shape (256,), of length 1 (or all zero)."""
-        return self.embed_prepared([speech])[0]
-
     def embed_prepared(self, prepared: Sequence[Waveform]) -> list[NDArray[np.float32]]:
-        """Embed trimmed and levelled audio; the windows of all recordings go through the network together."""
+        """Embed trimmed and levelled audio: float32 of shape (256,) each, of length 1 (or all zero).
+
+        The windows of all recordings go through the network together.
+        """
         windows = [_windows(speech) for speech in prepared]
         ends = np.cumsum([len(part) for part in windows])
         partial = self._embed_windows(np.concatenate(windows))

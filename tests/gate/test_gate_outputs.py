@@ -164,7 +164,7 @@ def test_junit_validates_whatever_the_names(undecided: str, failures: int, skipp
 def test_junit_holds_any_text(name: str) -> None:
     text = outputs.to_junit(result_of(Verdict(name, name, "all", "regress", name)), "warn")
     schema().validate(text)
-    text.encode()
+    assert text.encode().decode() == text
 
 
 def test_the_schema_itself_refuses_what_is_wrong() -> None:
