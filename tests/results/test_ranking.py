@@ -185,6 +185,7 @@ def test_a_recogniser_that_errs_on_natural_speech_ranks_nobody(errors: float | N
     assert found.order == ["good", "bad"]
     if weak:
         assert not found.best | found.second
+        assert found.weak
         assert found.reason == "PocketSphinx too weak to rank: 16.0 % on natural speech, at most 15.0 %"
     else:
         assert found.best == {"good"}

@@ -81,6 +81,14 @@ def test_who_wins_does_not_choose_the_measure(report: Report) -> None:
         assert verdicts(run)[0].measure == measures[1]
 
 
+def test_ears_too_weak_for_words_do_not_judge_by_characters(report: Report) -> None:
+    measures = [measure(name, "words", "lower", judge="PocketSphinx") for name in ("wer_capped", "cer_capped")]
+    reason = "PocketSphinx too weak to rank: 31.0 % on natural speech, at most 15.0 %"
+    weak = replace(decided(report), best=frozenset(), second=frozenset(), reason=reason, weak=True)
+    found = verdicts(ranked(report, measures, wer_capped=weak, cer_capped=decided(report)))[1]
+    assert (found.measure, found.headline, found.reason) == (measures[0], "Not compared", f"{reason}.")
+
+
 def test_languages_without_blanks_are_judged_by_characters(report: Report) -> None:
     measures = [measure("wer_capped", "words", "lower"), measure("cer_capped", "words", "lower")]
     run = ranked(report, measures, wer_capped=decided(report), cer_capped=decided(report))

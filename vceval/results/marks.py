@@ -72,7 +72,8 @@ class Ranking:
     order: names of the ranked systems, the first one ahead. values: their figures on ``pairs`` less ``left_out`` pairs,
     those that not all have a value for; targets, sources: how many speakers these have, 0 where not known. counted: how
     many failed pairs of a system count as the worst value. unranked: systems that are shown and not ranked, with the
-    reason. best, second: the marks. reason: why nobody is marked.
+    reason. best, second: the marks. reason: why nobody is marked. weak: it is that what judges
+    errs too much on natural speech.
     """
 
     order: Sequence[str] = ()
@@ -87,6 +88,7 @@ class Ranking:
     second: frozenset[str] = frozenset()
     reason: str = ""
     comparisons: Sequence[Comparison] = ()
+    weak: bool = False
 
     def mark(self, system: str) -> str:
         """``best``, ``second`` or nothing."""
@@ -125,6 +127,7 @@ def rankings_of(
             int(entry["pairs"]), int(entry["left_out"]),
             int(entry.get("targets", 0)), int(entry.get("sources", 0)), dict(entry["counted"]), dict(entry["unranked"]),
             frozenset(entry["best"]), frozenset(entry["second"]), str(entry["reason"]), tests[_place(entry)],
+            bool(entry.get("weak", False)),
         )
         for entry in rankings
     }  # fmt: skip

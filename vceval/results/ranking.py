@@ -102,7 +102,7 @@ def _rank(
     if not known and len(mine) > 1:
         entry["reason"] = _lacking(int(pairs.sum()), int(common.sum()))
     if known and (weak := _weak(outcomes, measure, group, natural)):
-        entry |= {"best": [], "second": [], "reason": weak}
+        entry |= {"best": [], "second": [], "reason": weak, "weak": True}
     if measure.question and group.all() and (test := _nearest(entry, tests)) is not None:
         found_there = outcomes.estimate(test["first"], test["second"], measure, common)
         if found_there is not None:

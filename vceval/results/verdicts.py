@@ -219,7 +219,9 @@ def _answered(report: Report, question: str) -> Verdict:
         lacking = f"this run has no metric for it; {_WOULD_TELL[question]} would tell"
         return Verdict(question, None, lacking=lacking, titles=report.titles)
     told = [judged(report, measure, question) for measure in found]
-    return next((one for one in told if not one.lacking), told[0])
+    # Ears that are too weak for words are not asked about characters instead
+    weak = {one.measure.judge for one in told if one.measure and one.ranking.weak}
+    return next((one for one in told if not one.lacking and not (one.measure and one.measure.judge in weak)), told[0])
 
 
 def _lacking(report: Report, measure: MeasureView, ranking: Ranking) -> str:
