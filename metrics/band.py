@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from vceval.errors import ItemError
 from vceval.records import Conversion, Utterance
 from vceval.signal import audio
@@ -14,8 +16,8 @@ FULL_BAND = 16_000
 NARROW_BAND = "narrow band"
 
 
-def narrow_band(conversion: Conversion, other: Utterance | None = None, sample_rate: int = FULL_BAND) -> dict[str, str]:
-    """What the details of a pair say where a value rests on less than the band that it is made for; else nothing.
+def narrow_band(conversion: Conversion, other: Utterance | None = None, sample_rate: int = FULL_BAND) -> dict[str, Any]:
+    """What the details of a pair say where a value rests on less than the band that it is made for: rates and a flag.
 
     Args:
         conversion: whose recording is measured.
@@ -31,4 +33,4 @@ def narrow_band(conversion: Conversion, other: Utterance | None = None, sample_r
     if min(rate, against) >= FULL_BAND and rate >= min(against, sample_rate):
         return {}
     beside = "" if other is None else f", compared with {against} Hz"
-    return {"narrow_band": f"{rate} Hz{beside}"}
+    return {"narrow_band": f"{rate} Hz{beside}", "band_flags": [NARROW_BAND]}

@@ -22,6 +22,8 @@ from vceval.signal.background import (
     HIGHEST,
     LOWEST,
     LOWEST_TONE,
+    NEAR_FLOOR_DB,
+    Noise,
     Tone,
     noise_floor,
     steady_tones,
@@ -77,7 +79,8 @@ class Sanity(Metric):
     - a steady tone that the source lacks stands throughout, under the speech and in its pauses: a line above 500 Hz,
       ``tone_db`` above its neighbours (:func:`vceval.signal.background.steady_tones`);
     - the noise is raised: its floor (:func:`vceval.signal.background.noise_floor`) lies more than ``noise_db`` above
-      that of the source, or above -50 dB where that is lower.
+      those of the source and of all prompts, or above -50 dB where these are lower, and is heard for more than
+      ``noise_s``.
 
     What compares with the source is left out where there is none (a cut end is then judged alone), and durations and
     silences also where the text is another one (the ``target`` control of a pair without parallel recording). The
@@ -101,6 +104,7 @@ class Sanity(Metric):
     silence_s: float = 0.5
     tone_db: float = 15.0
     noise_db: float = 10.0
+    noise_s: float = 0.2
 
     name: ClassVar[str] = "sanity"
     title: ClassVar[str] = "Sanity checks"
@@ -115,7 +119,7 @@ class Sanity(Metric):
         "SANITY|copy:{0.copy_correlation:g},{0.copy_lag_ms:g}ms,{0.copy_duration:g}"
         "|silent:{0.silent_db:g}dB,{0.silent_share:g}|clip:{0.clipped_share:g}|end:{0.end_db:g}dB"
         "|dur:{0.duration_factor:g}|dc:{0.offset:g}|band:{0.full_band}Hz|pad:{0.silence_s:g}s|tone:{0.tone_db:g}dB"
-        f"|noise:{{0.noise_db:g}}dB|speech:{BY_LEVEL}"
+        f"|noise:{{0.noise_db:g}}dB,{{0.noise_s:g}}s|speech:{BY_LEVEL}"
     )
     facts: ClassVar[Mapping[str, str]] = {
         "frames": "20ms, end to end",
@@ -126,7 +130,8 @@ class Sanity(Metric):
         "inaudible": f"{INAUDIBLE_DB:g} dB of full scale",
         "duration": "from the first to the last speech",
         "tone": f">{LOWEST_TONE:g}Hz,64ms,>{AUDIBLE_TONE_DB:g}dB,pauses<{PAUSE_DB:g}dB",
-        "noise": f"{LOWEST:g}-{HIGHEST:g}Hz,{BAND:g}Hz,p{FLOOR_SHARE:g},>{QUIET_NOISE_DB:g}dB",
+        "noise": f"{LOWEST:g}-{HIGHEST:g}Hz,{BAND:g}Hz,p{FLOOR_SHARE:g}+{NEAR_FLOOR_DB:g}dB,>{QUIET_NOISE_DB:g}dB"
+        ",source and prompts",
     }
     packages: ClassVar[tuple[str, ...]] = ("numpy", "scipy", "soundfile", "soxr")
 
@@ -172,7 +177,8 @@ class Sanity(Metric):
             facts["silence_before"], facts["silence_after"] = (
                 own[name] - given[name] for name in ("before_s", "after_s")
             )
-            facts["noise_raised_db"] = own["noise_db"] - max(given["noise_db"], QUIET_NOISE_DB)
+            known = [self._recording(path)["noise_db"] for path in (pair.source.path, *(p.path for p in pair.prompts))]
+            facts["noise_raised_db"] = own["noise_db"] - max(*known, QUIET_NOISE_DB)
             facts["tone_hz"] = self._new_tone(own["tones"], given["tones"])
             facts["source_similarity"] = self._similarity(conversion.path, pair.source.path)
         if pair.prompts:
@@ -212,13 +218,13 @@ class Sanity(Metric):
             facts["sample_rate"] < self.full_band,
             max(facts.get("silence_before", 0.0), facts.get("silence_after", 0.0)) > self.silence_s,
             facts.get("tone_hz", 0.0) > 0.0,
-            facts.get("noise_raised_db", 0.0) > self.noise_db,
+            facts.get("noise_raised_db", 0.0) > self.noise_db and facts["noise_s"] > self.noise_s,
         )
         return [flag for flag, is_up in zip(FLAGS, raised, strict=True) if is_up]
 
     def _recording(self, path: Path) -> Mapping[str, Any]:
         """Measure what a recording shows by itself; kept, as many conversions share a source and prompts."""
-        key = {"end": self.end_db, "silent": self.silent_db, "speech": str(BY_LEVEL), "version": 2}
+        key = {"end": self.end_db, "silent": self.silent_db, "speech": str(BY_LEVEL), "version": 3}
         return self.workspace.cache.get(
             "sanity-recording", path, key, lambda: self._measured(audio.load(path, allow_silence=True))
         )
@@ -233,6 +239,7 @@ class Sanity(Metric):
         frames = np.square(samples[: len(samples) // size * size] - mean).reshape(-1, size).mean(axis=1)
         loudest = max(float(frames.max()), _TINY)
         inaudible = silent or loudest < 10.0 ** (INAUDIBLE_DB / 10.0)
+        noise = Noise(QUIET_NOISE_DB, 0.0) if inaudible else noise_floor(speech, found.level)
         return {
             "seconds": wave.seconds,
             "sample_rate": wave.sample_rate,
@@ -244,7 +251,8 @@ class Sanity(Metric):
             "speech_s": wave.seconds if silent else found.seconds,
             "before_s": 0.0 if silent else found.begin,
             "after_s": 0.0 if silent else wave.seconds - found.begin - found.seconds,
-            "noise_db": QUIET_NOISE_DB if inaudible else noise_floor(speech, found.level),
+            "noise_db": noise.level,
+            "noise_s": noise.seconds,
             "tones": np.array([] if inaudible else steady_tones(speech, found.level)).reshape(-1, len(Tone._fields)),
         }
 

@@ -131,7 +131,7 @@ class _Sheet:
 
     def __init__(self, model: Table, style: Style) -> None:
         self._model, self._style = model, style
-        widest = max((_width(row.system.title, SIZE) for row in model.rows), default=0.0)
+        widest = max((_width(row.title, SIZE) for row in model.rows), default=0.0)
         #: Whether some names need more than the column of names has.
         self._long_names = widest > NAME * style.line
         self._names = NAME * style.line if self._long_names else widest
@@ -166,7 +166,7 @@ class _Sheet:
             for place, block in enumerate(self._model.blocks):
                 rule = [r"\midrule"] if place else []
                 for row in block.rows:
-                    lines = ceil(_width(row.system.title, SIZE) / (0.75 * self._names)) if self._long_names else 1
+                    lines = ceil(_width(row.title, SIZE) / (0.75 * self._names)) if self._long_names else 1
                     if body and used + LEADING * lines > room:
                         yield _Part(columns, body, used)
                         body, used, rule = [], head, []
@@ -234,9 +234,9 @@ class _Sheet:
         return f"{model.full_title}. Suite {model.suite}.{count}", " ".join(words)
 
     def _line(self, row: Row, columns: range) -> str:
-        name = escape(row.system.title)
-        if self._long_names and _width(row.system.title, SIZE) > self._names:
-            name = rf"\raggedright\hangindent=1em {breakable(row.system.title)}"
+        name = escape(row.title)
+        if self._long_names and _width(row.title, SIZE) > self._names:
+            name = rf"\raggedright\hangindent=1em {breakable(row.title)}"
         if row.system.control:
             name = rf"\itshape {name}"
         cells = [name]

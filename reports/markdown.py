@@ -24,7 +24,7 @@ def table(model: Table) -> str:
     lines.append(_line(["System", *(_heading(column) for column in model.columns)]))
     lines.append(_line([":--", *("--:" for _ in model.columns)]))
     for row in model.rows:
-        name = escape(row.system.title)
+        name = escape(row.title)
         lines.append(_line([f"*{name}*" if row.system.control else name, *(_entry(entry) for entry in row.entries)]))
     if any(row.system.control for row in model.rows):
         lines += ["", "*In italics: controls (lower and upper bounds, not ranked).*"]

@@ -118,7 +118,7 @@ def flag_sentence(report: Report) -> str:
         return ""
     tally = _tally(report, report.converters)
     what = ", ".join(f"{tally[flag]:,} {flag}" for flag in flag_names(report, report.converters))
-    return f"{flagged:,} of {checked:,} converted recordings bear a sanity flag: {what}"
+    return f"{flagged:,} of {checked:,} converted recordings bear a flag: {what}"
 
 
 def flags_table(report: Report) -> PlainTable | None:

@@ -259,6 +259,7 @@ def _table_json(model: Table) -> dict[str, Any]:
             {
                 "system": row.system.name,
                 "title": row.system.title,
+                "remark": row.remark or None,
                 "control": row.system.control,
                 "figures": [
                     entry and _figure_json(entry, column)

@@ -107,10 +107,19 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One system; an entry is None where the run has nothing to say about that column."""
+    """One system; an entry is None where the run has nothing to say about that column.
+
+    ``remark`` stands behind its title: what keeps its figures from standing beside the others.
+    """
 
     system: SystemView
     entries: Sequence[Entry | None]
+    remark: str = ""
+
+    @property
+    def title(self) -> str:
+        """What the row is called: the system's title, and the remark in brackets."""
+        return f"{self.system.title} ({self.remark})" if self.remark else self.system.title
 
 
 @dataclass(frozen=True, slots=True)
@@ -249,15 +258,21 @@ def trained_sentence(report: Report) -> str:
 
 
 def narrow_sentence(report: Report) -> str:
-    """Say which systems have many recordings of a low sample rate; empty where none has."""
+    """Say which systems have many recordings of a narrow band; empty where none has."""
+    parts = [f"{report.titles[name]} ({counts} recordings)" for name, counts in _narrow(report).items()]
+    rates = "sample rates below 16 kHz, or below that of the reference where a measure looks at more"
+    return f"Narrow band ({rates}), which moves measures: {', '.join(parts)}" if parts else ""
+
+
+def _narrow(report: Report) -> dict[str, str]:
+    """Systems with many recordings of a narrow band, and how many: ``3 of 20``."""
     checked = Counter(name for name, _ in report.flags)
     narrow = Counter(name for (name, _), flags in report.flags.items() if NARROW_BAND in flags)
-    parts = [
-        f"{system.title} ({narrow[system.name]:,} of {checked[system.name]:,} recordings)"
+    return {
+        system.name: f"{narrow[system.name]:,} of {checked[system.name]:,}"
         for system in report.systems
         if narrow[system.name] > MANY_NARROW * checked[system.name]
-    ]
-    return f"Narrow band (sample rates below 16 kHz), which moves all measures: {', '.join(parts)}" if parts else ""
+    }
 
 
 def direction_tables(report: Report) -> list[Table]:
@@ -294,13 +309,14 @@ def results(report: Report, identity: str, title: str, columns: Sequence[Column]
     rankings = [report.ranking(column.measure.name, column.dataset, column.direction) for column in columns]
     counts = [_counts(cell) for cell in cells.values() if cell is not None and cell.value is not None]
     usual = tuple(_often(part) for part in zip(*counts, strict=True)) if counts else ("", "")
+    narrow = _narrow(report)
 
     def row(system: SystemView) -> Row:
         entries = []
         for index, column in enumerate(columns):
             cell, mark = cells[system.name, index], rankings[index].mark(system.name)
             entries.append(_entry(cell, column.measure, mark, usual) if cell else None)
-        return Row(system, entries)
+        return Row(system, entries, NARROW_BAND if system.name in narrow else "")
 
     groups = [("", report.converters), ("Controls (lower and upper bounds, not ranked)", report.controls)]
     blocks = [Block(heading, [row(system) for system in systems]) for heading, systems in groups if systems]
@@ -376,7 +392,7 @@ def without_empty(table: Table) -> Table | None:
         table,
         columns=[table.columns[i] for i in kept],
         blocks=[
-            Block(block.heading, [Row(row.system, [row.entries[i] for i in kept]) for row in block.rows])
+            Block(block.heading, [replace(row, entries=[row.entries[i] for i in kept]) for row in block.rows])
             for block in table.blocks
         ],
     )
@@ -392,7 +408,7 @@ def changed(table: Table, change: Callable[[Entry], Entry]) -> Table:
     return replace(
         table,
         blocks=[
-            Block(block.heading, [Row(row.system, [e and change(e) for e in row.entries]) for row in block.rows])
+            Block(block.heading, [replace(row, entries=[e and change(e) for e in row.entries]) for row in block.rows])
             for block in table.blocks
         ],
     )

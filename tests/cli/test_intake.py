@@ -80,9 +80,9 @@ def test_every_odd_file_is_read_or_refused_in_words(cli: Cli, tmp_path: Path) ->
     flags = {row["System"]: row.get("Narrow band") for row in rows(tmp_path / "out" / "report/tables/flags.csv")}
     assert {name for name, count in flags.items() if count == "1"} == {"phone", "gsm"}
     page = (tmp_path / "out/report/tables/main.md").read_text()
-    note = "Narrow band (sample rates below 16 kHz), which moves all measures: "
-    both = "phone (1 of 1 recordings), gsm (1 of 1 recordings)."
-    assert note + both in page
+    assert "which moves measures: phone (1 of 1 recordings), gsm (1 of 1 recordings)." in page
+    assert "| phone (narrow band) |" in page
+    assert "| plain |" in page
 
 
 def test_the_choice_of_a_channel_belongs_to_the_run(cli: Cli, tmp_path: Path) -> None:
@@ -117,6 +117,14 @@ def test_narrow_bands_stand_in_the_details_of_measures(cli: Cli, tmp_path: Path)
     found = pandas.read_parquet(tmp_path / "out" / "scores.parquet")
     assert set(found["metric"]) == {"mcd", "f0", "sv"}
     assert found["details"].str.contains('"narrow_band": "8000 Hz, compared with 16000 Hz"').all()
+    # No check of sanity is needed for it to be seen
+    assert "| A (narrow band) |" in (tmp_path / "out/report/tables/main.md").read_text()
+    assert rows(tmp_path / "out/report/tables/flags.csv")[0] == {
+        "System": "A",
+        "n": "1",
+        "Any (%)": "100.0",
+        "Narrow band": "1",
+    }
 
 
 def test_the_length_limit_must_be_positive(cli: Cli, tmp_path: Path) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pandas
@@ -14,6 +16,7 @@ from vceval.errors import UsageError
 from vceval.gate.baseline import read, resolve, save
 from vceval.gate.check import check
 from vceval.gate.evidence import of_run
+from vceval.gate.preconditions import refuse_unless_comparable
 from vceval.gate.rules import DEFAULT, read_rules
 from vceval.gate.verdict import Result, Verdict
 from vceval.records import Failure
@@ -209,6 +212,42 @@ def test_new_failures_and_flags_are_named_and_known_ones_are_not(tmp_path: Path)
     assert only(result, "new flags").offenders[0].said == "flagged: cut off"
     assert only(result, "new failures").message == "1 new failures, allowed 0: s1-t1"
     assert {v.rule for v in result.verdicts if v.outcome == "regress"} == {"new flags", "new failures"}
+
+
+def heard(folder: Path, flags: Mapping[str, Sequence[str]], later: Mapping[str, Sequence[str]] | None = None) -> Path:
+    """Write a run in whose recordings, of its only seed or of two, these signs of made-up texts were heard."""
+    run = RunDirectory(MadeRun().fill().write(folder))
+    takes = [run.read_takes().assign(seed=seed) for seed in range(1 if later is None else 2)]
+    for take, found in zip(takes, (flags, later or {}), strict=False):
+        for pair, signs in found.items():
+            where = (take["measure"] == "wer") & (take["system"] == "A") & (take["pair"] == pair)
+            take.loc[where, "details"] = json.dumps({"heard": "a a a a", "text_flags": list(signs)})
+    pandas.concat(takes).to_parquet(run.root / "scores.parquet", index=False)
+    return folder
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_texts_that_suddenly_loop_are_red_by_default(tmp_path: Path, seed: int) -> None:
+    known = {"s0-t0": ["repeated words"]}
+    looping = {f"s{n}-t1": ["repeated words", "too many words"] for n in range(3)}
+    before = of_run(heard(tmp_path / "before", known, {} if seed else None))
+    flagged = (known, looping) if seed else (known | looping, None)
+    now = of_run(heard(tmp_path / "now", *flagged))
+    result = check(now, before, read_rules())
+    found = only(result, "new flags")
+    assert (found.outcome, result.outcome) == ("regress", "regress")
+    assert found.message == "3 new flags, allowed 0: s0-t1, s1-t1, s2-t1"
+    assert found.offenders[0].said == "flagged: repeated words, too many words"
+    assert only(check(now, now, read_rules()), "new flags").outcome == "pass"
+
+
+@pytest.mark.parametrize("metric", ["sanity", "wer"])
+def test_flags_that_nobody_looked_for_are_no_pass(before: Path, metric: str) -> None:
+    baseline = of_run(before)
+    run = replace(baseline, metrics={name: text for name, text in baseline.metrics.items() if name != metric})
+    with pytest.raises(UsageError, match=f"{metric} was not measured in the run"):
+        refuse_unless_comparable(run, baseline, [], read_rules().counts)
+    refuse_unless_comparable(run, baseline, [])
 
 
 def test_a_flag_of_any_seed_counts(tmp_path: Path) -> None:

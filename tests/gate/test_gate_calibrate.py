@@ -111,7 +111,7 @@ def test_flags_that_come_and_go_are_allowed(tmp_path: Path, rules: Rules) -> Non
     runs = [MadeRun(flags=dict(some)).fill().write(tmp_path / f"{n}") for n, some in enumerate(flags)]
     found = calibrate(runs, rules, false_alarm=0.01, power=0.95)
     assert (found.failures, found.flags) == (0, 2)
-    assert "new sanity flags: up to 2" in text(found)
+    assert "new flags: up to 2" in text(found)
     save_rules(found, tmp_path / "gate.yaml")
     assert {(r.what, r.allowed) for r in read_rules(tmp_path / "gate.yaml").counts} == {("failures", 0), ("flags", 2)}
 

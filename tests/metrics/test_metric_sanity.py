@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +22,7 @@ from vceval.metrics.sanity import FLAGS, Sanity, similarity
 from vceval.records import Conversion, ConversionPair, Utterance
 from vceval.signal import audio
 from vceval.signal.audio import Waveform
+from vceval.signal.speech import BY_LEVEL
 from vceval.storage.cache import Cache
 
 RATE = 16_000
@@ -51,14 +54,15 @@ def check(tmp_path: Path) -> Check:
         subtype: str = "PCM_16",
         source: np.ndarray | None = SOURCE,
         said: str = "a",
+        prompt: np.ndarray = PROMPT,
     ) -> Statistics:
         def write(name: str, samples: np.ndarray, rate: int, subtype: str = "PCM_16") -> Path:
             soundfile.write(tmp_path / name, samples, rate, subtype=subtype)
             return tmp_path / name
 
-        prompt = Utterance("p", write("prompt.wav", PROMPT, RATE), "d")
+        given_voice = Utterance("p", write("prompt.wav", prompt, RATE), "d")
         given = None if source is None else Utterance("s", write("source.wav", source, RATE), "d")
-        pair = ConversionPair("one", "d", given, (prompt,), transcript="a")
+        pair = ConversionPair("one", "d", given, (given_voice,), transcript="a")
         return metric.statistics(Conversion("x", pair, write("output.wav", output, rate, subtype), said))
 
     return run
@@ -168,6 +172,21 @@ def test_values_that_cannot_be(check: Check) -> None:
     assert flags(check(OUTPUT - 0.009)) == []
 
 
+def hiss(samples: np.ndarray, decibel: float, seed: int = 0) -> np.ndarray:
+    """Add white noise of so many dB of the speech."""
+    level = BY_LEVEL.find(Waveform(samples.astype(np.float32), RATE)).level
+    return samples + level * 10 ** (decibel / 20) * np.random.default_rng(seed).standard_normal(len(samples))
+
+
+def test_noise_that_neither_source_nor_prompt_has(check: Check) -> None:
+    words, source, prompt = (np.concatenate([x, np.zeros(RATE // 4), x]) for x in (OUTPUT, SOURCE, PROMPT))
+    for decibel, expected in ((-30.0, ["raised noise"]), (-48.0, [])):
+        assert flags(check(hiss(words, decibel), source=source, prompt=prompt)) == expected
+    assert flags(check(hiss(words, -30.0), source=hiss(source, -30.0, seed=1), prompt=prompt)) == []
+    # Who speaks like the target in the prompt may sound like the room of the prompt
+    assert flags(check(hiss(words, -30.0), source=source, prompt=hiss(prompt, -30.0, seed=1))) == []
+
+
 def test_without_source(check: Check) -> None:
     found = check(OUTPUT, source=None)
     assert flags(found) == []
@@ -253,3 +272,43 @@ def test_no_published_system_is_taken_for_a_copy(shared: Path) -> None:
         found = metric.statistics(Conversion(row["system"], pair, root / row["converted"]))
         assert found.details["source_similarity"] < 0.5
         assert found.details["prompt_similarity"] < 0.5
+
+
+def speaker_of(path: Path) -> str:
+    """Corpus and speaker of a recording of the small corpora."""
+    corpus = path.parts[path.parts.index("mini_corpora") + 1]
+    voice = {"VCC2020": path.parent.name, "AISHELL-3": path.stem[:7]}.get(corpus, re.split("[-_]", path.stem)[0])
+    return f"{corpus} {voice}"
+
+
+def test_noise_of_natural_speech_is_hardly_ever_raised_and_ten_decibels_are_found(shared: Path, tmp_path: Path) -> None:
+    """Recordings as conversions of the next speaker's, with another one of their own speaker as the prompt."""
+    metric = Sanity()
+    metric.open(Workspace(Cache(tmp_path / "cache")))
+    files = sorted([*(shared / "mini_corpora").rglob("*.flac"), *(shared / "mini_corpora").rglob("*.wav")])
+    voices: dict[str, list[Path]] = {}
+    for path in files:
+        voices.setdefault(speaker_of(path), []).append(path)
+    judged = raised = found = 0
+    names = list(voices)
+    for number, (name, other) in enumerate(pairwise([*names, names[0]])):
+        for path, prompt in zip(voices[name], voices[name][1:] + voices[name][:1], strict=True):
+            source = voices[other][0]
+            pair = ConversionPair("p", "d", Utterance("s", source, "d"), (Utterance("t", prompt, "d"),), transcript="a")
+            facts = metric.statistics(Conversion("x", pair, path, "b")).details
+            judged += 1
+            raised += "raised noise" in facts["flags"]
+            if judged % 4:
+                continue
+            wave = audio.load(path)
+            level = BY_LEVEL.find(wave).level
+            known = max(-50.0, facts["noise_db"], facts["noise_db"] - facts["noise_raised_db"])
+            # Noise of this level measures 10.5 to 12 dB above what is known: a floor is what quiet frames hold
+            noise = np.random.default_rng(number).standard_normal(len(wave.samples))
+            noise *= level * 10 ** ((known + 15.5) / 20) * np.sqrt(wave.sample_rate / 16_000 * 8 / 6.5)
+            spoiled = tmp_path / "spoiled.wav"
+            soundfile.write(spoiled, wave.samples + noise, wave.sample_rate, subtype="FLOAT")
+            found += "raised noise" in metric.statistics(Conversion("x", pair, spoiled, "b")).details["flags"]
+    assert judged > 140
+    assert raised <= 0.01 * judged
+    assert found >= 0.95 * (judged // 4)

@@ -17,7 +17,7 @@ from report_runs import GENDERS, HOSTILE, FakeRun
 from vceval.metrics.hallucination import TEXT_FLAGS
 from vceval.metrics.sanity import FLAGS
 from vceval.records import Score
-from vceval.reports import latex, problems
+from vceval.reports import latex, markdown, problems
 from vceval.reports.build import build
 from vceval.reports.problems import flags_table
 from vceval.reports.tables import main_tables
@@ -65,7 +65,7 @@ def flagged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RunDirectory:
 
 def test_headline_counts_converters_only(flagged: RunDirectory) -> None:
     texts = " | ".join(Page(flagged.report / "index.html").texts)
-    assert "23 of 60 converted recordings bear a sanity flag: 20 wrong rate, 2 cut off" in texts
+    assert "23 of 60 converted recordings bear a flag: 20 wrong rate, 2 cut off" in texts
     assert "43 of 80" not in texts
 
 
@@ -165,12 +165,16 @@ def test_no_section_where_nothing_was_checked(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("narrow", "said"), [(2, False), (3, True)])
-def test_a_system_with_many_narrow_bands_has_them_in_a_note(tmp_path: Path, narrow: int, said: bool) -> None:
+def test_a_system_with_many_narrow_bands_has_them_in_its_row(tmp_path: Path, narrow: int, said: bool) -> None:
     report = views.load(flagged_run(tmp_path))
     names = [row["pair"] for row in report.pairs]
     assert len(names) == 20
     flags = {("good", pair): ("narrow band",) if place < narrow else () for place, pair in enumerate(names)}
-    notes = " ".join(note for table in main_tables(replace(report, flags=flags)) for note in table.notes)
-    expected = f"which moves all measures: {report.titles['good']} (3 of 20 recordings)."
-    assert (expected in notes) is said
-    assert ("Narrow band (sample rates below 16 kHz)" in notes) is said
+    model = main_tables(replace(report, flags=flags))[0]
+    notes = " ".join(model.notes)
+    assert (f"which moves measures: {report.titles['good']} (3 of 20 recordings)." in notes) is said
+    assert ("Narrow band (sample rates below 16 kHz" in notes) is said
+    marked = [row.title for row in model.rows if row.title != row.system.title]
+    assert marked == ([f"{report.titles['good']} (narrow band)"] if said else [])
+    for text in (markdown.table(model), latex.table(model)):
+        assert (f"{report.titles['good']} (narrow band)" in " ".join(text.split())) is said

@@ -23,10 +23,19 @@ def wave(samples: np.ndarray) -> Waveform:
 @pytest.mark.parametrize("decibel", [-50.0, -35.0, -20.0])
 def test_noise_under_and_between_words_is_measured(decibel):
     noise = LEVEL * 10 ** (decibel / 20) * np.random.default_rng(0).standard_normal(len(WORDS))
-    found = noise_floor(wave(WORDS + noise), LEVEL)
+    found, seconds = noise_floor(wave(WORDS + noise), LEVEL)
     inside = 10 * np.log10(6.5 / 8)  # what of white noise lies between 1 and 7.5 kHz
     assert found == pytest.approx(decibel + inside, abs=5.0)
     assert found < decibel + inside  # the quietest frames count
+    assert seconds > 1.0  # what lies between the words, and more
+
+
+def test_words_without_a_pause_show_no_noise_for_long():
+    weak = 0.02 * LEVEL * np.random.default_rng(0).standard_normal(RATE // 2)
+    loud = weak * np.geomspace(1.0, 300.0, len(weak))
+    dying = np.concatenate([loud, loud[::-1]])
+    assert noise_floor(wave(dying), float(np.sqrt(np.mean(dying**2)))).seconds < 0.2
+    assert noise_floor(wave(np.concatenate([dying, weak])), LEVEL).seconds > 0.3
 
 
 @pytest.mark.parametrize("frequency", [800.0, 3_010.0, 6_500.0])

@@ -265,9 +265,7 @@ def text(found: Calibration) -> str:
     ]
     if any(min(line.precision.levels.values(), default=FEW) < FEW for line in found.lines):
         lines.append(f"With fewer than {FEW} speakers on a side, their share is hardly known.")
-    lines.append(
-        f"New failures of a system between two runs: up to {found.failures}; new sanity flags: up to {found.flags}."
-    )
+    lines.append(f"New failures of a system between two runs: up to {found.failures}; new flags: up to {found.flags}.")
     if any(line.shift > 0.0 for line in found.lines):
         lines.append("Where no number is enough, whole runs differ: average several seeds, or allow more.")
     if found.runs < 5:

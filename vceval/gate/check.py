@@ -33,7 +33,7 @@ def check(run: Evidence, baseline: Evidence, rules: Rules) -> Result:
         UsageError: the two may not be compared, or the rules do not fit the baseline.
     """
     applied = applying(rules, baseline)
-    refuse_unless_comparable(run, baseline, applied)
+    refuse_unless_comparable(run, baseline, applied, rules.counts)
     outcomes = side_by_side(baseline.pairs, run, baseline)
     cases = [case for rule in applied for case in cases_of(rule, outcomes, run, baseline)]
     verdicts = [
@@ -166,7 +166,7 @@ def _missing(outcomes: Outcomes, run: Evidence, baseline: Evidence) -> Iterator[
 
 
 def _new_ones(rule: CountRule, run: Evidence, baseline: Evidence) -> Iterator[Verdict]:
-    """Failures or sanity flags that the baseline does not have, system by system."""
+    """Failures or flags that the baseline does not have, system by system."""
     found = _all_new(rule, run, baseline)
     for system in rule.systems or [name for name in baseline.systems if name in run.systems]:
         mine = [(key, said) for owner, key, said in found if owner == system]

@@ -70,7 +70,7 @@ class Evidence:
     place: the run or file that it came from, for messages.
     metrics: metric to signature. calibration: metric to dataset to facts (CALIBRATION_FACTS).
     outcomes: sums of the systems over the pairs, of several seeds their means; a pair that failed has none.
-    flags: (system, pair key) to the sanity flags raised, by any seed.
+    flags: (system, pair key) to the flags raised, by any seed: of sanity, and of what was heard.
     failures: (system, pair key, stage, metric).
     audio: (system, pair key) to the recording; empty for a baseline file.
     """
@@ -149,7 +149,7 @@ def of_run(folder: Path) -> Evidence:
         outcomes=Outcomes.of_sums(
             speakers_of(pairs), list(report.scores.systems), list(measures), _sums(report, list(measures))
         ),
-        flags=_flags(report, keys) if "sanity_flags" in measures else {},
+        flags=_flags(report, keys),
         failures=frozenset(
             (row["system"], keys.get(row["pair"], row["pair"]), row["stage"], row["metric"]) for row in report.failures
         ),
@@ -193,7 +193,9 @@ def _sums(report: Report, measures: list[str]) -> NDArray[np.float64]:
 def _flags(report: Report, keys: Mapping[str, str]) -> dict[tuple[str, str], tuple[str, ...]]:
     systems, pairs = list(report.scores.systems), list(report.scores.pairs)
     found = {
-        (systems[system], keys[pairs[pair]]): tuple(sorted({*details.get("flags", ()), *details.get("later", ())}))
+        (systems[system], keys[pairs[pair]]): tuple(
+            sorted({*report.flags.get((systems[system], pairs[pair]), ()), *details.get("later", ())})
+        )
         for (system, pair), details in report.scores.sanity.items()
     }
     return {place: flags for place, flags in found.items() if flags}

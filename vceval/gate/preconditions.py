@@ -6,13 +6,15 @@ from collections.abc import Iterator, Sequence
 
 from vceval.errors import UsageError
 from vceval.gate.evidence import Evidence
-from vceval.gate.rules import MeasureRule, Rules
+from vceval.gate.rules import CountRule, MeasureRule, Rules
 from vceval.results.comparable import Side, differences
 
 __all__ = ["applying", "listed", "notes", "refuse_unless_comparable", "systems_of"]
 
 #: Names that a message spells out before it says how many more there are.
 SHOWN = 5
+#: What flags recordings, and what flags texts that were heard in them, recipes included.
+RECORDINGS, TEXTS = ("sanity",), ("wer", "cer")
 
 
 def applying(rules: Rules, baseline: Evidence) -> list[MeasureRule]:
@@ -60,7 +62,9 @@ def systems_of(rule: MeasureRule, baseline: Evidence) -> list[str]:
     return list(rule.systems or [name for name, system in baseline.systems.items() if not system.control])
 
 
-def refuse_unless_comparable(run: Evidence, baseline: Evidence, rules: Sequence[MeasureRule]) -> None:
+def refuse_unless_comparable(
+    run: Evidence, baseline: Evidence, rules: Sequence[MeasureRule], counts: Sequence[CountRule] = ()
+) -> None:
     """Make sure that the two were measured in the same way on the same pairs.
 
     Pairs that the baseline has and the run has not are no reason to refuse: they are missing, and that is a failure.
@@ -73,13 +77,19 @@ def refuse_unless_comparable(run: Evidence, baseline: Evidence, rules: Sequence[
     ours = Side("the run", run.metrics, run.calibration)
     theirs = Side("the baseline", baseline.metrics, baseline.calibration)
     needed = dict.fromkeys(baseline.measures[rule.measure].metric for rule in rules)
+    flagging: list[str] = []
+    for kind in (RECORDINGS, TEXTS) if any(rule.what == "flags" for rule in counts) else ():
+        known = [metric for metric in baseline.metrics if metric.partition(":")[0] in kind]
+        flagging += known
+        if not any(metric in run.metrics for metric in known):
+            needed |= dict.fromkeys(known[:1])
     found += [
         f"{metric} was not measured in the run; the baseline has it: add it to --metrics"
         for metric in needed
         if metric not in run.metrics
     ]
     for metric in run.metrics:
-        if metric in needed or (metric == "sanity" and metric in baseline.metrics):
+        if metric in needed or metric in flagging:
             found += [f"{metric}: {reason}" for reason in differences(metric, ours, theirs)]
     if found:
         raise UsageError(
@@ -124,7 +134,8 @@ def notes(run: Evidence, baseline: Evidence, rules: Rules, applied: Sequence[Mea
     new = [name for name in run.systems if name not in baseline.systems]
     if new:
         found.append(f"not in the baseline, so not gated: {listed(new)}")
-    used = {baseline.measures[rule.measure].metric for rule in applied} | {"sanity"}
+    used = {baseline.measures[rule.measure].metric for rule in applied}
+    used |= {*RECORDINGS} if any(rule.what == "flags" for rule in rules.counts) else set()
     for metric in baseline.metrics:
         if metric in used:
             continue

@@ -48,7 +48,7 @@ class MeasureRule:
 
 @dataclass(frozen=True, slots=True)
 class CountRule:
-    """There may be no more than ``allowed`` failures, or sanity flags, that the baseline does not have."""
+    """There may be no more than ``allowed`` failures, or flagged pairs, that the baseline does not have."""
 
     what: Literal["failures", "flags"]
     allowed: int = 0
@@ -103,7 +103,7 @@ class _MeasureRule(Section):
 
 
 class _CountRule(Section):
-    """There may be no more new failures, or sanity flags, than are allowed."""
+    """There may be no more new failures, or newly flagged pairs, than are allowed."""
 
     new: Literal["failures", "flags"]
     allowed: int = Field(default=0, ge=0)

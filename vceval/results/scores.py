@@ -35,8 +35,7 @@ class Scores:
     systems, pairs, measures: name to place on the axes of the arrays. values, numerators, denominators:
     float64 of shape (systems, pairs, measures), NaN where there is no score; of several seeds the means. transcripts
     and sanity: by place of system and pair, where a recogniser listened and where sanity was checked (the details of
-    that metric, its flags with those of what was heard), of seed 0; ``later`` in sanity holds the flags that other
-    seeds have.
+    that metric, its flags with those of others), of seed 0; ``later`` in sanity holds the flags that other seeds have.
     """
 
     systems: Mapping[str, int]
@@ -156,7 +155,8 @@ def read_scores(path: Path, systems: Sequence[str], pairs: Sequence[str], measur
             _take_details(batch.column("details"), at[0], at[1], first, transcripts, sanity, doubtful)
     except (OSError, KeyError, ValueError, pyarrow.ArrowException) as error:
         raise UsageError(f"{path}: can't be read as a table of scores ({error}); score the run again") from error
-    for key in {**transcripts, **doubtful} if doubtful else ():  # then what was heard counts as checked, too
+    for key in map(tuple, np.argwhere(counts.any(axis=2)).tolist()) if doubtful else ():
+        # A measure other than sanity raised flags: then whatever was measured counts as checked
         facts = sanity.setdefault(key, {})
         facts["flags"] = list(dict.fromkeys([*facts.get("flags", ()), *doubtful.get(key, ())]))
     several = counts > 1
@@ -194,7 +194,7 @@ def _take_details(
     import numpy as np
     from pyarrow import compute
 
-    for mark in ('"heard"', '"flags"', '"text_flags"'):
+    for mark in ('"heard"', '"flags"', '_flags"'):
         found = compute.match_substring(column, mark).fill_null(False).to_numpy(zero_copy_only=False) & known
         for row in np.flatnonzero(found):
             key = (int(systems[row]), int(pairs[row]))
@@ -208,8 +208,8 @@ def _take_details(
             elif mark == '"flags"' and isinstance(details.get("flags"), list):
                 kept = ("flags", "sample_rate", "seconds")
                 sanity.setdefault(key, {}).update({name: details[name] for name in kept if name in details})
-            elif mark == '"text_flags"' and isinstance(details.get("text_flags"), list):
-                doubtful.setdefault(key, []).extend(map(str, details["text_flags"]))
+            elif mark == '_flags"' and (raised := _raised(details)):
+                doubtful.setdefault(key, []).extend(raised)
 
 
 def _take_later_flags(
@@ -219,11 +219,18 @@ def _take_later_flags(
     known: NDArray[np.bool_],
     sanity: dict[tuple[int, int], dict[str, Any]],
 ) -> None:
-    """Take the sanity flags out of the details of rows of other seeds than the first."""
+    """Take the flags out of the details of rows of other seeds than the first."""
     import numpy as np
     from pyarrow import compute
 
-    flagged = compute.match_substring_regex(column, r'"flags":\s*\["').fill_null(False)
+    flagged = compute.match_substring_regex(column, r'flags":\s*\["').fill_null(False)
     for row in np.flatnonzero(flagged.to_numpy(zero_copy_only=False) & known):
+        details = json.loads(column[int(row)].as_py())
         entry = sanity.setdefault((int(systems[row]), int(pairs[row])), {})
-        entry["later"] = sorted({*entry.get("later", ()), *json.loads(column[int(row)].as_py())["flags"]})
+        entry["later"] = sorted({*entry.get("later", ()), *details.get("flags", ()), *_raised(details)})
+
+
+def _raised(details: Mapping[str, Any]) -> list[str]:
+    """Flags that a metric other than sanity raised: lists under names that end with ``_flags``."""
+    found = (flags for name, flags in details.items() if name.endswith("_flags") and isinstance(flags, list))
+    return [str(flag) for flags in found for flag in flags]

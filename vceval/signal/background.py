@@ -11,12 +11,14 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-__all__ = ["Tone", "noise_floor", "steady_tones"]
+__all__ = ["Noise", "Tone", "noise_floor", "steady_tones"]
 
 #: Noise is measured between these frequencies in bands of this width; below, rooms and traffic rumble.
 LOWEST, HIGHEST, BAND = 1_000.0, 7_500.0, 250.0
 #: Share of the frames of 32 ms that are quieter in a band: what the others hold there, in percent.
 FLOOR_SHARE = 2.0
+#: What lies within so many dB of the floor is noise, if it lasts.
+NEAR_FLOOR_DB = 6.0
 #: Below this frequency a line may be mains hum or a voice; in Hz.
 LOWEST_TONE = 500.0
 #: Share of the frames of 64 ms in which a steady tone may be weaker than said, in percent.
@@ -26,6 +28,17 @@ _NEAR, _FAR = 3, 12
 #: Tones that are looked at closely.
 _CANDIDATES = 12
 _TINY = 1e-12
+
+
+class Noise(NamedTuple):
+    """A noise floor.
+
+    level: in dB of the speech. seconds: how long nothing but noise is heard in a band, on average over the bands by
+    their noise. Words that leave no pause show a floor of their own for some frames; noise is there for longer.
+    """
+
+    level: float
+    seconds: float
 
 
 class Tone(NamedTuple):
@@ -42,8 +55,8 @@ class Tone(NamedTuple):
     quiet: float
 
 
-def noise_floor(wave: Waveform, level: float) -> float:
-    """Estimate the noise between 1 and 7.5 kHz that is never absent, in dB of the speech.
+def noise_floor(wave: Waveform, level: float) -> Noise:
+    """Estimate the noise between 1 and 7.5 kHz that is never absent.
 
     In each band the quietest frames count, whichever these are: speech leaves other bands free at other times, so
     that noise is seen between words, and under them. White noise comes out some 4 dB below its RMS.
@@ -63,8 +76,10 @@ def noise_floor(wave: Waveform, level: float) -> float:
     edges = np.flatnonzero(np.diff(frequencies[inside] // BAND, prepend=-1.0))
     bands = np.add.reduceat(power[:, inside], edges, axis=1)
     # A tone in one band, or between two, is no noise
-    floor = float(median_filter(np.percentile(bands, FLOOR_SHARE, axis=0), 5, mode="nearest").sum())
-    return float(10.0 * np.log10(floor / level**2 + _TINY))
+    floor = median_filter(np.percentile(bands, FLOOR_SHARE, axis=0), 5, mode="nearest")
+    total = float(floor.sum())
+    near = np.sum(bands <= floor * 10.0 ** (NEAR_FLOOR_DB / 10.0), axis=0) * (0.032 / 2)
+    return Noise(float(10.0 * np.log10(total / level**2 + _TINY)), float(near @ floor / max(total, _TINY**2)))
 
 
 def steady_tones(wave: Waveform, level: float) -> list[Tone]:
