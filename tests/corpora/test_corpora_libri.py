@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -173,6 +175,30 @@ def test_each_names_the_other(speech: Path, tts: Path) -> None:
     assert len(LibriTTS(tts.parent)) == 4
     with pytest.raises(UsageError, match=r"/test-clean looks like it: give that folder"):
         LibriTTS(tts / "test-clean/908")
+
+
+def test_copies_without_folders_of_chapters(speech: Path, tts: Path) -> None:
+    for kind, root in ((LibriSpeech, speech), (LibriTTS, tts)):
+        before = [replace(u, path=root) for u in kind(root).utterances()]
+        moved = {path for path in root.rglob("*") if path.is_file() and path.parent.name.isdecimal()}
+        for path in moved:
+            path.rename(path.parent.parent / path.name)
+        for folder in {path.parent for path in moved}:
+            folder.rmdir()
+        corpus = kind(root)
+        assert [replace(u, path=root) for u in corpus.utterances()] == before
+        assert len(notes(corpus, "not in folders of chapters: they are read by their names")) == 1
+
+
+def test_a_recording_in_its_chapter_and_beside_it_is_read_once(tts: Path) -> None:
+    name = "908_31957_000018_000000"
+    chapter = tts / "test-clean/908/31957"
+    for ending in (".wav", ".normalized.txt"):
+        shutil.copy(chapter / f"{name}{ending}", chapter.parent)
+    corpus = LibriTTS(tts)
+    assert len(corpus) == 4
+    assert corpus.find(name).path == chapter / f"{name}.wav"
+    assert notes(corpus, f"second recording with the id {name}")
 
 
 @pytest.mark.parametrize("ending", [".wav", ".flac", ".mp3"])

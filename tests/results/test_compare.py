@@ -124,6 +124,19 @@ def test_systems_that_only_one_run_has_stay_out(tmp_path: Path) -> None:
     assert "| C | 8 | – |" in to_markdown(compare([one, two, three]))
 
 
+def test_pairs_lost_by_another_limit_of_length_are_said(tmp_path: Path) -> None:
+    folders = [make_run(tmp_path / name, {"A": [1.0] * 8}) for name in ("one", "two")]
+    assert "--max-seconds" not in to_markdown(compare(folders))
+    reason = "/x/long.wav: 700.0 s long; at most 5 s are read (--max-seconds), as more is no utterance"
+    lost = [Failure("A", f"two-{n}", "score", metric, reason) for n in range(2) for metric in ("mcd", "f0")]
+    for folder, limit in zip(folders, (600.0, 5.0), strict=True):
+        RunDirectory(folder).write_json("run.json", {"max_seconds": limit})
+    assert "--max-seconds" not in to_markdown(compare(folders))  # nothing was lost by it
+    RunDirectory(folders[1]).write_failures(lost)
+    words = "Recordings are read up to (--max-seconds): 600 s in one, 5 s in two, where 2 conversions failed by it"
+    assert words in to_markdown(compare(folders))
+
+
 def test_what_has_nothing_in_common_is_wrong_use(tmp_path: Path) -> None:
     rows = {"A": [float(n) for n in range(8)]}
     one = make_run(tmp_path / "one", rows)

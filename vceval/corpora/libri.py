@@ -24,15 +24,17 @@ STANDARD_SPLITS = (
 )  # fmt: skip
 
 
-def _chapters(folder: Path) -> Iterator[Path]:
+def _chapters(folder: Path) -> Iterator[tuple[str, Path]]:
     for split in subfolders(folder).values():
         yield from _chapters_of_split(split)
 
 
-def _chapters_of_split(split: Path) -> Iterator[Path]:
+def _chapters_of_split(split: Path) -> Iterator[tuple[str, Path]]:
+    """Speakers with the folders in which they may have recordings: of their chapters, and their own."""
     for speaker, path in subfolders(split).items():
         if speaker.isdecimal():
-            yield from (chapter for name, chapter in subfolders(path).items() if name.isdecimal())
+            yield from ((speaker, chapter) for name, chapter in subfolders(path).items() if name.isdecimal())
+            yield speaker, path
 
 
 def _layout(form: str, written: str, *usual: str) -> Layout:
@@ -43,9 +45,9 @@ def _layout(form: str, written: str, *usual: str) -> Layout:
 
     def matches(folder: Path) -> bool:
         return any(
-            re.fullmatch(form, stem)
+            re.fullmatch(form, stem) and re.split("[-_]", stem)[0] == speaker
             for walk in (_chapters, _chapters_of_split)
-            for _, chapter in zip(range(20), walk(folder), strict=False)
+            for _, (speaker, chapter) in zip(range(40), walk(folder), strict=False)
             for stem in stems(chapter)
         )
 
@@ -54,6 +56,8 @@ def _layout(form: str, written: str, *usual: str) -> Layout:
 
 class _LibriFamily(FolderCorpus):
     """Walks splits, speakers and chapters; a subclass reads one chapter.
+
+    Copies without folders of chapters are read by the names of their recordings, which say the chapter; this is noted.
 
     Args:
         root: the folder that holds the splits, the folder around it, or the folder of a single split.
@@ -65,6 +69,7 @@ class _LibriFamily(FolderCorpus):
 
     def __init__(self, root: Path, splits: Sequence[str] | None = None) -> None:
         super().__init__(root)
+        self._flat = False
         inside = subfolders(self.root)
         if any(name.isdecimal() for name in inside) and not any(name in STANDARD_SPLITS for name in inside):
             # The root is a split: its speakers' table lies beside it
@@ -85,8 +90,8 @@ class _LibriFamily(FolderCorpus):
         return tuple(self._folders)
 
     @abstractmethod
-    def _chapter(self, folder: Path, speaker: str, chapter: str) -> Iterator[tuple[str, Path, str | None]]:
-        """Id, recording and transcript of every utterance of a chapter, sorted."""
+    def _chapter(self, folder: Path, speaker: str, chapter: str = "") -> Iterator[tuple[str, Path, str | None]]:
+        """Id, recording and transcript of every utterance of a chapter in a folder, or of all in it, sorted."""
 
     def _speaker(self, folder: Path, speaker: str) -> Iterator[tuple[str, Path, str | None]]:
         for chapter, path in subfolders(folder).items():
@@ -94,6 +99,11 @@ class _LibriFamily(FolderCorpus):
                 yield from self._chapter(path, speaker, chapter)
             else:
                 self.note(path, f"{chapter!r} is not the number of a chapter; left out")
+        if any(stems(folder)):
+            if not self._flat:
+                self.note(folder, "recordings lie here, not in folders of chapters: they are read by their names")
+            self._flat = True
+            yield from self._chapter(folder, speaker)
 
     def read(self) -> Iterator[Utterance]:
         """Walk the splits, their speakers and chapters."""
@@ -179,13 +189,16 @@ class LibriSpeech(_LibriFamily):
     )
     layout = _layout(r"\d+-\d+-\d+", "<speaker>-<chapter>-<number>.flac", "LibriSpeech")
 
-    def _chapter(self, folder: Path, speaker: str, chapter: str) -> Iterator[tuple[str, Path, str | None]]:
-        pattern = re.compile(rf"{speaker}-{chapter}-\d+")
-        audio = {
-            recording.match[0]: recording.path
-            for recording in self.recordings(folder, pattern, ".flac", f"{speaker}-{chapter}-<number>")
-        }
-        listing = folder / f"{speaker}-{chapter}.trans.txt"
+    def _chapter(self, folder: Path, speaker: str, chapter: str = "") -> Iterator[tuple[str, Path, str | None]]:
+        pattern = re.compile(rf"{speaker}-({chapter or '[0-9]+'})-\d+")
+        chapters: dict[str, dict[str, Path]] = {chapter: {}} if chapter else {}
+        for found in self.recordings(folder, pattern, ".flac", f"{speaker}-{chapter or '<chapter>'}-<number>"):
+            chapters.setdefault(found.match[1], {})[found.match[0]] = found.path
+        for name, audio in chapters.items():
+            yield from self._told(folder / f"{speaker}-{name}.trans.txt", audio)
+
+    def _told(self, listing: Path, audio: dict[str, Path]) -> Iterator[tuple[str, Path, str | None]]:
+        """The recordings of one chapter with the transcripts of its file."""
         texts = self._transcripts(listing)
         if texts is not None:
             silent = [(name, listing, line) for name, (line, _) in texts.items() if name not in audio]
@@ -247,9 +260,10 @@ class LibriTTS(_LibriFamily):
         self.note_each(self._original, "no normalised text; the original text is used", folder)
         self.note_each(self._without, "no text: neither .normalized.txt nor .original.txt", folder)
 
-    def _chapter(self, folder: Path, speaker: str, chapter: str) -> Iterator[tuple[str, Path, str | None]]:
-        pattern = re.compile(rf"{speaker}_{chapter}_\d+_\d+")
-        recordings = self.recordings(folder, pattern, ".wav", f"{speaker}_{chapter}_<paragraph>_<sentence>")
+    def _chapter(self, folder: Path, speaker: str, chapter: str = "") -> Iterator[tuple[str, Path, str | None]]:
+        pattern = re.compile(rf"{speaker}_{chapter or '[0-9]+'}_\d+_\d+")
+        form = f"{speaker}_{chapter or '<chapter>'}_<paragraph>_<sentence>"
+        recordings = self.recordings(folder, pattern, ".wav", form)
         texts = {path.name for path in folder.glob("*.txt")} if recordings else set()
         for recording in recordings:
             name, transcript = recording.match[0], None

@@ -19,8 +19,9 @@ from vceval.results.comparable import Side, differences, identities
 from vceval.results.marks import ALPHA, interval_words, p_text
 from vceval.results.merge_runs import run_names
 from vceval.results.outcomes import Outcomes
-from vceval.results.rundir import RunDirectory
+from vceval.results.rundir import RunDirectory, reading_of
 from vceval.results.views import Cell, MeasureView, Report, SystemView, with_interval
+from vceval.signal.audio import LENGTH_OPTION
 from vceval.statistics.holm import holm_tested
 from vceval.statistics.inference import Difference
 
@@ -119,6 +120,14 @@ class Comparison:
         if len(set(self.seeds)) > 1:
             told = ", ".join(f"{seeds} in {name}" for name, seeds in zip(self.runs, self.seeds, strict=True))
             yield f"Seeds of systems that draw noise: {told}; values are means over them"
+        limits = [reading_of(report.run).max_seconds for report in self.reports]
+        lost = [_too_long(report) for report in self.reports]
+        if len(set(limits)) > 1 and any(lost):
+            told = ", ".join(
+                f"{limit:g} s in {name}" + (f", where {count:,} conversions failed by it" if count else "")
+                for name, limit, count in zip(self.runs, limits, lost, strict=True)
+            )
+            yield f"Recordings are read up to ({LENGTH_OPTION}): {told}"
 
     def legend(self) -> str:
         """Say what figures, differences and p-values rest on."""
@@ -130,6 +139,11 @@ class Comparison:
             f"systems of a measure, significant below {ALPHA:g}."
             + (" Where a value is best, the distances from it are compared." if best else "")
         )
+
+
+def _too_long(report: Report) -> int:
+    """Count the conversions that failed as a recording is longer than the run reads."""
+    return len({(row["system"], row["pair"]) for row in report.failures if LENGTH_OPTION in row["reason"]})
 
 
 def compare(folders: Sequence[Path]) -> Comparison:

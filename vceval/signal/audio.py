@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 __all__ = [
-    "CHANNELS", "MAX_RATE", "MAX_SECONDS", "MIN_RATE", "MIN_SECONDS", "USUAL", "Channel", "Facts", "Reading",
+    "CHANNELS", "LENGTH_OPTION", "MAX_RATE", "MAX_SECONDS", "MIN_RATE", "MIN_SECONDS", "USUAL", "Channel", "Facts", "Reading",
     "Waveform", "duration", "load", "read_as", "reading", "resample", "sample_rate", "use", "write_flac",
 ]  # fmt: skip
 
@@ -35,6 +35,8 @@ MIN_RATE, MAX_RATE = 8_000, 96_000
 MIN_SECONDS = 0.1
 #: Longer ones are no utterances, and would fill the memory.
 MAX_SECONDS = 600.0
+#: What messages call the limit that a run may set instead.
+LENGTH_OPTION = "--max-seconds"
 #: Peak below which a recording counts as silent (-80 dB of full scale).
 SILENCE_PEAK = 1e-4
 #: Channels that differ by no more are the same recording, rounded or dithered twice: two steps of 16 bits.
@@ -324,7 +326,7 @@ def _check_length(path: Path, seconds: float) -> None:
     most = _reading.max_seconds
     if seconds > most:
         raise ItemError(
-            f"{path}: {seconds:.1f} s long; at most {most:g} s are read (--max-seconds), as more is no utterance"
+            f"{path}: {seconds:.1f} s long; at most {most:g} s are read ({LENGTH_OPTION}), as more is no utterance"
         )
 
 
