@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 __all__ = [
-    "CHANNELS", "LENGTH_OPTION", "MAX_RATE", "MAX_SECONDS", "MIN_RATE", "MIN_SECONDS", "USUAL", "Channel", "Facts", "Reading",
-    "Waveform", "duration", "load", "read_as", "reading", "resample", "sample_rate", "use", "write_flac",
+    "CHANNELS", "LENGTH_OPTION", "MAX_RATE", "MAX_SECONDS", "MIN_RATE", "MIN_SECONDS", "USUAL", "Channel", "Facts",
+    "Reading", "Waveform", "duration", "load", "read_as", "reading", "resample", "sample_rate", "use", "write_flac",
 ]  # fmt: skip
 
 #: Sample rates outside of this range are refused, not resampled silently.
