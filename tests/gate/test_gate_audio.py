@@ -15,10 +15,12 @@ from made_runs import write_rules
 from numpy.typing import NDArray
 
 from vceval.cli.main import main
+from vceval.corpora.demo import Demo
 from vceval.gate.check import check
 from vceval.gate.evidence import of_run
 from vceval.gate.rules import read_rules
 from vceval.gate.verdict import Result
+from vceval.records import Utterance
 
 #: What 33 pairs, and 14 with a text, can see where nothing differs: the default rules are blind there.
 RULES = """\
@@ -151,3 +153,39 @@ def test_spoiled_speech_is_worse_by_the_right_measure_and_copies_are_not(shared:
     for run in (hissing, swapped):
         assert "new flags" in worse(run)
         shown(run, "sv_accept", "wer")
+
+
+def test_hiss_hidden_behind_silence_is_red(tmp_path: Path) -> None:
+    """Readings of the demo corpus, a little slower and brighter, as conversions: zeros hide no hiss from MCD."""
+    texts: dict[str, dict[str, Utterance]] = {}
+    for utterance in Demo().utterances():
+        texts.setdefault(str(utterance.transcript), {})[str(utterance.speaker)] = utterance
+    rows: list[dict[str, str]] = []
+    for text, read in texts.items():
+        voices = sorted(read)
+        for voice, target in zip(voices, voices[1:] + voices[:1], strict=True):
+            rows.append({
+                "system": "A", "source": str(read[voice].path), "reference": str(read[target].path),
+                "transcript": text, "source_speaker": voice, "target_speaker": target,
+            })  # fmt: skip
+    rows, runs = rows[:36], []
+    for name in ("before", "hidden"):
+        for number, row in enumerate(rows):
+            samples, rate = soundfile.read(row["reference"])
+            slower = np.interp(np.arange(0, len(samples) - 1, 0.96), np.arange(len(samples)), samples)
+            samples = np.append(slower[0], slower[1:] - 0.3 * slower[:-1])
+            if name == "hidden":
+                hiss = np.random.default_rng(number).standard_normal(len(samples)) * np.sqrt(np.mean(samples**2))
+                samples = np.concatenate([np.zeros(3 * rate), samples + 0.03 * hiss])
+            row["converted"] = str(tmp_path / f"{name}{number}.wav")
+            soundfile.write(row["converted"], samples, rate, subtype="FLOAT")
+        with open(tmp_path / f"{name}.csv", "w", encoding="utf-8", newline="") as stream:
+            writer = csv.DictWriter(stream, list(rows[0]))
+            writer.writeheader()
+            writer.writerows(rows)
+        table, out = str(tmp_path / f"{name}.csv"), tmp_path / name
+        given = ["score", table, "--root", "/", "--out", str(out), "--metrics", "mcd,sanity", "--workers", "1"]
+        assert main(given) == 0
+        runs.append(of_run(out))
+    found = {verdict.rule: verdict for verdict in check(runs[1], runs[0], read_rules()).verdicts}
+    assert (found["mcd"].outcome, found["new flags"].outcome) == ("regress", "regress"), found["mcd"].message

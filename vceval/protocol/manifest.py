@@ -221,8 +221,9 @@ def _row(sheet: Sheet, row: Row, root: Path) -> _Row:
                 paths[name] = resolve_inside(root, values[name], name)
             except UsageError as error:
                 sheet.problem(row.line, str(error))
-    key = (values["system"], values["seed"], *map(paths.get, _RECORDINGS))
-    sheet.once(row, key, f"the same recordings of {values['system']}")
+    if all(name in paths for name in _RECORDINGS if values[name]):
+        key = (values["system"], values["seed"], *map(paths.get, _RECORDINGS))
+        sheet.once(row, key, f"the same recordings of {values['system']}")
     return _Row(sheet.where(row.line), values, paths)
 
 
