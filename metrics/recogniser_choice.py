@@ -115,7 +115,9 @@ def fetch(model: str) -> Path:
         try:
             whole = download(published.address, path.parent / ".downloads" / path.name)
         except UsageError as error:
-            raise UsageError(f"Whisper {model}: {error}; it belongs at {path}") from error
+            raise UsageError(
+                f"Whisper {model}: {error}. Without a network, fetch it on another machine and put it at {path}"
+            ) from error
         if file_digest(whole) != published.sha256:
             whole.unlink()
             raise UsageError(f"what came from {published.address} is not the official checkpoint (SHA-256 differs)")

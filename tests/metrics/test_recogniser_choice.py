@@ -151,6 +151,11 @@ def test_a_fetched_checkpoint_is_held_against_the_published_one(
     finally:
         server.shutdown()
         server.server_close()
+    monkeypatch.setattr(recogniser_choice, "official", lambda model: Official(address, ""))
+    said = r"^Whisper tiny: .*the server can't be reached \(.*\)\. Without a network, .* at .*/tiny\.pt$"
+    with pytest.raises(UsageError, match=said):
+        recogniser_choice.fetch("tiny")
+    monkeypatch.setattr(recogniser_choice, "official", lambda model: right)
     assert recogniser_choice.fetch("base").read_bytes() == b"weights"
     (folder / "base.pt").write_bytes(b"damaged")
     with pytest.raises(UsageError, match=r"base\.pt: not the official .*delete it"):
