@@ -11,7 +11,15 @@ from pathlib import Path
 
 from vceval.checkpoints.download import download
 from vceval.errors import UsageError
-from vceval.metrics.recognisers import FasterWhisper, NoRecogniser, PocketSphinx, Recogniser, Whisper, official
+from vceval.metrics.recognisers import (
+    FasterWhisper,
+    NoRecogniser,
+    PocketSphinx,
+    Recogniser,
+    Whisper,
+    official,
+    official_name,
+)
 from vceval.registry import load, unknown_name
 from vceval.storage.cache import file_digest
 
@@ -49,11 +57,11 @@ def recogniser(name: str = "") -> Recogniser:
         model = _PINNED.get(which, which)
         if model in BEST_FIRST:
             return Whisper(folder() / f"{model}.pt", model)
-        found = Whisper(Path(which).expanduser().resolve())
-        if "/" not in which and not found.path.is_file():
+        path = Path(which).expanduser().resolve()
+        if "/" not in which and not path.is_file():
             raise unknown_name("Whisper model", which, list(BEST_FIRST))
-        found.check()
-        return found
+        Whisper(path).check()
+        return Whisper(path, official_name(path))
     if kind == "faster-whisper" and which:
         return FasterWhisper(_converted(which))
     raise UsageError(f"unknown recogniser {name!r}; known: {', '.join(_KINDS)}")
@@ -107,7 +115,9 @@ def fetch(model: str) -> Path:
         try:
             whole = download(published.address, path.parent / ".downloads" / path.name)
         except UsageError as error:
-            raise UsageError(f"Whisper {model}: {error}; it belongs at {path}") from error
+            raise UsageError(
+                f"Whisper {model}: {error}. Without a network, fetch it on another machine and put it at {path}"
+            ) from error
         if file_digest(whole) != published.sha256:
             whole.unlink()
             raise UsageError(f"what came from {published.address} is not the official checkpoint (SHA-256 differs)")

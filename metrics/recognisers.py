@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import functools
+import gzip
 import hashlib
 import importlib.util
+import json
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -22,8 +25,8 @@ from vceval.signal.speech import BY_LEVEL
 from vceval.storage.cache import Cache, file_digest
 
 __all__ = [
-    "FasterWhisper", "NoRecogniser", "Official", "PocketSphinx", "Recogniser", "Whisper", "official", "transcribe",
-    "transcribe_all", "whisper_knows",
+    "FasterWhisper", "NoRecogniser", "Official", "PocketSphinx", "Recogniser", "Whisper", "official", "official_name",
+    "transcribe", "transcribe_all", "whisper_knows",
 ]  # fmt: skip
 
 SAMPLE_RATE = 16_000
@@ -124,8 +127,8 @@ class Whisper(_Windows):
 
     @property
     def title(self) -> str:
-        """``Whisper`` and the name of the model, or of the file."""
-        return f"Whisper {self.model or self.path.stem}"
+        """``Whisper`` and the name of the model, or that of the file with its suffix."""
+        return f"Whisper {self.model or self.path.name}"
 
     def check(self) -> None:
         """See that the checkpoint is there.
@@ -222,8 +225,27 @@ class FasterWhisper(_Windows):
 
     @property
     def title(self) -> str:
-        """``faster-whisper`` and the name of the folder."""
-        return f"faster-whisper {self._name}"
+        """``faster-whisper`` and the name of the folder; and what it was made of, where the name does not say it."""
+        name, model = self._name, self.model
+        made = f", made of {model}" if model and model not in name else ""
+        return f"faster-whisper {name.removeprefix('faster-whisper-')}{made}"
+
+    @property
+    def model(self) -> str | None:
+        """The official checkpoint that it was made of, as it is or after further training; None if that is not known.
+
+        OpenAI published the attention heads that show where words are, for every checkpoint, and converters keep them
+        in config.json.
+
+        Raises:
+            UsageError: config.json is damaged.
+        """
+        path = self.folder / "config.json"
+        try:
+            config = json.loads(path.read_text(encoding="utf-8"))
+        except ValueError as error:
+            raise UsageError(f"{path}: no JSON ({error})") from error
+        return _by_heads().get(frozenset(map(tuple, config.get("alignment_heads") or [])))
 
     @property
     def _name(self) -> str:
@@ -439,6 +461,27 @@ def official(model: str) -> Official:
     return Official(address, address.split("/")[-2])
 
 
+def official_name(path: Path) -> str | None:
+    """Recognise an official checkpoint by its SHA-256, under whatever name it lies; None for any other file."""
+    import whisper
+
+    digest = file_digest(path)
+    return next((model for model in whisper._MODELS if official(model).sha256 == digest), None)
+
+
+@functools.cache
+def _by_heads() -> Mapping[frozenset[tuple[int, ...]], str]:
+    """The official checkpoints by layer and number of the attention heads that show where words are."""
+    import whisper
+
+    found: dict[frozenset[tuple[int, ...]], str] = {}
+    for model, coded in whisper._ALIGNMENT_HEADS.items():
+        per_layer = {"tiny": 6, "base": 8, "small": 12, "medium": 16}.get(model.partition(".")[0], 20)
+        heads = np.frombuffer(gzip.decompress(base64.b85decode(coded)), dtype=bool).reshape(-1, per_layer)
+        found.setdefault(frozenset(tuple(map(int, place)) for place in np.argwhere(heads)), model)
+    return found
+
+
 @functools.lru_cache(maxsize=2)
 def _whisper(path: Path, model: str | None, device: str) -> Any:
     """Load a checkpoint, once per process for all metrics."""
@@ -451,7 +494,11 @@ def _whisper(path: Path, model: str | None, device: str) -> Any:
     try:
         return whisper.load_model(str(path), device=device).float().eval()
     except Exception as error:  # whatever a damaged checkpoint raises
-        raise UsageError(f"{path}: can't be loaded as a Whisper checkpoint ({error})") from error
+        why = f"no {error}" if isinstance(error, KeyError) else str(error).partition("\n")[0] or type(error).__name__
+        raise UsageError(
+            f"{path}: can't be loaded as a Whisper checkpoint ({why}); it must be a .pt of OpenAI's form, with 'dims' "
+            "and 'model_state_dict'"
+        ) from error
 
 
 @functools.lru_cache(maxsize=2)

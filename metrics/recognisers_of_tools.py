@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import base64
 import functools
-import gzip
 import importlib.util
-import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
-import numpy as np
-
 from vceval.errors import UsageError
 from vceval.metrics import recogniser_choice
-from vceval.metrics.recognisers import SAMPLE_RATE, FasterWhisper, Recogniser, Whisper, official
+from vceval.metrics.recognisers import SAMPLE_RATE, FasterWhisper, Recogniser, Whisper
 from vceval.signal.audio import Waveform
 from vceval.storage.cache import file_digest
 
@@ -87,9 +82,11 @@ def recogniser_of(recipe: str, model: str) -> Recogniser:
         else f"vceval checkpoints add whisper/{model}, or name it in VCEVAL_WHISPER (a checkpoint, or a folder for "
         "faster-whisper)"
     )
+    own = "" if name or not os.environ.get("VCEVAL_WHISPER") else recogniser_choice.recogniser().title
     raise UsageError(
         f"{recipe} is heard with {model if name else f'Whisper {model}'}, as by the tool that it follows, and with no "
-        f"other recogniser, but it is not on this machine: {where}, or give --allow-download; {_instead(recipe)}"
+        f"other recogniser, but it is not on this machine{f' (VCEVAL_WHISPER is {own})' if own else ''}: {where}, or "
+        f"give --allow-download; {_instead(recipe)}"
     )
 
 
@@ -118,33 +115,10 @@ def fetch(model: str) -> None:
 
 def _whisper(model: str) -> Recogniser | None:
     own = recogniser_choice.recogniser() if os.environ.get("VCEVAL_WHISPER") else None
-    if isinstance(own, Whisper | FasterWhisper) and _is_official(own, model):
+    if isinstance(own, Whisper | FasterWhisper) and own.model == model:
         return own
     found = recogniser_choice.recogniser(f"whisper:{model}")
     return found if isinstance(found, Whisper) and found.path.is_file() else None
-
-
-def _is_official(recogniser: Whisper | FasterWhisper, model: str) -> bool:
-    """Whether a user's file is an official checkpoint.
-
-    One that was converted is known by the attention heads that show where words are: OpenAI published them for every
-    checkpoint, and converters keep them in config.json.
-    """
-    if isinstance(recogniser, Whisper):
-        return file_digest(recogniser.path) == official(model).sha256
-    heads = json.loads((recogniser.folder / "config.json").read_text(encoding="utf-8")).get("alignment_heads") or []
-    return sorted(map(tuple, heads)) == _alignment_heads(model)
-
-
-def _alignment_heads(model: str) -> list[tuple[int, ...]]:
-    import whisper
-
-    coded = whisper._ALIGNMENT_HEADS.get(model)
-    if coded is None:
-        return []
-    heads = np.frombuffer(gzip.decompress(base64.b85decode(coded)), dtype=bool)
-    per_layer = {"tiny": 6, "base": 8, "small": 12, "medium": 16}.get(model.partition(".")[0], 20)
-    return [tuple(map(int, place)) for place in np.argwhere(heads.reshape(-1, per_layer))]
 
 
 def _ctc(recipe: str, model: str) -> Recogniser | None:

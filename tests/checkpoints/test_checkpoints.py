@@ -7,6 +7,7 @@ import functools
 import http.server
 import os
 import pickle
+import socket
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -339,6 +340,14 @@ def test_a_download_goes_on_where_it_broke_off(tmp_path: Path, server: str, monk
     download(f"{server}/file.bin", tmp_path / "got.bin")
     assert (tmp_path / "got.bin").read_bytes() == bytes(range(256)) * 20_000
     assert not (tmp_path / "got.bin.part").exists()
+
+
+def test_without_a_network_it_is_said(tmp_path: Path) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        address = f"http://127.0.0.1:{free.getsockname()[1]}/file.bin"
+    with pytest.raises(UsageError, match=r"/file\.bin: the server can't be reached \(Connection refused\)$"):
+        download(address, tmp_path / "got.bin")
 
 
 def test_downloads_are_http_only(tmp_path: Path) -> None:

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 
-from vceval.corpora.demo import Demo
 from vceval.errors import UsageError
-from vceval.metrics import recognisers, word_error_rate
+from vceval.metrics import recognisers
 from vceval.metrics.base import Workspace
 from vceval.metrics.recogniser_choice import recogniser
 from vceval.metrics.recognisers import FasterWhisper
@@ -23,9 +21,6 @@ from vceval.storage.cache import Cache
 pytestmark = pytest.mark.skipif(
     find_spec("faster_whisper") is None, reason="the extra vceval[faster-whisper] is not installed"
 )
-
-#: A real model in CTranslate2's form, where the tests are given one.
-REAL = Path(os.environ.get("VCEVAL_WHISPER", "none"))
 
 
 class Vocabulary:
@@ -136,16 +131,6 @@ def test_a_batch_hears_what_each_hears_alone(make_sound):
     assert found.hear_all([], "en", "cpu") == []
 
 
-@pytest.mark.skipif(not REAL.is_dir(), reason="VCEVAL_WHISPER names no real model in CTranslate2's form")
-def test_a_real_model_hears_the_demo_in_batches_as_alone():
-    utterances = list(Demo().utterances())[:10]
-    waves = [audio.load(utterance.path, 16_000) for utterance in utterances]
-    found = FasterWhisper(REAL)
-    texts = found.hear_all(waves, "en", "cpu")
-    assert texts == [found.hear(wave, "en", "cpu") for wave in waves]
-    assert word_error_rate([str(utterance.transcript) for utterance in utterances], texts) < 0.1
-
-
 def test_the_model_is_told_the_language(make_sound, monkeypatch):
     import faster_whisper
 
@@ -221,6 +206,21 @@ def test_a_folder_without_one_of_the_files_is_refused(folder, tmp_path, monkeypa
     monkeypatch.setenv("VCEVAL_WHISPER", str(tmp_path))
     with pytest.raises(UsageError, match=f"{name} is not there"):
         recogniser()
+
+
+def test_a_folder_is_named_and_what_it_was_made_of(folder, tmp_path):
+    assert recogniser().title == "faster-whisper tiny-random"
+    heads = [[1, 0], [2, 0], [2, 5], [3, 0], [3, 1], [3, 2], [3, 3], [3, 4]]
+    for name, title in (("ears", "ears, made of tiny.en"), ("faster-whisper-tiny.en", "tiny.en")):
+        (tmp_path / name).mkdir()
+        for path in folder.iterdir():
+            (tmp_path / name / path.name).symlink_to(path)
+        (tmp_path / name / "config.json").unlink()
+        (tmp_path / name / "config.json").write_text(json.dumps({"alignment_heads": heads}))
+        assert FasterWhisper(tmp_path / name).title == f"faster-whisper {title}"
+    (tmp_path / "ears" / "config.json").write_text("half")
+    with pytest.raises(UsageError, match=r"config\.json: no JSON"):
+        FasterWhisper(tmp_path / "ears").title  # noqa: B018
 
 
 def test_a_damaged_model_is_refused(folder, tmp_path, make_sound):

@@ -8,14 +8,16 @@ from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from vceval.errors import UsageError
-from vceval.metrics import recogniser_choice
+from vceval.metrics import recogniser_choice, recognisers
 from vceval.metrics.base import Workspace
 from vceval.metrics.recogniser_choice import BEST_FIRST, recogniser, usual
 from vceval.metrics.recognisers import NoRecogniser, Official, PocketSphinx, Whisper
 from vceval.metrics.text_error import WordErrorRate
+from vceval.signal.audio import Waveform
 
 
 @pytest.fixture(autouse=True)
@@ -62,7 +64,45 @@ def test_the_best_on_disk_is_the_usual_one(folder: Path, tmp_path: Path, monkeyp
     with pytest.raises(UsageError, match=r"mine\.pt: no such file"):
         usual()
     own.write_bytes(b"x")
-    assert recogniser().title == "Whisper mine"
+    assert recogniser().title == "Whisper mine.pt"
+
+
+def test_an_official_file_is_known_under_any_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its figures may then be compared with those of the same file elsewhere."""
+    own = tmp_path / "renamed.pt"
+    own.write_bytes(b"x")
+    sums = {"large-v3": hashlib.sha256(b"x").hexdigest()}
+    monkeypatch.setattr(recognisers, "official", lambda model: Official("", sums.get(model, "")))
+    found = recogniser(f"whisper:{own}")
+    assert (found.title, found.identity) == ("Whisper large-v3", recogniser("whisper:large-v3").identity)
+    own.write_bytes(b"y")
+    assert recogniser(f"whisper:{own}").identity.startswith("whisper-file-renamed-")
+
+
+class Harmful:
+    """A pickle that does something when it is read."""
+
+    def __init__(self, trace: Path) -> None:
+        self.trace = trace
+
+    def __reduce__(self) -> tuple[object, tuple[Path]]:
+        return Path.touch, (self.trace,)
+
+
+def test_a_file_that_is_no_checkpoint_is_refused(tmp_path: Path) -> None:
+    import torch
+
+    path, trace = tmp_path / "mine.pt", tmp_path / "trace"
+    wave = Waveform(np.zeros(16_000, dtype=np.float32), 16_000)
+    torch.save({"model.encoder.conv1.weight": torch.zeros(1)}, path)  # as Transformers saves it
+    with pytest.raises(
+        UsageError, match=r"mine\.pt: can't be loaded .*\(no 'dims'\); it must be a \.pt of OpenAI's form"
+    ):
+        recogniser(f"whisper:{path}").hear(wave, "en", "cpu")
+    torch.save(Harmful(trace), path)
+    with pytest.raises(UsageError, match=r"can't be loaded as a Whisper checkpoint \(Weights only load failed"):
+        recogniser(f"whisper:{path}").hear(wave, "en", "cpu")
+    assert not trace.exists()
 
 
 def test_without_any_nothing_is_heard_and_it_is_said_what_to_do() -> None:
@@ -111,6 +151,11 @@ def test_a_fetched_checkpoint_is_held_against_the_published_one(
     finally:
         server.shutdown()
         server.server_close()
+    monkeypatch.setattr(recogniser_choice, "official", lambda model: Official(address, ""))
+    said = r"^Whisper tiny: .*the server can't be reached \(.*\)\. Without a network, .* at .*/tiny\.pt$"
+    with pytest.raises(UsageError, match=said):
+        recogniser_choice.fetch("tiny")
+    monkeypatch.setattr(recogniser_choice, "official", lambda model: right)
     assert recogniser_choice.fetch("base").read_bytes() == b"weights"
     (folder / "base.pt").write_bytes(b"damaged")
     with pytest.raises(UsageError, match=r"base\.pt: not the official .*delete it"):

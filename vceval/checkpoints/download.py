@@ -51,10 +51,17 @@ def download(url: str, path: Path, timeout: float = 60.0) -> Path:
         if error.code != 416:  # 416: nothing is left to fetch
             raise UsageError(f"{url}: the server answers {error.code} {error.reason}; fetch it by hand") from error
         total = have
+    except urllib.error.URLError as error:
+        raise UsageError(f"{url}: the server can't be reached ({_reason(error.reason)})") from error
     except OSError as error:
-        raise UsageError(f"{url}: {error}; what came is kept, the same command goes on from there") from error
+        raise UsageError(f"{url}: {_reason(error)}; what came is kept, the same command goes on from there") from error
     size = part.stat().st_size
     if total is not None and size != total:
         raise UsageError(f"{url}: {size} of {total} bytes came; the same command goes on from there")
     part.replace(path)
     return path
+
+
+def _reason(error: object) -> object:
+    """What a person reads of an error of the network."""
+    return (isinstance(error, OSError) and error.strerror) or error
