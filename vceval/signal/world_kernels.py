@@ -18,7 +18,7 @@ __all__ = [
 #: Sliding sums are begun anew after so many samples, so that rounding errors don't add up.
 _RESTART = 4096
 _STRETCH, _LANES = 2040, 8
-#: What lies this far below the loudest sample counts as zero: rounding errors, which have zero crossings too.
+#: What lies this far below the loudest sample is rounding errors.
 _NOTHING = 1e-13
 _SAFEGUARD = 1e-12
 
@@ -158,8 +158,8 @@ def band_pitch(signal, padding, quarters, boundaries, rate, times, low, high):
         filtered = _low_pass(signal, padding, quarters[band])
         nothing = _NOTHING * loudest * 4 * quarters[band]
         for i in range(len(filtered)):
-            if abs(filtered[i]) <= nothing:
-                filtered[i] = 0.0
+            if abs(filtered[i]) <= nothing:  # in digital silence: crosses zero too fast for any voice, as noise does
+                filtered[i] = nothing if i % 2 else -nothing
         counts = _crossings(filtered, edges)
         if counts.min() < 4:
             continue
