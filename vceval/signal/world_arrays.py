@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from vceval.signal.world_constants import ALLOWED_JUMP, DEFAULT_F0, HIGHEST_F0, LOWEST_F0, band_edges, fft_size_for
 
-__all__ = ["cheaptrick", "dio", "draws", "smoothed_cepstra", "stonemask"]
+__all__ = ["cheaptrick", "dio", "draws", "smooth_contour", "smoothed_cepstra", "stonemask", "turned_to_cepstra"]
 
 #: Frames that are transformed together: enough to hide the cost of a call, few enough for the processor's cache.
 _BLOCK = 64
@@ -90,14 +90,19 @@ def smoothed_cepstra(
     matrix: NDArray[np.float64],
 ) -> NDArray[np.float64]:
     """Product (T, d) of the logarithm of CheapTrick's envelope and a matrix (B, d), without computing the envelope."""
+    size = fft_size_for(rate)
+    turned = turned_to_cepstra(matrix)
+    return np.concatenate([cepstra @ turned for cepstra in _lifted_cepstra(samples, f0, times, rate, size)])
+
+
+def turned_to_cepstra(matrix: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Matrix (B, d) that does to the cepstrum of an envelope what the given one does to its logarithm."""
     import scipy.fft
 
-    size = fft_size_for(rate)
-    # The envelope is the cosine transform of its cepstrum, so the transform may be applied to the matrix
-    ends = np.full(len(matrix), 2.0)
+    # The logarithm is the cosine transform of the cepstrum, so the transform may be applied to the matrix
+    ends = np.full((len(matrix), 1), 2.0)
     ends[[0, -1]] = 1.0
-    turned = np.ascontiguousarray(scipy.fft.dct(matrix / ends[:, None], type=1, axis=0) * ends[:, None])
-    return np.concatenate([cepstra @ turned for cepstra in _lifted_cepstra(samples, f0, times, rate, size)])
+    return np.ascontiguousarray(scipy.fft.dct(matrix / ends, type=1, axis=0) * ends)
 
 
 def _lifted_cepstra(
