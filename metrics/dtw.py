@@ -14,6 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from vceval.signal.compiled import compiled
+
 __all__ = ["dtw", "dtw_path", "fastdtw"]
 
 _UP, _LEFT, _DIAGONAL = 0, 1, 2
@@ -87,7 +89,7 @@ def _run(
 ) -> tuple[float, int]:
     columns = len(second)
     space = np.empty(columns), np.empty(columns), np.empty(columns, dtype=np.int64)
-    total, length = _compiled(_accumulate_all)(first, np.ascontiguousarray(second.T), moves, keep, *space)
+    total, length = _machine_code(_accumulate_all)(first, np.ascontiguousarray(second.T), moves, keep, *space)
     return float(total), int(length)
 
 
@@ -137,7 +139,7 @@ def _search(
     moves = np.empty(offsets[-1], dtype=np.uint8)
     sums = np.full((2, len(second) + 1), np.inf)
     path = np.empty((len(first) + len(second), 2), dtype=np.int64)
-    total, start = _compiled(_accumulate_within)(first, second, low, high, offsets, moves, sums, path)
+    total, start = _machine_code(_accumulate_within)(first, second, low, high, offsets, moves, sums, path)
     return float(total), path[start:]
 
 
@@ -161,16 +163,9 @@ def _window(
 
 
 @cache
-def _compiled(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Machine code of one of the functions below, kept on disk between processes where that is possible."""
-    import numba
-
-    compiled: Callable[..., Any]
-    try:
-        compiled = numba.njit(cache=True, nogil=True)(function)
-    except RuntimeError:  # no folder to keep machine code in: a read-only installation without a home
-        compiled = numba.njit(nogil=True)(function)
-    return compiled
+def _machine_code(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Compile one of the functions below when it is first needed."""
+    return compiled(function)
 
 
 def _accumulate_all(first, second, moves, keep, distance, sums, lengths):  # type: ignore[no-untyped-def]

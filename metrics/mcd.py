@@ -92,12 +92,14 @@ class WorldMetric(ParallelMetric):
         peak = float(np.max(np.abs(whole.samples)))
         # Full scale first: WORLD adds noise of a fixed, tiny level, which must not depend on the recording's gain.
         level = Waveform(whole.samples / np.float32(peak), whole.sample_rate)
-        frames = world.world_analysis(audio.resample(level, self.sample_rate), self.frame_ms)
-        cepstra = world.mel_cepstrum(frames.envelope, self.order, self.alpha, floor_db)[:, 1:]
-        if speech is None:
-            return {"f0": frames.f0, "cepstra": np.ascontiguousarray(cepstra)}
-        kept = speech.at(self.frame_ms, len(frames.f0))
-        return {"f0": frames.f0[kept], "cepstra": np.ascontiguousarray(cepstra[kept])}
+        level = audio.resample(level, self.sample_rate)
+        if floor_db is None:
+            f0, cepstra = world.world_cepstra(level, self.order, self.alpha, self.frame_ms)
+        else:
+            f0, _, envelope = world.world_analysis(level, self.frame_ms)
+            cepstra = world.mel_cepstrum(envelope, self.order, self.alpha, floor_db)
+        kept = np.ones(len(f0), dtype=bool) if speech is None else speech.at(self.frame_ms, len(f0))
+        return {"f0": f0[kept], "cepstra": np.ascontiguousarray(cepstra[kept, 1:])}
 
 
 @dataclass(frozen=True)

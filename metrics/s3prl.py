@@ -66,7 +66,7 @@ class S3prlMetric(ParallelMetric):
         "Huang et al., S3PRL-VC: open-source voice conversion framework with self-supervised speech "
         "representations, ICASSP 2022"
     )
-    packages: ClassVar[tuple[str, ...]] = ("numpy", "scipy", "pyworld", "soxr")
+    packages: ClassVar[tuple[str, ...]] = ("numba", "numpy", "scipy", "pyworld", "soxr")
 
     def frames(self, recording: Recording) -> S3prlFrames:
         """Analyse a recording as both tools do: low-cut filter, Harvest, CheapTrick, mel-cepstra c0 to c39."""
@@ -83,7 +83,7 @@ class S3prlMetric(ParallelMetric):
             f0, times = pyworld.harvest(
                 filtered, self.sample_rate, f0_floor=self.f0_min, f0_ceil=self.f0_max, frame_period=FRAME_MS
             )
-            power = pyworld.cheaptrick(filtered, f0, times, self.sample_rate, fft_size=FFT_SIZE)
+            power = world.world_envelope(filtered, f0, times, self.sample_rate, FFT_SIZE)
             start, end = spectral.trim(samples, TRIM_DB, padding="zeros")
             total = (power[:, 0] + power[:, -1] + 2.0 * power[:, 1:-1].sum(axis=1)) / FFT_SIZE
             return {

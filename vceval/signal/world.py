@@ -1,13 +1,19 @@
-"""Fundamental frequency and spectral envelope by WORLD, and mel-cepstra of power spectra."""
+"""Fundamental frequency and spectral envelope by WORLD, and mel-cepstra of power spectra.
+
+WORLD's algorithms are computed by :mod:`vceval.signal.world_arrays`, whose values are pyworld's up to rounding;
+``VCEVAL_WORLD=pyworld`` has pyworld compute them.
+"""
 
 from __future__ import annotations
 
 import itertools
+import os
 import warnings
 from functools import lru_cache
 from types import ModuleType
 from typing import TYPE_CHECKING, NamedTuple
 
+from vceval.errors import UsageError
 from vceval.signal.audio import Waveform
 
 if TYPE_CHECKING:
@@ -21,6 +27,8 @@ __all__ = [
     "mel_cepstrum_newton",
     "pyworld_module",
     "world_analysis",
+    "world_cepstra",
+    "world_envelope",
     "world_f0",
 ]
 
@@ -56,12 +64,15 @@ def world_f0(wave: Waveform, frame_ms: float = 5.0) -> tuple[NDArray[np.float64]
     Source: Morise, Kawahara, Katayose, "Fast and reliable F0 estimation method based on the period extraction
     of vocal fold vibration of singing voice and speech", AES 35th Conference 2009.
     """
-    import numpy as np
+    samples = _samples(wave)
+    if _by_pyworld():
+        pyworld = pyworld_module()
+        f0, times = pyworld.dio(samples, wave.sample_rate, frame_period=frame_ms)
+        return pyworld.stonemask(samples, f0, times, wave.sample_rate), times
+    from vceval.signal import world_arrays
 
-    pyworld = pyworld_module()
-    samples = np.ascontiguousarray(wave.samples, dtype=np.float64)
-    f0, times = pyworld.dio(samples, wave.sample_rate, frame_period=frame_ms)
-    return pyworld.stonemask(samples, f0, times, wave.sample_rate), times
+    f0, times = world_arrays.dio(samples, wave.sample_rate, frame_ms)
+    return world_arrays.stonemask(samples, f0, times, wave.sample_rate), times
 
 
 def world_analysis(wave: Waveform, frame_ms: float = 5.0, fft_size: int | None = None) -> WorldFrames:
@@ -83,12 +94,56 @@ def world_analysis(wave: Waveform, frame_ms: float = 5.0, fft_size: int | None =
     Source: Morise, "CheapTrick, a spectral envelope estimator for high-quality speech synthesis", Speech
     Communication 67, 2015.
     """
+    f0, times = world_f0(wave, frame_ms)
+    return WorldFrames(f0, times, world_envelope(_samples(wave), f0, times, wave.sample_rate, fft_size))
+
+
+def world_envelope(
+    samples: NDArray[np.float64],
+    f0: NDArray[np.float64],
+    times: NDArray[np.float64],
+    sample_rate: int,
+    fft_size: int | None = None,
+) -> NDArray[np.float64]:
+    """CheapTrick's power envelope (T, fft_size / 2 + 1) of samples (n,) whose F0 (T,) at times (T,) is known."""
+    if _by_pyworld():
+        envelope: NDArray[np.float64] = pyworld_module().cheaptrick(samples, f0, times, sample_rate, fft_size=fft_size)
+        return envelope
+    from vceval.signal import world_arrays
+
+    return world_arrays.cheaptrick(samples, f0, times, sample_rate, fft_size)
+
+
+def world_cepstra(
+    wave: Waveform, order: int, alpha: float, frame_ms: float = 5.0
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """F0 as in :func:`world_f0` and mel-cepstra of the envelope, (T,) and (T, order + 1).
+
+    They are those of :func:`world_analysis` and :func:`mel_cepstrum`, in less time, as the envelope itself is not
+    computed.
+    """
+    f0, times = world_f0(wave, frame_ms)
+    samples = _samples(wave)
+    if _by_pyworld():
+        return f0, mel_cepstrum(world_envelope(samples, f0, times, wave.sample_rate), order, alpha)
+    from vceval.signal import world_arrays, world_constants
+
+    matrix = mel_cepstrum_matrix(world_constants.fft_size_for(wave.sample_rate) // 2 + 1, order, alpha)
+    return f0, world_arrays.smoothed_cepstra(samples, f0, times, wave.sample_rate, matrix)
+
+
+def _samples(wave: Waveform) -> NDArray[np.float64]:
     import numpy as np
 
-    pyworld = pyworld_module()
-    f0, times = world_f0(wave, frame_ms)
-    samples = np.ascontiguousarray(wave.samples, dtype=np.float64)
-    return WorldFrames(f0, times, pyworld.cheaptrick(samples, f0, times, wave.sample_rate, fft_size=fft_size))
+    return np.ascontiguousarray(wave.samples, dtype=np.float64)
+
+
+def _by_pyworld() -> bool:
+    """Whether pyworld computes, not our own form of the same: where ``VCEVAL_WORLD`` is ``pyworld``."""
+    chosen = os.environ.get("VCEVAL_WORLD", "")
+    if chosen not in ("", "pyworld"):
+        raise UsageError(f"VCEVAL_WORLD is {chosen!r}; set it to pyworld, or not at all")
+    return chosen == "pyworld"
 
 
 def mel_cepstrum(
