@@ -111,7 +111,7 @@ def _one(folder: Path, count: int, workers: int, report: bool) -> dict[str, floa
     began, used = time.perf_counter(), _processor()
     pairs = _pairs(folder, count)
     plan = Plan("scale", "scale", pairs, [System("nothing", "nothing")], ["zero"], [])
-    run = prepare(folder / "run", fresh=False)
+    run = prepare(folder / "run")
     _, changed = execute(plan, run, Options(workers=workers))
     if report and changed:
         build(run)

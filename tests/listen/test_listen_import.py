@@ -20,6 +20,7 @@ from vceval.listen.plan import Settings
 from vceval.results.rundir import RunDirectory
 from vceval.results.views import load
 from vceval.runner.execute import prepare
+from vceval.runner.integrity import start_over
 
 
 @pytest.fixture
@@ -215,10 +216,10 @@ def test_nobody_left_is_said(run: RunDirectory, made: Exported, capsys: pytest.C
 
 def test_starting_a_run_over_keeps_what_listeners_said(run: RunDirectory, made: Exported) -> None:
     answer(made, 1)
-    prepare(run.root, fresh=True)
+    start_over(run)
     assert not run.exists
     assert (made.folder / "answers-01.json").is_file()
-    prepare(run.root, fresh=False)  # and a run that was cut off here can begin again
+    prepare(run.root)  # and a run that was cut off here can begin again
 
 
 def test_runs_side_by_side_leave_out_what_listeners_said_of_one(

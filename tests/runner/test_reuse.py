@@ -22,6 +22,7 @@ from vceval.networks import adainvc, freevc
 from vceval.records import ConversionPair, System, Utterance
 from vceval.runner.audio_cache import Reuse
 from vceval.runner.journal import read_records
+from vceval.storage.files import sha256
 
 SYSTEM = System("demo", "adainvc-demo")
 
@@ -37,14 +38,14 @@ def kept(tmp_path: Path, pair: ConversionPair, make_sound) -> tuple[Reuse, str, 
     address = reuse.system(SYSTEM, AdaInVcDemo(), "cpu")
     assert address is not None
     made = make_sound("made.flac", seed=7)
-    reuse.keep(address, pair, 1, made)
+    reuse.keep(address, pair, 1, made, sha256(made))
     return reuse, address, made
 
 
 def test_what_was_kept_is_found(tmp_path: Path, pair: ConversionPair, make_sound) -> None:
     reuse, address, made = kept(tmp_path, pair, make_sound)
     assert reuse.has(address, pair, 1)
-    assert reuse.take(address, pair, 1, tmp_path / "run" / "p.flac")
+    assert reuse.take(address, pair, 1, tmp_path / "run" / "p.flac") == sha256(made)
     assert (tmp_path / "run" / "p.flac").read_bytes() == made.read_bytes()
 
 
@@ -73,7 +74,7 @@ def test_what_is_not_known_through_and_through_is_not_kept(
 
     assert Reuse(tmp_path).system(SYSTEM, Theirs(), "cpu") is None
     assert Reuse(None).system(SYSTEM, AdaInVcDemo(), "cpu") is None
-    Reuse(tmp_path).keep(None, pair, 1, make_sound("made.flac"))
+    Reuse(tmp_path).keep(None, pair, 1, make_sound("made.flac"), "")
     assert not (tmp_path / "converted").exists()
 
 
