@@ -240,9 +240,9 @@ def test_damage_in_a_journal_costs_its_batch(desk: Desk, run: Path, capsys: pyte
     journal = run / "journal" / "score.jsonl"
     edited(journal)
     assert main(["verify", str(run)]) == 1
-    assert "journal/score.jsonl: not as it was written: 1 damaged batch" in capsys.readouterr().out
+    assert "journal/score.jsonl: not as it was written: damaged in 1 of its batches" in capsys.readouterr().out
     said = desk.run(0, *ASKED, "--out", run.name)
-    assert "score.jsonl: 1 damaged batches: their work is done again" in said
+    assert "score.jsonl: damaged in 1 of its batches: their work is done again" in said
     assert contents(run) == before
     halved(journal)
     assert main(["verify", str(run)]) == 1

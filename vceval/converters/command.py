@@ -174,9 +174,8 @@ class _Worker:
     def ask(self, message: dict[str, Any], timeout: float) -> dict[str, Any]:
         assert self._process.stdin is not None
         with contextlib.suppress(queue.Empty):
-            if (line := self._lines.get_nowait()) is not None:
-                raise _Stray(f"the worker printed {line[:80]!r} beside its answer")
-            raise ItemError(self._ended())
+            line = self._lines.get_nowait()
+            raise _Stray(self._ended() if line is None else f"the worker printed {line[:80]!r} beside its answer")
         try:
             self._process.stdin.write(json.dumps(message).encode() + b"\n")
             self._process.stdin.flush()

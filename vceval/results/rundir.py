@@ -28,7 +28,6 @@ import os
 import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
-from functools import cached_property
 from pathlib import Path
 from types import TracebackType
 from typing import IO, TYPE_CHECKING, Any
@@ -225,9 +224,9 @@ class RunDirectory:
 
     # What the files must hold
 
-    @cached_property
+    @property
     def hashes(self) -> Hashes:
-        """What is known of the files."""
+        """What is known of the files, read now: others may have written some."""
         return Hashes(self.root)
 
     def has(self, name: str) -> bool:

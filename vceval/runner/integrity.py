@@ -82,18 +82,19 @@ def digest(asked: Mapping[str, Any]) -> str:
 
 def whole(run: RunDirectory, ledgers: Sequence[Ledger]) -> bool:
     """Whether all files of the results are there, as they were written, and for good; says which are not."""
-    faults = [f"{run.root / hashes.FILE}: damaged: written again"] if run.hashes.broken else []
+    known = run.hashes
+    faults = [f"{run.root / hashes.FILE}: damaged: written again"] if known.broken else []
     for ledger in ledgers:
         if ledger.damaged:
-            faults.append(f"{ledger.path}: {ledger.damaged} damaged batches: their work is done again")
-    for name in run.hashes.names:
+            faults.append(f"{ledger.path}: damaged in {ledger.damaged} of its batches: their work is done again")
+    for name in known.names:
         told = name in _KEPT or any(ledger.damaged and ledger.path == run.root / name for ledger in ledgers)
-        if not told and (fault := run.hashes.fault(name)) is not None:
+        if not told and (fault := known.fault(name)) is not None:
             how = "what it lacks is done again" if name in JOURNALS else "written again"
             faults.append(f"{run.root / name}: {fault}: {how}")
     for fault in faults:
         say(f"vceval: {fault}")
-    if faults or not all(name in run.hashes for name in RESULTS):
+    if faults or not all(name in known for name in RESULTS):
         return False
     return not faulty(run.read_json("calibration.json")) and run.read_json("summary.json").get("schema") == SCHEMA
 

@@ -49,12 +49,13 @@ def verify(run: RunDirectory, tell: Callable[[str], object]) -> Verified:
     Raises:
         UsageError: there is no run, or it is at work.
     """
-    if not run.exists and not run.hashes.names and not run.hashes.broken:
+    hashed = run.hashes
+    if not run.exists and not hashed.names and not hashed.broken:
         raise UsageError(f"{run.root}: holds no run (no run.json); name the folder that a run was given with --out")
     if at_work(run.root):
         raise UsageError(f"{run.root}: another vceval is at work in this folder; verify it when that has ended")
     began = time.perf_counter()
-    found = Verified(kept="scores.parquet" in run.hashes or run.hashes.broken)
+    found = Verified(kept="scores.parquet" in hashed or hashed.broken)
 
     def count(name: str, size: int, fault: str | None) -> None:
         found.files, found.bytes = found.files + 1, found.bytes + size
@@ -62,12 +63,12 @@ def verify(run: RunDirectory, tell: Callable[[str], object]) -> Verified:
             found.damaged += 1
             tell(f"{name}: {fault}")
 
-    if run.hashes.broken:
+    if hashed.broken:
         count(hashes.FILE, 0, "damaged, so that results can't be checked")
-    for name in dict.fromkeys([*run.hashes.names, *JOURNALS]):
+    for name in dict.fromkeys([*hashed.names, *JOURNALS]):
         path = run.root / name
-        if path.is_file() or name in run.hashes:
-            fault = None if run.hashes.broken else run.hashes.fault(name)
+        if path.is_file() or name in hashed:
+            fault = None if hashed.broken else hashed.fault(name)
             count(
                 name,
                 path.stat().st_size if path.is_file() else 0,
@@ -89,7 +90,7 @@ def _torn(run: RunDirectory, journal: Path) -> str | None:
     """Say what is wrong inside of a journal: batches with other checksums, or an end that is none."""
     damaged, end = state_of(journal)
     if damaged:
-        return f"not as it was written: {damaged} damaged {'batch' if damaged == 1 else 'batches'}"
+        return f"not as it was written: damaged in {damaged} of its batches"
     lost = journal.stat().st_size - end
     finished = journal.relative_to(run.root).as_posix() in run.hashes
     return f"not as it was written: its last {lost:,} bytes are no whole batch" if lost and finished else None
