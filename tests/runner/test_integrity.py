@@ -23,7 +23,7 @@ from vceval.errors import UsageError
 from vceval.results.hashes import FILE, Hashes
 from vceval.results.rundir import RunDirectory
 from vceval.runner.execute import locked
-from vceval.runner.integrity import RESULTS
+from vceval.runner.integrity import RESULTS, start_over
 from vceval.runner.journal import read_records
 
 MORTAL = '''
@@ -43,6 +43,7 @@ class Mortal(Loudness):
     def statistics(self, conversion):
         return Statistics({"mortal": (1.0, 1.0)})
 '''
+Sounds = Callable[..., Path]
 ASKED = ("run", "--metrics", "loudness", "--converters", "source,quiet", "--limit", "4", "--workers", "1")
 
 
@@ -233,6 +234,28 @@ def test_a_copy_with_other_times_is_not_scored_again(desk: Desk) -> None:
     assert desk.scored() == 0
     assert main(["verify", str(run)]) == 0
     assert size == (run / "journal" / "score.jsonl").stat().st_size
+
+
+def test_a_recording_made_elsewhere_is_scored_again_where_it_is_another(desk: Desk, make_sound: Sounds) -> None:
+    table = "system,converted,transcript\n" + "".join(f"mine,{make_sound(f'{n}.wav', seed=n)},a\n" for n in range(2))
+    (desk.root / "made.csv").write_text(table)
+    asked = ("score", "made.csv", "--metrics", "loudness", "--workers", "1", "--out", "given")
+    desk.scored()
+    desk.run(0, *asked)
+    make_sound("0.wav", seed=0)  # the same once more
+    path = make_sound("1.wav", seed=5)
+    assert main(["verify", str(desk.root / "given")]) == 1
+    assert f"not what was scored: {path}: scored again" in desk.run(0, *asked)
+    assert desk.scored() == 3
+    assert main(["verify", str(desk.root / "given")]) == 0
+
+
+def test_starting_over_leaves_a_folder_alone_that_holds_no_run(desk: Desk) -> None:
+    mine = desk.root / "mine" / "audio" / "a.wav"
+    mine.parent.mkdir(parents=True)
+    mine.touch()
+    start_over(RunDirectory(desk.root / "mine"))
+    assert mine.exists()
 
 
 def test_damage_in_a_journal_costs_its_batch(desk: Desk, run: Path, capsys: pytest.CaptureFixture[str]) -> None:

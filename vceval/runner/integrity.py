@@ -27,8 +27,8 @@ __all__ = ["JOURNALS", "RESULTS", "begun", "digest", "faulty", "look", "ours", "
 RESULTS = ("calibration.json", "pairs.csv", "audio.csv", "scores.parquet", "failures.csv", "skipped.csv",
            "leakage.csv", "summary.json")  # fmt: skip
 JOURNALS = ("journal/convert.jsonl", "journal/score.jsonl")
-#: What goes when a run starts over.
-_MADE = ("run.json", *RESULTS, "audio", "journal", "report", ".cache")
+#: What goes when a run starts over, in this order: what is left of one that is killed meanwhile is still of one plan.
+_MADE = ("journal", "audio", *RESULTS, "report", ".cache", "run.json")
 #: What listeners said is never thrown away.
 _KEPT = ("listening", "listening.json", "listening.csv")
 #: Recordings that one message names.
@@ -41,14 +41,17 @@ def ours(name: str) -> bool:
 
 
 def start_over(run: RunDirectory) -> None:
-    """Remove all but what listeners said; the lock stays, as it is held."""
+    """Remove all that a run made but what listeners said; nothing of a folder in which none was begun."""
+    known = run.hashes
+    if not (run.exists or "run.json" in known or known.broken):
+        return
     for name in _MADE:
         path = run.root / name
         if path.is_dir() and not path.is_symlink():
             shutil.rmtree(path)
         else:
             path.unlink(missing_ok=True)
-    run.hashes.keep(*_KEPT)
+    known.keep(*_KEPT)
 
 
 def begun(run: RunDirectory, asked: Mapping[str, Any]) -> dict[str, Any]:
