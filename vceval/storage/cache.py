@@ -13,7 +13,7 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -188,21 +188,27 @@ def _read(entry: Path, key: str) -> dict[str, Any] | None:
     try:
         with np.load(entry, allow_pickle=False) as stored:
             values: dict[str, Any] = json.loads(str(stored["__json__"]))
-            values.update({name: stored[name] for name in stored.files if name != "__json__"})
+            arrays = {name: stored[name] for name in stored.files if name != "__json__"}
+            if values.pop("__is__", _names(key, arrays)) != _names(key, arrays):
+                return None
     except Exception:  # a flipped bit raises anything, such as NotImplementedError for a kind of compression
         return None
-    if values.pop("__key__", key) != key:
-        return None
+    values.update(arrays)
     with contextlib.suppress(OSError):
         os.utime(entry)  # what is used is kept longest
     return values
+
+
+def _names(key: str, arrays: Iterable[str]) -> list[str]:
+    """What an entry says of itself: its address and the names of its arrays, any of which damage may hide."""
+    return [key, *sorted(arrays)]
 
 
 def _write(entry: Path, key: str, values: Mapping[str, Any]) -> int:
     import numpy as np
 
     arrays = {name: value for name, value in values.items() if isinstance(value, np.ndarray)}
-    plain = {name: value for name, value in values.items() if name not in arrays} | {"__key__": key}
+    plain = {name: value for name, value in values.items() if name not in arrays} | {"__is__": _names(key, arrays)}
     with replacing(entry, durable=False) as stream:
         np.savez(stream, allow_pickle=False, __json__=np.array(json.dumps(plain)), **arrays)
         return stream.tell()
