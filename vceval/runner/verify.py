@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import itertools
+import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import chain, islice
 from pathlib import Path
 
 from vceval.errors import UsageError
@@ -20,8 +21,8 @@ from vceval.storage.files import sha256
 
 __all__ = ["Verified", "verify"]
 
-#: Recordings that are read at a time, and threads that read them: hashing is faster than most disks.
-_AT_ONCE, _THREADS = 256, 4
+#: Recordings that a thread reads in a row, and threads: hashing is faster than most disks.
+_IN_A_ROW, _THREADS = 64, 4
 
 
 @dataclass(slots=True)
@@ -57,11 +58,13 @@ def verify(run: RunDirectory, tell: Callable[[str], object]) -> Verified:
     began = time.perf_counter()
     found = Verified(kept="scores.parquet" in hashed or hashed.broken)
 
+    inside = f"{run.root}{os.sep}"
+
     def count(name: str, size: int, fault: str | None) -> None:
         found.files, found.bytes = found.files + 1, found.bytes + size
         if fault is not None:
             found.damaged += 1
-            tell(f"{name}: {fault}")
+            tell(f"{name.removeprefix(inside)}: {fault}")
 
     if hashed.broken:
         count(hashes.FILE, 0, "damaged, so that results can't be checked")
@@ -76,10 +79,11 @@ def verify(run: RunDirectory, tell: Callable[[str], object]) -> Verified:
             )
     recordings = _recordings(run)
     with ThreadPoolExecutor(_THREADS) as readers:
-        while some := list(itertools.islice(recordings, _AT_ONCE)):
-            for (path, known), (size, fault) in zip(some, readers.map(_read, *zip(*some, strict=True)), strict=True):
+        while some := list(islice(recordings, _IN_A_ROW * _THREADS)):
+            rows = [some[place : place + _IN_A_ROW] for place in range(0, len(some), _IN_A_ROW)]
+            for (path, known), (size, fault) in zip(some, chain.from_iterable(readers.map(_read, rows)), strict=True):
                 if known:
-                    count(str(path.relative_to(run.root) if path.is_relative_to(run.root) else path), size, fault)
+                    count(str(path), size, fault)
                 else:
                     found.unknown += 1
     found.seconds = time.perf_counter() - began
@@ -111,10 +115,12 @@ def _recordings(run: RunDirectory) -> Iterator[tuple[Path, str]]:
         yield audio_file(run.root, path), known
 
 
-def _read(path: Path, known: str) -> tuple[int, str | None]:
-    """Size of a recording, and what is wrong with it; one without a hash is not read."""
-    if not known:
-        return 0, None
+def _read(recordings: Sequence[tuple[Path, str]]) -> list[tuple[int, str | None]]:
+    """Sizes of recordings, and what is wrong with each; those without a hash are not read."""
+    return [_look_at(path, known) if known else (0, None) for path, known in recordings]
+
+
+def _look_at(path: Path, known: str) -> tuple[int, str | None]:
     try:
         size = path.stat().st_size
         return size, None if sha256(path) == known else "not the recording that was made and scored"

@@ -47,5 +47,5 @@ def sha256(path: str | os.PathLike[str]) -> str:
     Raises:
         OSError: it can't be read.
     """
-    with open(path, "rb") as stream:
+    with open(path, "rb", buffering=0) as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
