@@ -29,8 +29,8 @@ def url(path: Path, base: Path) -> str:
 class AudioLinks:
     """Finds recordings and makes them reachable from a report.
 
-    A recording inside the run directory is linked where it lies; any other one is hard-linked (or copied, on
-    another file system) to ``report/audio/<first 16 hex digits of its SHA-256><suffix>``.
+    A recording inside the run directory is linked where it lies; any other one is copied to
+    ``report/audio/<first 16 hex digits of its SHA-256><suffix>``, so that who edits the one does not edit the other.
 
     Args:
         root: the run directory.
@@ -93,27 +93,18 @@ class AudioLinks:
         try:
             name = file_digest(found)[:16] + found.suffix.lower()
             target = self._report / "audio" / name
-            if not (target.is_file() and target.stat().st_size == found.stat().st_size):
-                target.parent.mkdir(parents=True, exist_ok=True)
-                _link_or_copy(found, target)
+            if not (target.is_file() and target.stat().st_size == found.stat().st_size) or target.samefile(found):
+                with replacing(target, durable=False) as stream, open(found, "rb") as original:
+                    shutil.copyfileobj(original, stream)
         except PermissionError:
             return None
         self._used.add(name)
         return f"audio/{name}"
 
     def clean(self) -> None:
-        """Remove what an earlier report linked or drew and this one does not use."""
+        """Remove what an earlier report copied or drew and this one does not use."""
         for folder in (self._report / "audio", self._report / "pictures"):
             if folder.is_dir():
                 for entry in folder.iterdir():
                     if re.fullmatch(r"[0-9a-f]{16}\.[a-z0-9]+", entry.name) and entry.name not in self._used:
                         entry.unlink()
-
-
-def _link_or_copy(found: Path, target: Path) -> None:
-    target.unlink(missing_ok=True)
-    try:
-        os.link(found, target)
-    except OSError:  # another file system, or one without hard links, or another user's file
-        with replacing(target, durable=False) as stream, open(found, "rb") as original:
-            shutil.copyfileobj(original, stream)

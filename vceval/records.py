@@ -115,7 +115,8 @@ class Conversion:
 
     ``transcript`` and ``language`` are what *this* file should say: those of the pair, except for the
     ``target`` and ``resynthesis`` controls, whose recording may have another text. ``seed`` numbers the seeds that a
-    system which draws noise converts the pair with, from 0; so it does in all records below.
+    system which draws noise converts the pair with, from 0; so it does in all records below. ``sha256`` is that of the
+    file as it was made, empty where nobody knows it.
     """
 
     system: str
@@ -124,6 +125,7 @@ class Conversion:
     transcript: str | None = None
     language: str | None = None
     seed: int = 0
+    sha256: str = ""
 
 
 @dataclass(frozen=True, slots=True)

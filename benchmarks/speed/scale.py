@@ -1,12 +1,13 @@
 """Cost of the batch runner itself: many pairs with a converter and a metric that do nothing.
 
-    python benchmarks/speed/scale.py [--pairs 1000,10000,100000] [--workers 2] [--report]
+    python benchmarks/speed/scale.py [--pairs 1000,10000,100000] [--workers 2] [--writes] [--report]
 
 Every size is run in a process of its own: convert, score, results, and then the same command again, which has nothing
 to do. The converter answers with the source's file, the metric with a number, so that what is measured is what the
 runner adds: giving tasks to workers, journals, looking at files, tables. Printed for each size are the wall-clock time
 a pair, the processor time a pair of the main process (scheduling) and of its workers, the peak memory of the main
-process, and the time of the second command. ``--report`` adds the report to the first.
+process, the time of the second command, and that of ``vceval verify``. With ``--writes``, the converter answers with
+the source's samples, which the runner writes as FLAC. ``--report`` adds the report to the first.
 """
 
 from __future__ import annotations
@@ -41,6 +42,16 @@ class Nothing(Converter):
         return [request.pair.source.path for request in requests if request.pair.source is not None]
 
 
+class Copy(Nothing):
+    """Answers with the source's samples."""
+
+    info: ClassVar[ConverterInfo] = ConverterInfo("copy", "Copy", None, "", "", kind="native")
+
+    def convert(self, requests: Sequence[Request]) -> list[Outcome]:
+        """Change nothing."""
+        return [request.source for request in requests]
+
+
 @dataclass(frozen=True)
 class Zero(Metric):
     """Answers with a number that follows from the pair's name."""
@@ -66,18 +77,19 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description="Cost of the batch runner itself.")
     parser.add_argument("--pairs", default="1000,10000,100000")
     parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--writes", action="store_true")
     parser.add_argument("--report", action="store_true")
     parser.add_argument("--one", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args(arguments)
     if options.one is not None:
-        print(json.dumps(_one(options.one, int(options.pairs), options.workers, options.report)))
+        print(json.dumps(_one(options.one, options)))
         return
-    print("pairs     ms a pair: wall, main process, workers   MB   again, s")
+    print("pairs     ms a pair: wall, main process, workers   MB   again, s   verify, s")
     for size in options.pairs.split(","):
         with tempfile.TemporaryDirectory() as folder:
             _plugin(Path(folder))
             command = [sys.executable, __file__, "--one", folder, "--pairs", size, "--workers", str(options.workers)]
-            command += ["--report"] * options.report
+            command += ["--writes"] * options.writes + ["--report"] * options.report
             places = os.pathsep.join([folder, os.environ.get("PYTHONPATH", "")])
             environment = {**os.environ, "PYTHONPATH": places, "VCEVAL_CACHE": f"{folder}/cache"}
             first, second = (
@@ -86,7 +98,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
             )
         count = int(size)
         each = [1e3 * first[name] / count for name in ("wall", "main", "workers")]
-        print(f"{count:<10}{each[0]:.3f}  {each[1]:.3f}  {each[2]:.3f}   {first['memory']:.0f}   {second['wall']:.1f}")
+        print(
+            f"{count:<10}{each[0]:.3f}  {each[1]:.3f}  {each[2]:.3f}   {first['memory']:.0f}   {second['wall']:.1f}   "
+            f"{second['verify']:.1f}"
+        )
 
 
 def _plugin(folder: Path) -> None:
@@ -96,30 +111,35 @@ def _plugin(folder: Path) -> None:
     info.mkdir()
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: scale-plugin\nVersion: 1.0\n")
     (info / "entry_points.txt").write_text(
-        "[vceval.converters]\nnothing = scale_plugin:Nothing\n\n[vceval.metrics]\nzero = scale_plugin:Zero\n"
+        "[vceval.converters]\nnothing = scale_plugin:Nothing\ncopy = scale_plugin:Copy\n\n"
+        "[vceval.metrics]\nzero = scale_plugin:Zero\n"
     )
 
 
-def _one(folder: Path, count: int, workers: int, report: bool) -> dict[str, float]:
+def _one(folder: Path, options: argparse.Namespace) -> dict[str, float]:
     """Carry out one run in this process; peak memory in MB, times in seconds."""
     from vceval.records import System
     from vceval.reports.build import build
+    from vceval.results.rundir import RunDirectory
     from vceval.runner.execute import execute, prepare
     from vceval.runner.options import Options
     from vceval.runner.plan import Plan
+    from vceval.runner.verify import verify
 
     began, used = time.perf_counter(), _processor()
-    pairs = _pairs(folder, count)
-    plan = Plan("scale", "scale", pairs, [System("nothing", "nothing")], ["zero"], [])
-    run = prepare(folder / "run", fresh=False)
-    _, changed = execute(plan, run, Options(workers=workers))
-    if report and changed:
+    name = "copy" if options.writes else "nothing"
+    plan = Plan("scale", "scale", _pairs(folder, int(options.pairs)), [System(name, name)], ["zero"], [])
+    run = prepare(folder / "run")
+    _, changed = execute(plan, run, Options(workers=options.workers))
+    if options.report and changed:
         build(run)
+    wall = time.perf_counter() - began
     return {
-        "wall": time.perf_counter() - began,
+        "wall": wall,
         "main": _processor() - used,
         "workers": sum(resource.getrusage(resource.RUSAGE_CHILDREN)[:2]),
         "memory": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+        "verify": verify(RunDirectory(run.root), print).seconds,
     }
 
 

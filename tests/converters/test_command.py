@@ -49,6 +49,13 @@ WORKER = textwrap.dedent('''
             soundfile.write(task["output"], samples / 2, rate, subtype="FLOAT")
         answer = {"id": "other" if name == "wrong" else name, "pid": os.getpid()}
         print(json.dumps(answer), flush=True)
+        if name == "twice":
+            print(json.dumps(answer) + "\\ndone", flush=True)
+        if name == "late":
+            time.sleep(0.3)
+            print(json.dumps(answer), flush=True)
+        if name == "leave":
+            sys.exit(0)
 ''')
 
 
@@ -114,6 +121,28 @@ def test_a_fault_costs_its_pair_only(worker: list[str], ask: Callable[[str], Req
     with pytest.raises(ItemError, match=words):
         raise outcome
     assert isinstance(converter.convert([ask("after")])[0], Waveform)
+    converter.close()
+
+
+@pytest.mark.parametrize(
+    ("fault", "words"), [("twice", "beside its answer"), ("late", "answered for 'late'"), ("leave", "exit code 0")]
+)
+def test_more_lines_than_asked_for_do_not_cost_the_next_pair(
+    worker: list[str], ask: Callable[[str], Request], capsys: pytest.CaptureFixture[str], fault: str, words: str
+) -> None:
+    converter = Command(command=worker, timeout=20)
+    assert isinstance(converter.convert([ask(fault)])[0], Waveform)
+    before = converter._worker
+    assert before is not None
+    if fault != "late":
+        before._process.wait() if fault == "leave" else time.sleep(0.2)
+    assert isinstance(converter.convert([ask("after")])[0], Waveform)
+    assert converter._worker is not before
+    said = capsys.readouterr().err
+    assert words in said
+    assert "started again" in said
+    assert isinstance(converter.convert([ask("last")])[0], Waveform)
+    assert capsys.readouterr().err == ""
     converter.close()
 
 

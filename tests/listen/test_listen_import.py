@@ -20,6 +20,7 @@ from vceval.listen.plan import Settings
 from vceval.results.rundir import RunDirectory
 from vceval.results.views import load
 from vceval.runner.execute import prepare
+from vceval.runner.integrity import start_over
 
 
 @pytest.fixture
@@ -213,12 +214,42 @@ def test_nobody_left_is_said(run: RunDirectory, made: Exported, capsys: pytest.C
     assert "--keep-all" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("name", ["summary.json", "pairs.csv", "scores.parquet", "audio.csv"])
+def test_a_run_that_is_damaged_takes_no_answers(
+    run: RunDirectory, made: Exported, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    answer(made, 2)
+    run.hashes.write(name)
+    with open(run.root / name, "ab") as stream:
+        stream.write(b"\n")
+    assert main(["listen", "import", str(run.root)]) == 2
+    assert f"{run.root / name}: not as it was written" in capsys.readouterr().err
+    assert not (run.root / "listening.json").exists()
+
+
+def test_what_listeners_said_is_not_read_where_it_is_damaged(
+    run: RunDirectory, made: Exported, capsys: pytest.CaptureFixture[str]
+) -> None:
+    answer(made, 2)
+    assert main(["listen", "import", str(run.root)]) == 0
+    path = run.root / "listening.json"
+    path.write_text(path.read_text().replace('"value"', '"valve"', 1))
+    assert main(["report", str(run.root)]) == 2
+    assert f"listening.json: not as it was written: other bytes; give 'vceval listen import {run.root}' again" in (
+        capsys.readouterr().err
+    )
+    path.unlink()
+    assert main(["report", str(run.root)]) == 2
+    assert main(["listen", "import", str(run.root)]) == 0
+    assert main(["report", str(run.root)]) == 0
+
+
 def test_starting_a_run_over_keeps_what_listeners_said(run: RunDirectory, made: Exported) -> None:
     answer(made, 1)
-    prepare(run.root, fresh=True)
+    start_over(run)
     assert not run.exists
     assert (made.folder / "answers-01.json").is_file()
-    prepare(run.root, fresh=False)  # and a run that was cut off here can begin again
+    prepare(run.root)  # and a run that was cut off here can begin again
 
 
 def test_runs_side_by_side_leave_out_what_listeners_said_of_one(

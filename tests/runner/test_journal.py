@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from vceval.runner.journal import Journal, read_records
+from vceval.runner.journal import Journal, read_records, state_of
 
 RECORDS = [{"pair": "a", "n": 1.1}, {"pair": "b\u00e9", "n": 2}, {"pair": "c", "n": 0.1 + 0.2, "long": "x" * 5000}]
 
@@ -44,6 +44,38 @@ def test_a_cut_at_any_byte_loses_whole_batches_from_the_end_only(tmp_path: Path)
             assert list(journal.records()) == whole
             journal.append([{"pair": "new"}])
             assert list(journal.records()) == [*whole, {"pair": "new"}]
+
+
+def test_a_flip_anywhere_costs_its_batch_only(tmp_path: Path) -> None:
+    path = tmp_path / "x.jsonl"
+    batches = [[{"n": 1.5}, {"n": 2}], [{"n": 3, "pair": "é"}], [{"n": 4}]]
+    with Journal(path) as journal:
+        for batch in batches:
+            journal.append(batch)
+    whole = path.read_bytes()
+    for place in range(len(whole) * 8):
+        flipped = bytearray(whole)
+        flipped[place // 8] ^= 1 << place % 8
+        path.write_bytes(flipped)
+        left = list(read_records(path))
+        assert left in [[r for batch in batches if batch not in gone for r in batch] for gone in lost(batches)]
+        with Journal(path) as journal:
+            assert list(journal.records()) == left
+            journal.append([{"n": 5}])
+        assert list(read_records(path)) == [*left, {"n": 5}]
+        assert state_of(path) == (0, path.stat().st_size)
+
+
+def lost(batches: list[list[dict[str, object]]]) -> list[list[list[dict[str, object]]]]:
+    """A flip may join a batch with the next one, and then both are lost."""
+    return [*([batch] for batch in batches), batches[:2], batches[1:]]
+
+
+def test_a_journal_without_checksums_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "x.jsonl"
+    path.write_text('{"n": 1}\n{"batch": 1}\n{"n": 2\n{"batch": 1}\n{"n": 3}\n{"batch": 2}\n{"n": 4}\n{"batch": 1}\n')
+    assert list(read_records(path)) == [{"n": 1}, {"n": 4}]
+    assert state_of(path)[0] == 2
 
 
 def test_nan_is_refused(tmp_path: Path) -> None:

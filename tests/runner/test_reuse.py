@@ -22,6 +22,7 @@ from vceval.networks import adainvc, freevc
 from vceval.records import ConversionPair, System, Utterance
 from vceval.runner.audio_cache import Reuse
 from vceval.runner.journal import read_records
+from vceval.storage.files import sha256
 
 SYSTEM = System("demo", "adainvc-demo")
 
@@ -37,15 +38,37 @@ def kept(tmp_path: Path, pair: ConversionPair, make_sound) -> tuple[Reuse, str, 
     address = reuse.system(SYSTEM, AdaInVcDemo(), "cpu")
     assert address is not None
     made = make_sound("made.flac", seed=7)
-    reuse.keep(address, pair, 1, made)
+    reuse.keep(address, pair, 1, made, sha256(made))
     return reuse, address, made
 
 
 def test_what_was_kept_is_found(tmp_path: Path, pair: ConversionPair, make_sound) -> None:
     reuse, address, made = kept(tmp_path, pair, make_sound)
     assert reuse.has(address, pair, 1)
-    assert reuse.take(address, pair, 1, tmp_path / "run" / "p.flac")
+    assert reuse.take(address, pair, 1, tmp_path / "run" / "p.flac") == sha256(made)
     assert (tmp_path / "run" / "p.flac").read_bytes() == made.read_bytes()
+
+
+@pytest.mark.parametrize("place", ["first", "audio", "cut", "exchanged"])
+def test_what_was_kept_and_is_damaged_is_not_taken(
+    tmp_path: Path, pair: ConversionPair, make_sound, place: str
+) -> None:
+    reuse, address, made = kept(tmp_path, pair, make_sound)
+    other = make_sound("other.flac", seed=8)
+    reuse.keep(address, pair, 2, other, sha256(other))
+    entries = {sha256(made) in str(path.read_bytes()): path for path in (tmp_path / "cache").rglob("*.audio")}
+    content = bytearray(entries[True].read_bytes())
+    if place == "cut":
+        del content[len(content) // 2 :]
+    elif place == "exchanged":
+        content[:] = entries[False].read_bytes()
+    else:
+        content[3 if place == "first" else len(content) // 2] ^= 1
+    entries[True].write_bytes(content)
+    assert not reuse.take(address, pair, 1, tmp_path / "run" / "p.flac")
+    assert not (tmp_path / "run" / "p.flac").exists()
+    reuse.keep(address, pair, 1, made, sha256(made))
+    assert reuse.take(address, pair, 1, tmp_path / "run" / "p.flac") == sha256(made)
 
 
 def test_another_seed_recording_option_device_or_code_is_not_found(
@@ -73,7 +96,7 @@ def test_what_is_not_known_through_and_through_is_not_kept(
 
     assert Reuse(tmp_path).system(SYSTEM, Theirs(), "cpu") is None
     assert Reuse(None).system(SYSTEM, AdaInVcDemo(), "cpu") is None
-    Reuse(tmp_path).keep(None, pair, 1, make_sound("made.flac"))
+    Reuse(tmp_path).keep(None, pair, 1, make_sound("made.flac"), "")
     assert not (tmp_path / "converted").exists()
 
 

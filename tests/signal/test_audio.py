@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from vceval.errors import ItemError
 from vceval.signal import audio
 from vceval.signal.audio import Reading, Waveform
+from vceval.storage.files import sha256
 
 
 @pytest.mark.parametrize("rate", [8_000, 11_025, 16_000, 22_050, 24_000, 44_100, 48_000, 96_000])
@@ -85,7 +86,8 @@ def test_resampling_follows_the_length_rule(length: int, rate: int) -> None:
 def test_written_flac_is_whole_and_never_clipped(tmp_path: Path) -> None:
     loud = np.sin(np.arange(16_000) / 20).astype(np.float32) * 1.7
     path = tmp_path / "deep" / "out.flac"
-    gain = audio.write_flac(path, Waveform(loud, 16_000))
+    gain, digest = audio.write_flac(path, Waveform(loud, 16_000))
+    assert digest == sha256(path)
     back = audio.load(path).samples
     assert gain == pytest.approx(0.999 / 1.7, rel=1e-4)
     assert np.abs(back - loud * gain).max() < 1e-6

@@ -101,6 +101,44 @@ def test_a_damaged_entry_is_computed_again(tmp_path: Path, recording: Path, dama
     assert compute.calls == 2
 
 
+def test_a_flip_anywhere_in_an_entry_is_found(tmp_path: Path, recording: Path) -> None:
+    compute = Counter()
+    Cache(tmp_path / "cache").get("kind", recording, {}, compute)
+    [entry] = (tmp_path / "cache").rglob("*.npz")
+    whole = entry.read_bytes()
+    for place in range(len(whole)):
+        flipped = bytearray(whole)
+        flipped[place] ^= 1 << place % 8
+        entry.write_bytes(flipped)
+        found = Cache(tmp_path / "cache").get("kind", recording, {}, compute)
+        np.testing.assert_array_equal(found["vector"], np.arange(3.0))
+        assert (found["text"], found["count"]) == ("na\u00efve", 2)
+    assert compute.calls > len(whole) / 2
+    flipped = bytearray(whole)
+    flipped[whole.rindex(b"PK\x01\x02") + 10] ^= 1  # a kind of compression that nobody knows
+    entry.write_bytes(flipped)
+    before = compute.calls
+    Cache(tmp_path / "cache").get("kind", recording, {}, compute)
+    assert compute.calls == before + 1
+    assert entry.read_bytes() == whole
+
+
+def test_an_entry_in_the_place_of_another_is_not_taken(tmp_path: Path, recording: Path) -> None:
+    cache = Cache(tmp_path / "cache")
+    for number in (1, 2):
+        cache.get("kind", recording, {"model": number}, lambda number=number: {"model": number})
+    one, other = (tmp_path / "cache").rglob("*.npz")
+    whole = one.read_bytes(), other.read_bytes()
+    one.write_bytes(whole[1])
+    other.write_bytes(whole[0])
+    for number in (1, 2):
+        found = Cache(tmp_path / "cache").get(
+            "kind", recording, {"model": number}, lambda number=number: {"model": number}
+        )
+        assert found["model"] == number
+    assert (one.read_bytes(), other.read_bytes()) == whole
+
+
 def test_the_place_comes_from_the_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("VCEVAL_CACHE", str(tmp_path))
     assert default_root() == tmp_path

@@ -24,6 +24,7 @@ from vceval.cli import (
     selfcheck,
     status,
     suite,
+    verify,
 )
 from vceval.errors import NoRoomError, UsageError, no_room
 
@@ -75,7 +76,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"vceval {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     for command in (
-        run, report, status, compare, gate, listing, suite, checkpoints, env, listen, schema, selfcheck, doctor
+        run, report, status, verify, compare, gate, listing, suite, checkpoints, env, listen, schema, selfcheck, doctor
     ):  # fmt: skip
         command.add_commands(commands)
     return parser

@@ -269,14 +269,15 @@ def _carry_out(plan: Plan, options: argparse.Namespace, settings: Options) -> in
     from vceval.results.rundir import RunDirectory
     from vceval.runner.execute import execute, prepare
     from vceval.runner.forecast import forecast, shown
+    from vceval.runner.integrity import faulty
     from vceval.runner.progress import say
 
     folder = options.out or Path("runs") / plan.name
     if options.dry_run:
         print(shown(forecast(plan, RunDirectory(folder), settings, options.fresh)))
         return 0
-    run = prepare(folder, options.fresh)
-    summary, changed = execute(plan, run, settings)
+    run = prepare(folder)
+    summary, changed = execute(plan, run, settings, options.fresh)
     page = run.report / "index.html"
     if changed or not page.is_file():
         report = make([RunDirectory(run.root)], run.report).report
@@ -284,12 +285,14 @@ def _carry_out(plan: Plan, options: argparse.Namespace, settings: Options) -> in
         report = views.load(RunDirectory(run.root))
     print((run.report / "tables" / "main.md").read_text(encoding="utf-8"))
     print(*verdicts.lines(verdicts.verdicts(report)), sep="\n", flush=True)
-    failures = summary["counts"]["failures"]
+    failures, unlearnt = summary["counts"]["failures"], faulty(summary["calibration"])
     say(f"report    {page}")
     if failures:
         first = run.read_failures()[0]
         say(f"vceval: {failures} failures, listed in {run.root / 'failures.csv'}; the first: {_short(first)}")
-    return 1 if failures else 0
+    for reason in unlearnt:
+        say(f"vceval: not learnt from natural speech: {reason}; the same command tries again")
+    return 1 if failures or unlearnt else 0
 
 
 def _tell(notes: Sequence[str], what: str) -> None:

@@ -12,12 +12,14 @@ error messages. End of input means: stop.
 from __future__ import annotations
 
 import collections
+import contextlib
 import json
 import os
 import queue
 import shutil
 import signal
 import subprocess
+import sys
 import threading
 from collections.abc import Sequence
 from typing import IO, Any, ClassVar
@@ -33,7 +35,8 @@ __all__ = ["Command"]
 class Command(Converter):
     """Talks to a worker program. A worker that crashes, hangs, prints rubbish or writes no file costs its pair.
 
-    After any of these the worker is stopped with all its children and started again for the next pair.
+    After any of these the worker is stopped with all its children and started again for the next pair. One that answers
+    more lines than it was asked is stopped too, and the next pair asked anew: it is not at fault.
 
     Args:
         command: the program and its arguments, as a list.
@@ -87,15 +90,10 @@ class Command(Converter):
     def _one(self, request: Request) -> Outcome:
         try:
             message = _message(request)
-            if self._worker is None:
-                self._worker = _Worker(self.command, self.cwd, self._device)
-            reply = self._worker.ask(message, self.timeout)
+            reply = self._asked(message)
         except ItemError as error:
             self.close()
             return error
-        if reply.get("id") != request.pair.id:
-            self.close()
-            return ItemError(f"the worker answered for {reply.get('id')!r} when asked for {request.pair.id!r}")
         if reply.get("error"):
             return ItemError(f"the worker says: {reply['error']}")
         try:
@@ -105,6 +103,21 @@ class Command(Converter):
             return ItemError(f"the worker reported success, but {error}")
         finally:
             request.output.unlink(missing_ok=True)
+
+    def _asked(self, message: dict[str, Any]) -> dict[str, Any]:
+        """Ask the worker; one that has more to say of what it was asked before is started again and asked once more."""
+        if self._worker is not None:
+            try:
+                return self._worker.ask(message, self.timeout)
+            except _Stray as error:
+                print(f"vceval: {error}; it is started again, as it shall print one line a pair", file=sys.stderr)
+                self.close()
+        self._worker = _Worker(self.command, self.cwd, self._device)
+        return self._worker.ask(message, self.timeout)
+
+
+class _Stray(ItemError):
+    """The worker printed what is no answer to what it was asked."""
 
 
 def _message(request: Request) -> dict[str, Any]:
@@ -160,6 +173,9 @@ class _Worker:
 
     def ask(self, message: dict[str, Any], timeout: float) -> dict[str, Any]:
         assert self._process.stdin is not None
+        with contextlib.suppress(queue.Empty):
+            line = self._lines.get_nowait()
+            raise _Stray(self._ended() if line is None else f"the worker printed {line[:80]!r} beside its answer")
         try:
             self._process.stdin.write(json.dumps(message).encode() + b"\n")
             self._process.stdin.flush()
@@ -174,11 +190,11 @@ class _Worker:
         try:
             reply = json.loads(line)
         except ValueError:
-            raise ItemError(
-                f"the worker printed {line[:80]!r}, which is no JSON; logs belong on standard error"
-            ) from None
+            raise _Stray(f"the worker printed {line[:80]!r}, which is no JSON; logs belong on standard error") from None
         if not isinstance(reply, dict):
-            raise ItemError(f"the worker printed {line[:80]!r}, which is no JSON object")
+            raise _Stray(f"the worker printed {line[:80]!r}, which is no JSON object")
+        if reply.get("id") != message["id"]:
+            raise _Stray(f"the worker answered for {reply.get('id')!r} when asked for {message['id']!r}")
         return reply
 
     def _ended(self) -> str:

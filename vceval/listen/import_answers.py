@@ -113,6 +113,7 @@ def import_answers(
     }
     run.write_json(FILE, found)
     write_atomically(run.root / RATINGS, _csv(given, {one.session.id: at for at, one in enumerate(listeners, 1)}))
+    run.hashes.write(FILE, RATINGS)
     return Imported(found, listeners, differing)
 
 

@@ -24,7 +24,7 @@ def listening(run: RunDirectory) -> dict[str, Any] | None:
     Raises:
         UsageError: ``listening.json`` is there and can't be read.
     """
-    if not (run.root / FILE).is_file():
+    if not run.has(FILE):
         return None
     found = run.read_json(FILE)
     if any(not isinstance(found.get(part), list) for part in (*_PARTS, "pairs")):

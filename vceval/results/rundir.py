@@ -10,6 +10,7 @@ leakage.csv     what each system was trained on: exposure of the speakers of its
 skipped.csv     values that can't exist because the pair lacks what the metric needs (SKIP_COLUMNS)
 calibration.json  metric -> dataset -> what was learnt from natural speech
 summary.json    per system, measure and direction: value, interval, counts (see vceval.results.summary)
+hashes.json     sizes and SHA-256s of the files above (vceval.results.hashes): what does not match is not read
 listening/      a listening test made from the run (vceval.listen.export), and listening.json and listening.csv, what
                 its listeners answered (vceval.listen.import_answers)
 report/         index.html, tables/, figures/
@@ -24,14 +25,16 @@ import csv
 import io
 import json
 import os
+import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import IO, TYPE_CHECKING, Any
 
 from vceval.errors import UsageError
 from vceval.records import ConversionPair, Failure, Score, Skip, Utterance
+from vceval.results.hashes import Hashes
 from vceval.signal.audio import CHANNELS, MAX_SECONDS, Reading
 from vceval.storage.files import replacing
 
@@ -69,7 +72,7 @@ SCORE_COLUMNS = (
 FAILURE_COLUMNS = ("system", "pair", "stage", "metric", "reason")
 SKIP_COLUMNS = ("system", "pair", "metric", "measure", "need", "reason")
 LEAKAGE_COLUMNS = ("system", "pair", "source_exposure", "target_exposure")
-AUDIO_COLUMNS = ("system", "pair", "path")
+AUDIO_COLUMNS = ("system", "pair", "path", "sha256")
 #: Where the number of the seed stands in rows, and in tables that have it.
 _SEED = 2
 
@@ -174,7 +177,7 @@ class ScoreWriter:
                 frame[column] = frame[column].astype("float64" if numeric else "string")
         table = pyarrow.Table.from_pandas(frame, preserve_index=False)
         if self._writer is None:
-            self._writer = pyarrow.parquet.ParquetWriter(self._stream, table.schema)
+            self._writer = pyarrow.parquet.ParquetWriter(self._stream, table.schema, write_page_checksum=True)
         self._writer.write_table(table)
         self._rows.clear()
 
@@ -219,15 +222,53 @@ class RunDirectory:
         """Where the converted audio of one pair lies; ``seed`` numbers the seeds, from 0."""
         return self.root / "audio" / system / f"{pair}{seed_suffix(seed)}.flac"
 
-    # run.json, summary.json, calibration.json
+    # What the files must hold
 
-    def read_json(self, name: str) -> dict[str, Any]:
-        """Read one of the JSON files, such as ``run.json``.
+    @property
+    def hashes(self) -> Hashes:
+        """What is known of the files, read now: others may have written some."""
+        return Hashes(self.root)
+
+    def has(self, name: str) -> bool:
+        """Whether a file is there, or should be."""
+        return name in self.hashes or (self.root / name).is_file()
+
+    def checked(self, name: str) -> Path:
+        """Where a file lies that is as it was written: whatever reads a run's results asks here.
+
+        A run of a version that kept no hashes is taken as it is.
 
         Raises:
-            UsageError: it is not there or is no JSON object.
+            UsageError: it is damaged, exchanged or gone; the message says what writes it again.
         """
-        path = self.root / name
+        if (fault := self.hashes.fault(name)) is not None:
+            raise UsageError(f"{self.root / name}: {fault}; {self.repair(name)}")
+        return self.root / name
+
+    def repair(self, name: str = "") -> str:
+        """Say which command writes a file of the run again."""
+        if name.startswith("listening."):
+            return f"give 'vceval listen import {shlex.quote(str(self.root))}' again"
+        command: list[str] = []
+        with suppress(UsageError, OSError, ValueError, TypeError):
+            given = self.read_json("run.json", checked=False).get("command", ())
+            command = [str(word) for word in given if word != "--fresh"]
+        what = f": {shlex.join(command)}" if command else ""
+        return f"give the command that made the run again, which keeps what is converted and scored{what}"
+
+    # run.json, summary.json, calibration.json
+
+    def read_json(self, name: str, *, checked: bool = True) -> dict[str, Any]:
+        """Read one of the JSON files, such as ``run.json``.
+
+        Args:
+            name: of the file.
+            checked: refuse one that is not as it was written. A run at work writes its files anew.
+
+        Raises:
+            UsageError: it is not there, is no JSON object, or is not as it was written.
+        """
+        path = self.checked(name) if checked else self.root / name
         try:
             value = json.loads(path.read_text(encoding="utf-8"))
         except FileNotFoundError:
@@ -258,21 +299,25 @@ class RunDirectory:
     # audio.csv
 
     def audio_writer(self, seeds: bool = False) -> AbstractContextManager[Rows]:
-        """Write ``audio.csv`` from rows of (system, pair, seed, path), which come sorted.
+        """Write ``audio.csv`` from rows of (system, pair, seed, path, SHA-256), which come sorted.
 
         ``seeds`` says, here and below, whether there are several, so that the file has a column for them.
         """
         return self._csv_writer("audio.csv", AUDIO_COLUMNS, seeds)
 
     def write_audio(self, rows: Iterable[tuple[str, str, str]]) -> None:
-        """Write ``audio.csv`` from (system, pair, path) of seed 0, in any order."""
+        """Write ``audio.csv`` from (system, pair, path) of seed 0, in any order, without hashes."""
         with self.audio_writer() as writer:
             for system, pair, path in sorted(rows):
-                writer.write((system, pair, "0", path))
+                writer.write((system, pair, "0", path, ""))
 
     def read_audio(self) -> list[dict[str, str]]:
         """Rows of ``audio.csv``: one recording per system and pair, that of seed 0."""
         return [row for row in self._read_csv("audio.csv") if row.get("seed", "0") == "0"]
+
+    def read_recordings(self) -> Iterator[dict[str, str]]:
+        """Rows of ``audio.csv``, one by one: the recordings of all seeds."""
+        return self._read_csv("audio.csv")
 
     # scores.parquet
 
@@ -320,11 +365,11 @@ class RunDirectory:
     def _score_table(self) -> pandas.DataFrame:
         import pandas
 
-        path = self.root / "scores.parquet"
+        path = self.checked("scores.parquet")
         if not path.is_file():
             raise UsageError(f"{path}: no such file; is {self.root} the folder of a finished run?")
         try:
-            return pandas.read_parquet(path)
+            return pandas.read_parquet(path, page_checksum_verification=True)
         except (OSError, ValueError) as error:
             raise UsageError(f"{path}: can't be read ({error})") from error
 
@@ -383,7 +428,7 @@ class RunDirectory:
             text.detach()
 
     def _read_csv(self, name: str) -> Iterator[dict[str, str]]:
-        path = self.root / name
+        path = self.checked(name)
         if not path.is_file():
             raise UsageError(f"{path}: no such file; is {self.root} the folder of a finished run?")
         with open(path, encoding="utf-8", errors="surrogateescape", newline="") as stream:

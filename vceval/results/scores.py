@@ -135,7 +135,7 @@ def read_scores(path: Path, systems: Sequence[str], pairs: Sequence[str], measur
     sanity: dict[tuple[int, int], dict[str, Any]] = {}
     doubtful: dict[tuple[int, int], list[str]] = {}
     try:
-        table = parquet.ParquetFile(path)
+        table = parquet.ParquetFile(path, page_checksum_verification=True)
         seeded = "seed" in table.schema_arrow.names
         columns = ["system", "pair", "measure", *figures, "details", *(["seed"] if seeded else [])]
         for batch in table.iter_batches(batch_size=BATCH, columns=columns):

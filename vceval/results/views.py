@@ -324,7 +324,7 @@ def load(run: RunDirectory, *, listened: bool = True) -> Report:
     present = set(summary.get("directions", ()))
     pairs = run.read_pairs()
     scores = read_scores(
-        run.root / "scores.parquet", [s.name for s in systems], [p["pair"] for p in pairs], [m.name for m in measures]
+        run.checked("scores.parquet"), [s.name for s in systems], [p["pair"] for p in pairs], [m.name for m in measures]
     )
     for one in rated(run) if listened else ():
         if one.system in scores.systems and one.pair in scores.pairs:
@@ -356,7 +356,7 @@ def load(run: RunDirectory, *, listened: bool = True) -> Report:
         training=summary.get("training"),
         rankings=rankings,
         exposures=_exposures(run),
-        calibration_file=run.read_json("calibration.json") if (run.root / "calibration.json").is_file() else {},
+        calibration_file=run.read_json("calibration.json") if run.has("calibration.json") else {},
         seeds=summary.get("seeds"),
     )
 
@@ -367,7 +367,7 @@ def cells_of(entries: Iterable[Mapping[str, Any]]) -> dict[tuple[str, str, str, 
 
 
 def _exposures(run: RunDirectory) -> dict[tuple[str, str], tuple[str, str]]:
-    if not (run.root / "leakage.csv").is_file():
+    if not run.has("leakage.csv"):
         return {}  # a run of a version without the audit
     return {
         (row["system"], row["pair"]): (row["source_exposure"], row["target_exposure"]) for row in run.read_leakage()

@@ -27,6 +27,9 @@ class Reuse:
     the precision, the bytes of source and prompts, how they are read, and the pair's seed. Converters that can't name
     all of it (:meth:`Converter.identity`) are left out.
 
+    An entry is a line, its address and the SHA-256 of the audio, and then the audio: what is damaged, or lies in the
+    place of another, is not taken.
+
     Args:
         folder: of the cache; None switches it off.
         reading: how recordings are read.
@@ -49,30 +52,35 @@ class Reuse:
         place = self._place(system, pair, seed)
         return place is not None and place.is_file()
 
-    def take(self, system: str | None, pair: ConversionPair, seed: int, path: Path) -> bool:
-        """Copy a pair's audio to its place in a run, where it is there already.
+    def take(self, system: str | None, pair: ConversionPair, seed: int, path: Path) -> str:
+        """Copy a pair's audio to its place in a run, where it is there already; its SHA-256, empty where it is not.
 
         Raises:
             OSError: there is no room in the run's folder.
         """
         found = self._place(system, pair, seed)
         if found is None:
-            return False
+            return ""
         try:
-            with open(found, "rb") as stream, replacing(path) as copy:
-                shutil.copyfileobj(stream, copy)
+            head, _, made = found.read_bytes().partition(b"\n")
             os.utime(found)  # what is used is kept longest
-        except FileNotFoundError:
-            return False
-        return True
+        except OSError:  # not there, or not to be read: made anew
+            return ""
+        digest = hashlib.sha256(made).hexdigest()
+        if head != _head(found, digest):
+            return ""
+        with replacing(path) as copy:
+            copy.write(made)
+        return digest
 
-    def keep(self, system: str | None, pair: ConversionPair, seed: int, path: Path) -> None:
-        """Keep a copy of audio that was just made; where there is no room, it is not kept."""
+    def keep(self, system: str | None, pair: ConversionPair, seed: int, path: Path, digest: str) -> None:
+        """Keep a copy of audio that was just made, of a SHA-256; where there is no room, it is not kept."""
         place = self._place(system, pair, seed)
         if place is None:
             return
         try:
             with open(path, "rb") as stream, replacing(place, durable=False) as copy:
+                copy.write(_head(place, digest) + b"\n")
                 shutil.copyfileobj(stream, copy)
         except OSError as error:
             if not no_room(error) and not isinstance(error, PermissionError):
@@ -84,8 +92,13 @@ class Reuse:
         with contextlib.suppress(OSError):  # a recording that is not there is found out elsewhere
             recordings = [file_digest(pair.source.path), *(file_digest(prompt.path) for prompt in pair.prompts)]
             key = _digest([system, recordings, seed])
-            return self._folder / key[:2] / f"{key}.flac"
+            return self._folder / key[:2] / f"{key}.audio"
         return None
+
+
+def _head(place: Path, digest: str) -> bytes:
+    """What the first line of an entry says."""
+    return f"{place.stem} {digest}".encode()
 
 
 def _digest(value: Any) -> str:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from vceval.records import Conversion, Failure, System
 from vceval.results.rundir import RunDirectory
 from vceval.runner.factory import make_converter
 from vceval.runner.journal import Ledger, Take
 from vceval.runner.plan import Plan
+from vceval.storage.cache import file_digest
 
-__all__ = ["GONE", "Conversions", "audio_file", "stamp"]
+__all__ = ["GONE", "Conversions", "audio_file", "marks", "stamp"]
 
 #: The stamp of a file that is not there.
 GONE = (0, 0)
@@ -55,8 +57,11 @@ class Conversions:
         transcript = asked.transcript
         if self._text_from[take.system] == "natural" and asked.natural is not None:
             transcript = asked.natural.transcript
-        path = audio_file(self._run.root, self._ledger.record(take, pair)["path"])
-        return Conversion(take.system, asked, path, transcript, asked.language, take.seed)
+        record = self._ledger.record(take, pair)
+        path = audio_file(self._run.root, record["path"])
+        return Conversion(
+            take.system, asked, path, transcript, asked.language, take.seed, record.get("sha256", "")
+        )  # fmt: skip
 
     def fault(self, take: Take, pair: str) -> Failure | None:
         """Why a conversion failed; None for one that did not."""
@@ -93,3 +98,12 @@ def stamp(path: Path) -> tuple[int, int]:
     except FileNotFoundError:
         return GONE
     return stat.st_size, stat.st_mtime_ns
+
+
+def marks(path: Path, sha256: str = "") -> dict[str, Any]:
+    """What a record says of the recording that it is about: its SHA-256, read where it is not known, and its stamp.
+
+    Raises:
+        OSError: it can't be read.
+    """
+    return {"sha256": sha256 or file_digest(path), "stamp": list(stamp(path))}

@@ -16,6 +16,7 @@ from vceval.errors import ItemError, NoRoomError, UnmetNeed, no_room, reason_of
 from vceval.records import ConversionPair, System
 from vceval.results.rundir import RunDirectory, seed_suffix
 from vceval.runner.audio_cache import Reuse
+from vceval.runner.audio_files import marks
 from vceval.runner.batches import Fitting, out_of_memory
 from vceval.runner.factory import make_converter, pair_seed
 from vceval.runner.journal import Take
@@ -61,7 +62,7 @@ class ConvertTask:
 
 @dataclass(slots=True)
 class _Batch:
-    """A task on its way. By place in the task: what is to be converted, and what came of it.
+    """A task on its way. By place in the task: what is to be converted, what came of it, hashes of what was taken.
 
     address: of the system's audio in the cache. seconds: spent so far. full: why nothing more can be written.
     """
@@ -70,6 +71,7 @@ class _Batch:
     address: str | None
     requests: dict[int, Request] = field(default_factory=dict)
     outcomes: dict[int, Outcome] = field(default_factory=dict)
+    taken: dict[int, str] = field(default_factory=dict)
     seconds: float = 0.0
     full: str = ""
 
@@ -114,7 +116,8 @@ class Converting:
             seed = pair_seed(self._seed, pair.id, task.number)
             path = self._run.audio_path(task.system.name, pair.id, task.number)
             try:
-                if self._reuse.take(batch.address, pair, seed, path):
+                if digest := self._reuse.take(batch.address, pair, seed, path):
+                    batch.taken[place] = digest
                     continue
             except OSError as error:
                 batch.full = _told(error)
@@ -208,21 +211,21 @@ class Converting:
         record: dict[str, Any] = {**take.named(), "pair": pair.id, "status": "ok"}
         here = path.relative_to(self._run.root).as_posix()
         if place not in batch.requests:
-            return {**record, "path": here, "reused": True}
+            return {**record, "path": here, "reused": True, **marks(path, batch.taken[place])}
         outcome = batch.outcomes[place]
         try:
             if isinstance(outcome, Path) and outcome == batch.requests[place].output:
                 outcome = audio.load(outcome, allow_silence=True)  # the file is removed when the stage ends
             if isinstance(outcome, Waveform):
-                gain = audio.write_flac(path, outcome)
-                record["path"] = here
+                gain, digest = audio.write_flac(path, outcome)
+                record |= {"path": here, **marks(path, digest)}
                 if gain != 1.0:
                     record["gain"] = gain
                 else:
-                    self._reuse.keep(batch.address, pair, batch.requests[place].seed, path)
+                    self._reuse.keep(batch.address, pair, batch.requests[place].seed, path, digest)
             elif isinstance(outcome, Path):
                 audio.duration(outcome)
-                record["path"] = str(outcome.resolve())
+                record |= {"path": str(outcome.resolve()), **marks(outcome)}
             elif isinstance(outcome, UnmetNeed):
                 return {**record, "status": "skipped", "need": outcome.need, "reason": reason_of(outcome)}
             else:

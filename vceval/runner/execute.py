@@ -13,40 +13,33 @@ from typing import Any
 
 from vceval.errors import UsageError
 from vceval.metrics.base import Workspace
-from vceval.records import Conversion, ConversionPair
+from vceval.records import ConversionPair
 from vceval.results.rundir import RunDirectory
-from vceval.results.views import SCHEMA
-from vceval.runner.audio_files import GONE, Conversions, stamp
+from vceval.runner.audio_files import Conversions
 from vceval.runner.batches import Lengths
 from vceval.runner.convert import convert
 from vceval.runner.forecast import check_room
+from vceval.runner.integrity import JOURNALS, RESULTS, begun, digest, faulty, look, ours, start_over, unscored, whole
 from vceval.runner.journal import Ledger, Take, read_records
 from vceval.runner.options import Options
-from vceval.runner.plan import Plan, check_same, fingerprint
+from vceval.runner.plan import Plan, fingerprint
 from vceval.runner.progress import say, stage
 from vceval.runner.provenance import facts_of
 from vceval.runner.score import calibrate, learning, score
-from vceval.runner.score_worker import ScoreTask, take_of
 from vceval.runner.tables import write_results
 from vceval.runner.timings import Rates, measured
 from vceval.storage import cache
 from vceval.storage.cache import Cache
 from vceval.storage.files import PART
 
-__all__ = ["convert_ledger", "execute", "prepare", "score_ledger", "unscored"]
-
-_KNOWN = ("run.json", "pairs.csv", "audio.csv", "scores.parquet", "failures.csv", "skipped.csv", "leakage.csv",
-          "calibration.json", "summary.json", "audio", "journal", "report", ".cache", ".lock")  # fmt: skip
-_RESULTS = ("pairs.csv", "audio.csv", "scores.parquet", "failures.csv", "skipped.csv", "leakage.csv", "summary.json")
-#: What listeners said is never thrown away.
-_KEPT = ("listening", "listening.json", "listening.csv")
+__all__ = ["convert_ledger", "execute", "locked", "prepare", "score_ledger"]
 
 #: `vceval status` holds the lock for an instant, to see whether it is free.
 _LOCK_ATTEMPTS = 3
 
 
-def prepare(root: Path, fresh: bool) -> RunDirectory:
-    """Take a folder for a run.
+def prepare(root: Path) -> RunDirectory:
+    """Look whether a folder can be taken for a run.
 
     Raises:
         UsageError: it is a file, or a folder with other things in it.
@@ -54,24 +47,19 @@ def prepare(root: Path, fresh: bool) -> RunDirectory:
     run = RunDirectory(root)
     if root.exists() and not root.is_dir():
         raise UsageError(f"{root}: is a file; --out names the folder of the run")
-    if root.is_dir() and not run.exists and any(not _ours(path.name) for path in root.iterdir()):
+    if root.is_dir() and not run.exists and any(not ours(path.name) for path in root.iterdir()):
         raise UsageError(f"{root}: holds other files and no run; give a new folder with --out")
-    if fresh and run.exists:
-        for name in _KNOWN:
-            path = root / name
-            if path.is_dir() and not path.is_symlink():
-                shutil.rmtree(path)
-            else:
-                path.unlink(missing_ok=True)
     return run
 
 
-def _ours(name: str) -> bool:
-    return name in (*_KNOWN, *_KEPT) or name.startswith(PART)
+def execute(plan: Plan, run: RunDirectory, options: Options, fresh: bool = False) -> tuple[dict[str, Any], bool]:
+    """Do all that is not done yet, and again what is damaged.
 
-
-def execute(plan: Plan, run: RunDirectory, options: Options) -> tuple[dict[str, Any], bool]:
-    """Do all that is not done yet.
+    Args:
+        plan: what is asked for.
+        run: the folder.
+        options: how it is done.
+        fresh: throw away what an earlier attempt left there, once nobody else is at work in it.
 
     Returns:
         The summary, and whether anything was left to do.
@@ -81,26 +69,26 @@ def execute(plan: Plan, run: RunDirectory, options: Options) -> tuple[dict[str, 
         NoRoomError: a disk is full.
     """
     run.root.mkdir(parents=True, exist_ok=True)
-    with _locked(run.root):
+    with locked(run.root):
+        if fresh:
+            start_over(run)
         asked = fingerprint(plan)
         facts = facts_of(plan, options, asked)
-        finished = False
-        if run.exists:
-            earlier = run.read_json("run.json")
-            check_same(run.root, earlier.get("plan", {}), asked)
-            facts["created"] = earlier.get("created", facts["created"])
-            finished = earlier.get("state") == "finished" and all((run.root / name).is_file() for name in _RESULTS)
-            finished = finished and run.read_json("summary.json").get("schema") == SCHEMA
+        earlier = begun(run, asked)
+        facts["created"] = earlier.get("created", facts["created"])
         with contextlib.ExitStack() as ledgers:
             converted = None if plan.given is not None else ledgers.enter_context(convert_ledger(plan, run))
             scored = ledgers.enter_context(score_ledger(plan, run))
             conversions = Conversions(plan, run, converted)
-            unscored_now = _look(plan, conversions, converted, scored)
+            finished = whole(run, [scored] if converted is None else [converted, scored])
+            finished = finished and earlier.get("state") == "finished"
+            unscored_now = look(plan, conversions, converted, scored)
             unconverted = 0 if converted is None else converted.count("", "failed")
             if finished and not unconverted and not unscored_now:
                 say(f"{'finished':<10}{len(conversions)} conversions, all done and scored before")
                 return run.read_json("summary.json"), False
             run.write_json("run.json", {**facts, "state": "running"})
+            run.hashes.write("run.json", plan=digest(asked))
             _tidy(run.root)
             if options.cache is not None:
                 cache.trim(options.cache, cache.default_limit())
@@ -116,6 +104,7 @@ def execute(plan: Plan, run: RunDirectory, options: Options) -> tuple[dict[str, 
             Rates(options.cache).learn(_taken(plan, run, options))
             summary = write_results(plan, run, conversions, scored, calibrations)
         run.write_json("run.json", {**facts, "state": "finished"})
+        run.hashes.write("run.json", *RESULTS, *(name for name in JOURNALS if (run.root / name).is_file()))
         shutil.rmtree(run.root / ".cache", ignore_errors=True)
         return summary, True
 
@@ -134,30 +123,6 @@ def score_ledger(plan: Plan, run: RunDirectory) -> Ledger:
     return Ledger(run.root / "journal" / "score.jsonl", axes)
 
 
-def _look(plan: Plan, conversions: Conversions, converted: Ledger | None, scored: Ledger) -> int:
-    """Count what is not scored of what is there; what has no audio any more is taken for not converted."""
-    count = 0
-    for conversion in conversions.slots():
-        task = None if conversion is None else unscored(plan, scored, conversion)
-        if task is not None:
-            count += 1
-            if task.stamp == GONE and converted is not None:
-                converted.forget(take_of(task.conversion), task.conversion.pair.id)
-    return count
-
-
-def unscored(plan: Plan, scored: Ledger, conversion: Conversion) -> ScoreTask | None:
-    """What is to be scored of a conversion: the metrics that have no score of its present audio."""
-    names = take_of(conversion), conversion.pair.id
-    present = stamp(conversion.path)
-    todo = tuple(
-        name
-        for name in plan.metrics_of(conversion.system)
-        if scored.state(*names, name) in ("", "failed") or scored.stamp(*names, name) != list(present)
-    )
-    return ScoreTask(conversion, todo, present) if todo else None
-
-
 def _tidy(root: Path) -> None:
     """Remove what killed processes were writing."""
     for path in root.rglob(f"{PART}*"):
@@ -165,7 +130,12 @@ def _tidy(root: Path) -> None:
 
 
 @contextlib.contextmanager
-def _locked(root: Path) -> Iterator[None]:
+def locked(root: Path) -> Iterator[None]:
+    """Be the only process at work in a run's folder.
+
+    Raises:
+        UsageError: another one is.
+    """
     with open(root / ".lock", "w") as handle:
         for attempt in range(_LOCK_ATTEMPTS):
             try:
@@ -205,9 +175,9 @@ def _convert(plan: Plan, run: RunDirectory, options: Options, ledger: Ledger) ->
 
 
 def _calibrate(plan: Plan, run: RunDirectory, workspace: Workspace, options: Options) -> dict[str, dict[str, Any]]:
-    if (run.root / "calibration.json").is_file():
+    with contextlib.suppress(UsageError):  # not there, or not as it was written: learnt again
         earlier = run.read_json("calibration.json")
-        if not any(facts.get("fault") for datasets in earlier.values() for facts in datasets.values()):
+        if not faulty(earlier):
             return earlier
     found: dict[str, dict[str, Any]] = {}
     if plan.natural and learning(plan.metrics, plan.metric_options):
@@ -215,6 +185,7 @@ def _calibrate(plan: Plan, run: RunDirectory, workspace: Workspace, options: Opt
             found = calibrate(plan.metrics, plan.metric_options, workspace, options)
             advance(len(plan.natural))
     run.write_json("calibration.json", found)
+    run.hashes.write("calibration.json")
     return found
 
 

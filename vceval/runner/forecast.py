@@ -15,9 +15,10 @@ from vceval.runner.audio_cache import Reuse
 from vceval.runner.audio_files import audio_file, stamp
 from vceval.runner.batches import Lengths
 from vceval.runner.factory import make_converter, pair_seed
+from vceval.runner.integrity import begun
 from vceval.runner.journal import Take, read_records
 from vceval.runner.options import Options
-from vceval.runner.plan import Plan, check_same, fingerprint
+from vceval.runner.plan import Plan, fingerprint
 from vceval.runner.progress import lasting
 from vceval.runner.timings import Rates, conversion_key
 
@@ -76,8 +77,8 @@ def forecast(plan: Plan, run: RunDirectory, options: Options, fresh: bool = Fals
         UsageError: the folder holds a run that was asked for differently.
     """
     rates = Rates(options.cache)
-    if run.exists and not fresh:
-        check_same(run.root, run.read_json("run.json").get("plan", {}), fingerprint(plan))
+    if not fresh:
+        begun(run, fingerprint(plan))
     records = [] if fresh else read_records(run.root / "journal" / "convert.jsonl")
     done = _conversions_done(plan, run.root, records)
     scored = set() if fresh else _scores_done(run.root)

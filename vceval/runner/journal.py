@@ -1,7 +1,8 @@
 """Append-only records of finished work: what makes a killed run resume.
 
-A journal is a text file of JSON lines: the records of a batch, one a line, and then a line ``{"batch": n}`` that ends
-it. A batch without that line was cut short by a kill or a full disk: it does not count, and is done again.
+A journal is a text file of JSON lines: the records of a batch, one a line, and then a line ``{"batch": n, "crc32": c}``
+that ends it, with their number and their checksum. A batch without that line was cut short by a kill or a full disk,
+and one with another checksum was damaged: it does not count, and is done again.
 
 A ledger says what the newest records of a journal say, item by item, in little memory: a few bytes an item. The records
 themselves stay in the file; the ledger knows where.
@@ -12,6 +13,7 @@ from __future__ import annotations
 import json
 import os
 import time
+import zlib
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -19,7 +21,9 @@ from typing import IO, Any, NamedTuple
 
 import numpy as np
 
-__all__ = ["Journal", "Ledger", "Take", "read_records"]
+from vceval.storage.files import replacing
+
+__all__ = ["Journal", "Ledger", "Take", "read_records", "state_of"]
 
 #: The line that ends a batch begins like this, and no record does.
 _END = b'{"batch": '
@@ -44,16 +48,23 @@ class Take(NamedTuple):
 
 
 class Journal:
-    """A journal open for writing; whatever follows its last whole batch is cut off when it is opened."""
+    """A journal open for writing.
+
+    Whatever follows its last whole batch is cut off when it is opened, and batches that are ``damaged``, so many, go.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         path.parent.mkdir(parents=True, exist_ok=True)
+        self.damaged, self._end = state_of(path)
+        if self.damaged:
+            with replacing(path) as copy:
+                for batch in _batches(path):
+                    if batch.sound:
+                        copy.writelines([*batch.lines, batch.last])
+                self._end = copy.tell()
         self._stream: IO[bytes] = open(path, "a+b", buffering=0)  # noqa: SIM115 - closed by __exit__
         self._synced = 0.0
-        self._end = 0
-        for _, _, end in _batches(path):
-            self._end = end
         self._stream.truncate(self._end)
 
     def __enter__(self) -> Journal:
@@ -70,8 +81,8 @@ class Journal:
 
     def placed(self) -> Iterator[tuple[int, dict[str, Any]]]:
         """All records, oldest first, each with its place: what :meth:`at` takes."""
-        for places, lines, _ in _batches(self.path):
-            yield from zip(places, map(json.loads, lines), strict=True)
+        for batch in _batches(self.path):
+            yield from zip(batch.places, map(json.loads, batch.lines), strict=True)
 
     def at(self, place: int) -> dict[str, Any]:
         """Read the record at a place."""
@@ -101,7 +112,7 @@ class Journal:
         for line in lines:
             places.append(place)
             place += len(line)
-        text = memoryview(b"".join([*lines, _END + b"%d}\n" % len(lines)]))
+        text = memoryview(b"".join([*lines, _last(lines)]))
         try:
             left = text
             while left:
@@ -121,13 +132,51 @@ class Journal:
 
 
 def read_records(path: Path) -> Iterator[dict[str, Any]]:
-    """Read a journal that another process may be writing: a batch that is not finished is left out."""
-    for _, lines, _ in _batches(path):
-        yield from map(json.loads, lines)
+    """Read a journal that another process may be writing: a batch that is not finished, or damaged, is left out."""
+    for batch in _batches(path):
+        if batch.sound:
+            yield from map(json.loads, batch.lines)
 
 
-def _batches(path: Path) -> Iterator[tuple[list[int], list[bytes], int]]:
-    """Places and lines of every whole batch, with the place where it ends; nothing for a file that is not there."""
+def state_of(path: Path) -> tuple[int, int]:
+    """Count the batches of a journal that are not as they were written, and find where the last one ends, in bytes."""
+    damaged = end = 0
+    for batch in _batches(path):
+        damaged, end = damaged + (not batch.sound), batch.end
+    return damaged, end
+
+
+class _Batch(NamedTuple):
+    """Records with their places, the line that ends them, and the place where that ends."""
+
+    places: list[int]
+    lines: list[bytes]
+    last: bytes
+    end: int
+
+    @property
+    def sound(self) -> bool:
+        """Whether it is as it was written."""
+        if self.last == _last(self.lines):
+            return True
+        if self.last != _END + b"%d}\n" % len(self.lines):
+            return False
+        try:  # of a version that wrote no checksums
+            return all(isinstance(json.loads(line), dict) for line in self.lines)
+        except (ValueError, RecursionError):
+            return False
+
+
+def _last(lines: Sequence[bytes]) -> bytes:
+    """The line that ends a batch."""
+    checksum = 0
+    for line in lines:
+        checksum = zlib.crc32(line, checksum)
+    return _END + b'%d, "crc32": "%08x"}\n' % (len(lines), checksum)
+
+
+def _batches(path: Path) -> Iterator[_Batch]:
+    """Every whole batch; nothing for a file that is not there."""
     if not path.is_file():
         return
     places: list[int] = []
@@ -139,7 +188,7 @@ def _batches(path: Path) -> Iterator[tuple[list[int], list[bytes], int]]:
                 return
             begin, end = end, end + len(line)
             if line.startswith(_END):
-                yield places, lines, end
+                yield _Batch(places, lines, line, end)
                 places, lines = [], []
             else:
                 places.append(begin)
@@ -167,6 +216,7 @@ class Ledger:
         self._states = np.zeros(shape, np.uint8)
         self._stamps = np.zeros((*shape, 2), np.int64)
         self._journal = Journal(path)
+        self.path, self.damaged = path, self._journal.damaged
         for place, record in self._journal.placed():
             self._take(place, record)
 

@@ -34,7 +34,10 @@ def learning(metrics: Sequence[str], options: MetricOptions) -> list[str]:
 def calibrate(
     metrics: Sequence[str], metric_options: MetricOptions, workspace: Workspace, options: Options
 ) -> dict[str, dict[str, Any]]:
-    """Let every metric learn from natural speech: metric name -> dataset -> what it learnt."""
+    """Let every metric learn from natural speech: metric name -> dataset -> what it learnt.
+
+    What could not be learnt for a reason that may pass, such as a worker that died twice, bears ``fault``.
+    """
     natural = workspace.natural
     by_dataset: dict[str, list[Utterance]] = {}
     for utterance in natural:
@@ -57,7 +60,7 @@ def calibrate(
             for task, result in pool.run(tasks):
                 if isinstance(result, Lost):
                     lost.append(task)
-                    result = {"unavailable": result.reason}
+                    result = {"unavailable": result.reason, "fault": True}
                 if result is not None:
                     found[task.metric][task.dataset] = result
             tasks = lost

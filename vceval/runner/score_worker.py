@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -14,7 +14,7 @@ from vceval.records import Conversion, Utterance
 from vceval.runner.factory import MetricOptions, make_metric
 from vceval.runner.journal import Take
 from vceval.signal import audio
-from vceval.storage.cache import Cache
+from vceval.storage.cache import Cache, file_digest
 
 __all__ = ["Analyse", "Calibrate", "ScoreBatch", "ScoreTask", "Scoring", "take_of"]
 
@@ -92,7 +92,7 @@ class Scoring:
             self._shared.clear()
             if len(task.tasks) > 1:
                 self._prepare(task)
-            return [self._timed(one, name) for one in task.tasks for name in one.metrics]
+            return [record for one in task.tasks for record in self._scored(one)]
         try:
             metric = self._metric(task.metric)
             if isinstance(task, Calibrate):
@@ -110,17 +110,27 @@ class Scoring:
                 self._metric(name).prepare([task.conversion for task in batch.tasks if name in task.metrics])
             self._shared[name] = (time.perf_counter() - began) / len(batch.tasks)
 
-    def _timed(self, task: ScoreTask, name: str) -> dict[str, Any]:
-        """Score; the record says when it was done and what it took, with its share of what a batch is prepared by."""
-        began = time.perf_counter()
-        found = self._score(task.conversion, name)
-        spent = time.perf_counter() - began + self._shared.get(name, 0.0)
-        return {
-            **take_of(task.conversion).named(), "pair": task.conversion.pair.id, "metric": name, **found,
-            "at": round(time.time(), 3), "seconds": round(spent, 4), "stamp": list(task.stamp),
-        }  # fmt: skip
+    def _scored(self, task: ScoreTask) -> Iterator[dict[str, Any]]:
+        """Score by all metrics; records say of which bytes, when it was done and what it took.
 
-    def _score(self, conversion: Conversion, name: str) -> dict[str, Any]:
+        That is with their share of what a batch is prepared by.
+        """
+        sha256 = ""
+        with contextlib.suppress(OSError):  # metrics say it better
+            sha256 = file_digest(task.conversion.path)
+        for name in task.metrics:
+            began = time.perf_counter()
+            found = self._score(task.conversion, name, sha256)
+            spent = time.perf_counter() - began + self._shared.get(name, 0.0)
+            yield {
+                **take_of(task.conversion).named(), "pair": task.conversion.pair.id, "metric": name, **found,
+                "at": round(time.time(), 3), "seconds": round(spent, 4), "sha256": sha256, "stamp": list(task.stamp),
+            }  # fmt: skip
+
+    def _score(self, conversion: Conversion, name: str, sha256: str) -> dict[str, Any]:
+        if conversion.sha256 and sha256 != conversion.sha256:
+            reason = f"{conversion.path}: not what was converted; the same command converts it again"
+            return {"status": "failed", "reason": reason}
         learnt = self._calibrations.get(name, {}).get(conversion.pair.dataset, {})
         if learnt.get("fault") is True:
             return {"status": "failed", "reason": f"no calibration: {learnt['unavailable']}"}

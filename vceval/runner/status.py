@@ -66,7 +66,7 @@ def status(root: Path) -> Status:
     run = RunDirectory(root)
     if not run.exists:
         raise UsageError(f"{root}: holds no run (no run.json); name the folder that a run was given with --out")
-    facts = run.read_json("run.json")
+    facts = run.read_json("run.json", checked=False)
     asked = facts.get("expected") or {}
     expected, values = asked.get("conversions"), asked.get("values")
     conversions = _newest(read_records(run.root / "journal" / "convert.jsonl"), ("system", "pair"))

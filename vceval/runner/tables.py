@@ -56,8 +56,8 @@ def write_results(
                 tally.skip(found)
                 skips.write(skip_row(found))
             else:
-                take, pair, path = found
-                audio.write((take.system, pair, str(take.seed), _relative(path, run.root)))
+                take, pair, path, sha256 = found
+                audio.write((take.system, pair, str(take.seed), _relative(path, run.root), sha256))
     exposures = _exposures(plan)
     run.write_leakage((entry.system, entry.pair, entry.source, entry.target) for entry in exposures)
     rows = [_system_row(plan, conversions, system) for system in plan.systems]
@@ -76,11 +76,11 @@ def write_results(
     return summary
 
 
-_Found = Score | Failure | Skip | tuple[Take, str, Path]
+_Found = Score | Failure | Skip | tuple[Take, str, Path, str]
 
 
 def _found(plan: Plan, conversions: Conversions, scored: Ledger, metrics: Mapping[str, Metric]) -> Iterator[_Found]:
-    """All that became of every system, pair and seed, sorted; audio as (system and seed, pair, file)."""
+    """All that became of every system, pair and seed, sorted; audio as (system and seed, pair, file, SHA-256)."""
     broken: dict[str, dict[str, list[Failure]]] = {}
     for failure in plan.broken:
         broken.setdefault(failure.system, {}).setdefault(failure.pair, []).append(failure)
@@ -90,8 +90,8 @@ def _found(plan: Plan, conversions: Conversions, scored: Ledger, metrics: Mappin
         mine = {name: metric for name, metric in metrics.items() if name in plan.metrics_of(system)}
         for pair in sorted(plan.pairs):
             for take in takes[system]:
-                known = (fault for fault in broken.get(system, {}).get(pair, ()) if fault.seed == take.seed)
-                faults = sorted(known, key=lambda f: (f.stage, f.metric, f.reason))
+                told = (fault for fault in broken.get(system, {}).get(pair, ()) if fault.seed == take.seed)
+                faults = sorted(told, key=lambda f: (f.stage, f.metric, f.reason))
                 if fault := conversions.fault(take, pair):
                     faults.insert(0, fault)
                 yield from faults
@@ -101,7 +101,10 @@ def _found(plan: Plan, conversions: Conversions, scored: Ledger, metrics: Mappin
                 elif absence := conversions.absence(take, pair):
                     yield from _skips(take, pair, mine, dict.fromkeys(mine, absence[0]), absence[1])
                 elif conversion := conversions.find(take, pair):
-                    yield take, pair, conversion.path
+                    known = conversion.sha256 or next(
+                        (scored.record(take, pair, name).get("sha256", "") for name in mine), ""
+                    )
+                    yield take, pair, conversion.path, known
                     yield from _scores(take, pair, mine, scored)
 
 

@@ -6,13 +6,14 @@ What is read, and what is refused, is the same for every recording: converted, s
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import io
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from math import ceil
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, Literal, get_args
+from typing import TYPE_CHECKING, BinaryIO, Literal, NamedTuple, get_args
 
 from vceval.errors import ItemError
 from vceval.signal.containers import Header, read_header
@@ -26,7 +27,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "CHANNELS", "LENGTH_OPTION", "MAX_RATE", "MAX_SECONDS", "MIN_RATE", "MIN_SECONDS", "USUAL", "Channel", "Facts",
-    "Reading", "Waveform", "duration", "load", "read_as", "reading", "resample", "sample_rate", "use", "write_flac",
+    "Reading", "Waveform", "Written", "duration", "load", "read_as", "reading", "resample", "sample_rate", "use",
+    "write_flac",
 ]  # fmt: skip
 
 #: Sample rates outside of this range are refused, not resampled silently.
@@ -382,13 +384,17 @@ def resample(wave: Waveform, sample_rate: int) -> Waveform:
     return Waveform(np.ascontiguousarray(fixed, dtype=np.float32), sample_rate, wave.facts)
 
 
-def write_flac(path: str | os.PathLike[str], wave: Waveform) -> float:
+class Written(NamedTuple):
+    """What was written: the gain that was applied, 1.0 for audio within full scale, and the file's SHA-256."""
+
+    gain: float
+    sha256: str
+
+
+def write_flac(path: str | os.PathLike[str], wave: Waveform) -> Written:
     """Write 24-bit FLAC under a temporary name, then rename: a half-written file never bears the name.
 
     FLAC can't hold values over full scale: louder audio is scaled down as a whole, never clipped.
-
-    Returns:
-        The gain that was applied, 1.0 for audio within full scale.
 
     Raises:
         ItemError: the samples are empty, not finite, not mono, not of full scale 1 or not at a rate that FLAC holds.
@@ -413,4 +419,4 @@ def write_flac(path: str | os.PathLike[str], wave: Waveform) -> float:
         raise ItemError(f"{path}: can't be written as FLAC at {wave.sample_rate} Hz ({error})") from error
     with replacing(path) as stream:
         stream.write(encoded.getbuffer())
-    return gain
+    return Written(gain, hashlib.sha256(encoded.getbuffer()).hexdigest())

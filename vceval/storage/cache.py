@@ -1,7 +1,8 @@
 """Expensive results, addressed by what determines them: audio bytes, parameters, versions of method and packages.
 
-An entry is one ``.npz`` file (or converted audio as FLAC), written under a temporary name and renamed, so several
-processes may share a cache. A damaged entry is computed again. What was used longest ago makes room for the rest.
+An entry is one ``.npz`` file (or converted audio), written under a temporary name and renamed, so several processes may
+share a cache. It bears its address, and checksums. One that is damaged, or lies in the place of another, is computed
+again. What was used longest ago makes room for the rest.
 """
 
 from __future__ import annotations
@@ -12,15 +13,14 @@ import hashlib
 import json
 import os
 import re
-import zipfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 from vceval.errors import ItemError, UsageError, no_room
-from vceval.storage.files import replacing
+from vceval.storage.files import replacing, sha256
 
 __all__ = ["INTAKE", "Cache", "default_limit", "default_root", "file_digest", "trim"]
 
@@ -31,7 +31,7 @@ PACKAGES = (
 )  # fmt: skip
 #: How recordings are read: what was made of them when they were read in another way is not used again.
 INTAKE = 2
-_ENTRY = re.compile(r"[0-9a-f]{64}\.(npz|flac)")
+_ENTRY = re.compile(r"[0-9a-f]{64}\.(npz|audio|flac)")  # audio of older versions is FLAC without an address
 #: A full cache is trimmed to this part of its limit, so that the next entry does not start over.
 _TRIMMED = 0.9
 #: A process that wrote this part of the limit looks whether the cache is too large.
@@ -90,13 +90,12 @@ def file_digest(path: str | os.PathLike[str]) -> str:
     """SHA-256 of a file's bytes; remembered per (path, size, time of change)."""
     path = Path(path)
     stat = path.stat()
-    return _digest(str(path.resolve()), stat.st_size, stat.st_mtime_ns)
+    return _digest(str(path.absolute()), stat.st_size, stat.st_mtime_ns)
 
 
 @lru_cache(maxsize=65536)
 def _digest(path: str, _size: int, _mtime: int) -> str:
-    with open(path, "rb") as handle:
-        return hashlib.file_digest(handle, "sha256").hexdigest()
+    return sha256(path)
 
 
 @lru_cache(maxsize=1)
@@ -153,17 +152,17 @@ class Cache:
         if key in self._memory:
             return self._memory[key]
         entry = self._file(kind, key)
-        found = _read(entry) if entry is not None else None
+        found = _read(entry, key) if entry is not None else None
         if found is None:
             found = dict(compute())
             if entry is not None:
-                self._store(entry, found)
+                self._store(entry, key, found)
         self._remember(key, found, forget=entry is not None)
         return found
 
-    def _store(self, entry: Path, found: Mapping[str, Any]) -> None:
+    def _store(self, entry: Path, key: str, found: Mapping[str, Any]) -> None:
         try:
-            self._written += _write(entry, found)
+            self._written += _write(entry, key, found)
         except OSError as error:
             if not no_room(error) and not isinstance(error, PermissionError):
                 raise
@@ -182,27 +181,34 @@ class Cache:
         return None if self.root is None else self.root / kind / key[:2] / f"{key}.npz"
 
 
-def _read(entry: Path) -> dict[str, Any] | None:
+def _read(entry: Path, key: str) -> dict[str, Any] | None:
+    """Read an entry; None for none, and for one that is damaged in whatever way or was written for another address."""
     import numpy as np
 
     try:
         with np.load(entry, allow_pickle=False) as stored:
             values: dict[str, Any] = json.loads(str(stored["__json__"]))
-            values.update({name: stored[name] for name in stored.files if name != "__json__"})
-        with contextlib.suppress(OSError):
-            os.utime(entry)  # what is used is kept longest
-        return values
-    except FileNotFoundError:
+            arrays = {name: stored[name] for name in stored.files if name != "__json__"}
+            if values.pop("__is__", _names(key, arrays)) != _names(key, arrays):
+                return None
+    except Exception:  # a flipped bit raises anything, such as NotImplementedError for a kind of compression
         return None
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
-        return None  # damaged: computed again and overwritten
+    values.update(arrays)
+    with contextlib.suppress(OSError):
+        os.utime(entry)  # what is used is kept longest
+    return values
 
 
-def _write(entry: Path, values: Mapping[str, Any]) -> int:
+def _names(key: str, arrays: Iterable[str]) -> list[str]:
+    """What an entry says of itself: its address and the names of its arrays, any of which damage may hide."""
+    return [key, *sorted(arrays)]
+
+
+def _write(entry: Path, key: str, values: Mapping[str, Any]) -> int:
     import numpy as np
 
     arrays = {name: value for name, value in values.items() if isinstance(value, np.ndarray)}
-    plain = {name: value for name, value in values.items() if name not in arrays}
+    plain = {name: value for name, value in values.items() if name not in arrays} | {"__is__": _names(key, arrays)}
     with replacing(entry, durable=False) as stream:
         np.savez(stream, allow_pickle=False, __json__=np.array(json.dumps(plain)), **arrays)
         return stream.tell()

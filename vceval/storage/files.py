@@ -1,7 +1,8 @@
-"""Files that appear whole or not at all."""
+"""Files that appear whole or not at all, and what they hold."""
 
 from __future__ import annotations
 
+import hashlib
 import os
 import tempfile
 from collections.abc import Iterator
@@ -9,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
-__all__ = ["PART", "replacing"]
+__all__ = ["PART", "replacing", "sha256"]
 
 #: Names of files that are being written begin like this; a leftover of a killed process is nobody's result.
 PART = ".part-"
@@ -38,3 +39,13 @@ def replacing(path: Path, *, durable: bool = True) -> Iterator[IO[bytes]]:
         os.replace(temporary, path)
     finally:
         Path(temporary).unlink(missing_ok=True)
+
+
+def sha256(path: str | os.PathLike[str]) -> str:
+    """SHA-256 of a file's bytes, read now.
+
+    Raises:
+        OSError: it can't be read.
+    """
+    with open(path, "rb", buffering=0) as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
