@@ -9,7 +9,6 @@ from __future__ import annotations
 import csv
 import io
 import json
-import math
 import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing
@@ -79,9 +78,9 @@ def _answer(entry: Any, form: int, allowed: frozenset[str], facts: PageFacts) ->
     if not isinstance(answer, str) or answer not in (option.value for option in KINDS[facts.trials[trial]].options):
         raise ValueError(f"trial {trial} can't be answered by {answer!r:.40}")
     seconds, plays = entry.get("seconds"), entry.get("plays")
-    if not _is_number(seconds) or not 0 <= seconds < math.inf:
+    if not _is_number(seconds) or not 0 <= seconds < 1e15:
         raise ValueError(f"trial {trial}: seconds must be a number")
-    if not _is_number(plays) or plays != int(plays) or not 0 <= plays < 1e6:
+    if not _is_number(plays) or not 0 <= plays < 1e6 or plays != int(plays):
         raise ValueError(f"trial {trial}: plays must be a whole number")
     return Answer(trial, answer, min(float(seconds), _LONGEST), int(plays))
 
