@@ -120,7 +120,7 @@ class Listener:
             pass
 
     def finish(self) -> None:
-        self.page.fill("#comment", "Nice <b>voices</b>.")
+        self.page.fill("#comment", "=Nice <b>voices</b>.")
         self.page.click("#next")
         wait_for(self.page, "document.querySelector('h1').innerText === 'Thank you!'")
 
@@ -249,10 +249,11 @@ def test_from_disk_by_mouse_and_a_saved_file(
     assert seen.errors == seen.outside == []
     assert not [url for url in seen.requests if url.startswith("http")]
     [document] = [json.loads(path.read_text()) for path in tmp_path.glob("*.json")]
-    assert (document["form"], document["rater"], document["comment"]) == (2, "P08", "Nice <b>voices</b>.")
+    assert (document["form"], document["rater"], document["comment"]) == (2, "P08", "=Nice <b>voices</b>.")
     rows = list(csv.DictReader(next(tmp_path.glob("*.csv")).open(newline="")))
     assert [row["answer"] for row in rows] == [one["answer"] for one in document["answers"]]
     assert [row["device"] for row in rows] == ["headphones"] * len(rows)
+    assert {row["comment"] for row in rows} == {"'=Nice <b>voices</b>."}  # no spreadsheet calculates it
     for kind in ("json", "csv"):
         [path] = tmp_path.glob(f"*.{kind}")
         assert main(["listen", "import", str(run.root), str(path), "--test", str(short.folder)]) == 0

@@ -19,6 +19,7 @@ from typing import Any, TypeGuard
 from vceval.errors import UsageError
 from vceval.listen.kinds import KINDS
 from vceval.listen.pages import QUESTIONS, PageFacts
+from vceval.storage.csv_files import as_written
 
 __all__ = ["Answer", "Session", "checked_about", "checked_answers", "merged", "read_answers"]
 
@@ -156,6 +157,7 @@ def _documents(text: str) -> list[dict[str, Any]]:
     for row in csv.DictReader(io.StringIO(text, newline=""), strict=True):
         if None in row or None in row.values():
             raise ValueError("a row with more or fewer cells than the header")
+        row = {name: as_written(cell) for name, cell in row.items()}
         document = found.setdefault(row["session"], {**row, "form": int(row["form"]), "about": row, "answers": []})
         answer = {"seconds": float(row["seconds"]), "plays": int(row["plays"])}
         document["answers"].append({"trial": row["trial"], "answer": row["answer"], **answer})

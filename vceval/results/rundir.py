@@ -20,7 +20,6 @@ Where pairs were converted with several seeds, scores.parquet, failures.csv, ski
 
 from __future__ import annotations
 
-import csv
 import io
 import json
 import os
@@ -33,6 +32,7 @@ from typing import IO, TYPE_CHECKING, Any
 from vceval.errors import UsageError
 from vceval.records import ConversionPair, Failure, Score, Skip, Utterance
 from vceval.signal.audio import CHANNELS, MAX_SECONDS, Reading
+from vceval.storage.csv_files import CsvWriter, read_rows
 from vceval.storage.files import replacing
 
 if TYPE_CHECKING:
@@ -117,7 +117,7 @@ class Rows:
     """A CSV file that is being written, row by row; ``left_out`` is the place of a column that the file has not."""
 
     def __init__(self, stream: IO[str], left_out: int | None = None) -> None:
-        self._writer = csv.writer(stream, lineterminator="\n")
+        self._writer = CsvWriter(stream)
         self._left_out = left_out
 
     def write(self, row: Sequence[str]) -> None:
@@ -232,7 +232,9 @@ class RunDirectory:
             value = json.loads(path.read_text(encoding="utf-8"))
         except FileNotFoundError:
             raise UsageError(f"{path}: no such file; is {self.root} the folder of a finished run?") from None
-        except json.JSONDecodeError as error:
+        except OSError as error:
+            raise UsageError(f"{path}: can't be read ({error.strerror})") from error
+        except (ValueError, RecursionError) as error:
             raise UsageError(f"{path}: not valid JSON ({error})") from error
         if not isinstance(value, dict):
             raise UsageError(f"{path}: expected a JSON object")
@@ -253,7 +255,7 @@ class RunDirectory:
 
     def read_pairs(self) -> list[dict[str, str]]:
         """Rows of ``pairs.csv``; prompts are separated by blanks, prompt paths by ``|``."""
-        return list(self._read_csv("pairs.csv"))
+        return list(self._read_csv("pairs.csv", PAIR_COLUMNS))
 
     # audio.csv
 
@@ -272,7 +274,7 @@ class RunDirectory:
 
     def read_audio(self) -> list[dict[str, str]]:
         """Rows of ``audio.csv``: one recording per system and pair, that of seed 0."""
-        return [row for row in self._read_csv("audio.csv") if row.get("seed", "0") == "0"]
+        return [row for row in self._read_csv("audio.csv", AUDIO_COLUMNS) if row.get("seed", "0") == "0"]
 
     # scores.parquet
 
@@ -325,7 +327,7 @@ class RunDirectory:
             raise UsageError(f"{path}: no such file; is {self.root} the folder of a finished run?")
         try:
             return pandas.read_parquet(path)
-        except (OSError, ValueError) as error:
+        except Exception as error:  # a damaged file raises all kinds of errors
             raise UsageError(f"{path}: can't be read ({error})") from error
 
     # failures.csv, skipped.csv
@@ -343,7 +345,7 @@ class RunDirectory:
 
     def read_failures(self) -> list[dict[str, str]]:
         """Rows of ``failures.csv``, one per conversion that failed or score that could not be made, with its seed."""
-        return [{"seed": "0", **row} for row in self._read_csv("failures.csv")]
+        return [{"seed": "0", **row} for row in self._read_csv("failures.csv", FAILURE_COLUMNS)]
 
     def skip_writer(self, seeds: bool = False) -> AbstractContextManager[Rows]:
         """Write ``skipped.csv`` from rows of :func:`skip_row`, which come sorted."""
@@ -358,7 +360,7 @@ class RunDirectory:
 
     def read_skips(self) -> list[dict[str, str]]:
         """Rows of ``skipped.csv``, one per value that can't exist, with its seed."""
-        return [{"seed": "0", **row} for row in self._read_csv("skipped.csv")]
+        return [{"seed": "0", **row} for row in self._read_csv("skipped.csv", SKIP_COLUMNS)]
 
     # leakage.csv
 
@@ -370,7 +372,7 @@ class RunDirectory:
 
     def read_leakage(self) -> list[dict[str, str]]:
         """Rows of ``leakage.csv``."""
-        return list(self._read_csv("leakage.csv"))
+        return list(self._read_csv("leakage.csv", LEAKAGE_COLUMNS))
 
     @contextmanager
     def _csv_writer(self, name: str, columns: Sequence[str], seeds: bool | None = None) -> Iterator[Rows]:
@@ -382,12 +384,11 @@ class RunDirectory:
             yield rows
             text.detach()
 
-    def _read_csv(self, name: str) -> Iterator[dict[str, str]]:
+    def _read_csv(self, name: str, columns: Sequence[str]) -> Iterator[dict[str, str]]:
         path = self.root / name
-        if not path.is_file():
+        if not path.exists():
             raise UsageError(f"{path}: no such file; is {self.root} the folder of a finished run?")
-        with open(path, encoding="utf-8", errors="surrogateescape", newline="") as stream:
-            yield from csv.DictReader(stream)
+        return read_rows(path, columns)
 
 
 def _columns(columns: Sequence[str], seeds: bool) -> tuple[str, ...]:

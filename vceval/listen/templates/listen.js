@@ -428,7 +428,9 @@
     const rest = { plan: plan.id, session: state.session, form: state.form, rater: state.rater, started: state.started, finished: state.finished || "" };
     const json = JSON.stringify({ vceval_listening: 1, ...rest, about: state.about, comment: state.comment || "", answers: state.answers }, null, 1);
     const columns = ["plan", "session", "form", "rater", "started", "finished", ...plan.questions.map((question) => question.name), "comment", "trial", "answer", "seconds", "plays"];
-    const quoted = (value) => `"${String(value === undefined ? "" : value).replaceAll('"', '""')}"`;
+    // An apostrophe keeps spreadsheets from taking a comment for a formula; vceval takes it off again
+    const safe = (text) => (/^'*[=+\-@\t\r\n]./s.test(text) ? `'${text}` : text);
+    const quoted = (value) => `"${safe(String(value === undefined ? "" : value)).replaceAll('"', '""')}"`;
     const rows = state.answers.map((answer) => columns.map((name) => quoted({ ...rest, ...state.about, comment: state.comment, ...answer }[name])).join(","));
     const csv = [columns.join(","), ...rows, ""].join("\n");
     const name = `answers-${plan.id.slice(0, 6)}-${state.form}-${state.session.slice(0, 6)}`;
