@@ -274,7 +274,7 @@ class RunDirectory:
 
     def read_audio(self) -> list[dict[str, str]]:
         """Rows of ``audio.csv``: one recording per system and pair, that of seed 0."""
-        return [row for row in self._read_csv("audio.csv", AUDIO_COLUMNS) if row.get("seed", "0") == "0"]
+        return [row for row in self._read_csv("audio.csv", AUDIO_COLUMNS[:3]) if row.get("seed", "0") == "0"]
 
     # scores.parquet
 
