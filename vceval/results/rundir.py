@@ -326,7 +326,8 @@ class RunDirectory:
         if not path.is_file():
             raise UsageError(f"{path}: no such file; is {self.root} the folder of a finished run?")
         try:
-            return pandas.read_parquet(path)
+            with open(path, "rb") as stream:  # its name may be no UTF-8
+                return pandas.read_parquet(stream)
         except Exception as error:  # a damaged file raises all kinds of errors
             raise UsageError(f"{path}: can't be read ({error})") from error
 
