@@ -6,7 +6,6 @@ report made again without that cache draws the same map as long as the recording
 
 from __future__ import annotations
 
-import csv
 import re
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -14,9 +13,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from vceval.reports.figure_style import LINE, SERIES, Drawing, canvas, named, plain, save
-from vceval.results.rundir import reading_of
+from vceval.results.rundir import reading_of, write_atomically
 from vceval.results.views import Report, SystemView
 from vceval.storage.cache import Cache, default_root, file_digest
+from vceval.storage.csv_files import csv_text, read_rows
 from vceval.storage.embeddings import known
 
 if TYPE_CHECKING:
@@ -134,18 +134,15 @@ def _placed(points: Sequence[_Point], encoder: str, kept: Path, reading: str) ->
     drawn = TSNE(perplexity=perplexity, init="pca", random_state=0).fit_transform(np.array(vectors, dtype=np.float64))
     found = [(round(float(x), 3), round(float(y), 3)) for x, y in drawn]
     kept.parent.mkdir(parents=True, exist_ok=True)
-    with open(kept, "w", encoding="utf-8", newline="") as stream:
-        writer = csv.writer(stream, lineterminator="\n")
-        writer.writerow(COLUMNS)
-        writer.writerows((*point[:3], *place) for point, place in zip(points, found, strict=True))
+    rows = ((*point[:3], *place) for point, place in zip(points, found, strict=True))
+    write_atomically(kept, csv_text(COLUMNS, rows))
     return found
 
 
 def _before(points: Sequence[_Point], kept: Path) -> list[tuple[float, float]] | None:
     if not kept.is_file():
         return None
-    with open(kept, encoding="utf-8", newline="") as stream:
-        rows = list(csv.DictReader(stream))
+    rows = list(read_rows(kept, COLUMNS))
     if [tuple(row[name] for name in COLUMNS[:3]) for row in rows] != [tuple(point[:3]) for point in points]:
         return None  # other recordings: the old map would be a lie
     return [(float(row["x"]), float(row["y"])) for row in rows]

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -29,6 +27,7 @@ from vceval.results import verdicts
 from vceval.results.merge_runs import Material
 from vceval.results.rundir import write_atomically
 from vceval.results.views import Cell, Report, cells_of
+from vceval.storage.csv_files import csv_text
 
 __all__ = ["DEFAULTS", "Options", "clear", "write_tables"]
 
@@ -153,7 +152,7 @@ def clear(folder: Path, patterns: Sequence[str]) -> None:
 
 def _plain_csv(model: PlainTable) -> str:
     """Write a table of texts as CSV."""
-    return _csv(model.headings, model.rows)
+    return csv_text(model.headings, model.rows)
 
 
 def _calibration_csv(report: Report) -> str:
@@ -165,7 +164,7 @@ def _calibration_csv(report: Report) -> str:
         [metric, name, *(str(facts.get(key, "")) for key in order)]
         for metric, name, facts in sorted(found, key=lambda row: row[:2])
     ]
-    return _csv(["metric", "dataset", *order], rows)
+    return csv_text(["metric", "dataset", *order], rows)
 
 
 def _cells_csv(report: Report, columns: Sequence[Column]) -> str:
@@ -178,7 +177,7 @@ def _cells_csv(report: Report, columns: Sequence[Column]) -> str:
             if cell is None:
                 continue
             rows.append(_cell_row(system.name, column, cell))
-    return _csv(CELL_COLUMNS, rows)
+    return csv_text(CELL_COLUMNS, rows)
 
 
 def _table_csv(models: Sequence[Table]) -> str:
@@ -189,7 +188,7 @@ def _table_csv(models: Sequence[Table]) -> str:
             for column, entry in zip(model.columns, row.entries, strict=True):
                 if entry is not None and entry.cell is not None:
                     rows.append(_cell_row(row.system.name, column, entry.cell))
-    return _csv(CELL_COLUMNS, rows)
+    return csv_text(CELL_COLUMNS, rows)
 
 
 def _cell_row(system: str, column: Column, cell: Cell) -> list[str]:
@@ -201,14 +200,6 @@ def _cell_row(system: str, column: Column, cell: Cell) -> list[str]:
         + [str(getattr(cell, name)) for name in COUNTS]
         + [measure.unit, measure.better]
     )
-
-
-def _csv(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow(columns)
-    writer.writerows(rows)
-    return buffer.getvalue()
 
 
 def _tables_json(models: Sequence[Table]) -> str:

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from vceval.checkpoints import arrays, torchscript, weights
+from vceval.checkpoints import arrays, pickles, torchscript, weights
 from vceval.errors import UsageError
 
 torch = pytest.importorskip("torch")
@@ -324,3 +324,46 @@ def test_numbers_of_numpy_beside_weights_are_read(tmp_path: Path) -> None:
             other.writestr(name, content)
     with pytest.raises(UsageError, match=r"made-up types|can't be read"):
         weights.read(tmp_path / "v.pt")
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"\x80\x02Nr\x00\x00\x00\x08.", "numbers an object 134,217,728 of 1"),
+        (b"Np134217728\n.", "numbers an object 134,217,728 of 1"),
+        (b"\x80\x05\x96" + (1 << 40).to_bytes(8, "little") + b"abc.", "claims 1,099,511,627,776 bytes of which 4"),
+        (b"\x80\x04\x8e" + (1 << 40).to_bytes(8, "little") + b".", "claims 1,099,511,627,776 bytes of which 1"),
+        (b"X\xff\xff\xff\x7fabc.", "claims 2,147,483,647 bytes of which 4"),
+        (b"\x80\x02" + b"(" * 3_000_000, "more than 2,097,152 steps"),
+    ],
+)
+def test_a_pickle_can_not_ask_for_more_memory_than_its_length_explains(
+    content: bytes, said: str, tmp_path: Path
+) -> None:
+    (tmp_path / "a.pkl").write_bytes(content)
+    with zipfile.ZipFile(tmp_path / "a.pt", "w") as written:
+        written.writestr("x/constants.pkl", b"")
+        written.writestr("x/data.pkl", content)
+    tracemalloc.start()
+    for read in (
+        lambda: arrays.read_arrays(tmp_path / "a.pkl", {"mean": (3,)}),
+        lambda: weights.read(tmp_path / "a.pt"),
+    ):
+        with pytest.raises(UsageError, match=said):
+            read()
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 4 * len(content) + (4 << 20)
+
+
+@pytest.mark.parametrize("protocol", range(6))
+def test_pickles_of_every_age_pass(protocol: int) -> None:
+    """Numbers, texts, bytes and shared objects, as every protocol writes them."""
+    shared = ["é\n", b"\xff" * 300, 1 << 70, 1.5, None]
+    content = {"a": [shared, shared, {"x" * 300: (1, 2, 3)}], "b": np.arange(5.0), "c": bytearray(b"ab"), "d": {1, 2}}
+    text = pickle.dumps(content, protocol)
+    pickles.check(text)
+    for end in range(len(text)):
+        pickles.check(text[:end]) if protocol == 0 else None
+    # of Python 2, in text: a string with bytes of an array
+    pickles.check(b"S'\\x80\\xff\\n'\np0\n(lp1\ng0\na.")

@@ -6,6 +6,7 @@ import os
 import sys
 import textwrap
 import time
+import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 
@@ -35,6 +36,21 @@ WORKER = textwrap.dedent('''
             time.sleep(60)
         if name == "rubbish":
             print("Loading model ... done", flush=True)
+            continue
+        if name == "endless":
+            for _ in range(1 << 10):
+                print("x" * (1 << 16), end="")
+            sys.stdout.flush()
+        if name == "loud":
+            for _ in range(1 << 10):
+                sys.stderr.write("y" * (1 << 16))
+            print("last words", file=sys.stderr)
+            sys.exit(3)
+        if name == "deep":
+            print("[" * 100_000, flush=True)
+            continue
+        if name == "long":
+            print(json.dumps({"id": name, "error": "e" * 900_000}), flush=True)
             continue
         if name == "list":
             print("[1, 2]", flush=True)
@@ -104,6 +120,10 @@ def test_its_user_says_whether_a_program_draws_noise(worker: list[str]) -> None:
         ("hang", r"did not answer within 1\.5 s"),
         ("rubbish", "Loading model.*no JSON"),
         ("list", "no JSON object"),
+        ("endless", "more than 1,048,576 bytes in one line"),
+        ("loud", "exit code 3; its last words: .*last words"),
+        ("deep", "no JSON"),
+        ("long", "^the worker says: e{1000}$"),
         ("refuse", "too short for me"),
         ("nofile", "reported success, but .*no such file"),
         ("nan", "reported success, but .*NaN"),
@@ -115,7 +135,10 @@ def test_a_fault_costs_its_pair_only(worker: list[str], ask: Callable[[str], Req
     converter.open("cpu")
     assert isinstance(converter.convert([ask("before")])[0], Waveform)
     converter.timeout = 1.5
+    tracemalloc.start()
     [outcome] = converter.convert([ask(fault)])
+    assert tracemalloc.get_traced_memory()[1] < 8 << 20
+    tracemalloc.stop()
     converter.timeout = 20
     assert isinstance(outcome, ItemError)
     with pytest.raises(ItemError, match=words):
@@ -209,3 +232,13 @@ def test_a_program_hears_the_channel_that_was_chosen(tmp_path: Path, ask: Callab
         copy = request.heard(request.pair.source)
     assert copy.parent == request.output.parent.resolve()
     assert np.abs(audio.load(copy).samples - left[::-1]).max() < 1e-6
+
+
+def test_a_worker_that_floods_its_output_is_stopped(tmp_path: Path, ask: Callable[[str], Request]) -> None:
+    script = tmp_path / "flood.py"
+    script.write_text("import sys\nsys.stdin.readline()\nwhile True:\n    print('x' * 100_000)\n")
+    converter = Command(command=[sys.executable, str(script)], timeout=5)
+    tracemalloc.start()
+    assert isinstance(converter.convert([ask("x")])[0], ItemError)
+    assert tracemalloc.get_traced_memory()[1] < 32 << 20
+    tracemalloc.stop()

@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,7 @@ from listeners import make_run
 from pages import OpenPage, wait_for
 
 from vceval.cli.main import main
+from vceval.listen import serve
 from vceval.listen.export import Exported, Look, export
 from vceval.listen.key import Key, read_key
 from vceval.listen.plan import Settings, Trial
@@ -118,7 +120,7 @@ class Listener:
             pass
 
     def finish(self) -> None:
-        self.page.fill("#comment", "Nice <b>voices</b>.")
+        self.page.fill("#comment", "=Nice <b>voices</b>.")
         self.page.click("#next")
         wait_for(self.page, "document.querySelector('h1').innerText === 'Thank you!'")
 
@@ -140,7 +142,7 @@ def sensible(trial: Trial) -> str:
 @contextmanager
 def serving(folder: Path, answers: Path, port: int = 0) -> Iterator[TestServer]:
     server = make_server(folder, answers, port=port, say=lambda text: None)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread = threading.Thread(target=server.serve_forever)
     thread.start()
     try:
         yield server
@@ -247,10 +249,11 @@ def test_from_disk_by_mouse_and_a_saved_file(
     assert seen.errors == seen.outside == []
     assert not [url for url in seen.requests if url.startswith("http")]
     [document] = [json.loads(path.read_text()) for path in tmp_path.glob("*.json")]
-    assert (document["form"], document["rater"], document["comment"]) == (2, "P08", "Nice <b>voices</b>.")
+    assert (document["form"], document["rater"], document["comment"]) == (2, "P08", "=Nice <b>voices</b>.")
     rows = list(csv.DictReader(next(tmp_path.glob("*.csv")).open(newline="")))
     assert [row["answer"] for row in rows] == [one["answer"] for one in document["answers"]]
     assert [row["device"] for row in rows] == ["headphones"] * len(rows)
+    assert {row["comment"] for row in rows} == {"'=Nice <b>voices</b>."}  # no spreadsheet calculates it
     for kind in ("json", "csv"):
         [path] = tmp_path.glob(f"*.{kind}")
         assert main(["listen", "import", str(run.root), str(path), "--test", str(short.folder)]) == 0
@@ -350,5 +353,46 @@ def test_answers_survive_a_server_that_goes_away(open_page: OpenPage, short: Exp
     with serving(short.folder, answers, port) as server:
         listener.all()
         listener.finish()
+        wait_for(page, "document.querySelector('#saved').innerText.includes('have been saved')")
+        assert server.store.counts() == (1, 1, 6)
+
+
+def test_one_failed_request_at_the_start_does_not_lose_the_server(
+    open_page: OpenPage, short: Exported, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A server that is too busy, or hangs up, when the page asks for it first: the page asks again."""
+    real, asked = serve._Request._get, []
+
+    def get(request: serve._Request) -> None:
+        if request.path == "/api/test" and len(asked) < 2:
+            asked.append(request.path)
+            raise serve.Refused(HTTPStatus.SERVICE_UNAVAILABLE, "busy") if len(asked) < 2 else RuntimeError("hung up")
+        real(request)
+
+    monkeypatch.setattr(serve._Request, "_get", get)
+    with serving(short.folder, tmp_path / "answers.sqlite") as server:
+        page, _ = open_page(server.url)
+        wait_for(page, "!!document.querySelector('#rater')")
+        assert len(asked) == 2
+        assert page.inner_text("#status") == ""
+        Listener(page, read_key(short.folder / "key.json"), short.folder, sensible).begin()
+        assert page.evaluate("JSON.parse(Object.values(localStorage)[0]).served") is True
+
+
+def test_last_answers_are_sent_by_an_open_page_when_the_server_is_back(
+    open_page: OpenPage, short: Exported, tmp_path: Path
+) -> None:
+    answers = tmp_path / "answers.sqlite"
+    with serving(short.folder, answers) as server:
+        port = server.server_address[1]
+        page, _ = open_page(server.url)
+        listener = Listener(page, read_key(short.folder / "key.json"), short.folder, sensible)
+        listener.begin()
+        listener.set_up()
+        listener.all()
+    listener.finish()
+    wait_for(page, "document.querySelector('#saved').innerText.includes('tries again')")
+    assert page.evaluate("!!document.querySelector('#save-json')")
+    with serving(short.folder, answers, port) as server:
         wait_for(page, "document.querySelector('#saved').innerText.includes('have been saved')")
         assert server.store.counts() == (1, 1, 6)

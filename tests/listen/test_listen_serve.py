@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import http.client
 import json
+import math
 import socket
 import sqlite3
 import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +42,7 @@ def facts(made: Exported) -> PageFacts:
 def server(made: Exported, tmp_path: Path) -> Iterator[TestServer]:
     said: list[str] = []
     found = make_server(made.folder, tmp_path / "answers.sqlite", say=said.append)
-    thread = threading.Thread(target=found.serve_forever, kwargs={"poll_interval": 0.01})
+    thread = threading.Thread(target=found.serve_forever)
     thread.start()
     yield found
     found.shutdown()
@@ -157,7 +160,8 @@ def test_forms_are_given_out_evenly(server: TestServer) -> None:
     [
         {"trial": "t0000000000"}, {"trial": None}, {"trial": ["x"]}, {"answer": "6"}, {"answer": 4}, {"answer": "a"},
         {"answer": "<script>"}, {"seconds": -1}, {"seconds": "4"}, {"seconds": None}, {"seconds": True},
-        {"plays": -1}, {"plays": 1.5}, {"plays": 1e300},
+        {"plays": -1}, {"plays": 1.5}, {"plays": 1e300}, {"plays": math.inf}, {"plays": math.nan}, {"plays": 10**400},
+        {"seconds": math.inf}, {"seconds": math.nan}, {"seconds": 10**400},
     ],
 )  # fmt: skip
 def test_what_is_no_answer_is_refused_as_a_whole(
@@ -203,6 +207,7 @@ def test_bodies_that_are_no_request_are_refused(server: TestServer, body: bytes,
         ("Content-Type: application/json\r\nContent-Length: -5\r\n", b"411"),
         ("Content-Type: application/json\r\nContent-Length: 5x\r\n", b"411"),
         ("Content-Type: application/json\r\nContent-Length: 99999999999\r\n", b"413"),
+        ("Content-Type: application/json\r\nContent-Length: 2\r\nContent-Length: 5\r\n", b"411"),
         ("Content-Type: application/json\r\nTransfer-Encoding: chunked\r\nContent-Length: 2\r\n", b"411"),
     ],
 )
@@ -273,3 +278,117 @@ def test_a_taken_port_is_said(server: TestServer, made: Exported, tmp_path: Path
 def test_by_default_only_this_machine_is_listened_to(server: TestServer) -> None:
     assert server.server_address[0] == "127.0.0.1"
     assert server.hosts == {"127.0.0.1", "localhost", "::1"}
+
+
+def test_the_body_of_a_request_that_has_none_is_not_taken_for_the_next(server: TestServer) -> None:
+    data = raw(
+        server,
+        b"GET /api/test HTTP/1.1\r\nHost: localhost\r\nContent-Length: 38\r\n\r\n"
+        b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n",
+    )
+    assert data.count(b"HTTP/1.1 ") == 1
+
+
+def test_two_requests_sent_together_are_both_answered(server: TestServer) -> None:
+    one = b"GET /api/test HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    assert raw(server, one + one).count(b"HTTP/1.1 200") == 2
+
+
+def test_a_browser_that_asks_before_it_sends_is_told_to(server: TestServer) -> None:
+    body = json.dumps({"plan": server.facts.plan}).encode()
+    head = (
+        f"POST /api/start HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: {len(body)}"
+    )
+    with socket.create_connection(server.server_address, timeout=5) as link:
+        link.sendall(f"{head}\r\nExpect: 100-continue\r\n\r\n".encode())
+        assert link.recv(1000) == b"HTTP/1.1 100 Continue\r\n\r\n"
+        link.sendall(body)
+        assert link.recv(1000).startswith(b"HTTP/1.1 200")
+
+
+def held(server: TestServer, count: int, data: bytes = b"") -> list[socket.socket]:
+    """Connections that stay open."""
+    links = [socket.create_connection(server.server_address, timeout=10) for _ in range(count)]
+    for link in links:
+        link.sendall(data)
+    return links
+
+
+def test_a_newcomer_is_answered_beside_many_who_ask_for_nothing(server: TestServer) -> None:
+    idle = held(server, 100, b"GET /api/test HTTP/1.1\r\nHost: localhost\r\n\r\n")
+    for link in idle:
+        assert link.recv(10).startswith(b"HTTP/1.1")
+    slow = held(server, 100, b"GET / HTTP/1.1\r\nHost: loc")
+    silent = held(server, 50)
+    before = threading.active_count()
+    assert ask(server, "GET", "/")[0] == 200
+    assert begin(server)
+    assert threading.active_count() - before <= 8
+    for link in (*idle, *slow, *silent):
+        link.close()
+
+
+@pytest.mark.parametrize(
+    ("kind", "sent"),
+    [
+        ("head", b"GET / HT"),
+        (
+            "body",
+            b"POST /api/start HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+            b"Content-Length: 9\r\n\r\n{",
+        ),
+    ],
+)
+def test_a_request_that_does_not_arrive_is_answered_and_hung_up_on(server: TestServer, kind: str, sent: bytes) -> None:
+    setattr(server.deadlines, kind, 0.1)
+    [link] = held(server, 1, sent)
+    with link:
+        assert link.recv(1000).startswith(b"HTTP/1.1 408")
+        while link.recv(1000):
+            pass  # until it is hung up on
+
+
+def test_who_asks_for_nothing_is_hung_up_on(server: TestServer) -> None:
+    server.deadlines.idle = 0.1
+    [link] = held(server, 1)
+    with link, suppress(ConnectionResetError):
+        assert link.recv(10) == b""
+
+
+def test_who_takes_nothing_is_hung_up_on(server: TestServer, tmp_path: Path) -> None:
+    large = tmp_path / "large.flac"
+    with large.open("wb") as file:
+        file.truncate(64 << 20)
+    server.files["/audio/large.flac"] = (large, "audio/flac")
+    assert len(ask(server, "GET", "/audio/large.flac")[1]) == 64 << 20  # who takes it is given all
+    server.deadlines.answer, server.deadlines.slowest = 0.1, 1 << 40
+    [link] = held(server, 1, b"GET /audio/large.flac HTTP/1.1\r\nHost: localhost\r\n\r\n")
+    assert link.recv(10) == b"HTTP/1.1 2"
+    time.sleep(0.3)
+    with link, suppress(ConnectionResetError):
+        total = 0
+        while piece := link.recv(1 << 20):
+            total += len(piece)
+        assert total < 64 << 20
+
+
+def test_where_connections_run_out_who_waited_longest_makes_room(server: TestServer) -> None:
+    server.most = 5
+    links = held(server, 20)
+    for _ in range(3):
+        assert ask(server, "GET", "/api/test")[0] == 200
+    with suppress(ConnectionResetError):
+        assert links[0].recv(10) == b""
+    for link in links:
+        link.close()
+
+
+def test_answers_that_can_not_be_kept_are_asked_for_again(server: TestServer, facts: PageFacts, tmp_path: Path) -> None:
+    session, form = begin(server)
+    sent = {"session": session, "answers": [answer(facts.forms[form - 1][0], "3")]}
+    with closing(sqlite3.connect(tmp_path / "answers.sqlite", isolation_level=None)) as other:
+        server.store._database.execute("PRAGMA busy_timeout = 10")
+        other.execute("BEGIN IMMEDIATE")
+        assert ask(server, "POST", "/api/answers", sent)[0] == 503
+        other.execute("ROLLBACK")
+    assert ask(server, "POST", "/api/answers", sent)[:2] == (200, {"stored": 1, "new": 1})

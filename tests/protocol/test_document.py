@@ -18,7 +18,7 @@ from vceval.errors import UsageError
 from vceval.gate.rules import DEFAULT, RulesFile
 from vceval.protocol.schema import Section, read_document
 from vceval.protocol.suite import SuiteFile
-from vceval.protocol.systems import SystemsFile, read_systems
+from vceval.protocol.systems import SystemsFile, read_systems, system_of
 
 BENCHMARKS = Path(str(vceval.benchmarks.__file__)).parent
 SUITES = sorted((BENCHMARKS / "suites").glob("*.yaml"))
@@ -180,3 +180,53 @@ def validator(kind: str) -> jsonschema.Draft202012Validator:
 def as_json(value: Any) -> Any:
     """Turn what YAML holds into what an editor holds against a schema: keys are text, dates too."""
     return json.loads(json.dumps(value, default=lambda date: {"date": str(date)}))
+
+
+BOMB = "a: &a [x, x, x, x, x, x, x, x, x]\n" + "".join(
+    f"{name}: &{name} [{', '.join(['*' + before] * 9)}]\n" for before, name in zip("abcdefgh", "bcdefghi", strict=True)
+)
+MERGES = "a: &a {k: 1}\n" + "".join(
+    f"{name}: &{name} {{<<: [{', '.join(['*' + before] * 9)}]}}\n"
+    for before, name in zip("abcdefgh", "bcdefghi", strict=True)
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (BOMB + "systems: *i\n", "aliases make more than 100,000 values of it"),
+        (MERGES + "systems: *i\n", "aliases make more than 100,000 values of it"),
+        ("systems: &a {x: *a}\n", "aliases make more than 100,000 values of it"),
+        ("rules: &a [*a]\n", "aliases make more than 100,000 values of it"),
+        ("systems: " + "[" * 5000, "too deep"),
+        ("systems: {mine: {converter: world, x: " + "9" * 6000 + "}}\n", "can't be read as YAML"),
+        ("systems: {mine: {converter: world, x: 2026-13-40}}\n", "can't be read as YAML"),
+        ("systems: {mine: {converter: world, x: !!python/object/apply:os.getcwd []}}\n", "can't be read as YAML"),
+        ("systems: {? [a, b] : 1}\n", "can't be read as YAML"),
+        ("systems: \x00", "can't be read as YAML"),
+        ("#" * (5 << 20), "no such file has more than"),
+    ],
+)
+@pytest.mark.parametrize("kind", [SystemsFile, RulesFile, SuiteFile])
+def test_what_no_person_writes_is_refused_at_once(tmp_path: Path, kind: type[Section], text: str, said: str) -> None:
+    (tmp_path / "f.yaml").write_text(text)
+    with pytest.raises(UsageError, match=said) as caught:
+        read_document(tmp_path / "f.yaml", kind)
+    assert str(caught.value).startswith(f"{tmp_path / 'f.yaml'}: ")
+    assert len(str(caught.value)) < 2000
+
+
+def test_aliases_that_people_write_are_read(tmp_path: Path) -> None:
+    path = tmp_path / "systems.yaml"
+    path.write_text(
+        "systems:\n  a: &base {converter: command, command: [python, a.py], timeout: 5}\n"
+        "  b: {<<: *base, command: [python, b.py]}\n"
+    )
+    found = {one.name: one.options for one in read_systems(path)}
+    assert found["b"] == {"command": ["python", "b.py"], "timeout": 5}
+
+
+@pytest.mark.parametrize("text", ["x=command:'unclosed", 'x=command:python "a', "x=command:python \\"])
+def test_a_command_that_has_no_words_is_refused(text: str) -> None:
+    with pytest.raises(UsageError, match="can't be divided into words"):
+        system_of(text)

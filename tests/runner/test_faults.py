@@ -181,13 +181,13 @@ def test_a_disk_that_fills_up_and_has_room_again(
     wait(lambda: (journal.exists() and journal.stat().st_size > 0) or process.poll() is not None)
     fill(small_disk / "filler")
     _, said = process.communicate(timeout=60)
-    assert process.returncode == 1, said
+    assert process.returncode == 2, said
     assert "No space left on device" in said
     assert "the same command goes on from here" in said
     assert "Traceback" not in said
     again = runs.start("disk/run")
     _, said = again.communicate(timeout=60)
-    assert (again.returncode, "Traceback" in said) == (1, False) or "are needed" in said, said
+    assert (again.returncode, "Traceback" in said) == (2, False) or "are needed" in said, said
     (small_disk / "filler").unlink()
     runs.finish("disk/run")
     assert runs.result("disk/run") == whole[0]

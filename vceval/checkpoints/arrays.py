@@ -7,6 +7,7 @@ arrays are made of these afterwards.
 
 from __future__ import annotations
 
+import io
 import json
 import math
 import pickle
@@ -16,7 +17,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
-from vceval.checkpoints import containers
+from vceval.checkpoints import containers, pickles
 from vceval.errors import UsageError
 
 if TYPE_CHECKING:
@@ -191,7 +192,9 @@ def _content(path: Path, wanted: Mapping[str, tuple[int, ...]]) -> Mapping[Any, 
                     with archive.open(held[name]) as inner:
                         found[name] = _npy(inner, wanted[name])
                 return found
-        content = _ArrayUnpickler(handle, encoding="latin1").load()
+        pickled = handle.read()
+    pickles.check(pickled)
+    content = _ArrayUnpickler(io.BytesIO(pickled), encoding="latin1").load()
     if not isinstance(content, dict):
         raise ValueError(f"it holds a {type(content).__name__}, not arrays by name")
     made = {}

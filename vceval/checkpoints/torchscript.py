@@ -12,8 +12,9 @@ import math
 import pickle
 import zipfile
 from collections import OrderedDict
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
+
+from vceval.checkpoints import pickles
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -50,7 +51,7 @@ class _Module:
         return made
 
     def __setstate__(self, state: Any) -> None:
-        self.attributes = dict(state) if isinstance(state, Mapping) else {}
+        self.attributes = state if isinstance(state, dict) else {}  # no copy: many modules can be given one table
 
 
 class _Storage:
@@ -84,7 +85,7 @@ class _Unpickler(pickle.Unpickler):
         if module == "torch" and name in _STORAGES:
             return _STORAGES[name]
         if module == "torch.jit._pickle" and name in ("build_intlist", "build_doublelist", "build_boollist"):
-            return list
+            return lambda values=(), *_: values
         if module == "torch.jit._pickle" and name in ("build_tensorlist", "restore_type_tag"):
             return lambda value, *_: value
         raise pickle.UnpicklingError(f"global {module}.{name} is not allowed")
@@ -112,10 +113,13 @@ def read_archive(archive: zipfile.ZipFile) -> OrderedDict[str, Any]:
 
     Raises:
         pickle.UnpicklingError: it asks for something other than modules, tensors and plain data.
+        UsageError: it asks for more memory than its length explains.
         ValueError: it contradicts itself, or holds no module.
     """
     root = _roots(archive)[0]
-    top = _Unpickler(io.BytesIO(archive.read(f"{root}/data.pkl"))).load()
+    content = archive.read(f"{root}/data.pkl")
+    pickles.check(content)
+    top = _Unpickler(io.BytesIO(content)).load()
     if not isinstance(top, _Module):
         raise ValueError("the archive holds no module")
     reader = _Reader(archive, root)

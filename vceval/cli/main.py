@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import errno
+import io
 import os
+import re
 import signal
 import sys
 import warnings
 from collections.abc import Sequence
+from contextlib import suppress
 
 from vceval import __version__
 from vceval.cli import (
@@ -26,35 +30,38 @@ from vceval.cli import (
     suite,
     verify,
 )
-from vceval.errors import NoRoomError, UsageError, no_room
+from vceval.errors import NoRoomError, VcevalError, no_room, reason_of
 
-__all__ = ["main"]
+__all__ = ["INTERNAL", "main"]
+
+#: Exit code of an error of vceval itself, as sysexits.h has it.
+INTERNAL = 70
+_MEMORY = "there is not enough memory. Finished work is kept; give fewer --workers, or more memory"
+#: How the loader of libraries says that memory ran out.
+_UNMAPPED = re.compile("failed to map segment|[Cc]annot allocate memory")
+_MAKE_ROOM = "Finished work is kept: make room, and the same command goes on from here"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command and return its exit code: 0 fine, 1 some pairs failed, 2 wrong use, 130 interrupted."""
+    """Run one command and return its exit code.
+
+    Returns:
+        0 fine, 1 some pairs failed or a gate says no, 2 wrong use, or a file, disk or memory that can't be used,
+        70 an error of vceval itself, 130 interrupted.
+    """
     # pyworld and webrtcvad announce at every import that they use pkg_resources; setuptools is held below 81 for it.
     warnings.filterwarnings("ignore", message="pkg_resources is deprecated", category=UserWarning)
-    options = _parser().parse_args(gate.joined_words(sys.argv[1:] if arguments is None else arguments))
+    _open_streams()
     before = signal.signal(signal.SIGTERM, _interrupt)  # as batch systems end a job: like Ctrl-C
     try:
+        options = _parser().parse_args(gate.joined_words(sys.argv[1:] if arguments is None else arguments))
         code: int = options.command(options)
         sys.stdout.flush()
-    except UsageError as error:
-        print(f"vceval: {error}", file=sys.stderr)
-        return 2
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader, such as `head`, has left
-        return 0
-    except NoRoomError as error:
-        return _full(str(error))
-    except OSError as error:
-        if not no_room(error):
-            raise
-        return _full(f"{error.filename or 'a disk'}: {error.strerror}")
     except KeyboardInterrupt:
-        print("vceval: stopped; finished work is kept, the same command goes on from here", file=sys.stderr)
+        _say("stopped; finished work is kept, the same command goes on from here")
         return 130
+    except Exception as error:
+        return _failed(error)
     finally:
         signal.signal(signal.SIGTERM, before)
     return code
@@ -64,9 +71,73 @@ def _interrupt(number: int, frame: object) -> None:
     raise KeyboardInterrupt
 
 
-def _full(what: str) -> int:
-    print(f"vceval: {what}. Finished work is kept: make room, and the same command goes on from here", file=sys.stderr)
-    return 1
+def _open_streams() -> None:
+    """Make sure that there are streams to print to, and that any name can be printed.
+
+    Where one was closed, as by ``>&-``, the next file that is opened would take its place, and be printed into.
+    """
+    for number, name in ((0, "stdin"), (1, "stdout"), (2, "stderr")):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # the lowest number that is free, which is this one
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(number, "w" if number else "r", closefd=False))  # noqa: SIM115
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # a terminal that knows ASCII alone, names that are no UTF-8
+
+
+def _failed(error: Exception) -> int:
+    """Say what went wrong, and give the exit code that says so."""
+    try:
+        sys.stdout.flush()
+    except OSError:  # its reader has left, or its disk is full: what is left must not be tried again at the end
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    match error:
+        case BrokenPipeError():
+            return 0  # the reader, such as `head`, has seen enough
+        case NoRoomError():
+            _say(f"{error}. {_MAKE_ROOM}")
+        case VcevalError():
+            _say(str(error))
+        case OSError() if no_room(error):
+            _say(f"{error.filename or 'a disk'}: {error.strerror}. {_MAKE_ROOM}")
+        case MemoryError():
+            _say(_MEMORY)
+        case ImportError() if _UNMAPPED.search(str(error)):
+            _say(_MEMORY)
+        case OSError() if error.errno in (errno.EMFILE, errno.ENFILE):
+            _say(f"{error.strerror}. Finished work is kept; allow more ('ulimit -n 1024'), or give fewer --workers")
+        case OSError() if error.errno is not None:
+            name = error.filename2 or error.filename
+            place = os.fsdecode(name) if isinstance(name, str | bytes) else "the system"
+            _say(f"{place}: {error.strerror}. Finished work is kept; give another place, or mend this one")
+        case _:
+            _say(f"an error of vceval itself ({reason_of(error)[:1000]}); {_traced(error)}")
+            return INTERNAL
+    return 2
+
+
+def _traced(error: Exception) -> str:
+    """Keep the trace of an error in a file, and say where it lies."""
+    import tempfile
+    import traceback
+
+    text = "".join(traceback.format_exception(error))
+    text += f"\nvceval {__version__}, Python {sys.version}, {sys.platform}\n{sys.argv!r}\n"
+    try:
+        with tempfile.NamedTemporaryFile(
+            "w", prefix="vceval-trace-", suffix=".txt", delete=False, encoding="utf-8", errors="backslashreplace"
+        ) as file:
+            file.write(text)
+    except OSError:
+        return f"please report it with this trace, which can't be kept in a file:\n{text}"
+    return f"please report it with the trace in {file.name}"
+
+
+def _say(text: str) -> None:
+    with suppress(OSError):  # there may be nobody to tell any more: the exit code tells
+        print(f"vceval: {text}", file=sys.stderr)
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -25,7 +25,10 @@ __all__ = ["add_commands"]
 #: Notes of a corpus reader that are printed.
 SHOWN_NOTES = 5
 SCORE_METRICS = ("mcd", "sv", "wer", "cer", "fake", "sanity", "bandwidth")
-EPILOG = "exit codes: 0 all fine, 1 some pairs failed, 2 wrong use"
+EPILOG = (
+    "exit codes: 0 all fine, 1 some pairs failed, 2 wrong use, or a file, disk or memory that can't be used, "
+    "70 an error of vceval itself, 130 interrupted"
+)
 
 
 def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

@@ -101,8 +101,10 @@ def _frozen(drawing: Suite, table: Path, sha256: str, count: int) -> str:
     """The text of the suite's file, with a frozen list in place of the rule."""
     import yaml
 
+    from vceval.protocol.schema import read_yaml
+
     pairs = {"file": table.name, "sha256": sha256, "count": count}
-    given: dict[str, Any] = yaml.safe_load(drawing.file.read_text(encoding="utf-8"))
+    given: dict[str, Any] = read_yaml(drawing.file)
     changed = {("pairs" if key == "draw" else key): (pairs if key == "draw" else value) for key, value in given.items()}
     text: str = yaml.safe_dump(changed, sort_keys=False, allow_unicode=True, width=110)
     return text

@@ -31,6 +31,9 @@ from vceval.storage.processes import die_with_parent
 
 __all__ = ["Command"]
 
+#: Bytes of the longest answer, answers that wait to be looked at, and bytes of standard error that are kept of a line.
+_LONGEST, _UNASKED, _WORDS = 1 << 20, 100, 4096
+
 
 class Command(Converter):
     """Talks to a worker program. A worker that crashes, hangs, prints rubbish or writes no file costs its pair.
@@ -95,7 +98,7 @@ class Command(Converter):
             self.close()
             return error
         if reply.get("error"):
-            return ItemError(f"the worker says: {reply['error']}")
+            return ItemError(f"the worker says: {str(reply['error'])[:1000]}")
         try:
             return audio.load(request.output, allow_silence=True)
         except ItemError as error:
@@ -152,7 +155,7 @@ class _Worker:
                 start_new_session=True,
                 preexec_fn=die_with_parent,  # a worker that is killed can't stop it
             )
-        except OSError as error:
+        except (OSError, ValueError) as error:
             raise ItemError(f"the worker {command[0]!r} can't be started: {error}") from error
         self._lines: queue.Queue[bytes | None] = queue.Queue()
         self._errors: collections.deque[str] = collections.deque(maxlen=20)
@@ -163,12 +166,14 @@ class _Worker:
         self._listener.start()
 
     def _read(self, stream: IO[bytes]) -> None:
-        for line in stream:
+        while line := stream.readline(_LONGEST + 1):
             self._lines.put(line)
+            if len(line) > _LONGEST or self._lines.qsize() > _UNASKED:
+                return  # it is stopped as soon as this is looked at
         self._lines.put(None)
 
     def _listen(self, stream: IO[bytes]) -> None:
-        for line in stream:
+        while line := stream.readline(_WORDS):
             self._errors.append(line.decode("utf-8", "replace").rstrip())
 
     def ask(self, message: dict[str, Any], timeout: float) -> dict[str, Any]:
@@ -187,9 +192,11 @@ class _Worker:
             raise ItemError(f"the worker did not answer within {timeout:g} s{self._said()}") from None
         if line is None:
             raise ItemError(self._ended())
+        if len(line) > _LONGEST:
+            raise ItemError(f"the worker printed {line[:80]!r} and more than {_LONGEST:,} bytes in one line")
         try:
             reply = json.loads(line)
-        except ValueError:
+        except (ValueError, RecursionError):
             raise _Stray(f"the worker printed {line[:80]!r}, which is no JSON; logs belong on standard error") from None
         if not isinstance(reply, dict):
             raise _Stray(f"the worker printed {line[:80]!r}, which is no JSON object")

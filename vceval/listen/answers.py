@@ -9,7 +9,6 @@ from __future__ import annotations
 import csv
 import io
 import json
-import math
 import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing
@@ -20,6 +19,7 @@ from typing import Any, TypeGuard
 from vceval.errors import UsageError
 from vceval.listen.kinds import KINDS
 from vceval.listen.pages import QUESTIONS, PageFacts
+from vceval.storage.csv_files import as_written
 
 __all__ = ["Answer", "Session", "checked_about", "checked_answers", "merged", "read_answers"]
 
@@ -79,9 +79,9 @@ def _answer(entry: Any, form: int, allowed: frozenset[str], facts: PageFacts) ->
     if not isinstance(answer, str) or answer not in (option.value for option in KINDS[facts.trials[trial]].options):
         raise ValueError(f"trial {trial} can't be answered by {answer!r:.40}")
     seconds, plays = entry.get("seconds"), entry.get("plays")
-    if not _is_number(seconds) or not 0 <= seconds < math.inf:
+    if not _is_number(seconds) or not 0 <= seconds < 1e15:
         raise ValueError(f"trial {trial}: seconds must be a number")
-    if not _is_number(plays) or plays != int(plays) or not 0 <= plays < 1e6:
+    if not _is_number(plays) or not 0 <= plays < 1e6 or plays != int(plays):
         raise ValueError(f"trial {trial}: plays must be a whole number")
     return Answer(trial, answer, min(float(seconds), _LONGEST), int(plays))
 
@@ -157,6 +157,7 @@ def _documents(text: str) -> list[dict[str, Any]]:
     for row in csv.DictReader(io.StringIO(text, newline=""), strict=True):
         if None in row or None in row.values():
             raise ValueError("a row with more or fewer cells than the header")
+        row = {name: as_written(cell) for name, cell in row.items()}
         document = found.setdefault(row["session"], {**row, "form": int(row["form"]), "about": row, "answers": []})
         answer = {"seconds": float(row["seconds"]), "plays": int(row["plays"])}
         document["answers"].append({"trial": row["trial"], "answer": row["answer"], **answer})

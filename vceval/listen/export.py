@@ -8,8 +8,6 @@ plan.csv          who hears what, to look at
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import shutil
 from collections.abc import Iterable, Mapping
@@ -26,6 +24,7 @@ from vceval.listen.stimuli import Measured, measure, recordings_of, write
 from vceval.results.rundir import RunDirectory, write_atomically
 from vceval.signal.audio import read_as
 from vceval.storage.cache import file_digest
+from vceval.storage.csv_files import csv_text
 
 __all__ = ["KEY", "LEVEL", "Exported", "Look", "export"]
 
@@ -197,17 +196,16 @@ def _for_listeners(
 
 
 def _plan_csv(pool: Pool, plan: Plan) -> str:
-    buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow(("form", "test", "place", "trial", "kind", "heard", "pair", "dataset", "direction", "answer"))
+    columns = ("form", "test", "place", "trial", "kind", "heard", "pair", "dataset", "direction", "answer")
+    rows: list[tuple[object, ...]] = []
     for form in plan.forms:
         for part in form.parts:
             for place, name in enumerate((*part.training, *part.trials), 1):
                 trial = plan.trials[name]
                 row = pool.pairs[trial.pair]
                 heard = " | ".join(trial.conditions) + (" (A is the target)" if trial.swapped else "")
-                writer.writerow((
+                rows.append((
                     form.number, part.test, place, name, trial.kind, heard, trial.pair, row["dataset"],
                     row["direction"], trial.answer,
                 ))  # fmt: skip
-    return buffer.getvalue()
+    return csv_text(columns, rows)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,6 +20,7 @@ from vceval.listen.recordings import ANCHOR_TITLES, PREFIX
 from vceval.listen.screening import Rules, Screened, screen
 from vceval.results.listening import FILE, RATINGS, heard
 from vceval.results.rundir import RunDirectory, write_atomically
+from vceval.storage.csv_files import csv_text
 
 if TYPE_CHECKING:
     import pandas
@@ -168,10 +167,7 @@ def _metric(
 
 def _csv(given: Sequence[Rating], numbers: dict[str, int]) -> str:
     """All ratings that count; listeners are numbered, since the names of their sessions are secret."""
-    buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow(("listener", "test", "system", "other", "pair", "value"))
-    for one in given:
-        system, other = (*one.conditions, "")[:2]
-        writer.writerow((numbers[one.rater], one.test, system, other, one.pair, f"{one.value:g}"))
-    return buffer.getvalue()
+    return csv_text(
+        ("listener", "test", "system", "other", "pair", "value"),
+        ((numbers[one.rater], one.test, *(*one.conditions, "")[:2], one.pair, f"{one.value:g}") for one in given),
+    )

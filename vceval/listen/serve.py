@@ -1,21 +1,29 @@
-"""Serves a listening test and takes its answers: the standard library's HTTP server, by default for this machine alone.
+"""Serves a listening test and takes its answers: one loop of the standard library, by default for this machine alone.
 
 What can be asked for is a table made at the start: the page, its recordings, four addresses of the test itself. No
 path is ever made from a request, so nothing else of the disk can be reached.
+
+A connection that asks for nothing costs a few kilobytes and no thread. What it asks must arrive within a deadline, and
+what it is sent must be taken within another. Where connections run out, the one that has waited longest makes room.
 """
 
 from __future__ import annotations
 
+import asyncio
 import ipaddress
 import json
 import re
+import resource
+import socket
+import sqlite3
 import threading
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from http import HTTPStatus
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
+from io import BytesIO
 from pathlib import Path
-from socket import socket
-from typing import Any
+from typing import Any, ClassVar
 from urllib.parse import urlsplit
 
 from vceval.errors import UsageError
@@ -23,12 +31,16 @@ from vceval.listen.answers import CODE, COMMENT, checked_about, checked_answers,
 from vceval.listen.pages import PageFacts, page_facts
 from vceval.listen.store import Full, Store
 
-__all__ = ["BODY_LIMIT", "TestServer", "make_server"]
+__all__ = ["BODY_LIMIT", "Deadlines", "TestServer", "make_server"]
 
 #: Bytes that one request may send: all answers of a long form take a tenth of it.
 BODY_LIMIT = 256 << 10
-#: Requests that are answered at the same time, and seconds that a connection may stay silent.
-_CONNECTIONS, _SILENCE = 64, 30.0
+#: Bytes of the lines before a body, requests that are answered at the same time, and connections that wait to be taken.
+_HEAD_LIMIT, _PLACES, _BACKLOG = 64 << 10, 8, 128
+#: Connections at the same time; as many as files may be open, where that is fewer.
+_CONNECTIONS = 4096
+#: Bytes of a refused request that are thrown away.
+_THROWN_AWAY = 1 << 20
 _LOCAL = frozenset({"127.0.0.1", "localhost", "::1"})
 _HEADERS = {
     "X-Content-Type-Options": "nosniff",
@@ -47,14 +59,23 @@ class Refused(Exception):
         self.status = status
 
 
-class TestServer(ThreadingHTTPServer):
+class Deadlines:
+    """Seconds that a connection may ask for nothing, and that the lines of a request, its body and an answer may take.
+
+    A long answer may take longer: as long as it takes at ``slowest`` bytes a second.
+    """
+
+    idle, head, body, answer, slowest = 60.0, 10.0, 20.0, 30.0, 8 << 10
+
+
+class TestServer:
     """The server of one test.
 
     files: what may be fetched, by path of the URL: a file and its media type.
     hosts: names by which it may be called; None for any.
+    most: connections at the same time; fewer where fewer files may be open.
     """
 
-    daemon_threads = True
     __test__ = False  # no test class, whatever pytest thinks of its name
 
     def __init__(
@@ -62,43 +83,122 @@ class TestServer(ThreadingHTTPServer):
         address: tuple[str, int],
         facts: PageFacts,
         store: Store,
-        files: Mapping[str, tuple[Path, str]],
+        files: dict[str, tuple[Path, str]],
         hosts: frozenset[str] | None,
         say: Callable[[str], None],
     ) -> None:
-        super().__init__(address, _Handler)
         self.facts, self.store, self.files, self.hosts, self.say = facts, store, files, hosts, say
-        self._places = threading.BoundedSemaphore(_CONNECTIONS)
+        self.deadlines = Deadlines()
+        self._socket = socket.create_server(address, backlog=_BACKLOG)
+        self.server_address: tuple[str, int] = self._socket.getsockname()[:2]
+        self._begun = threading.Event()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._stop = asyncio.Event()
+        self.most = _CONNECTIONS
+        self._count = 0
+        #: Connections that no answer is being made for, by when they began to wait.
+        self._waiting: dict[asyncio.StreamWriter, None] = {}
 
     @property
     def url(self) -> str:
         """Where a browser on this machine finds it."""
-        host, port = self.server_address[:2]
-        name = "127.0.0.1" if str(host) in ("0.0.0.0", "::") else str(host)  # noqa: S104 - compared, not bound
+        host, port = self.server_address
+        name = "127.0.0.1" if host in ("0.0.0.0", "::") else host  # noqa: S104 - compared, not bound
         return f"http://{name}:{port}/"
 
-    def process_request(self, request: socket | tuple[bytes, socket], client_address: Any) -> None:
-        """Answer in a thread of its own, or hang up where too many are at work."""
-        if self._places.acquire(timeout=5.0):
-            super().process_request(request, client_address)
-        else:
-            self.shutdown_request(request)
+    def serve_forever(self) -> None:
+        """Answer until :meth:`shutdown` is called from another thread."""
+        asyncio.run(self._serve())
 
-    def process_request_thread(self, request: socket | tuple[bytes, socket], client_address: Any) -> None:
-        """Answer, then make room for the next."""
+    def shutdown(self) -> None:
+        """Have :meth:`serve_forever` end."""
+        self._begun.wait()
+        assert self._loop is not None
+        self._loop.call_soon_threadsafe(self._stop.set)
+
+    def server_close(self) -> None:
+        """Close the address."""
+        self._socket.close()
+
+    async def _serve(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._loop.set_exception_handler(lambda loop, context: self.say(str(context.get("message"))))
+        _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        wanted = 2 * _CONNECTIONS if hard == resource.RLIM_INFINITY else min(hard, 2 * _CONNECTIONS)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+        self.most = max(1, min(self.most, wanted // 2 - 8))  # a recording that is sent is a second open file
+        with ThreadPoolExecutor(_PLACES, "listener") as self._pool:
+            listener = await asyncio.start_server(
+                self._connected, sock=self._socket, limit=_HEAD_LIMIT, backlog=_BACKLOG
+            )
+            self._begun.set()
+            await self._stop.wait()
+            listener.close()
+
+    async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Answer the requests of one connection, one after the other."""
+        if self._count >= self.most:
+            next(iter(self._waiting), writer).transport.abort()
+        self._count += 1
         try:
-            super().process_request_thread(request, client_address)
-        finally:
-            self._places.release()
+            while await self._one(reader, writer):
+                pass
+        except (OSError, asyncio.IncompleteReadError, TimeoutError):
+            writer.transport.abort()  # the browser hung up, or took too long
+        except Exception as error:
+            import traceback
 
-    def handle_error(self, request: socket | tuple[bytes, socket], client_address: Any) -> None:
-        """Say what went wrong, unless a browser merely hung up."""
-        import sys
-        import traceback
-
-        error = sys.exc_info()[1]
-        if not isinstance(error, ConnectionError | TimeoutError):
             self.say("".join(traceback.format_exception(error)))
+            writer.transport.abort()
+        finally:
+            self._count -= 1
+            self._waiting.pop(writer, None)
+            writer.close()
+
+    async def _one(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
+        """Answer one request; True where the connection stays open for another."""
+        self._waiting[writer] = None
+        async with asyncio.timeout(self.deadlines.idle):
+            begin = await reader.read(1)
+        if not begin:
+            return False
+        asked = _Request(self)
+        try:
+            async with asyncio.timeout(self.deadlines.head):
+                head = begin + await reader.readuntil(b"\r\n\r\n")
+            length = asked.read(head)
+            writer.write(asked.continued)
+            async with asyncio.timeout(self.deadlines.body):
+                body = await reader.readexactly(length)
+        except asyncio.LimitOverrunError:
+            asked.refuse(Refused(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "more than a request needs"))
+        except TimeoutError:
+            asked.refuse(Refused(HTTPStatus.REQUEST_TIMEOUT, "the request did not arrive in time"))
+        except Refused as error:
+            asked.refuse(error)
+        else:
+            del self._waiting[writer]
+            await asyncio.get_running_loop().run_in_executor(self._pool, asked.answer, body)
+        self._waiting.pop(writer, None)
+        await self._send(asked, writer)
+        if asked.refused:  # hanging up on what is still on its way would take the answer from its reader
+            writer.write_eof()
+            async with asyncio.timeout(1.0):
+                left = _THROWN_AWAY
+                while left > 0 and (piece := await reader.read(_HEAD_LIMIT)):
+                    left -= len(piece)
+        return not asked.close_connection
+
+    async def _send(self, asked: _Request, writer: asyncio.StreamWriter) -> None:
+        place, start, count = asked.file or (None, 0, 0)
+        async with asyncio.timeout(self.deadlines.answer + count / self.deadlines.slowest):
+            writer.write(asked.wfile.getvalue())
+            await writer.drain()
+            if place is not None and count:
+                with open(place, "rb") as file:
+                    sent = await asyncio.get_running_loop().sendfile(writer.transport, file, start, count)
+                if sent < count:
+                    raise ConnectionError(f"{place}: was cut short while it was sent")
 
 
 def make_server(
@@ -144,40 +244,73 @@ def _is_local(host: str) -> bool:
         return host == "localhost"
 
 
-class _Handler(BaseHTTPRequestHandler):
-    server: TestServer
+class _Request(BaseHTTPRequestHandler):
+    """One request, and what is answered: the standard library's reader of HTTP, on bytes that have arrived already."""
+
     protocol_version = "HTTP/1.1"
     server_version, sys_version = "vceval", ""
-    timeout = _SILENCE
 
-    def do_GET(self) -> None:
-        self._answered(self._get)
+    def __init__(self, server: TestServer) -> None:
+        self.test = server
+        self.wfile: BytesIO = BytesIO()
+        #: What follows the answer's lines: a file, its first byte, and how many.
+        self.file: tuple[Path, int, int] | None = None
+        #: What is sent before the body is read, where the browser waits for it.
+        self.continued = b""
+        self.refused = False
+        self.close_connection = True
+        self.command, self.request_version, self.requestline = "", "HTTP/1.1", ""
 
-    do_HEAD = do_GET  # noqa: N815 - the name of the method in the protocol
+    def read(self, head: bytes) -> int:
+        """Read the lines of a request; returns the bytes of the body that follows.
 
-    def do_POST(self) -> None:
-        self._answered(self._post)
+        Raises:
+            Refused: it is none, or nothing that is answered here.
+        """
+        self.rfile = BytesIO(head)
+        self.raw_requestline = self.rfile.readline(_HEAD_LIMIT + 1)
+        if not self.parse_request():
+            raise Refused(HTTPStatus.BAD_REQUEST, HTTPStatus.BAD_REQUEST.phrase)
+        self._check_host()
+        if self.command in ("GET", "HEAD"):
+            if "Content-Length" in self.headers or "Transfer-Encoding" in self.headers:
+                self.close_connection = True  # what follows is not taken for the next request
+            return 0
+        if self.command != "POST":
+            raise Refused(HTTPStatus.NOT_IMPLEMENTED, HTTPStatus.NOT_IMPLEMENTED.phrase)
+        return self._length()
+
+    def handle_expect_100(self) -> bool:
+        """Have the browser send its body."""
+        self.continued = b"HTTP/1.1 100 Continue\r\n\r\n"
+        return True
 
     def log_message(self, format: str, *args: Any) -> None:
         """Say nothing: what matters is said when a listener begins and finishes."""
 
     def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
-        """Answer what the base class refuses (a broken request line, a method) without repeating any of it."""
-        self.close_connection = True
-        self._json(HTTPStatus(code), {"error": HTTPStatus(code).phrase})
+        """Refuse what the base class refuses (a broken request line) without repeating any of it."""
+        raise Refused(HTTPStatus(code), HTTPStatus(code).phrase)
 
-    def _answered(self, answer: Callable[[], None]) -> None:
+    def refuse(self, why: Refused) -> None:
+        """Answer with a reason, and hang up: a body that was not read would be taken for the next request."""
+        self.close_connection = self.refused = True
+        self._json(why.status, {"error": str(why)})
+
+    def answer(self, body: bytes) -> None:
+        """Answer the request that was read."""
         try:
-            self._check_host()
-            answer()
+            self._post(body) if self.command == "POST" else self._get()
         except Refused as error:
-            self.close_connection = True  # a body that was not read would be taken for the next request
-            self._json(error.status, {"error": str(error)})
+            self.refuse(error)
+        except (OSError, sqlite3.Error) as error:
+            self.test.say(f"a request could not be answered: {error}")
+            self.refuse(Refused(HTTPStatus.SERVICE_UNAVAILABLE, "answers can't be kept just now; try again"))
 
     def _check_host(self) -> None:
         """Refuse names that are not ours: a page elsewhere could have its own name point at this machine."""
         host, origin = self.headers.get("Host", ""), self.headers.get("Origin")
-        if self.server.hosts is not None and _name(host) not in self.server.hosts:
+        if self.test.hosts is not None and _name(host) not in self.test.hosts:
             raise Refused(HTTPStatus.FORBIDDEN, "called by an unknown name")
         if origin is not None and origin.partition("://")[2].lower() != host.lower():
             raise Refused(HTTPStatus.FORBIDDEN, "called from another site")
@@ -185,90 +318,103 @@ class _Handler(BaseHTTPRequestHandler):
     def _get(self) -> None:
         path = self.path.partition("?")[0]
         if path == "/api/test":
-            self._json(HTTPStatus.OK, {"plan": self.server.facts.plan})
+            self._json(HTTPStatus.OK, {"plan": self.test.facts.plan})
             return
-        if path not in self.server.files:
+        if path not in self.test.files:
             raise Refused(HTTPStatus.NOT_FOUND, "there is no such file")
-        file, kind = self.server.files[path]
+        file, kind = self.test.files[path]
         try:
-            content = file.read_bytes()
+            size = file.stat().st_size
         except OSError:
             raise Refused(HTTPStatus.NOT_FOUND, "there is no such file") from None
-        span = _span(self.headers.get("Range"), len(content)) if kind.startswith("audio/") else None
+        span = _span(self.headers.get("Range"), size) if kind.startswith("audio/") else None
         if span is not None and span[0] >= span[1]:
-            self._send(
-                HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE, b"", kind, {"Content-Range": f"bytes */{len(content)}"}
-            )
+            self._head(HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE, 0, kind, {"Content-Range": f"bytes */{size}"})
             return
         extra = {"Accept-Ranges": "bytes"} if kind.startswith("audio/") else {}
-        cache = {"Cache-Control": "private, max-age=86400" if kind.startswith("audio/") else "no-store"}
-        if span is None:
-            self._send(HTTPStatus.OK, content, kind, extra | cache)
-        else:
-            extra["Content-Range"] = f"bytes {span[0]}-{span[1] - 1}/{len(content)}"
-            self._send(HTTPStatus.PARTIAL_CONTENT, content[span[0] : span[1]], kind, extra | cache)
+        extra["Cache-Control"] = "private, max-age=86400" if kind.startswith("audio/") else "no-store"
+        start, end = span or (0, size)
+        if span is not None:
+            extra["Content-Range"] = f"bytes {start}-{end - 1}/{size}"
+        self._head(HTTPStatus.OK if span is None else HTTPStatus.PARTIAL_CONTENT, end - start, kind, extra)
+        if self.command != "HEAD":
+            self.file = file, start, end - start
 
-    def _post(self) -> None:
-        actions = {"/api/start": self._start, "/api/answers": self._take}
-        action = actions.get(self.path.partition("?")[0])
-        if action is None:
+    def _post(self, body: bytes) -> None:
+        action = self._ACTIONS[self.path.partition("?")[0]]
+        self._json(HTTPStatus.OK, action(self, _object(body)))
+
+    def _length(self) -> int:
+        if self.path.partition("?")[0] not in self._ACTIONS:
             raise Refused(HTTPStatus.NOT_FOUND, "there is no such address")
-        self._json(HTTPStatus.OK, action(self._body()))
-
-    def _body(self) -> Mapping[str, Any]:
         if self.headers.get_content_type() != "application/json":
             raise Refused(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "answers are sent as application/json")
-        length = self.headers.get("Content-Length", "")
-        if self.headers.get("Transfer-Encoding") or not re.fullmatch(r"[0-9]{1,12}", length):
+        lengths = self.headers.get_all("Content-Length", [])
+        if "Transfer-Encoding" in self.headers or len(lengths) != 1 or not re.fullmatch(r"[0-9]{1,12}", lengths[0]):
             raise Refused(HTTPStatus.LENGTH_REQUIRED, "the length must be said")
-        if int(length) > BODY_LIMIT:
+        if int(lengths[0]) > BODY_LIMIT:
             raise Refused(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"more than {BODY_LIMIT} bytes")
-        try:
-            value = json.loads(self.rfile.read(int(length)).decode("utf-8"))
-        except (ValueError, RecursionError):
-            raise Refused(HTTPStatus.BAD_REQUEST, "not JSON") from None
-        if not isinstance(value, dict):
-            raise Refused(HTTPStatus.BAD_REQUEST, "not a JSON object")
-        return value
+        return int(lengths[0])
 
     def _start(self, asked: Mapping[str, Any]) -> dict[str, Any]:
-        if asked.get("plan") != self.server.facts.plan:
+        if asked.get("plan") != self.test.facts.plan:
             raise Refused(HTTPStatus.CONFLICT, "another test is served here by now; load the page again")
         try:
-            session, form = self.server.store.begin(plain(asked.get("rater"), CODE))
+            session, form = self.test.store.begin(plain(asked.get("rater"), CODE))
         except Full:
             raise Refused(HTTPStatus.SERVICE_UNAVAILABLE, "no more listeners are taken") from None
-        self.server.say(f"form {form}: a listener begins")
+        self.test.say(f"form {form}: a listener begins")
         return {"session": session, "form": form}
 
     def _take(self, sent: Mapping[str, Any]) -> dict[str, Any]:
         session = sent.get("session")
-        form = self.server.store.form(session) if isinstance(session, str) else None
+        form = self.test.store.form(session) if isinstance(session, str) else None
         if not isinstance(session, str) or form is None:
             raise Refused(HTTPStatus.FORBIDDEN, "there is no such session")
         try:
-            answers = checked_answers(sent.get("answers"), form, self.server.facts)
+            answers = checked_answers(sent.get("answers"), form, self.test.facts)
         except ValueError as error:
             raise Refused(HTTPStatus.BAD_REQUEST, str(error)) from None
-        added = self.server.store.add(session, answers, checked_about(sent.get("about")))
+        added = self.test.store.add(session, answers, checked_about(sent.get("about")))
         finished = sent.get("finished")
-        if isinstance(finished, Mapping) and self.server.store.finish(session, plain(finished.get("comment"), COMMENT)):
-            begun, done, count = self.server.store.counts()
-            self.server.say(f"form {form}: finished; so far {done} of {begun} listeners, {count:,} answers")
+        if isinstance(finished, Mapping) and self.test.store.finish(session, plain(finished.get("comment"), COMMENT)):
+            begun, done, count = self.test.store.counts()
+            self.test.say(f"form {form}: finished; so far {done} of {begun} listeners, {count:,} answers")
         return {"stored": len(answers), "new": added}
 
-    def _json(self, status: HTTPStatus, value: Mapping[str, Any]) -> None:
-        self._send(status, json.dumps(value).encode(), "application/json", {"Cache-Control": "no-store"})
+    _ACTIONS: ClassVar[Mapping[str, Callable[[_Request, Mapping[str, Any]], dict[str, Any]]]] = {
+        "/api/start": _start,
+        "/api/answers": _take,
+    }
 
-    def _send(self, status: HTTPStatus, content: bytes, kind: str, extra: Mapping[str, str]) -> None:
+    def _json(self, status: HTTPStatus, value: Mapping[str, Any]) -> None:
+        content = json.dumps(value).encode()
+        self._head(status, len(content), "application/json", {"Cache-Control": "no-store"})
+        if self.command != "HEAD":
+            self.wfile.write(content)
+
+    def _head(self, status: HTTPStatus, size: int, kind: str, extra: Mapping[str, str]) -> None:
         self.send_response(status)
-        length = {"Content-Type": kind, "Content-Length": str(len(content))}
+        length = {"Content-Type": kind, "Content-Length": str(size)}
         closing = {"Connection": "close"} if self.close_connection else {}
         for name, value in {**_HEADERS, **length, **extra, **closing}.items():
             self.send_header(name, value)
         self.end_headers()
-        if self.command != "HEAD":
-            self.wfile.write(content)
+
+
+def _object(body: bytes) -> Mapping[str, Any]:
+    """Read the object that a browser sends.
+
+    Raises:
+        Refused: it is none.
+    """
+    try:
+        value = json.loads(body.decode("utf-8"))
+    except (ValueError, RecursionError):
+        raise Refused(HTTPStatus.BAD_REQUEST, "not JSON") from None
+    if not isinstance(value, dict):
+        raise Refused(HTTPStatus.BAD_REQUEST, "not a JSON object")
+    return value
 
 
 def _name(host: str) -> str:

@@ -7,9 +7,7 @@ given (the reference where there is one). UTF-8, line feeds, one header line.
 
 from __future__ import annotations
 
-import csv
 import hashlib
-import io
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -18,6 +16,7 @@ from pathlib import Path
 from vceval.errors import UsageError
 from vceval.protocol.sampling import Drawn
 from vceval.records import DIRECTIONS
+from vceval.storage.csv_files import as_written, csv_text
 from vceval.storage.tables import Column, Sheet, Table
 
 __all__ = ["TABLE", "FrozenPair", "digest", "from_draw", "pair_name", "parse", "read", "render"]
@@ -84,13 +83,10 @@ def digest(pairs: Iterable[FrozenPair]) -> str:
 
 
 def _table(pairs: Iterable[FrozenPair]) -> str:
-    buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow(TABLE.names)
-    for p in pairs:
-        prompts = " ".join(p.prompts)
-        writer.writerow((p.pair, p.direction or "", p.source, prompts, p.reference or "", p.natural or ""))
-    return buffer.getvalue()
+    rows = (
+        (p.pair, p.direction or "", p.source, " ".join(p.prompts), p.reference or "", p.natural or "") for p in pairs
+    )
+    return csv_text(TABLE.names, rows)
 
 
 def read(path: Path) -> tuple[list[FrozenPair], str]:
@@ -117,19 +113,15 @@ def _pairs(sheet: Sheet) -> list[FrozenPair]:
         sheet.problem(0, f"{note}; a pair list has {','.join(TABLE.names)}")
     pairs: list[FrozenPair] = []
     for row in sheet.rows:
-        pair, direction = row["pair"], row["direction"]
+        pair, direction, source, prompts, reference, natural = (as_written(row[name]) for name in TABLE.names)
         if _UNSAFE.search(pair) or pair.startswith("."):
             sheet.problem(row.line, f"pair {pair!r} can't be a file name; use letters, digits, '.', '_' and '-'")
         sheet.once(row, pair, f"pair {pair!r}")
         if direction and direction not in DIRECTIONS:
             sheet.problem(row.line, f"direction {direction!r} is none of {', '.join(DIRECTIONS)}")
-        prompts = tuple(row["prompts"].split())
-        if row["reference"] in prompts or row["natural"] in prompts:
+        voices = tuple(prompts.split())
+        if reference in voices or natural in voices:
             sheet.problem(row.line, f"a prompt of pair {pair!r} is its reference or natural speech as well")
-        pairs.append(
-            FrozenPair(
-                pair, direction or None, row["source"], prompts, row["reference"] or None, row["natural"] or None
-            )
-        )
+        pairs.append(FrozenPair(pair, direction or None, source, voices, reference or None, natural or None))
     sheet.check()
     return pairs

@@ -8,16 +8,22 @@ from collections.abc import Mapping
 from difflib import get_close_matches
 from pathlib import Path
 from reprlib import Repr
-from typing import Annotated, Any, ClassVar, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, WrapValidator, model_validator
 from pydantic_core import ErrorDetails, PydanticCustomError
 
 from vceval.errors import UsageError
 
-__all__ = ["Names", "Section", "Text", "json_schema", "meaning", "mistake", "read_document"]
+if TYPE_CHECKING:
+    import yaml
+
+__all__ = ["Names", "Section", "Text", "json_schema", "meaning", "mistake", "read_document", "read_yaml"]
 
 Document = TypeVar("Document", bound="Section")
+
+#: Bytes of the longest file, and values that it may stand for.
+_LONGEST, _VALUES = 1 << 22, 100_000
 
 #: Values in messages are cut: a file may hold anything.
 _SHOWN = Repr()
@@ -106,20 +112,52 @@ Text = Annotated[str, Field(min_length=1)]
 Names = Annotated[tuple[Text, ...], Field(strict=False, json_schema_extra={"uniqueItems": True}), AfterValidator(_once)]
 
 
+def read_yaml(path: Path) -> Any:
+    """Read the values of a YAML file of moderate size.
+
+    Raises:
+        UsageError: the file is missing, no YAML, or none that people write: too long, too deep, or long by aliases.
+    """
+    import yaml
+
+    try:
+        if path.stat().st_size > _LONGEST:
+            raise UsageError(f"{path}: has {path.stat().st_size:,} bytes; no such file has more than {_LONGEST:,}")
+        loader = yaml.SafeLoader(path.read_text(encoding="utf-8"))
+        try:
+            top = loader.get_single_node()
+            if top is None:
+                return None
+            if (size := _size(top, {})) > _VALUES:
+                raise UsageError(f"{path}: aliases make more than {_VALUES:,} values of it ({size:,})")
+            return loader.construct_document(top)
+        finally:
+            loader.dispose()
+    except FileNotFoundError:
+        raise UsageError(f"{path}: no such file") from None
+    except RecursionError:
+        raise UsageError(f"{path}: can't be read as YAML (one thing in another, too deep)") from None
+    except (OSError, ValueError, OverflowError, yaml.YAMLError) as error:  # such as a date without such a day
+        raise UsageError(f"{path}: can't be read as YAML ({str(error)[:1000]})") from error
+
+
+def _size(node: yaml.Node, known: dict[int, int]) -> int:
+    """Number of values that a node stands for, each alias counted as what it stands for."""
+    if id(node) not in known:
+        known[id(node)] = _VALUES + 1  # as long as it is being counted: what holds itself has no end
+        inner = node.value if isinstance(node.value, list) else []
+        parts = [part for entry in inner for part in (entry if isinstance(entry, tuple) else (entry,))]
+        known[id(node)] = 1 + sum(_size(part, known) for part in parts)
+    return known[id(node)]
+
+
 def read_document(path: Path, kind: type[Document]) -> Document:
     """Read a YAML file.
 
     Raises:
         UsageError: the file is missing or no YAML; a key is unknown or missing; a value is not what it must be.
     """
-    import yaml
-
-    try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise UsageError(f"{path}: no such file") from None
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise UsageError(f"{path}: can't be read as YAML ({error})") from error
+    values = read_yaml(path)
     try:
         return kind.model_validate(values)
     except ValidationError as error:

@@ -62,7 +62,10 @@ def system_of(text: str, timeout: float | None = None) -> System:
         return System(_checked(name, text), name)
     options: dict[str, Any] = {}
     if kind == "command":
-        options["command"] = shlex.split(argument)
+        try:
+            options["command"] = shlex.split(argument)
+        except ValueError as error:
+            raise UsageError(f"system {text!r}: the command can't be divided into words ({error})") from None
         if timeout is not None:
             options["timeout"] = timeout
     elif kind == "precomputed":

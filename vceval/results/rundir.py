@@ -21,7 +21,6 @@ Where pairs were converted with several seeds, scores.parquet, failures.csv, ski
 
 from __future__ import annotations
 
-import csv
 import io
 import json
 import os
@@ -36,6 +35,7 @@ from vceval.errors import UsageError
 from vceval.records import ConversionPair, Failure, Score, Skip, Utterance
 from vceval.results.hashes import Hashes
 from vceval.signal.audio import CHANNELS, MAX_SECONDS, Reading
+from vceval.storage.csv_files import CsvWriter, read_rows
 from vceval.storage.files import replacing
 
 if TYPE_CHECKING:
@@ -120,7 +120,7 @@ class Rows:
     """A CSV file that is being written, row by row; ``left_out`` is the place of a column that the file has not."""
 
     def __init__(self, stream: IO[str], left_out: int | None = None) -> None:
-        self._writer = csv.writer(stream, lineterminator="\n")
+        self._writer = CsvWriter(stream)
         self._left_out = left_out
 
     def write(self, row: Sequence[str]) -> None:
@@ -273,7 +273,9 @@ class RunDirectory:
             value = json.loads(path.read_text(encoding="utf-8"))
         except FileNotFoundError:
             raise UsageError(f"{path}: no such file; is {self.root} the folder of a finished run?") from None
-        except json.JSONDecodeError as error:
+        except OSError as error:
+            raise UsageError(f"{path}: can't be read ({error.strerror})") from error
+        except (ValueError, RecursionError) as error:
             raise UsageError(f"{path}: not valid JSON ({error})") from error
         if not isinstance(value, dict):
             raise UsageError(f"{path}: expected a JSON object")
@@ -294,7 +296,7 @@ class RunDirectory:
 
     def read_pairs(self) -> list[dict[str, str]]:
         """Rows of ``pairs.csv``; prompts are separated by blanks, prompt paths by ``|``."""
-        return list(self._read_csv("pairs.csv"))
+        return list(self._read_csv("pairs.csv", PAIR_COLUMNS))
 
     # audio.csv
 
@@ -313,11 +315,11 @@ class RunDirectory:
 
     def read_audio(self) -> list[dict[str, str]]:
         """Rows of ``audio.csv``: one recording per system and pair, that of seed 0."""
-        return [row for row in self._read_csv("audio.csv") if row.get("seed", "0") == "0"]
+        return [row for row in self._read_csv("audio.csv", AUDIO_COLUMNS[:3]) if row.get("seed", "0") == "0"]
 
     def read_recordings(self) -> Iterator[dict[str, str]]:
         """Rows of ``audio.csv``, one by one: the recordings of all seeds."""
-        return self._read_csv("audio.csv")
+        return self._read_csv("audio.csv", AUDIO_COLUMNS[:3])
 
     # scores.parquet
 
@@ -369,8 +371,9 @@ class RunDirectory:
         if not path.is_file():
             raise UsageError(f"{path}: no such file; is {self.root} the folder of a finished run?")
         try:
-            return pandas.read_parquet(path, page_checksum_verification=True)
-        except (OSError, ValueError) as error:
+            with open(path, "rb") as stream:  # its name may be no UTF-8
+                return pandas.read_parquet(stream, page_checksum_verification=True)
+        except Exception as error:  # a damaged file raises all kinds of errors
             raise UsageError(f"{path}: can't be read ({error})") from error
 
     # failures.csv, skipped.csv
@@ -388,7 +391,7 @@ class RunDirectory:
 
     def read_failures(self) -> list[dict[str, str]]:
         """Rows of ``failures.csv``, one per conversion that failed or score that could not be made, with its seed."""
-        return [{"seed": "0", **row} for row in self._read_csv("failures.csv")]
+        return [{"seed": "0", **row} for row in self._read_csv("failures.csv", FAILURE_COLUMNS)]
 
     def skip_writer(self, seeds: bool = False) -> AbstractContextManager[Rows]:
         """Write ``skipped.csv`` from rows of :func:`skip_row`, which come sorted."""
@@ -403,7 +406,7 @@ class RunDirectory:
 
     def read_skips(self) -> list[dict[str, str]]:
         """Rows of ``skipped.csv``, one per value that can't exist, with its seed."""
-        return [{"seed": "0", **row} for row in self._read_csv("skipped.csv")]
+        return [{"seed": "0", **row} for row in self._read_csv("skipped.csv", SKIP_COLUMNS)]
 
     # leakage.csv
 
@@ -415,7 +418,7 @@ class RunDirectory:
 
     def read_leakage(self) -> list[dict[str, str]]:
         """Rows of ``leakage.csv``."""
-        return list(self._read_csv("leakage.csv"))
+        return list(self._read_csv("leakage.csv", LEAKAGE_COLUMNS))
 
     @contextmanager
     def _csv_writer(self, name: str, columns: Sequence[str], seeds: bool | None = None) -> Iterator[Rows]:
@@ -427,12 +430,11 @@ class RunDirectory:
             yield rows
             text.detach()
 
-    def _read_csv(self, name: str) -> Iterator[dict[str, str]]:
+    def _read_csv(self, name: str, columns: Sequence[str]) -> Iterator[dict[str, str]]:
         path = self.checked(name)
-        if not path.is_file():
+        if not path.exists():
             raise UsageError(f"{path}: no such file; is {self.root} the folder of a finished run?")
-        with open(path, encoding="utf-8", errors="surrogateescape", newline="") as stream:
-            yield from csv.DictReader(stream)
+        return read_rows(path, columns)
 
 
 def _columns(columns: Sequence[str], seeds: bool) -> tuple[str, ...]:

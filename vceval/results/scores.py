@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -135,7 +136,8 @@ def read_scores(path: Path, systems: Sequence[str], pairs: Sequence[str], measur
     sanity: dict[tuple[int, int], dict[str, Any]] = {}
     doubtful: dict[tuple[int, int], list[str]] = {}
     try:
-        table = parquet.ParquetFile(path, page_checksum_verification=True)
+        # Opened so, as its name may be no UTF-8
+        table = parquet.ParquetFile(pyarrow.OSFile(os.fsencode(path)), page_checksum_verification=True)
         seeded = "seed" in table.schema_arrow.names
         columns = ["system", "pair", "measure", *figures, "details", *(["seed"] if seeded else [])]
         for batch in table.iter_batches(batch_size=BATCH, columns=columns):

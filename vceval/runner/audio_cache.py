@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 from vceval.converters.base import Converter
-from vceval.errors import no_room
 from vceval.records import ConversionPair, System
 from vceval.signal.audio import USUAL, Reading
 from vceval.storage.cache import INTAKE, file_digest
@@ -78,13 +77,13 @@ class Reuse:
         place = self._place(system, pair, seed)
         if place is None:
             return
-        try:
-            with open(path, "rb") as stream, replacing(place, durable=False) as copy:
-                copy.write(_head(place, digest) + b"\n")
-                shutil.copyfileobj(stream, copy)
-        except OSError as error:
-            if not no_room(error) and not isinstance(error, PermissionError):
-                raise
+        with (
+            contextlib.suppress(OSError),  # no room, or not to be written to: it is not kept
+            open(path, "rb") as stream,
+            replacing(place, durable=False) as copy,
+        ):
+            copy.write(_head(place, digest) + b"\n")
+            shutil.copyfileobj(stream, copy)
 
     def _place(self, system: str | None, pair: ConversionPair, seed: int) -> Path | None:
         if system is None or self._folder is None or pair.source is None:

@@ -24,6 +24,7 @@ from collections.abc import Callable, Hashable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import islice
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from typing import Any, Generic, TypeVar
 
@@ -144,7 +145,12 @@ class Pool(Generic[Task]):
         process = self._context.Process(target=serve, args=arguments, daemon=False)
         # Known before it starts: a Ctrl-C meanwhile must not leave a worker that nobody ends
         self._workers.append(_Worker(process, ours, slot))
-        process.start()
+        resource_tracker.ensure_running()  # as a part of start() it would let Ctrl-C through
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # until the worker looks away from it
+        try:
+            process.start()
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
         theirs.close()
         return self._workers[-1]
 
@@ -220,6 +226,7 @@ def serve(pipe: Connection, parent: int, handler: Callable[..., Callable[[Any], 
     die_with_parent(parent)
     # Ctrl-C reaches the whole process group; the main process decides what to do with its workers.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     # pyworld and webrtcvad announce at every import that they use pkg_resources; setuptools is held below 81 for it.
     warnings.filterwarnings("ignore", message="pkg_resources is deprecated", category=UserWarning)
     work = handler(*given)

@@ -146,9 +146,7 @@ def _candidates(
     return torch.stack(candidates), torch.stack(scores)
 
 
-def _four_measurements(
-    filtered: torch.Tensor, counts: torch.Tensor, rate: int, times: torch.Tensor
-) -> torch.Tensor:
+def _four_measurements(filtered: torch.Tensor, counts: torch.Tensor, rate: int, times: torch.Tensor) -> torch.Tensor:
     """F0 (4, R, T) by the intervals of falls, rises, peaks and dips; NaN for recordings with too few of one."""
     import torch
 

@@ -19,7 +19,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from vceval.errors import ItemError, UsageError, no_room
+from vceval.errors import ItemError, UsageError
 from vceval.storage.files import replacing, sha256
 
 __all__ = ["INTAKE", "Cache", "default_limit", "default_root", "file_digest", "trim"]
@@ -62,25 +62,28 @@ def default_limit() -> int:
 def trim(root: Path, limit: int) -> int:
     """Remove what was used longest ago until the cache is below its limit; returns the bytes that are left.
 
-    Other files in the folder are left alone. Where another process is at it already, nothing is done.
+    Other files in the folder are left alone. Where another process is at it already, or the folder can't be written to,
+    nothing is done.
     """
-    root.mkdir(parents=True, exist_ok=True)
-    with open(root / ".lock", "w") as lock:
+    with contextlib.ExitStack() as stack:
         try:
+            root.mkdir(parents=True, exist_ok=True)
+            lock = stack.enter_context(open(root / ".lock", "w"))
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        except OSError:
             return 0
         entries = []
         for path in root.glob("*/[0-9a-f][0-9a-f]/*"):
             if _ENTRY.fullmatch(path.name):
-                with contextlib.suppress(FileNotFoundError):
+                with contextlib.suppress(OSError):
                     stat = path.stat()
                     entries.append((stat.st_mtime_ns, stat.st_size, path))
         held = sum(size for _, size, _ in entries)
         if held > limit:
             for _, size, path in sorted(entries):
-                path.unlink(missing_ok=True)
-                held -= size
+                with contextlib.suppress(OSError):
+                    path.unlink(missing_ok=True)
+                    held -= size
                 if held <= _TRIMMED * limit:
                     break
         return held
@@ -161,11 +164,8 @@ class Cache:
         return found
 
     def _store(self, entry: Path, key: str, found: Mapping[str, Any]) -> None:
-        try:
+        with contextlib.suppress(OSError):  # no room, or not to be written to: computed and not kept
             self._written += _write(entry, key, found)
-        except OSError as error:
-            if not no_room(error) and not isinstance(error, PermissionError):
-                raise
         if self.root is not None and self._written > self.limit * _UNSEEN:
             self._written = 0
             trim(self.root, self.limit)

@@ -10,6 +10,7 @@
   let state = restore();
   let server = false;      // whether a server takes the answers
   let onKey = null;        // what a key does on the screen that is shown
+  let onSent = null;       // what the screen that is shown does when answers were sent, or were to be
   let players = [];
 
   // What is kept
@@ -43,6 +44,22 @@
     if (!answer.ok) throw Object.assign(new Error(`status ${answer.status}`), { status: answer.status });
     return answer.json();
   }
+  const passing = (code) => code >= 500 || code === 408 || code === 429;
+  async function found() {
+    // Only an answer says that no server takes answers here; one that does not come is waited for
+    if (!location.protocol.startsWith("http")) return false;
+    for (let wait = 500; ; wait = Math.min(2 * wait, 10000)) {
+      try {
+        const answer = await fetch("api/test", { cache: "no-store", credentials: "omit", signal: AbortSignal.timeout(15000) });
+        if (answer.ok) return (await answer.json()).plan === plan.id;
+        if (!passing(answer.status)) return false;
+      } catch (error) {
+        if (error instanceof SyntaxError) return false;
+      }
+      status.textContent = "The server does not answer yet. Please wait: this page tries again by itself.";
+      await new Promise((later) => setTimeout(later, wait));
+    }
+  }
   let sending = null;
   function send() {
     // One request at a time, and each sends all that has not been confirmed yet
@@ -50,24 +67,26 @@
     return sending || Promise.resolve();
   }
   async function sendNow() {
-    if (!state) return;
-    const rest = state.answers.slice(state.sent);
-    if (!rest.length && (!state.finished || state.told)) return;
+    const mine = state;
+    if (!waiting()) return;
+    const rest = mine.answers.slice(mine.sent);
     try {
-      const body = { session: state.session, about: state.about, answers: rest };
-      if (state.finished) body.finished = { comment: state.comment || "" };
+      const body = { session: mine.session, about: mine.about, answers: rest };
+      if (mine.finished) body.finished = { comment: mine.comment || "" };
       await post("api/answers", body);
-      state.sent += rest.length;
-      state.told = Boolean(body.finished);
+      mine.sent += rest.length;
+      mine.told = Boolean(body.finished);
       status.textContent = "";
-      keep();
+      if (state === mine) keep();
     } catch (error) {
-      status.textContent = error.status && error.status < 500
+      status.textContent = error.status && !passing(error.status)
         ? "The server refused an answer. Please tell the person who invited you."
         : "Not saved on the server yet. Your answers are kept in this browser and sent as soon as it answers again.";
     }
+    if (state === mine && onSent) onSent();
   }
-  setInterval(() => { if (state && state.answers.length > state.sent) send(); }, 10000);
+  const waiting = () => state && (state.answers.length > state.sent || (state.finished && !state.told));
+  setInterval(() => { if (waiting()) send(); }, 5000);
   window.addEventListener("online", () => send());
 
   // Building blocks
@@ -86,7 +105,7 @@
   function show(title, ...children) {
     for (const player of players) player.stop();
     players = [];
-    onKey = null;
+    onKey = onSent = null;
     const heading = make("h1", { tabindex: "-1" }, title);
     main.replaceChildren(heading, ...children.filter((child) => child !== null));
     window.scrollTo(0, 0);
@@ -243,7 +262,7 @@
         }
       }
       state = { session: begun.session, form: begun.form, rater: rater.value.trim(), started: new Date().toISOString(),
-        about: {}, position: 0, answers: [], sent: 0, ready: false, finished: "" };
+        about: {}, position: 0, answers: [], sent: 0, served: server, ready: false, finished: "" };
       keep();
       go();
     }
@@ -379,22 +398,25 @@
       make("div", { class: "actions" }, next("Finish", done)));
   }
 
-  async function thanks() {
+  function thanks() {
     said("Done", "", 1);
     const again = make("p", { class: "soft" }, make("button", { class: "second", type: "button", id: "again", onclick: over }, "Next listener on this computer"));
     async function over() {
-      if (state && server && (state.answers.length > state.sent || !state.told) && !confirm("Some answers have not reached the server yet. Drop them?")) return;
+      if (server && waiting() && !confirm("Some answers have not reached the server yet. Drop them?")) return;
       if (!server && !confirm("Has the file with the answers been saved? They are deleted from this browser now.")) return;
       forget();
       welcome();
     }
     if (server) {
-      show("Thank you!", make("p", { id: "saved" }, "Your answers are being saved …"), again);
-      await send();
-      const saved = document.getElementById("saved");
-      if (!saved || !state) return;
-      if (state.told) saved.textContent = "Your answers have been saved. You can close this page.";
-      else saved.replaceWith(make("p", {}, "The server does not answer. Please save this file and send it to the person who invited you:"), downloads());
+      const saved = make("p", { id: "saved", role: "status" }, "Your answers are being saved …");
+      const file = make("div");
+      show("Thank you!", saved, file, again);
+      onSent = () => {
+        saved.textContent = state.told ? "Your answers have been saved. You can close this page."
+          : "The server does not answer. This page tries again while it is open. If you can't wait, save this file and send it to the person who invited you:";
+        file.replaceChildren(...(state.told ? [] : file.childElementCount ? file.children : [downloads()]));
+      };
+      send();
       return;
     }
     show("Thank you!", make("p", {}, "Please save the file with your answers and send it to the person who invited you."), downloads(), again);
@@ -406,7 +428,9 @@
     const rest = { plan: plan.id, session: state.session, form: state.form, rater: state.rater, started: state.started, finished: state.finished || "" };
     const json = JSON.stringify({ vceval_listening: 1, ...rest, about: state.about, comment: state.comment || "", answers: state.answers }, null, 1);
     const columns = ["plan", "session", "form", "rater", "started", "finished", ...plan.questions.map((question) => question.name), "comment", "trial", "answer", "seconds", "plays"];
-    const quoted = (value) => `"${String(value === undefined ? "" : value).replaceAll('"', '""')}"`;
+    // An apostrophe keeps spreadsheets from taking a comment for a formula; vceval takes it off again
+    const safe = (text) => (/^'*[=+\-@\t\r\n]./s.test(text) ? `'${text}` : text);
+    const quoted = (value) => `"${safe(String(value === undefined ? "" : value)).replaceAll('"', '""')}"`;
     const rows = state.answers.map((answer) => columns.map((name) => quoted({ ...rest, ...state.about, comment: state.comment, ...answer }[name])).join(","));
     const csv = [columns.join(","), ...rows, ""].join("\n");
     const name = `answers-${plan.id.slice(0, 6)}-${state.form}-${state.session.slice(0, 6)}`;
@@ -415,17 +439,12 @@
   }
 
   async function begun() {
-    if (location.protocol.startsWith("http")) {
-      try {
-        server = (await (await fetch("api/test", { cache: "no-store", credentials: "omit" })).json()).plan === plan.id;
-      } catch { server = false; }
-    }
-    if (state && state.form >= 1 && state.form <= plan.forms.length) {
-      send();
-      if (state.answers.length && !state.finished) status.textContent = "";
-      return go();
-    }
-    return welcome();
+    const kept = state && state.form >= 1 && state.form <= plan.forms.length;
+    server = kept && "served" in state ? state.served : await found();
+    status.textContent = "";
+    if (!kept) return welcome();
+    send();
+    return go();
   }
   begun();
 })();
