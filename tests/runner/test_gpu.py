@@ -130,7 +130,7 @@ def mels_for_vocoder(converter: Any, pairs: Sequence[tuple[Path, list[Path]]]) -
 
 
 def frames_for_griffin_lim(converter: Any, pairs: Sequence[tuple[Path, list[Path]]]) -> list[np.ndarray[Any, Any]]:
-    """The frames a converter makes a waveform of."""
+    """The frames a converter makes a waveform of, pair by pair: several threads would not keep their order."""
     given: list[Any] = []
     waveform = converter.waveform
 
@@ -139,7 +139,8 @@ def frames_for_griffin_lim(converter: Any, pairs: Sequence[tuple[Path, list[Path
         return waveform(frames)
 
     converter.waveform = made
-    converted(converter, pairs)
+    for pair in pairs:
+        converted(converter, [pair])
     return given
 
 
