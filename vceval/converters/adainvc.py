@@ -109,8 +109,7 @@ class AdaInVc(AdaInConverter):
 
     Utterances go through the network one by one: statistics over time would see padding, and Griffin-Lim turns the
     rounding differences of a batch into audible ones. Nearly all the time is Griffin-Lim's, so nothing is lost. The
-    processor computes it, beside a GPU with all cores.
-    Deterministic; seeds are not used.
+    processor computes it, beside a GPU with all cores. Deterministic; seeds are not used.
     """
 
     info: ClassVar[ConverterInfo] = ConverterInfo(
