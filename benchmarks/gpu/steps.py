@@ -26,7 +26,7 @@ from threading import Lock
 from typing import Any
 from xml.etree import ElementTree
 
-#: Converters in the order of measuring; those that draw sample after sample come late.
+#: Converters in the order of measuring; those that draw sample after sample take a minute each and come last.
 CONVERTERS = (
     "freevc", "knnvc", "yourtts", "vqmivc", "maevc", "mediumvc", "autovc", "againvc", "adainvc", "freevc-24",
     "freevc-s",
@@ -257,7 +257,7 @@ def _speed_steps(
         *(converter(name, 45.0, *(sixteen if name == "adainvc" else several)) for name in CONVERTERS[:-2]),
         step("whisper", 60.0, speed / "text.py", *whisper, "--files", "64", "--rounds", "2"),
         step("scoring", 90.0, here / "scoring.py", *workers),
-        *(converter(name, 100.0, "--batches", "16,64", "--alone", "1", "--rounds", "1") for name in DRAWING),
+        *(converter(name, 100.0, "--utterances", "16", "--alone", "2", "--rounds", "1") for name in DRAWING),
         *(converter(name, 45.0, *several) for name in CONVERTERS[-2:]),
     ]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from abc import abstractmethod
-from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
@@ -117,7 +117,9 @@ class NativeConverter(Converter):
         how = {"device": device.partition(":")[0], "precision": self.precision}
         return {**code_identity(module), **how, "files": files}
 
-    def side_by_side(self, step: Callable[[T], R], items: Iterable[T | ItemError]) -> list[R | ItemError]:
+    def side_by_side(
+        self, step: Callable[[T], R], items: Sequence[T | ItemError] | Iterator[T | ItemError]
+    ) -> list[R | ItemError]:
         """Take items through a step that the processor computes, as :func:`attempt` does; ItemErrors among them stay.
 
         A run has one worker for each GPU, so there the step runs in as many threads as that worker's share of the
@@ -225,15 +227,6 @@ class NativeConverter(Converter):
         return store.locate(self.file(name), self._folder) is not None
 
 
-def spare_threads(device: str) -> int:
-    """Say how many threads a worker on a device may use for what the processor computes: its share of the cores."""
-    if device == "cpu":
-        return 1
-    import torch
-
-    return max(1, len(os.sched_getaffinity(0)) // max(1, torch.cuda.device_count()))
-
-
 def attempt(step: Callable[[T], R], item: T) -> R | ItemError:
     """Take one item through a step, in inference mode; where the step refuses it, the ItemError is the result."""
     import torch
@@ -336,6 +329,15 @@ def grouped(
             part = places[start : start + limit]
             results.update(zip(part, run([items[place] for place in part]), strict=True))
     return [results[place] for place in range(len(items))]
+
+
+def spare_threads(device: str) -> int:
+    """Say how many threads a worker on a device may use for what the processor computes: its share of the cores."""
+    if device == "cpu":
+        return 1
+    import torch
+
+    return max(1, len(os.sched_getaffinity(0)) // max(1, torch.cuda.device_count()))
 
 
 def noise(seed: int, shape: Sequence[int], device: str | torch.device = "cpu") -> Tensor:
