@@ -313,6 +313,15 @@ def check_length(wave: Waveform, what: str, minimum: float = 0.0, maximum: float
         raise ItemError(f"{what} of {wave.seconds:.2f} s is too short; at least {minimum:.2f} s are needed")
 
 
+def spare_threads(device: str) -> int:
+    """Say how many threads a worker on a device may use for what the processor computes: its share of the cores."""
+    if device == "cpu":
+        return 1
+    import torch
+
+    return max(1, len(os.sched_getaffinity(0)) // max(1, torch.cuda.device_count()))
+
+
 def grouped(
     items: Sequence[T], key: Callable[[T], Hashable], run: Callable[[list[T]], Sequence[R]], limit: int = 16
 ) -> list[R]:
@@ -329,15 +338,6 @@ def grouped(
             part = places[start : start + limit]
             results.update(zip(part, run([items[place] for place in part]), strict=True))
     return [results[place] for place in range(len(items))]
-
-
-def spare_threads(device: str) -> int:
-    """Say how many threads a worker on a device may use for what the processor computes: its share of the cores."""
-    if device == "cpu":
-        return 1
-    import torch
-
-    return max(1, len(os.sched_getaffinity(0)) // max(1, torch.cuda.device_count()))
 
 
 def noise(seed: int, shape: Sequence[int], device: str | torch.device = "cpu") -> Tensor:
