@@ -8,9 +8,10 @@ with made-up values of the published sizes are written first: what comes out is 
 converter runs in a process of its own with one compute thread. In each round, half of the sources are converted one by
 one, then all in one batch, then the other half one by one; no round is begun once the budget is spent. Reading,
 resampling and front ends are part of the time, loading is not. ``--alone 4`` takes fewer sources one by one, for
-converters that are slow at it. ``--batches`` takes several sizes, each with so many sources. Real-time factors are
-seconds of computing per second of converted audio, medians of the rounds; memory is the largest that the process ever
-had, weights included (on a GPU: that torch took on it).
+converters that are slow at it. ``--batches`` takes several sizes, each with so many sources. The shortest sentence
+warms a converter up; on a GPU a whole batch does so too, unless one sample is drawn after the other: steps are alike
+there, whatever the batch. Real-time factors are seconds of computing per second of converted audio, medians of the
+rounds; memory is the largest that the process ever had, weights included (on a GPU: that torch took on it).
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ import sys
 import tempfile
 import time
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 from multiprocessing import get_context
@@ -141,19 +142,21 @@ def _measure(job: Job) -> list[tuple[int, Side, Side]]:
     from vceval import registry
 
     warnings.simplefilter("ignore")
+    warnings.filterwarnings("default", message=".*CUDA graph", category=RuntimeWarning)  # it makes the figures others
     torch.set_num_threads(1)
     kind = registry.load("converter", job.converter)
     converter = kind(weights=job.weights) if getattr(kind, "files", ()) else kind()
     converter.open(job.device)
-    converter.convert(_requests(_pairs(1)))  # warm up
+    converter.convert(_requests(_pairs(1, _shortest_first)))  # warm up
     return [(size, *_sides(job, converter, _pairs(size))) for size in job.sizes]
 
 
 def _sides(job: Job, converter: Any, pairs: Sequence[Any]) -> tuple[Side, Side]:
-    if job.device != "cpu":  # kernels are chosen, and memory is taken, at the first batch of a size
+    if job.device != "cpu":
         import torch
 
-        _taken(converter, [pairs])
+        if not _draws(converter):  # kernels are chosen, and memory is taken, at the first batch of a size
+            _taken(converter, [pairs])
         torch.cuda.reset_peak_memory_stats()
     # The longest ones stand first; both halves get long ones and short ones
     chosen = pairs[:: max(1, len(pairs) // job.alone)][: job.alone]
@@ -174,6 +177,13 @@ def _sides(job: Job, converter: Any, pairs: Sequence[Any]) -> tuple[Side, Side]:
         batch.wall.append(together[0] / together[2])
         batch.processor.append(together[1] / together[2])
     return alone, batch
+
+
+def _draws(converter: Any) -> bool:
+    """Whether it draws one sample after the other."""
+    from vceval.networks.universal_vocoder import UniversalVocoder
+
+    return isinstance(getattr(converter, "_vocoder", None), UniversalVocoder)
 
 
 def _taken(converter: Any, batches: Sequence[Sequence[Any]]) -> tuple[float, float, float]:
@@ -204,12 +214,20 @@ def _memory(device: str) -> float:
     return peak / 1e6 if sys.platform == "darwin" else peak * 1024 / 1e6
 
 
-def _pairs(count: int) -> list[Any]:
-    """Pair the longest recordings of the demo corpus with one of another voice each."""
+def _longest_first(utterance: Any) -> tuple[float, str]:
+    return -(utterance.duration or 0.0), utterance.id
+
+
+def _shortest_first(utterance: Any) -> tuple[float, str]:
+    return utterance.duration or 0.0, utterance.id
+
+
+def _pairs(count: int, order: Callable[[Any], tuple[float, str]] = _longest_first) -> list[Any]:
+    """Pair the first recordings of the demo corpus with one of another voice each."""
     from vceval.corpora.demo import Demo
     from vceval.records import ConversionPair
 
-    found = sorted(Demo().utterances(), key=lambda utterance: (-(utterance.duration or 0.0), utterance.id))
+    found = sorted(Demo().utterances(), key=order)
     if not 0 < count <= len(found):
         raise SystemExit(f"the demo corpus holds {len(found)} recordings, {count} are wanted; give --utterances")
 

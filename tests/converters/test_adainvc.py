@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 from pathlib import Path
+from threading import Barrier
 from typing import Any
 
 import numpy as np
@@ -11,9 +12,10 @@ import pytest
 from made_up_converters import MadeUpWeights
 from sounds import hum
 
-from vceval.converters import adainvc, adainvc_cyhuang
+from vceval.converters import adainvc, adainvc_cyhuang, native
 from vceval.converters.adainvc import AdaInVc
 from vceval.converters.adainvc_cyhuang import AdaInVcCyhuang
+from vceval.converters.adainvc_demo import AdaInVcDemo
 from vceval.errors import ItemError, UsageError
 from vceval.networks import adainvc_cyhuang_features, adainvc_features
 from vceval.signal import spectral
@@ -119,6 +121,34 @@ def test_griffin_lim_comes_nearer() -> None:
     assert apart[2] < 0.6 * apart[1] < 0.6 * apart[0]
     with pytest.raises(ValueError, match="too few"):
         griffin_lim(wanted[:4], 300, window, 1)
+
+
+@pytest.mark.parametrize("kind", [AdaInVc, AdaInVcCyhuang, AdaInVcDemo])
+def test_threads_beside_a_gpu_change_nothing(kind: Any, weights: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    options = {} if kind is AdaInVcDemo else {"weights": str(weights)}
+    made = kind(**options, **({"vocoder": "griffin-lim"} if kind is AdaInVcCyhuang else {}))
+    made.open("cpu")
+    waves = [Waveform(hum(seconds, 24_000, 120.0, n), 24_000) for n, seconds in enumerate((0.6, 0.5, 0.8, 0.5))]
+    items = [(content, made.voice(waves[:1])) for content in made.encode_content(waves)]
+    items[1] = (items[1][0] * float("nan"), items[1][1])
+    expected = made.decode(items, range(4))
+    monkeypatch.setattr(native, "spare_threads", lambda device: 3)
+    for one, other in zip(made.decode(items, range(4)), expected, strict=True):
+        assert str(one) == str(other) if isinstance(other, ItemError) else np.array_equal(one.samples, other.samples)
+    assert [isinstance(one, ItemError) for one in expected] == [False, True, False, False]
+
+
+def test_threads_are_shared_by_the_gpus(converter: AdaInVc, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A worker for each GPU, and for each core where there is none."""
+    monkeypatch.setattr(native.os, "sched_getaffinity", lambda process: set(range(5)))
+    for gpus, threads in ((1, 5), (2, 2), (8, 1)):
+        monkeypatch.setattr(torch.cuda, "device_count", lambda gpus=gpus: gpus)
+        assert native.spare_threads("cuda:0") == threads
+        assert native.spare_threads("cpu") == 1
+    monkeypatch.setattr(native, "spare_threads", lambda device: 2)
+    together = Barrier(2, timeout=60.0)
+    # Each waits for the other
+    assert converter.side_by_side(lambda n: (together.wait(), n)[1], [1, ItemError("no"), 2])[::2] == [1, 2]
 
 
 def test_momentum_comes_nearer_in_fewer_rounds() -> None:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
+from drawn_classes import drawn_classes
 
 from vceval.checkpoints.weights import shapes_of
 from vceval.conformance.kits import made_up_weights
@@ -78,6 +82,87 @@ def test_generation_is_the_network_step_by_step() -> None:
     logits = network(before[None], mel[None])[0]
     assert torch.equal(draw_by_uniform(logits, draws), codes)
     assert len(torch.unique(codes)) > 10
+
+
+def test_classes_are_those_of_the_plain_formulas() -> None:
+    """Items of unequal lengths, one longer than what is laid out at once."""
+    from vceval.networks.universal_vocoder import uniforms
+
+    network = vocoder(*SMALL)
+    items = mels(6, 70, 3, 1, 8, 8)
+    draws = [uniforms(seed, len(item) * 13) for seed, item in enumerate(items)]
+    with torch.inference_mode():
+        conditions = [network.conditions(item) for item in items]
+    for codes, *given in zip(network.codes(items, draws), conditions, draws, strict=True):
+        assert codes.tolist() == drawn_classes(network, *given).tolist()
+
+
+def recording(monkeypatch: pytest.MonkeyPatch, replay: Any, fault: str = "") -> None:
+    """Stand in for CUDA graphs: the steps between begin and end are kept, not computed; ``replay`` computes them."""
+
+    @contextmanager
+    def graph(made: Any, stream: Any, capture_error_mode: str) -> Iterator[None]:
+        assert capture_error_mode == "thread_local"
+        frame = made.frame
+        kept = [values.clone() for values in (frame.state, frame.codes, frame._made)]
+        yield
+        for values, old in zip((frame.state, frame.codes, frame._made), kept, strict=True):
+            values.copy_(old)
+        if fault:
+            raise RuntimeError(fault)
+
+    stream = SimpleNamespace(wait_stream=lambda other: None)
+    for name, value in (
+        ("graph", graph),
+        ("CUDAGraph", lambda: replay),
+        ("current_stream", lambda device: stream),
+        ("stream", lambda stream: nullcontext()),
+    ):
+        monkeypatch.setattr(torch.cuda, name, value)
+    from vceval.networks import universal_vocoder
+
+    monkeypatch.setattr(universal_vocoder, "_stream", lambda device: stream)
+    monkeypatch.setattr(universal_vocoder, "_unrecorded", set())
+
+
+class Replay:
+    """A recorded frame; ``off`` is added to its classes."""
+
+    def __init__(self, frame: Any, off: int = 0) -> None:
+        self.frame, self.off = frame, off
+
+    def replay(self) -> None:
+        self.frame.steps()
+        self.frame._made += self.off
+
+
+@pytest.mark.parametrize(
+    ("off", "fault", "told"),
+    [(0, "", ""), (1, "", "it gives other values"), (0, "not permitted\nhere", "not permitted")],
+)
+def test_a_graph_is_taken_only_if_it_gives_the_same(
+    off: int, fault: str, told: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from vceval.networks import universal_vocoder as sampling
+
+    network = vocoder(*SMALL)
+    stepper = sampling._Stepper(network, 4)
+    generator = torch.Generator().manual_seed(2)
+    condition = torch.randn(4, 3 * 18, generator=generator)
+    draws = [torch.rand(13, 4, generator=generator, dtype=torch.float64) for _ in range(3)]
+    plain, frame = (sampling._Frame(stepper, 4, 13, sampling.draw_by_uniform) for _ in range(2))
+    recording(monkeypatch, Replay(frame, off), fault)
+    monkeypatch.setattr(frame, "_recordable", lambda: frame.state.device not in sampling._unrecorded)
+    with pytest.warns(RuntimeWarning, match=rf"graph \({told}\); they are started") if told else nullcontext():
+        found = frame(condition, draws[0]).clone()
+    assert torch.equal(found, plain(condition, draws[0]))
+    assert frame._run == (frame.steps if told else frame._run.__self__.replay)
+    assert bool(sampling._unrecorded) == bool(told)
+    for values in draws[1:]:
+        assert torch.equal(frame(condition, values), plain(condition, values))
+    assert torch.equal(frame.state, plain.state)
+    again = sampling._Frame(stepper, 4, 13, sampling.draw_by_uniform)
+    assert not again._recordable(), "on a processor there is nothing to record"
 
 
 def test_teacher_forcing_uses_the_middle_frames() -> None:

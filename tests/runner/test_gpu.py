@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,6 +19,7 @@ from typing import Any
 import numpy as np
 import pytest
 import soundfile
+from drawn_classes import drawn_classes
 from made_up_converters import native
 
 from vceval import registry
@@ -128,7 +130,7 @@ def mels_for_vocoder(converter: Any, pairs: Sequence[tuple[Path, list[Path]]]) -
 
 
 def frames_for_griffin_lim(converter: Any, pairs: Sequence[tuple[Path, list[Path]]]) -> list[np.ndarray[Any, Any]]:
-    """The frames a converter makes a waveform of."""
+    """The frames a converter makes a waveform of, pair by pair: several threads would not keep their order."""
     given: list[Any] = []
     waveform = converter.waveform
 
@@ -137,7 +139,8 @@ def frames_for_griffin_lim(converter: Any, pairs: Sequence[tuple[Path, list[Path
         return waveform(frames)
 
     converter.waveform = made
-    converted(converter, pairs)
+    for pair in pairs:
+        converted(converter, [pair])
     return given
 
 
@@ -205,6 +208,28 @@ def test_both_devices_give_the_same_logits(
         worst = apart(found, logits(device))
     record_property("relative_difference", worst)
     assert worst <= APART
+
+
+@pytest.mark.parametrize("name", [name for name in DRAWING if name in CHOSEN])
+def test_recorded_steps_draw_what_single_ones_draw(name: str, weights: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As a CUDA graph, if this is a GPU, and one by one; and by the plain formulas in double precision."""
+    from vceval.networks import universal_vocoder as sampling
+
+    vocoder = opened(name, weights(name), DEVICE)._vocoder
+    size = vocoder.wav_rnn.input_size - vocoder.embedding.embedding_dim
+    generator = torch.Generator().manual_seed(0)
+    conditions = [torch.randn(frames, size, generator=generator).to(DEVICE) for frames in (3, 1, 2)]
+    draws = [sampling.uniforms(seed, len(item) * vocoder.hop) for seed, item in enumerate(conditions)]
+
+    def drawn() -> list[list[int]]:
+        with torch.inference_mode(), warnings.catch_warnings():
+            warnings.simplefilter("error", RuntimeWarning)  # of what can't be recorded
+            return [codes.tolist() for codes in sampling.sample(vocoder, conditions, draws, sampling.draw_by_uniform)]
+
+    recorded = drawn()
+    monkeypatch.setattr(sampling._Frame, "_recordable", lambda frame: False)
+    assert recorded == drawn()
+    assert recorded[1] == drawn_classes(vocoder, conditions[1], draws[1]).tolist()
 
 
 @pytest.mark.parametrize("precision", ["tf32", "bf16"])

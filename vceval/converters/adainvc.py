@@ -108,8 +108,8 @@ class AdaInVc(AdaInConverter):
     scale. The frames of several prompts are joined in time; the authors take one recording.
 
     Utterances go through the network one by one: statistics over time would see padding, and Griffin-Lim turns the
-    rounding differences of a batch into audible ones. Nearly all the time is Griffin-Lim's, so nothing is lost.
-    Deterministic; seeds are not used.
+    rounding differences of a batch into audible ones. Nearly all the time is Griffin-Lim's, so nothing is lost. The
+    processor computes it, beside a GPU with all cores. Deterministic; seeds are not used.
     """
 
     info: ClassVar[ConverterInfo] = ConverterInfo(
@@ -148,8 +148,8 @@ class AdaInVc(AdaInConverter):
             raise UsageError(f"{place}: {int((self._deviation <= 0).sum())} of its deviations are not above 0")
 
     def decode(self, items: Sequence[tuple[Any, Any]], seeds: Sequence[int]) -> list[Waveform | ItemError]:
-        """Make frames and audio, one pair after the other."""
-        return [attempt(self._wave, item) for item in items]
+        """Make frames one pair after the other, and audio from them."""
+        return self.side_by_side(self._wave, (attempt(self._frames, item) for item in items))
 
     def scaled(self, frames: NDArray[np.float32]) -> NDArray[np.float32]:
         """Bring frames to mean 0 and deviation 1, band by band."""
@@ -160,12 +160,19 @@ class AdaInVc(AdaInConverter):
         """Make audio from frames on the scale of 0 to 1."""
         return front.waveform(frames)
 
-    def _wave(self, item: tuple[Tensor, Tensor]) -> Waveform:
+    def _frames(self, item: tuple[Tensor, Tensor]) -> NDArray[np.float32]:
+        """Give the frames (time, 512) of one pair, on the scale of 0 to 1."""
         import numpy as np
 
-        frames = self._network.decoder(*item)[0].T.float().cpu().numpy() * self._deviation + self._mean
+        frames: NDArray[np.float32] = self._network.decoder(*item)[0].T.float().cpu().numpy()
+        frames = frames * self._deviation + self._mean
         if not np.isfinite(frames).all():
             raise ItemError(f"{self.info.title} gave frames that are not finite for this pair")
+        return frames
+
+    def _wave(self, frames: NDArray[np.float32]) -> Waveform:
+        import numpy as np
+
         samples = self.waveform(frames)
         if not len(samples) or not np.isfinite(samples).all():
             raise ItemError(f"{self.info.title} gave no audio but {'invalid samples' if len(samples) else 'silence'}")

@@ -14,6 +14,8 @@ from vceval.networks import adainvc_cyhuang_features as front
 from vceval.signal.audio import Waveform
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
     from torch import Tensor
 
 __all__ = ["VOCODER", "WEIGHTS", "AdaInVcCyhuang"]
@@ -110,11 +112,9 @@ class AdaInVcCyhuang(AdaInConverter):
         return past_failures(mels, lambda fine: self._waves(fine, drawn))
 
     def _waves(self, mels: list[Tensor], seeds: list[int]) -> list[Waveform | ItemError]:
-        if self.vocoder == "universal":
-            made = [samples.float().cpu().numpy() for samples in self._vocoder.generate(mels, seeds)]
-        else:
-            made = [front.waveform(mel.float().cpu().numpy()) for mel in mels]
-        return [finished(samples, front.SAMPLE_RATE, "AdaIN-VC") for samples in made]
+        if self.vocoder == "griffin-lim":
+            return self.side_by_side(_inverted, [mel.float().cpu().numpy() for mel in mels])
+        return [_checked(samples.float().cpu().numpy()) for samples in self._vocoder.generate(mels, seeds)]
 
     def _frames(self, item: tuple[Tensor, Tensor]) -> Tensor:
         """Give the frames (time, 80) of one pair."""
@@ -122,3 +122,11 @@ class AdaInVcCyhuang(AdaInConverter):
         if not bool(frames.isfinite().all()):
             raise ItemError("AdaIN-VC gave frames that are not finite for this pair")
         return frames
+
+
+def _inverted(frames: NDArray[np.float32]) -> Waveform | ItemError:
+    return _checked(front.waveform(frames))
+
+
+def _checked(samples: NDArray[np.float32]) -> Waveform | ItemError:
+    return finished(samples, front.SAMPLE_RATE, "AdaIN-VC")

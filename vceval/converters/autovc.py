@@ -145,8 +145,9 @@ class AutoVc(NativeConverter):
     def decode(self, items: Sequence[tuple[Codes, Tensor]], seeds: Sequence[int]) -> list[Waveform | ItemError]:
         """Decode for each speaker, and make waveforms."""
         mels = grouped(items, lambda item: len(item[0].codes), self._decode, self._together)
-        step = self._inverted if self._hifigan is None else self._vocoded
-        return grouped(mels, len, step, self._together)
+        if self._hifigan is None:
+            return self.side_by_side(_inverted, (mel.float().cpu().numpy() for mel in mels))
+        return grouped(mels, len, self._vocoded, self._together)
 
     def _contents(self, mels: Sequence[NDArray[np.float32]]) -> list[Codes]:
         items = list(zip(mels, self._voices([[mel] for mel in mels]), strict=True))
@@ -194,11 +195,6 @@ class AutoVc(NativeConverter):
             audio = self._hifigan(torch.stack(list(mels)).transpose(1, 2))[:, 0].float().cpu()
         return [_finished(row.numpy()) for row in audio]
 
-    def _inverted(self, mels: Sequence[Tensor]) -> list[Waveform | ItemError]:
-        from vceval.networks.autovc_features import waveform
-
-        return [_finished(waveform(mel.float().cpu().numpy(), _ROUNDS)) for mel in mels]
-
     def _stacked(self, parts: Sequence[NDArray[np.float32]]) -> Tensor:
         import numpy as np
         import torch
@@ -227,6 +223,12 @@ def _mel(wave: Waveform, what: str) -> NDArray[np.float32]:
 
     check_length(wave, what, _SHORTEST, MAX_PROMPT_SECONDS if what == "prompt" else MAX_SECONDS)
     return mel_spectrogram(resample(wave, SAMPLE_RATE).samples)
+
+
+def _inverted(mel: NDArray[np.float32]) -> Waveform | ItemError:
+    from vceval.networks.autovc_features import waveform
+
+    return _finished(waveform(mel, _ROUNDS))
 
 
 def _finished(samples: NDArray[np.floating]) -> Waveform | ItemError:

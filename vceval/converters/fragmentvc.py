@@ -74,9 +74,9 @@ class FragmentVc(NativeConverter):
     prompts are joined in time; the authors recommend several, more speech than the source has.
 
     Convolutions and a norm over time see padding, so items go through encoder and converter one at a time. The vocoder
-    draws one sample after the other: 16 conversions run side by side, each with random numbers from the seed of its
-    pair, and give the same bits as alone. On one CPU core a second of speech takes about one second in a full batch
-    and several alone.
+    draws one sample after the other: 16 conversions run side by side (64 on a GPU), each with random numbers from the
+    seed of its pair, and give the same bits as alone. On one CPU core a second of speech takes about one second in a
+    full batch and several alone.
     """
 
     info: ClassVar[ConverterInfo] = ConverterInfo(

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from abc import abstractmethod
 from collections.abc import Callable, Hashable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
@@ -35,6 +37,7 @@ __all__ = [
     "noise",
     "padded",
     "past_failures",
+    "spare_threads",
 ]
 
 #: Longest source, and longest prompt of a network that takes it in one piece; longer ones are refused, never cut.
@@ -113,6 +116,29 @@ class NativeConverter(Converter):
         files = {name: file_digest(path) for name, path in sorted(self.assets().items())}
         how = {"device": device.partition(":")[0], "precision": self.precision}
         return {**code_identity(module), **how, "files": files}
+
+    def side_by_side(
+        self, step: Callable[[T], R], items: Sequence[T | ItemError] | Iterator[T | ItemError]
+    ) -> list[R | ItemError]:
+        """Take items through a step that the processor computes, as :func:`attempt` does; ItemErrors among them stay.
+
+        A run has one worker for each GPU, so there the step runs in as many threads as that worker's share of the
+        cores, the first ones while later items are still made. Without a GPU there is a worker for each core, and
+        the items follow one another. The results are the same.
+
+        Args:
+            step: calls nothing but what may run in several threads at once.
+            items: what it takes.
+        """
+
+        def one(item: T | ItemError) -> R | ItemError:
+            return item if isinstance(item, ItemError) else attempt(step, item)
+
+        threads = spare_threads(self.device)
+        if threads == 1:
+            return [one(item) for item in items]
+        with ThreadPoolExecutor(threads) as pool:
+            return list(pool.map(one, items))
 
     def encode_content(self, sources: Sequence[Waveform]) -> list[Any]:
         """Encode what is said, by :meth:`content` one source at a time; an ItemError stands for one that is refused."""
@@ -285,6 +311,15 @@ def check_length(wave: Waveform, what: str, minimum: float = 0.0, maximum: float
         )
     if wave.seconds < minimum:
         raise ItemError(f"{what} of {wave.seconds:.2f} s is too short; at least {minimum:.2f} s are needed")
+
+
+def spare_threads(device: str) -> int:
+    """Say how many threads a worker on a device may use for what the processor computes: its share of the cores."""
+    if device == "cpu":
+        return 1
+    import torch
+
+    return max(1, len(os.sched_getaffinity(0)) // max(1, torch.cuda.device_count()))
 
 
 def grouped(

@@ -6,7 +6,10 @@ number of samples per frame is an attribute in them, all other sizes show in the
 One step feeds the class just drawn back to the network, so a rounding difference that flips one class changes all that
 follows. Items of a batch therefore go through matrix products that give every row the same bits whatever the other
 rows hold and whatever their number is; this is tried out before each generation, and where a machine's products
-depend on the number of rows, that number is held fixed.
+depend on the number of rows, that number is held fixed. On a GPU it always is.
+
+A step is a dozen small pieces of work, and on a GPU starting each of them takes longer than doing it. There the steps
+of a frame are recorded once as a CUDA graph, which starts them all at once.
 
 Source: Lorenzo-Trueba et al., "Towards achieving robust universal neural vocoding", Interspeech 2019 (1811.06292);
 the network with a GRU after van Niekerk's UniversalVocoding.
@@ -14,7 +17,9 @@ the network with a GRU after van Niekerk's UniversalVocoding.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -43,8 +48,15 @@ SAMPLE_RATE = 16_000
 #: Chooses classes (rows,) from logits (rows, classes) and one number in 0..1 for each row (rows,).
 Pick = Callable[[Tensor, Tensor], Tensor]
 
-#: Numbers of rows that a step may have. Fewer than four rows cost as much as four: reading the weights takes the time.
-_ROWS = (4, 8, 16)
+#: Numbers of rows that a step may have on a CPU. Fewer than four cost as much as four: reading the weights takes the
+#: time. On a GPU starting a step takes the time, whatever its rows.
+_ROWS, _ROWS_ON_GPU = (4, 8, 16), (64,)
+#: Frames whose inputs are laid out at once.
+_AT_ONCE = 64
+#: Difference of two ways to compute a state, whose values are within -1..1, that is rounding.
+_ROUNDING = 1e-5
+#: GPUs on which steps could not be recorded: that is said once, and not tried again.
+_unrecorded: set[torch.device] = set()
 
 
 def uniforms(seed: int, count: int) -> Tensor:
@@ -168,6 +180,7 @@ class _Stepper:
             torch.cat([recurrent.weight_hh_l0, first.weight]), torch.cat([state_bias, first.bias]), rows
         )
         self.classes = _product(last.weight, last.bias, rows)
+        self.gated = _gating(self.table, self.units, rows)
 
     def condition(self, conditions: Tensor) -> Tensor:
         """Give what each frame adds to the gates: (frames, 3 * units)."""
@@ -175,13 +188,39 @@ class _Stepper:
 
     def step(self, state: Tensor, product: Tensor, condition: Tensor, codes: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Go one sample on: new state, its product, and the logits of the class."""
-        units = self.units
         given = self.table.index_select(0, codes).add_(condition)
-        gates = given[:, : 2 * units].add_(product[:, : 2 * units]).sigmoid_()
-        candidate = torch.addcmul(given[:, 2 * units :], gates[:, :units], product[:, 2 * units : 3 * units]).tanh_()
-        state = torch.lerp(candidate, state, gates[:, units:])
+        state = self.gated(given, product[:, : 3 * self.units], state)
         product = self.hidden(state)
-        return state, product, self.classes(functional.relu(product[:, 3 * units :]))
+        return state, product, self.classes(functional.relu(product[:, 3 * self.units :]))
+
+
+def _gated(given: Tensor, product: Tensor, state: Tensor) -> Tensor:
+    """Give the new state (rows, units) from both sides' parts of the gates (rows, 3 * units); ``given`` is used up."""
+    units = state.shape[1]
+    gates = given[:, : 2 * units].add_(product[:, : 2 * units]).sigmoid_()
+    candidate = torch.addcmul(given[:, 2 * units :], gates[:, :units], product[:, 2 * units :]).tanh_()
+    return torch.lerp(candidate, state, gates[:, units:])
+
+
+def _gated_on_gpu(given: Tensor, product: Tensor, state: Tensor) -> Tensor:
+    """Do what :func:`_gated` does in one piece of work instead of five."""
+    new: Tensor = torch.ops.aten._thnn_fused_gru_cell(given, product, state)[0]
+    return new
+
+
+def _gating(like: Tensor, units: int, rows: int) -> Callable[[Tensor, Tensor, Tensor], Tensor]:
+    """Choose how the new state is computed: on a GPU in one piece, where that is tried out and gives the same."""
+    if like.device.type != "cuda":
+        return _gated
+    generator = torch.Generator().manual_seed(0)
+    # The product is a part of wider rows, as in a step
+    given, wide, state = (torch.randn(rows, n * units, generator=generator).to(like.device) for n in (3, 4, 1))
+    try:
+        found = _gated_on_gpu(given, wide[:, : 3 * units], state)
+    except (AttributeError, RuntimeError, TypeError):  # another torch
+        return _gated
+    apart = (found - _gated(given, wide[:, : 3 * units], state)).abs().max()
+    return _gated_on_gpu if float(apart) <= _ROUNDING else _gated
 
 
 def _product(weight: Tensor, bias: Tensor, rows: int) -> Callable[[Tensor], Tensor]:
@@ -199,20 +238,108 @@ def _product(weight: Tensor, bias: Tensor, rows: int) -> Callable[[Tensor], Tens
 
 def _row_numbers(stepper: _Stepper, like: Tensor) -> tuple[int, ...]:
     """Find the numbers of rows that give the same bits as the largest one, tried on a step of made-up values."""
+    *fewer, largest = _ROWS if like.device.type == "cpu" else _ROWS_ON_GPU
     generator = torch.Generator().manual_seed(0)
-    largest = _ROWS[-1]
     state, condition = (torch.randn(largest, n, generator=generator) for n in (stepper.units, 3 * stepper.units))
     state, condition = state.tanh().to(like.device), condition.to(like.device)
-    codes = torch.arange(largest, device=like.device)
+    codes = torch.arange(largest, device=like.device) % len(stepper.table)
     expected = stepper.step(state, stepper.hidden(state), condition, codes)
     fine = []
-    for rows in _ROWS[:-1]:
+    for rows in fewer:
         # The last rows of the whole stand first here: a row's place must not matter either
         part = state[-rows:].contiguous()
         found = stepper.step(part, stepper.hidden(part), condition[-rows:], codes[-rows:])
         if all(torch.equal(one, all_[-rows:]) for one, all_ in zip(found, expected, strict=True)):
             fine.append(rows)
     return (*fine, largest)
+
+
+class _Frame:
+    """The steps of one frame for a number of rows, in buffers that stay where they are, as a CUDA graph needs it.
+
+    Args:
+        stepper: of the vocoder.
+        rows: how many.
+        hop: steps.
+        pick: chooses the classes.
+    """
+
+    def __init__(self, stepper: _Stepper, rows: int, hop: int, pick: Pick) -> None:
+        device = stepper.table.device
+        self._stepper, self._pick = stepper, pick
+        self.state = torch.zeros(rows, stepper.units, device=device)
+        self.codes = torch.zeros(rows, dtype=torch.int64, device=device)
+        self._condition = torch.zeros(rows, 3 * stepper.units, device=device)
+        self._draws = torch.zeros(hop, rows, dtype=torch.float64, device=device)
+        self._made = torch.zeros(hop, rows, dtype=torch.int64, device=device)
+        self._run: Callable[[], None] | None = None
+
+    def __call__(self, condition: Tensor, draws: Tensor) -> Tensor:
+        """Go a frame on from ``state`` and ``codes``: (rows, 3 * units) and (hop, rows) to classes (hop, rows)."""
+        self._condition.copy_(condition)
+        self._draws.copy_(draws)
+        if self._run is None:
+            self._run = self._recorded() if self._recordable() else self.steps
+        self._run()
+        return self._made
+
+    def _recordable(self) -> bool:
+        """Whether a CUDA graph is worth a try; other picks than the usual one may leave the GPU."""
+        device = self.state.device
+        return device.type == "cuda" and device not in _unrecorded and self._pick is draw_by_uniform
+
+    def steps(self) -> None:
+        """Compute the steps from the buffers into the buffers."""
+        state, codes, made = self.state, self.codes, []
+        product = self._stepper.hidden(state)
+        for draws in self._draws:
+            state, product, logits = self._stepper.step(state, product, self._condition, codes)
+            codes = self._pick(logits, draws)
+            made.append(codes)
+        torch.stack(made, out=self._made)
+        self.state.copy_(state)
+        self.codes.copy_(codes)
+
+    def _recorded(self) -> Callable[[], None]:
+        """Record the steps as a CUDA graph, and take it only if it gives the same bits; else the steps as they are."""
+        changed = self.state, self.codes, self._made
+        before = [values.clone() for values in changed]
+        stream = _stream(self.state.device)
+        stream.wait_stream(torch.cuda.current_stream(self.state.device))
+        with torch.cuda.stream(stream):  # left in any case: a failing recording leaves its own stream on
+            self.steps()  # libraries get ready, which can't be recorded
+            expected = [values.clone() for values in changed]
+            for values, old in zip(changed, before, strict=True):
+                values.copy_(old)
+            try:
+                graph = torch.cuda.CUDAGraph()
+                # Other threads may use the GPU meanwhile
+                with torch.cuda.graph(graph, stream=stream, capture_error_mode="thread_local"):
+                    self.steps()
+                graph.replay()
+                same = all(torch.equal(*both) for both in zip(changed, expected, strict=True))
+                reason = "" if same else "it gives other values"
+            except RuntimeError as error:
+                reason = str(error).partition("\n")[0]
+        # All of that is done by now: comparing waits for it, and so does the begin of a recording
+        for values, old in zip(changed, before, strict=True):
+            values.copy_(old)
+        if not reason:
+            return graph.replay
+        _unrecorded.add(self.state.device)
+        warnings.warn(
+            f"{self.state.device}: the vocoder's steps can't be recorded as a CUDA graph ({reason}); they are started "
+            "one by one, which is slower and gives the same",
+            RuntimeWarning,
+            stacklevel=2,
+        )
+        return self.steps
+
+
+@cache
+def _stream(device: torch.device) -> torch.cuda.Stream:
+    """Give the stream that a GPU's graphs are recorded on: always the same, as libraries keep memory for each."""
+    return torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
 
 
 def sample(network: UniversalVocoder, conditions: list[Tensor], draws: list[Tensor], pick: Pick) -> list[Tensor]:
@@ -233,6 +360,7 @@ def sample(network: UniversalVocoder, conditions: list[Tensor], draws: list[Tens
     hop, start = network.hop, network.classes // 2
     stepper = _Stepper(network, _ROWS[-1])
     sizes = _row_numbers(stepper, conditions[0])
+    frames: dict[int, _Frame] = {}
     results = [torch.empty(len(item) * hop, dtype=torch.int64) for item in conditions]
     waiting = sorted((place for place, item in enumerate(conditions) if len(item)), key=lambda p: -len(conditions[p]))
     active: list[tuple[int, int]] = []  # item and frame of every row in use
@@ -249,39 +377,41 @@ def sample(network: UniversalVocoder, conditions: list[Tensor], draws: list[Tens
         if not active:
             break
         rows = next(size for size in sizes if size >= len(active))
+        if rows not in frames:
+            frames[rows] = _Frame(stepper, rows, hop, pick)
+        now = frames[rows]
         fresh = torch.zeros(rows - len(keep), stepper.units, device=device)
-        state = torch.cat([state[keep], fresh])
-        codes = torch.cat([codes[keep], torch.full((rows - len(keep),), start, device=device)])
-        condition, drawn = _frame_inputs(active, given, draws, hop, rows, device)
-        product = stepper.hidden(state)
-        made = torch.empty(hop, rows, dtype=torch.int64, device=device)
-        for step in range(hop):
-            state, product, logits = stepper.step(state, product, condition, codes)
-            codes = pick(logits, drawn[step])
-            made[step] = codes
-        columns = made.cpu()
+        now.state.copy_(torch.cat([state[keep], fresh]))
+        now.codes.copy_(torch.cat([codes[keep], torch.full((rows - len(keep),), start, device=device)]))
+        count = min(_AT_ONCE, *(len(conditions[item]) - frame for item, frame in active))
+        condition, drawn = _inputs(active, given, draws, hop, rows, count)
+        made = torch.empty(count, hop, rows, dtype=torch.int64, device=device)
+        for place in range(count):
+            made[place] = now(condition[place], drawn[place])
+        state, codes = now.state, now.codes
+        columns = made.reshape(count * hop, rows).t().contiguous().cpu()
         for row, (item, frame) in enumerate(active):
-            results[item][frame * hop : (frame + 1) * hop] = columns[:, row]
-        active = [(item, frame + 1) for item, frame in active]
+            results[item][frame * hop : (frame + count) * hop] = columns[row]
+        active = [(item, frame + count) for item, frame in active]
     return results
 
 
-def _frame_inputs(
+def _inputs(
     active: list[tuple[int, int]],
     given: dict[int, Tensor],
     draws: list[Tensor],
     hop: int,
     rows: int,
-    device: torch.device,
+    count: int,
 ) -> tuple[Tensor, Tensor]:
-    """Collect one frame's condition (rows, 3 * units) and draws (hop, rows) of the rows in use; zeros for the rest."""
+    """Collect frames' conditions (count, rows, 3 * units) and draws (count, hop, rows); zeros in rows that are free."""
     some = next(iter(given.values()))
-    condition = torch.zeros(rows, some.shape[1], device=device, dtype=some.dtype)
-    drawn = torch.zeros(hop, rows, dtype=torch.float64)
+    condition = torch.zeros(count, rows, some.shape[1], device=some.device, dtype=some.dtype)
+    drawn = torch.zeros(rows, count * hop, dtype=torch.float64)
     for row, (item, frame) in enumerate(active):
-        condition[row] = given[item][frame]
-        drawn[:, row] = draws[item][frame * hop : (frame + 1) * hop]
-    return condition, drawn.to(device)
+        condition[:, row] = given[item][frame : frame + count]
+        drawn[row] = draws[item][frame * hop : (frame + count) * hop]
+    return condition, drawn.to(some.device).t().reshape(count, hop, rows)
 
 
 def fragmentvc() -> UniversalVocoder:
