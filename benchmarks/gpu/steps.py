@@ -26,7 +26,7 @@ from threading import Lock
 from typing import Any
 from xml.etree import ElementTree
 
-#: Converters in the order of measuring; those that draw sample after sample take a minute each and come last.
+#: Converters in the order of measuring; those that draw sample after sample come late.
 CONVERTERS = (
     "freevc", "knnvc", "yourtts", "vqmivc", "maevc", "mediumvc", "autovc", "againvc", "adainvc", "freevc-24",
     "freevc-s",
@@ -238,7 +238,7 @@ def _speed_steps(
         place = ("--converter", name, "--device", options.device)
         how = ("--precision", precision) if precision else ()
         title = f"grid {name} {precision}".strip()
-        return step(title, 60.0, speed / "grid.py", *size, *place, *how, *arguments)
+        return step(title, 150.0 if options.tiny else 60.0, speed / "grid.py", *size, *place, *how, *arguments)
 
     def analysis(recordings: int, rounds: int) -> list[Step]:
         script = here / "analysis.py"
@@ -258,7 +258,7 @@ def _speed_steps(
             step("whisper", 150.0, speed / "text.py", *whisper, "--files", "2", "--rounds", "1"),
             step("scoring", 200.0, here / "scoring.py", "--recordings", "8", *workers),
         ]
-    several = ("--batches", "16,64", "--alone", "8", "--rounds", "2", "--budget", "6")
+    several = ("--batches", "16,64", "--alone", "8", "--rounds", "2", "--budget", "4")
     # Its Griffin-Lim is computed on the processor
     sixteen = ("--utterances", "16", "--alone", "4", "--rounds", "2", "--budget", "6")
     on_device = () if options.device == "cpu" else ("--device", options.device)
@@ -270,7 +270,7 @@ def _speed_steps(
         *(converter(name, 30.0, *(sixteen if name == "adainvc" else several)) for name in CONVERTERS[:-2]),
         *analysis(200, 2),
         *(step(" ".join(("scoring", *place[1:])), 60.0, here / "scoring.py", *workers, *place) for place in places),
-        *(converter(name, 60.0, "--utterances", "16", "--alone", "2", "--rounds", "1") for name in DRAWING),
+        *(converter(name, 60.0, "--batches", "16,64", "--alone", "1", "--rounds", "1") for name in DRAWING),
         step("whisper", 60.0, speed / "text.py", *whisper, "--files", "64", "--rounds", "2"),
         grid("knnvc", 20, 40, precision="tf32"),
         *(converter(name, 30.0, *several) for name in CONVERTERS[-2:]),

@@ -91,7 +91,8 @@ class AgainVc(NativeConverter):
     def decode(self, items: Sequence[tuple[Any, Any]], seeds: Sequence[int]) -> list[Made]:
         """Make mel spectra and, from these, audio."""
         longest = max((content.frames for content, _ in items), default=1)
-        return grouped(items, lambda item: item[0].frames, self._waves, max(1, _FRAMES_AT_ONCE // longest))
+        made = grouped(items, lambda item: item[0].frames, self._waves, max(1, _FRAMES_AT_ONCE // longest))
+        return self.ended(made)
 
     def _alike(self, mels: Sequence[Tensor | ItemError], run: Callable[[list[Tensor]], list[Any]]) -> list[Any]:
         """Run mel spectra of equal padded length together."""

@@ -131,7 +131,7 @@ class FreeVc(NativeConverter):
     def decode(self, items: Sequence[tuple[Any, Any]], seeds: Sequence[int]) -> list[Made]:
         """Convert, on a GPU items of about the same length together."""
         work = [(content, speaker, seed) for (content, speaker), seed in zip(items, seeds, strict=True)]
-        return self._together(work, lambda item: item[0].shape[1], self._waves, _DECODED_ON_PROCESSORS)
+        return self.ended(self._together(work, lambda item: item[0].shape[1], self._waves, _DECODED_ON_PROCESSORS))
 
     def _together(
         self,

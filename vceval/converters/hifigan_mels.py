@@ -46,10 +46,10 @@ class HifiGanConverter(NativeConverter):
 
         with torch.inference_mode():
             mels = [self._network.decode(content, voice)[0] for content, voice in items]
-        return self.waves(mels)
+        return self.ended(self.waves(mels))
 
     def waves(self, mels: Sequence[Tensor]) -> list[Made]:
-        """Make audio of mel spectra (frames, 80), cut to between 0 and 1; an ItemError where one is not finite."""
+        """Begin to make audio of mel spectra (frames, 80), cut to between 0 and 1; an ItemError for one not finite."""
         import torch
 
         from vceval.networks.hifigan import vocode

@@ -151,7 +151,7 @@ class KnnVc(NativeConverter):
         with torch.inference_mode():
             matched = [match(query, pool, self.neighbours).features for query, pool in items]
             waves = vocode(self._vocoder, matched)
-        return self.made(padded(waves), [len(wave) for wave in waves], self._levelled) if waves else []
+        return self.ended(self.made(padded(waves), [len(wave) for wave in waves], self._levelled)) if waves else []
 
     def _features(self, samples: NDArray[np.float32]) -> Tensor:
         import numpy as np

@@ -150,17 +150,21 @@ class NativeConverter(Converter):
     def made(
         self, rows: Tensor, lengths: Sequence[int], finish: Callable[[NDArray[np.float32]], Waveform | ItemError]
     ) -> list[Made]:
-        """Fetch what a network gave from the device, and make each row's audio of it.
+        """Begin to fetch what a network gave from the device, to make each row's audio of it; nothing is waited for.
 
         Args:
             rows: (batch, n, ...).
             lengths: of each row; what stands beyond it is cut.
-            finish: makes audio of a row, by the processor alone. Where the runner finishes later, nothing is waited
-                for here, neither for it nor for the device.
+            finish: makes audio of a row, by the processor alone.
         """
         fetched = _Fetched(rows)
-        found = [Unfinished(partial(fetched.ended, place, n, finish)) for place, n in enumerate(lengths)]
-        return list(found) if self.finishes_later else [item.finish() for item in found]
+        return [Unfinished(partial(fetched.ended, place, n, finish)) for place, n in enumerate(lengths)]
+
+    def ended(self, items: Sequence[Made]) -> list[Made]:
+        """Finish what :meth:`made` began, unless the runner does so later."""
+        if self.finishes_later:
+            return list(items)
+        return [item.finish() if isinstance(item, Unfinished) else item for item in items]
 
     def assets(self) -> dict[str, Path]:
         """Give the files that are there, by name."""

@@ -104,12 +104,13 @@ class VqmiVc(NativeConverter):
     def decode(self, items: Sequence[tuple[Any, Any]], seeds: Sequence[int]) -> list[Made]:
         """Make mel spectra and, with noise from the seeds, audio."""
         longest = max((content.log_f0.shape[1] for content, _ in items), default=1)
-        return grouped(
+        made = grouped(
             [(content, voice, seed) for (content, voice), seed in zip(items, seeds, strict=True)],
             lambda item: item[0].log_f0.shape[1],
             self._waves,
             max(1, _FRAMES_AT_ONCE // longest),
         )
+        return self.ended(made)
 
     def content(self, source: Waveform) -> Content:
         """Encode what is said, and the pitch."""

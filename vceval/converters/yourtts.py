@@ -208,10 +208,11 @@ class YourTts(NativeConverter):
     def decode(self, items: Sequence[tuple[Posterior, Tensor]], seeds: Sequence[int]) -> list[Made]:
         """Exchange the speaker and make the waveform; on a GPU items of about the same length together."""
         entries = [(content, voice, seed) for (content, voice), seed in zip(items, seeds, strict=True)]
-        return together(
+        made = together(
             entries, lambda entry: entry[0].frames, self._decode, device=self.device,
             most=_TOGETHER, on_processors=_TOGETHER_ON_PROCESSORS, in_all=_FRAMES_AT_ONCE,
         )  # fmt: skip
+        return self.ended(made)
 
     def _spectrogram(self, wave: Waveform) -> NDArray[np.float32]:
         from vceval.networks.yourtts_features import spectrogram

@@ -102,8 +102,8 @@ def nested(layer: nn.Module, *names: str) -> nn.Module:
 
 def onto(device: torch.device | str, values: Tensor) -> Tensor:
     """Bring values from main memory to a device, without waiting for what that is at."""
-    if torch.device(device).type == "cpu":
-        return values
+    if torch.device(device).type == "cpu" or values.device.type != "cpu":
+        return values.to(device)
     return values.pin_memory().to(device, non_blocking=True)
 
 
