@@ -248,8 +248,9 @@ class _Fetched:
         if values.is_cuda:
             on_device, self._values = self._values, torch.empty(values.shape, pin_memory=True)
             self._values.copy_(on_device, non_blocking=True)
-            self._there = torch.cuda.Event(blocking=True)  # a thread that waits for it leaves its core to others
-            self._there.record(torch.cuda.current_stream(values.device))
+            cuda: Any = torch.cuda
+            self._there = cuda.Event(blocking=True)  # a thread that waits for it leaves its core to others
+            self._there.record(cuda.current_stream(values.device))
 
     def ended(
         self, place: int, length: int, finish: Callable[[NDArray[np.float32]], Waveform | ItemError]
