@@ -20,7 +20,8 @@ export PYTHONSAFEPATH=1 PYTHONUNBUFFERED=1 OMP_NUM_THREADS=1 PIP_DISABLE_PIP_VER
 if [ -n "$wheels" ]; then
     install=("$python" -m pip install -q --no-index --no-deps --no-cache-dir --no-compile --root-user-action=ignore --target "$work/site")
     "${install[@]}" "$wheels"/*.whl
-    export PYTHONPATH="$work/site"
+    # What is not compiled beforehand is kept once it is, as an ordinary installation has it
+    export PYTHONPATH="$work/site" PYTHONPYCACHEPREFIX="$work/compiled"
     mkdir "$work/source"
     (cd "$root" && cp -r LICENSE README.md pyproject.toml setup.cfg setup.py vceval metrics benchmarks reports "$work/source")
     "${install[@]}" --no-build-isolation --upgrade "$work/source"

@@ -26,7 +26,7 @@ from threading import Lock
 from typing import Any
 from xml.etree import ElementTree
 
-#: Converters in the order of measuring; those that draw sample after sample take a minute each and come last.
+#: Converters in the order of measuring; those that draw sample after sample come late.
 CONVERTERS = (
     "freevc", "knnvc", "yourtts", "vqmivc", "maevc", "mediumvc", "autovc", "againvc", "adainvc", "freevc-24",
     "freevc-s",
@@ -171,7 +171,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--tiny", action="store_true", help="small converters, few recordings, one round")
     parser.add_argument("--out", type=Path, help="folder of the results (default: a new one)")
     parser.add_argument(
-        "--budget", type=float, default=520.0, help="seconds after which nothing is begun (default 520)"
+        "--budget", type=float, default=540.0, help="seconds after which nothing is begun (default 540)"
     )
     parser.add_argument("--only", default="", metavar="NAME[,NAME]", help="steps whose names hold one of these words")
     for hidden in ("--root", "--work", "--began"):
@@ -233,10 +233,18 @@ def _speed_steps(
         common = ("--device", options.device, "--weights", str(work / "weights"))
         return step(f"speed {name}", limit, speed / "converters.py", name, *common, *arguments)
 
-    def grid(name: str, sources: int, loop: int, *arguments: str) -> Step:
+    def grid(name: str, sources: int, loop: int, *arguments: str, precision: str = "") -> Step:
         size = ("--sources", str(sources), "--targets", str(sources), "--loop", str(loop), "--rounds", "1")
         place = ("--converter", name, "--device", options.device)
-        return step(f"grid {name}", 90.0, speed / "grid.py", *size, *place, *arguments)
+        how = ("--precision", precision) if precision else ()
+        title = f"grid {name} {precision}".strip()
+        return step(title, 150.0 if options.tiny else 60.0, speed / "grid.py", *size, *place, *how, *arguments)
+
+    def analysis(recordings: int, rounds: int) -> list[Step]:
+        script = here / "analysis.py"
+        size = ("--recordings", str(recordings), "--rounds", str(rounds))
+        # A step whose script is not there is left out
+        return [step("analysis", 60.0, script, "--device", options.device, *size)] if script.is_file() else []
 
     whisper = ("--whisper-only", "--device", options.device)
     workers = ("--workers", str(cores))
@@ -245,20 +253,27 @@ def _speed_steps(
         return [
             *(converter(name, 60.0, *small) for name in TINY[:1]),
             grid("adainvc-demo", 2, 2, "--workers", "1"),
+            grid("adainvc", 2, 2, "--workers", "1", precision="tf32"),
+            *analysis(4, 1),
             step("whisper", 150.0, speed / "text.py", *whisper, "--files", "2", "--rounds", "1"),
             step("scoring", 200.0, here / "scoring.py", "--recordings", "8", *workers),
         ]
-    several = ("--batches", "16,64", "--alone", "8", "--rounds", "2", "--budget", "6")
+    several = ("--batches", "16,64", "--alone", "8", "--rounds", "2", "--budget", "4")
     # Its Griffin-Lim is computed on the processor
     sixteen = ("--utterances", "16", "--alone", "4", "--rounds", "2", "--budget", "6")
+    on_device = () if options.device == "cpu" else ("--device", options.device)
+    places = dict.fromkeys(((), on_device))
     return [
         grid("freevc", 20, 40),
         grid("knnvc", 20, 40),
-        *(converter(name, 45.0, *(sixteen if name == "adainvc" else several)) for name in CONVERTERS[:-2]),
+        grid("freevc", 20, 40, precision="tf32"),
+        *(converter(name, 30.0, *(sixteen if name == "adainvc" else several)) for name in CONVERTERS[:-2]),
+        *analysis(200, 2),
+        *(step(" ".join(("scoring", *place[1:])), 60.0, here / "scoring.py", *workers, *place) for place in places),
+        *(converter(name, 60.0, "--batches", "16,64", "--alone", "1", "--rounds", "1") for name in DRAWING),
         step("whisper", 60.0, speed / "text.py", *whisper, "--files", "64", "--rounds", "2"),
-        step("scoring", 90.0, here / "scoring.py", *workers),
-        *(converter(name, 100.0, "--utterances", "16", "--alone", "2", "--rounds", "1") for name in DRAWING),
-        *(converter(name, 45.0, *several) for name in CONVERTERS[-2:]),
+        grid("knnvc", 20, 40, precision="tf32"),
+        *(converter(name, 30.0, *several) for name in CONVERTERS[-2:]),
     ]
 
 

@@ -1,7 +1,7 @@
 """Speed of the batch runner: a grid of sources and targets against a loop that converts one pair after the other.
 
     python benchmarks/speed/grid.py [--sources 20] [--targets 20] [--rounds 3] [--workers 2] [--loop 100]
-        [--converter adainvc-demo] [--device cpu] [--json FILE]
+        [--converter adainvc-demo] [--precision tf32] [--device cpu] [--json FILE]
 
 Both sides use the demo model of AdaIN-VC, or a converter whose files are in the store ($VCEVAL_CHECKPOINTS), and write
 the same FLAC files. The loop is what people write: a process with
@@ -9,7 +9,8 @@ the model loaded once, which reads both recordings, converts and writes, pair by
 the grid; its time per pair is taken for all). The runner's side counts everything: starting its worker processes,
 loading the model in each, and its journal's records. ``--processes`` also times so many conversions in a process each,
 which is a loop over a script that converts one pair. Rounds take turns; printed are medians of wall-clock time a pair,
-and the median ratio. On a GPU the share of time in which it did nothing is printed (by NVML, every
+and the median ratio; and apart from these, the time until the first batch is done, and that of a pair from then on. On
+a GPU the share of time in which it did nothing is printed (by NVML, every
 0.1 s): of the whole, and from the first batch that is done.
 """
 
@@ -17,6 +18,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
 import statistics
 import subprocess
@@ -25,9 +27,9 @@ import tempfile
 import threading
 import time
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 __all__ = ["main"]
 
@@ -42,6 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--loop", type=int, default=100, help="pairs that the loop converts (default 100)")
     parser.add_argument("--processes", type=int, default=0, help="pairs converted in a process each (default none)")
     parser.add_argument("--converter", default="adainvc-demo")
+    parser.add_argument("--precision", help="of a native converter, such as tf32, on both sides (default: its own)")
     parser.add_argument("--device", default="cpu", help="cpu, cuda or cuda:N (default cpu)")
     parser.add_argument("--json", type=Path, help="add a line of JSON with the result to this file")
     parser.add_argument("--single", nargs=2, metavar="FILE", help=argparse.SUPPRESS)
@@ -52,24 +55,36 @@ def main(arguments: Sequence[str] | None = None) -> None:
         return _single(*options.single)
     pairs = _pairs(options.sources, options.targets)
     some = pairs[:: max(1, len(pairs) // options.loop)][: options.loop]
-    loop, runner, idle = [], [], []
+    loop, runner, first, later, idle = [], [], [], [], []
+    how = {"precision": options.precision} if options.precision else {}
     with tempfile.TemporaryDirectory() as folder:
         for place in range(options.rounds):
-            taken = _loop(some, Path(folder) / f"loop{place}", options.converter, options.device)
+            taken = _loop(some, Path(folder) / f"loop{place}", options.converter, how, options.device)
             loop.append(taken / len(some))
-            taken, unused = _runner(pairs, Path(folder) / f"run{place}", options)
-            runner.append(taken / len(pairs))
-            idle.append(unused)
+            times = _runner(pairs, Path(folder) / f"run{place}", how, options)
+            runner.append(times.whole / len(pairs))
+            first.append(times.first)
+            later.append(times.later)
+            idle.append(times.idle)
     ratios = [one / other for one, other in zip(loop, runner, strict=True)]
+    ratios_later = [one / other for one, other in zip(loop, later, strict=True)]
     print(f"{options.sources} sources x {options.targets} targets, {options.workers} workers, {options.rounds} rounds")
     print(f"loop {1e3 * statistics.median(loop):.1f} ms a pair, runner {1e3 * statistics.median(runner):.1f} ms a pair")
     print(f"ratio {statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})")
+    print(
+        f"first batch after {statistics.median(first):.2f} s, then {1e3 * statistics.median(later):.1f} ms a pair, "
+        f"ratio {statistics.median(ratios_later):.2f}"
+    )
     row = {
         "converter": options.converter,
+        "precision": options.precision or "as it is",
         "pairs": len(pairs),
         "loop_ms_a_pair": 1e3 * statistics.median(loop),
         "runner_ms_a_pair": 1e3 * statistics.median(runner),
         "ratio": statistics.median(ratios),
+        "first_batch_s": statistics.median(first),
+        "then_ms_a_pair": 1e3 * statistics.median(later),
+        "then_ratio": statistics.median(ratios_later),
     }
     if options.device != "cpu":
         shares = [statistics.median(column) for column in zip(*idle, strict=True)]
@@ -116,12 +131,12 @@ def _pairs(sources: int, targets: int) -> list[Any]:
     ]
 
 
-def _loop(pairs: Sequence[Any], folder: Path, name: str, device: str) -> float:
+def _loop(pairs: Sequence[Any], folder: Path, name: str, how: Mapping[str, Any], device: str) -> float:
     """Convert pair by pair; the model is loaded, and has converted one, before the clock starts."""
     from vceval import registry
     from vceval.signal import audio
 
-    converter = registry.load("converter", name)()
+    converter = registry.load("converter", name)(**how)
     converter.open(device)
     folder.mkdir()
 
@@ -139,8 +154,17 @@ def _loop(pairs: Sequence[Any], folder: Path, name: str, device: str) -> float:
     return taken
 
 
-def _runner(pairs: Sequence[Any], folder: Path, options: argparse.Namespace) -> tuple[float, tuple[float, float]]:
-    """Convert by the stage of ``vceval run``, journal included: seconds, and shares of idleness on a GPU."""
+class Times(NamedTuple):
+    """Seconds of the whole, until the first batch, and of a pair from then on; idle shares of whole and rest."""
+
+    whole: float
+    first: float
+    later: float
+    idle: tuple[float, float]
+
+
+def _runner(pairs: Sequence[Any], folder: Path, how: Mapping[str, Any], options: argparse.Namespace) -> Times:
+    """Convert by the stage of ``vceval run``, journal included."""
     from vceval.records import System
     from vceval.results.rundir import RunDirectory
     from vceval.runner.convert import convert
@@ -148,19 +172,21 @@ def _runner(pairs: Sequence[Any], folder: Path, options: argparse.Namespace) -> 
     from vceval.runner.journal import Journal
     from vceval.runner.options import Options
 
-    systems = [System(options.converter, options.converter)]
-    how = Options(devices=devices(options.device), workers=options.workers)
-    first = 0.0
+    systems = [System(options.converter, options.converter, dict(how))]
+    chosen = Options(devices=devices(options.device), workers=options.workers)
+    first, left = 0.0, len(pairs)
     with _Utilisation(options.device) as used:
         began = time.perf_counter()
         with Journal(folder / "journal" / "convert.jsonl") as journal:
-            for records in convert(RunDirectory(folder), systems, pairs, lambda *_: True, how, 0):
-                first = first or time.perf_counter()
+            for records in convert(RunDirectory(folder), systems, pairs, lambda *_: True, chosen, 0):
+                if not first:
+                    first, left = time.perf_counter(), left - len(records)
                 if any(record["status"] != "ok" for record in records):
                     raise SystemExit(f"failed: {records}")
                 journal.append(records)
-        taken = time.perf_counter() - began
-    return taken, (used.idle(began), used.idle(first))
+        ended = time.perf_counter()
+    later = (ended - first) / left if left else float("nan")
+    return Times(ended - began, first - began, later, (used.idle(began), used.idle(first, ended)))
 
 
 class _Utilisation:
@@ -190,9 +216,9 @@ class _Utilisation:
         while not self._stop.wait(0.1):
             self._found.append((time.perf_counter(), pynvml.nvmlDeviceGetUtilizationRates(card).gpu / 100))
 
-    def idle(self, since: float) -> float:
+    def idle(self, since: float, until: float = math.inf) -> float:
         """Share of time without a kernel; not a number where nothing was found out."""
-        values = [value for at, value in self._found if at >= since]
+        values = [value for at, value in self._found if since <= at <= until]
         return 1.0 - statistics.mean(values) if values else float("nan")
 
 

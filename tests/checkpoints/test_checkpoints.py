@@ -8,7 +8,10 @@ import http.server
 import os
 import pickle
 import socket
+import subprocess
+import sys
 import threading
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -183,6 +186,42 @@ def test_loading_is_strict(tmp_path: Path) -> None:
     network = weights.load_strict(Small(), state, "it")
     assert not network.training
     assert not any(parameter.requires_grad for parameter in network.parameters())
+
+
+def test_weights_are_copied_and_made_those_of_the_network(tmp_path: Path) -> None:
+    state = {name: value.double() for name, value in Small().state_dict().items()}
+    with weights.without_values():
+        network = Small()
+    assert all(value.is_meta for value in network.state_dict().values())
+    loaded = weights.load_strict(network, state, "it").state_dict()
+    for name, value in state.items():
+        assert loaded[name].dtype == torch.float32
+        assert torch.equal(loaded[name], value.float())
+        assert loaded[name].data_ptr() != value.data_ptr()
+
+
+def test_building_without_values_imports_no_compiler() -> None:
+    """Which takes seconds; embeddings, weight norm, recurrent layers: all that draw or compute values."""
+    code = """
+import sys, torch
+from torch import nn
+from vceval.checkpoints.weights import without_values
+from vceval.networks.blocks import WNConv1d
+with without_values():
+    network = nn.ModuleList([nn.Embedding(3, 4), WNConv1d(3, 4, 5), nn.LSTM(3, 4), nn.MultiheadAttention(4, 2)])
+assert network[1].weight_g.shape == (4, 1, 1)
+assert all(value.is_meta for value in network.parameters())
+sys.exit("sympy" in sys.modules)
+"""
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_a_compressed_file_is_read_too(tmp_path: Path) -> None:
+    torch.save({"a": torch.arange(1_000.0)}, tmp_path / "w.pt")
+    with zipfile.ZipFile(tmp_path / "w.pt") as plain, zipfile.ZipFile(tmp_path / "c.pt", "w", 8) as packed:
+        for item in plain.infolist():
+            packed.writestr(item.filename, plain.read(item))
+    assert torch.equal(weights.read(tmp_path / "c.pt")["a"], torch.arange(1_000.0))
 
 
 def test_a_file_is_recognised_by_its_keys(tmp_path: Path, known: dict[str, WeightFile]) -> None:

@@ -183,7 +183,7 @@ def test_the_library_agrees_with_our_freevc(
         converted(kind, requests)
         for kind in (OpenVoice(model="freevc24", weights=str(place)), FreeVc24(weights=str(place)))
     )
-    monkeypatch.setattr(FreeVc24, "_embed", lambda self, utterances: self._encoder.embed_speaker(utterances, "zeros"))
+    monkeypatch.setattr(FreeVc24, "_embed", lambda self, speakers: self._encoder.embed_speakers(speakers, "zeros"))
     padded = converted(FreeVc24(weights=str(place)), requests)
     for found, wanted, mirrored in zip(theirs, padded, ours, strict=True):
         assert found.shape == wanted.shape

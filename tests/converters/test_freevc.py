@@ -12,6 +12,7 @@ from sounds import hum
 
 from vceval.checkpoints.known_files import GE2E, WAVLM_LARGE
 from vceval.conformance.kits import made_up_weights
+from vceval.converters.base import Unfinished
 from vceval.converters.freevc import FREEVC, FREEVC_24, FREEVC_S, FreeVc
 from vceval.errors import ItemError, UsageError
 from vceval.networks import freevc_features, ge2e
@@ -43,6 +44,19 @@ def test_source_target_and_seed_matter(freevc: FreeVc) -> None:
     assert np.array_equal(freevc.decode(items[:1], [3])[0].samples, freevc.decode(items[:1], [3])[0].samples)
 
 
+def test_the_last_step_may_be_left_for_later(freevc: FreeVc, monkeypatch: pytest.MonkeyPatch) -> None:
+    waves = [Waveform(hum(seconds, 16_000, pitch), 16_000) for seconds, pitch in ((0.5, 120.0), (0.4, 180.0))]
+    items = list(zip(freevc.encode_content(waves), freevc.encode_speaker([waves[:1], waves[1:]]), strict=True))
+    plain = freevc.decode(items, [1, 2])
+    monkeypatch.setattr(freevc, "finishes_later", True)
+    later = freevc.decode(items, [1, 2])
+    assert all(isinstance(item, Unfinished) for item in later)
+    for now, item in zip(plain, later, strict=True):
+        assert np.array_equal(now.samples, item.finish().samples)
+    (bad,) = freevc.decode([(items[0][0] * torch.nan, items[0][1])], [1])
+    assert "not finite" in str(bad.finish())
+
+
 def test_what_cannot_be_taken_is_told(freevc: FreeVc) -> None:
     fine = Waveform(hum(0.5), 16_000)
     bad = [Waveform(hum(0.02), 16_000), fine, Waveform(np.zeros(16_000 * 61, np.float32), 16_000)]
@@ -60,7 +74,7 @@ def test_what_cannot_be_taken_is_told(freevc: FreeVc) -> None:
 
 
 def test_a_voice_without_direction_is_told(freevc: FreeVc, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(freevc, "_embed", lambda _: torch.full((256,), torch.nan))
+    monkeypatch.setattr(freevc, "_embed", lambda _: torch.full((1, 256), torch.nan))
     (found,) = freevc.encode_speaker([[Waveform(hum(0.5), 16_000)]])
     assert isinstance(found, ItemError)
 
@@ -85,8 +99,8 @@ def test_ge2e_agrees_with_resemblyzer_and_its_weights() -> None:
     for length in (4_000, 25_600, 25_700, 44_801, 70_000):
         samples = hum(length / 16_000, seed=length)
         with torch.inference_mode():
-            found = encoder.embed(samples, "zeros").numpy()
-            mirrored = encoder.embed(samples).numpy()
+            found = encoder.embed([samples], "zeros")[0].numpy()
+            mirrored = encoder.embed([samples])[0].numpy()
         assert np.abs(found - theirs.embed_utterance(samples)).max() < 1e-6
         assert np.abs(found - mirrored).max() > 1e-6
 

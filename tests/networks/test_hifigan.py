@@ -11,7 +11,7 @@ from vceval.testing import made_up_weights
 
 torch = pytest.importorskip("torch")
 
-from vceval.networks import hifigan  # noqa: E402 - needs torch
+from vceval.networks import hifigan, shapes  # noqa: E402 - needs torch
 
 
 @pytest.mark.parametrize(
@@ -65,10 +65,10 @@ def test_the_speaker_vector_is_heard() -> None:
     assert not torch.allclose(one, other)
 
 
-@pytest.mark.parametrize("frames", [1, 30])
-def test_vocode_keeps_order_and_lengths(monkeypatch, frames: int) -> None:
+@pytest.mark.parametrize("gpu", [False, True])
+def test_vocode_keeps_order_and_lengths(monkeypatch, gpu: bool) -> None:
     """One by one, as on processors, and several together, as elsewhere."""
-    monkeypatch.setattr(hifigan, "_FRAMES_ON_PROCESSORS", frames)
+    monkeypatch.setattr(shapes, "on_gpu", lambda device: gpu)
     network = hifigan.Generator(4, (5, 4), (11, 8), initial=16).eval()
     network.load_state_dict(made_up_weights(network))
     items = [torch.randn(4, n, generator=torch.Generator().manual_seed(n)) for n in (3, 12, 40, 11, 1, 2)]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import errno
+import functools
+import threading
 import weakref
 
 import numpy as np
@@ -11,8 +13,8 @@ import torch
 from plugin import write_plugin
 
 from vceval import registry
-from vceval.converters.base import Converter, ConverterInfo
-from vceval.errors import NoRoomError
+from vceval.converters.base import Converter, ConverterInfo, Unfinished
+from vceval.errors import ItemError, NoRoomError
 from vceval.records import ConversionPair, System, Utterance
 from vceval.results.rundir import RunDirectory
 from vceval.runner import convert as stage
@@ -117,6 +119,37 @@ def test_reading_ahead_and_writing_behind_change_nothing(converter, task, tmp_pa
     assert [record["path"] for record in records] == [record["path"] for record in plain]
     for record in records:
         assert (tmp_path / "ahead" / record["path"]).read_bytes() == (tmp_path / "plain" / record["path"]).read_bytes()
+
+
+def test_what_is_left_unfinished_is_finished_by_the_threads_that_write(converter, task, tmp_path, monkeypatch):
+    """The audio is the same; what is thrown there costs the pair it is thrown for."""
+    monkeypatch.setattr(converter, "room", 9)
+    plain = Converting(tmp_path / "plain", "cpu", 0)(task)
+    decode, threads = Large.decode, []
+
+    def unfinished(self, items, seeds):
+        assert self.finishes_later
+        waves = decode(self, items, seeds)
+
+        def finish(place):
+            threads.append(threading.get_ident())
+            if place == 1:
+                raise RuntimeError("the device is gone")
+            return waves[place] if place == 0 else ItemError("not finite")
+
+        return [Unfinished(functools.partial(finish, place)) for place in range(len(waves))]
+
+    monkeypatch.setattr(converter, "decode", unfinished)
+    work = Converting(tmp_path / "ahead", "cpu", 0)
+    work.ahead = 2
+    batch = work.compute(task, work.fetch(task))
+    assert not threads
+    first, second, third = work.store(task, batch)
+    assert first["path"] == plain[0]["path"]
+    assert (tmp_path / "ahead" / first["path"]).read_bytes() == (tmp_path / "plain" / first["path"]).read_bytes()
+    assert (second["status"], second["reason"]) == ("failed", "RuntimeError: the device is gone")
+    assert (third["status"], third["reason"]) == ("failed", "not finite")
+    assert threading.get_ident() not in threads
 
 
 def test_a_recording_that_is_missing_costs_its_pair_alone_also_when_read_ahead(converter, task, tmp_path, monkeypatch):

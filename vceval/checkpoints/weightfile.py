@@ -70,7 +70,7 @@ class WeightFile:
     unneeded: str = ""
 
     def build(self) -> nn.Module:
-        """Build the network that the file belongs to, without its weights."""
+        """Build the network that the file belongs to, with values that are drawn."""
         network: nn.Module = pkgutil.resolve_name(self.network)()
         return network
 
@@ -92,8 +92,7 @@ class WeightFile:
         blank = {name: shape for name, shape in self.layout().items() if name.startswith(self.optional_prefixes)}
         import torch
 
-        with torch.device("meta"):
-            return {**{name: torch.empty(shape) for name, shape in blank.items()}, **found}
+        return {**{name: torch.empty(shape, device="meta") for name, shape in blank.items()}, **found}
 
     def read(self, path: Path) -> dict[str, Tensor]:
         """Read the tensors of a file that is laid out like this one; nothing is checked yet.
@@ -110,15 +109,17 @@ class WeightFile:
             text = str(error)
             raise UsageError(text if text.startswith(str(path)) else f"{path}: {text}") from error
 
-    def load(self, path: Path) -> nn.Module:
-        """Build the network and load the file into it, strictly.
+    def load(self, path: Path, device: str = "cpu") -> nn.Module:
+        """Build the network on a device and load the file into it, strictly.
 
         Raises:
             UsageError: the file can't be read, or a name or shape differs.
         """
-        from vceval.checkpoints.weights import load_strict
+        from vceval.checkpoints.weights import load_strict, without_values
 
-        return load_strict(self.build(), self.read(path), str(path))
+        with without_values():
+            network = self.build()
+        return load_strict(network, self.read(path), str(path), device)
 
     def plain(self, path: Path) -> Any:
         """Read a file of arrays (name to array) or a JSON configuration.
@@ -137,9 +138,7 @@ def _layout(file: WeightFile) -> dict[str, tuple[int, ...]]:
         return dict(file.arrays)
     if not file.network:
         return {}
-    import torch
+    from vceval.checkpoints.weights import shapes_of, without_values
 
-    from vceval.checkpoints.weights import shapes_of
-
-    with torch.device("meta"):
+    with without_values():
         return shapes_of(file.build().state_dict())

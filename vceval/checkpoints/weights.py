@@ -9,7 +9,8 @@ from __future__ import annotations
 import pickle
 import warnings
 import zipfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +20,7 @@ from vceval.errors import UsageError
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-__all__ = ["Difference", "differences", "load_strict", "read", "select", "shapes_of"]
+__all__ = ["Difference", "differences", "load_strict", "read", "select", "shapes_of", "without_values"]
 
 #: Names that torch gives the two parts of a weight-normed weight since version 2.0, and those of the files.
 _NORM_NAMES = (("parametrizations.weight.original0", "weight_g"), ("parametrizations.weight.original1", "weight_v"))
@@ -27,6 +28,8 @@ _NORM_NAMES = (("parametrizations.weight.original0", "weight_g"), ("parametrizat
 
 def read(path: Path) -> Any:
     """Read what a file of ``torch.save``, TorchScript or safetensors holds; tensors on the CPU.
+
+    Where they can be, values are read from the disk when they are used: whoever keeps tensors copies them.
 
     Returns:
         What was saved. Of a TorchScript archive, the tensors by their full names (an ``OrderedDict``); its
@@ -66,11 +69,13 @@ def _content(path: Path) -> Any:
 
     import torch
 
+    stored = False
     if zipfile.is_zipfile(path):
         with zipfile.ZipFile(path) as archive:
             containers.check_zip(archive, path.stat().st_size)
             if torchscript.is_script(archive):
                 return torchscript.read_archive(archive)
+            stored = all(item.compress_type == zipfile.ZIP_STORED for item in archive.infolist())
     elif containers.is_safetensors(path):
         from safetensors.torch import load_file
 
@@ -80,7 +85,7 @@ def _content(path: Path) -> Any:
     numpy_numbers += [(arrays.scalar, f"numpy.{core}.multiarray.scalar") for core in ("core", "_core")]
     with torch.serialization.safe_globals([argparse.Namespace, *numpy_numbers]), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # torch's advice for authors of such files
-        return torch.load(path, map_location="cpu", weights_only=True)
+        return torch.load(path, map_location="cpu", weights_only=True, mmap=stored)
 
 
 def _first_line(error: Exception) -> str:
@@ -195,8 +200,37 @@ def differences(found: Mapping[str, tuple[int, ...]], wanted: Mapping[str, tuple
     )
 
 
-def load_strict(network: nn.Module, weights: Mapping[str, Tensor], what: str) -> nn.Module:
-    """Load weights into a network, every name and shape as published, and set it to inference.
+@contextmanager
+def without_values() -> Iterator[None]:
+    """Build networks without values while this is open: they have names and shapes, and :func:`load_strict` the rest.
+
+    Nothing is allocated, and no initial value is drawn: torch's drawing without values imports its compiler, which
+    takes seconds.
+    """
+    import torch
+    from torch.overrides import TorchFunctionMode
+
+    draws = (torch.Tensor.normal_, torch.Tensor.uniform_, torch.nn.init.normal_, torch.nn.init.uniform_)
+
+    class Undrawn(TorchFunctionMode):
+        def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+            given = kwargs or {}
+            if func in draws:
+                return args[0] if args else given["tensor"]
+            return func(*args, **given)
+
+    with torch.device("meta"), Undrawn():
+        yield
+
+
+def load_strict(network: nn.Module, weights: Mapping[str, Tensor], what: str, device: str = "cpu") -> nn.Module:
+    """Give a network weights, every name and shape as published, move it to a device and set it to inference.
+
+    Args:
+        network: one built :func:`without_values` will do.
+        weights: are copied.
+        what: where they are from, for errors.
+        device: to which each goes straight from the file.
 
     Raises:
         UsageError: a tensor is missing, superfluous, of another shape, or not finite.
@@ -206,12 +240,18 @@ def load_strict(network: nn.Module, weights: Mapping[str, Tensor], what: str) ->
     wrong = differences(shapes_of(weights), shapes_of(network.state_dict()))
     if wrong:
         raise UsageError(f"{what}: these are not the weights of {type(network).__name__}: {wrong}")
-    kinds = {name: own.is_floating_point() for name, own in network.state_dict().items()}
-    for name, value in weights.items():
-        if kinds[name] and not value.is_floating_point():
+    placed: dict[str, Tensor] = {}
+    for name, own in network.state_dict().items():
+        value = weights[name]
+        if own.is_floating_point() and not value.is_floating_point():
             raise UsageError(f"{what}: {name} holds {value.dtype}, not real numbers; the file is another one")
-        if value.is_floating_point() and not bool(torch.isfinite(value).all()):
+        placed[name] = torch.empty(value.shape, dtype=own.dtype, device=device).copy_(value)
+    real = [name for name, value in placed.items() if value.is_floating_point() and value.numel()]
+    # All are looked at before one is waited for
+    ends = torch.stack([torch.stack(tuple(placed[name].aminmax())).double() for name in real])
+    for name, finite in zip(real, ends.isfinite().all(dim=1).tolist(), strict=True):
+        if not finite:
             raise UsageError(f"{what}: {name} holds values that are not finite; the file is damaged")
-    network.load_state_dict(dict(weights), strict=True)
+    network.load_state_dict(placed, strict=True, assign=True)
     network.requires_grad_(False)
-    return network.eval()
+    return network.to(device).eval()

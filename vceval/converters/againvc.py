@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from vceval.checkpoints.weightfile import WeightFile
-from vceval.converters.base import ConverterInfo
+from vceval.converters.base import ConverterInfo, Made
 from vceval.converters.native import NativeConverter, attempt, check_length, finished, grouped, past_failures
 from vceval.errors import ItemError
 from vceval.networks import againvc_features
@@ -88,10 +88,11 @@ class AgainVc(NativeConverter):
         """Encode who speaks; an ItemError where a prompt is too short or too long."""
         return self._alike([attempt(_joined, group) for group in prompts], self._voices)
 
-    def decode(self, items: Sequence[tuple[Any, Any]], seeds: Sequence[int]) -> list[Waveform | ItemError]:
+    def decode(self, items: Sequence[tuple[Any, Any]], seeds: Sequence[int]) -> list[Made]:
         """Make mel spectra and, from these, audio."""
         longest = max((content.frames for content, _ in items), default=1)
-        return grouped(items, lambda item: item[0].frames, self._waves, max(1, _FRAMES_AT_ONCE // longest))
+        made = grouped(items, lambda item: item[0].frames, self._waves, max(1, _FRAMES_AT_ONCE // longest))
+        return self.ended(made)
 
     def _alike(self, mels: Sequence[Tensor | ItemError], run: Callable[[list[Tensor]], list[Any]]) -> list[Any]:
         """Run mel spectra of equal padded length together."""
@@ -101,8 +102,9 @@ class AgainVc(NativeConverter):
         import torch
 
         from vceval.networks.againvc import pad
+        from vceval.networks.blocks import onto
 
-        return torch.stack([pad(mel[None])[0] for mel in mels]).to(self.device)
+        return onto(self.device, torch.stack([pad(mel[None])[0] for mel in mels]))
 
     def _contents(self, mels: list[Tensor]) -> list[Content]:
         import torch
@@ -120,7 +122,7 @@ class AgainVc(NativeConverter):
             voices = self._network.voice(self._padded(mels))
         return [Voice(*(part[place : place + 1] for part in voices)) for place in range(len(mels))]
 
-    def _waves(self, items: list[tuple[Content, Voice]]) -> list[Waveform | ItemError]:
+    def _waves(self, items: list[tuple[Content, Voice]]) -> list[Made]:
         import torch
 
         from vceval.networks.againvc import Voice
@@ -132,8 +134,8 @@ class AgainVc(NativeConverter):
             mels = self._network.decoder(contents, voices)[..., :frames]
             # Processors take one item at a time faster than several together
             parts = torch.split(mels, 1 if self.device == "cpu" else len(mels))
-            samples = [row for part in parts for row in self._vocoder(part)[:, 0].float().cpu().numpy()]
-        return [finished(row, SAMPLE_RATE, "AGAIN-VC") for row in samples]
+            audio = torch.cat([self._vocoder(part)[:, 0] for part in parts])
+        return self.made(audio, [audio.shape[1]] * len(audio), lambda row: finished(row, SAMPLE_RATE, "AGAIN-VC"))
 
 
 def _joined(prompts: Sequence[Waveform]) -> Tensor:

@@ -16,7 +16,7 @@ from vceval.signal import audio
 from vceval.signal.audio import MAX_RATE, MIN_RATE, Waveform
 from vceval.storage.cache import file_digest
 
-__all__ = ["Converter", "ConverterInfo", "Outcome", "Request", "fitting"]
+__all__ = ["Converter", "ConverterInfo", "Made", "Outcome", "Request", "Unfinished", "fitting"]
 
 K = TypeVar("K", bound=Hashable)
 
@@ -117,6 +117,20 @@ class Request:
 Outcome = Waveform | Path | ItemError | UnmetNeed
 
 
+@dataclass(frozen=True, slots=True)
+class Unfinished:
+    """Audio that needs no more than a processor: ``finish`` gives it, or the ItemError that stands for it.
+
+    It is called once, in any thread, while the converter is at its next batch.
+    """
+
+    finish: Callable[[], Waveform | ItemError]
+
+
+#: What decoding gives.
+Made = Waveform | ItemError | Unfinished
+
+
 class Converter(ABC):
     """An adapter that turns (source, prompts) into audio.
 
@@ -135,6 +149,9 @@ class Converter(ABC):
     #: Whether sources and prompts are encoded one at a time. The runner sets it on a processor: a batch gains nothing
     #: there, and an encoding then depends on its recording alone, to the last bit, whatever was encoded beside it.
     encodes_alone: bool = False
+    #: Whether :meth:`decode` may give :class:`Unfinished` items. The runner sets it where it finishes them in the
+    #: threads that write, while the next batch is computed; whoever does not set it gets audio.
+    finishes_later: bool = False
 
     @staticmethod
     def declaration_faults(owner: object, name: str) -> list[str]:
@@ -202,7 +219,7 @@ class Converter(ABC):
         """Encode who shall say it, one result per list of prompts; an ItemError may stand for a result."""
         raise TypeError(f"converter {self.info.name} does not split into steps; call convert()")
 
-    def decode(self, items: Sequence[tuple[Any, Any]], seeds: Sequence[int]) -> Sequence[Waveform | ItemError]:
+    def decode(self, items: Sequence[tuple[Any, Any]], seeds: Sequence[int]) -> Sequence[Made]:
         """Make audio from (content, speaker) encodings; ``seeds`` drive whatever noise the system draws."""
         raise TypeError(f"converter {self.info.name} does not split into steps; call convert()")
 
@@ -228,8 +245,8 @@ class Converter(ABC):
         waves = _each(items, decode)
         return [waves[place] for place in range(len(requests))]
 
-    def checked_outcomes(self, requests: Sequence[Request]) -> list[Outcome]:
-        """Convert a batch by :meth:`convert`, and hold what it gives against the contract.
+    def checked_outcomes(self, requests: Sequence[Request]) -> list[Outcome | Unfinished]:
+        """Convert a batch by :meth:`convert`, and hold what it gives against the contract; unfinished items are left.
 
         Samples of other libraries, of other floating-point types or with a second axis of length 1 are made those of
         a Waveform; what else does not fit becomes the ContractError of its pair.
@@ -242,7 +259,7 @@ class Converter(ABC):
         if len(outcomes) != len(requests):
             wrong = ContractError(f"the converter gave {len(outcomes)} results for {len(requests)} pairs")
             return [wrong for _ in requests]
-        return [fitting(outcome) for outcome in outcomes]
+        return [outcome if isinstance(outcome, Unfinished) else fitting(outcome) for outcome in outcomes]
 
     def forget(self) -> None:
         """Drop the encodings kept from earlier calls, as after other weights were loaded."""

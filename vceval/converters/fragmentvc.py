@@ -108,7 +108,7 @@ class FragmentVc(NativeConverter):
             self._vocoder = universal_vocoder.open_archive(place, HOP, "FragmentVC").to(self.device)
         except UsageError as error:
             raise UsageError(f"{error}; FragmentVC's own vocoder.pt is at {VOCODER.page}") from error
-        self._encoder = self.loaded(ENCODER.name, wav2vec2.load).to(self.device)
+        self._encoder = self.loaded(ENCODER.name, lambda path: wav2vec2.load(path, self.device))
 
     def decode(self, items: Sequence[tuple[Any, Any]], seeds: Sequence[int]) -> list[Waveform | ItemError]:
         """Make mel spectra one by one, and audio from them side by side, drawn with the seeds."""

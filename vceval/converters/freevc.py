@@ -2,27 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from vceval.checkpoints.known_files import GE2E, RESEMBLYZER, WAVLM_LARGE
 from vceval.checkpoints.weightfile import WeightFile
-from vceval.converters.base import ConverterInfo
+from vceval.converters.base import ConverterInfo, Made
 from vceval.converters.native import (
     MAX_PROMPT_SECONDS,
     NativeConverter,
     attempt,
     check_length,
     finished,
-    grouped,
     noise,
     padded,
     past_failures,
 )
 from vceval.errors import ItemError, UsageError
 from vceval.networks.freevc_features import MIN_SAMPLES, SAMPLE_RATE, log_mel, trimmed
+from vceval.networks.shapes import together
 from vceval.signal.audio import Waveform, resample
 
 if TYPE_CHECKING:
@@ -61,10 +61,13 @@ FREEVC_24 = _file(
     (("enc_spk_ex.", "FreeVC as coqui-ai packs it, with all its encoders inside"),),
 )
 
+T = TypeVar("T")
+R = TypeVar("R")
+
 #: Samples of a frame of WavLM, the fewest it takes.
 _FRAME = 400
-#: Frames that are converted at once, in all, and encoded; they bound memory.
-_FRAMES_AT_ONCE = 4_000
+#: Items, and their frames in all, that are encoded and converted at once; they bound memory.
+_TOGETHER, _FRAMES_AT_ONCE = 16, 4_000
 #: Items that processors decode together: four took 2.2 times as long as one by one.
 _DECODED_ON_PROCESSORS = 1
 
@@ -104,7 +107,7 @@ class FreeVc(NativeConverter):
             _check_origin(self.path(GE2E.name))
             self._encoder = self.network(GE2E.name)
         self._generator = self.network(self._generator_file.name)
-        self._wavlm = self.loaded(WAVLM_LARGE.name, wavlm.load).to(self.device)
+        self._wavlm = self.loaded(WAVLM_LARGE.name, lambda path: wavlm.load(path, device=self.device))
 
     def close(self) -> None:
         """Free the networks."""
@@ -115,59 +118,75 @@ class FreeVc(NativeConverter):
         """Compute WavLM features (1024, frames) of each source; an ItemError for one that is too short or too long."""
         ready = [attempt(_ready, source) for source in sources]
 
-        def run(fine: list[NDArray[np.float32]]) -> list[Tensor]:
-            return grouped(fine, lambda samples: len(samples) // SAMPLE_RATE, self._contents, _at_once(fine, 320))
+        def frames(samples: NDArray[np.float32]) -> int:
+            return int(self._wavlm.sizes.frames(len(samples)))
 
-        return past_failures(ready, run)
+        return past_failures(ready, lambda fine: self._together(fine, frames, self._contents))
 
-    def voice(self, prompts: Sequence[Waveform]) -> Tensor:
-        """Compute the speaker vector (256,) of prompts."""
-        import torch
+    def encode_speaker(self, prompts: Sequence[Sequence[Waveform]]) -> list[Any]:
+        """Compute the speaker vector (256,) of each list of prompts; an ItemError where one holds no voice."""
+        heard = [attempt(lambda waves: [_speech(wave) for wave in waves], group) for group in prompts]
+        return past_failures(heard, self._voices)
 
-        vector = self._embed([_speech(prompt) for prompt in prompts])
-        if not bool(torch.isfinite(vector).all()):
-            raise ItemError("the speaker encoder finds no voice in the prompt: its vector is all zeros")
-        return vector
-
-    def decode(self, items: Sequence[tuple[Any, Any]], seeds: Sequence[int]) -> list[Waveform | ItemError]:
+    def decode(self, items: Sequence[tuple[Any, Any]], seeds: Sequence[int]) -> list[Made]:
         """Convert, on a GPU items of about the same length together."""
         work = [(content, speaker, seed) for (content, speaker), seed in zip(items, seeds, strict=True)]
-        limit = _at_once([content.T for content, _, _ in work], 1)
-        if self.device == "cpu":
-            limit = min(limit, _DECODED_ON_PROCESSORS)
-        return grouped(work, lambda item: item[0].shape[1] // 50, self._waves, limit)
+        return self.ended(self._together(work, lambda item: item[0].shape[1], self._waves, _DECODED_ON_PROCESSORS))
 
-    def _contents(self, batch: list[NDArray[np.float32]]) -> list[Tensor]:
+    def _together(
+        self,
+        items: Sequence[T],
+        length: Callable[[T], int],
+        run: Callable[[list[T], int], Sequence[R]],
+        on_processors: int = _TOGETHER,
+    ) -> list[R]:
+        return together(
+            items, length, run, device=self.device, most=_TOGETHER, on_processors=on_processors, in_all=_FRAMES_AT_ONCE
+        )
+
+    def _contents(self, batch: list[NDArray[np.float32]], size: int) -> list[Tensor]:
         import torch
 
-        lengths = torch.tensor([len(samples) for samples in batch])
-        waves = padded([torch.from_numpy(samples) for samples in batch])
+        from vceval.networks.blocks import onto
+
+        sizes = self._wavlm.sizes
+        counts = [sizes.frames(len(samples)) for samples in batch]
+        # What is left after the last frame goes into none
+        used = [torch.from_numpy(samples[: sizes.samples(n)]) for samples, n in zip(batch, counts, strict=True)]
+        lengths = torch.tensor([len(samples) for samples in used])
         with torch.inference_mode():
-            features = self._wavlm(waves.to(self.device), lengths)
-        counts = [self._wavlm.sizes.frames(len(samples)) for samples in batch]
+            features = self._wavlm(onto(self.device, padded(used, sizes.samples(size))), lengths)
         return [row[:count].T.contiguous() for row, count in zip(features, counts, strict=True)]
 
-    def _embed(self, utterances: Sequence[NDArray[np.float32]]) -> Tensor:
-        vector: Tensor = self._encoder.embed_speaker(utterances)
-        return vector
-
-    def _waves(self, batch: list[tuple[Tensor, Tensor, int]]) -> list[Waveform | ItemError]:
+    def _voices(self, speakers: Sequence[Sequence[NDArray[np.float32]]]) -> list[Tensor | ItemError]:
         import torch
 
+        with torch.inference_mode():
+            vectors = self._embed(speakers)
+            found = vectors.isfinite().all(dim=1).tolist()
+        silent = ItemError("the speaker encoder finds no voice in the prompt: its vector is all zeros")
+        return [vector if fine else silent for vector, fine in zip(vectors, found, strict=True)]
+
+    def _embed(self, speakers: Sequence[Sequence[NDArray[np.float32]]]) -> Tensor:
+        vectors: Tensor = self._encoder.embed_speakers(speakers)
+        return vectors
+
+    def _waves(self, batch: list[tuple[Tensor, Tensor, int]], size: int) -> list[Made]:
+        import torch
+
+        from vceval.networks.blocks import onto
         from vceval.networks.freevc import LATENT
 
         counts = [content.shape[1] for content, _, _ in batch]
-        contents = padded([content for content, _, _ in batch])
-        drawn = padded([noise(seed, (LATENT, n), self.device) for n, (_, _, seed) in zip(counts, batch, strict=True)])
+        contents = padded([content for content, _, _ in batch], size)
+        drawn = padded([noise(seed, (LATENT, n)) for n, (_, _, seed) in zip(counts, batch, strict=True)], size)
         speakers = torch.stack([speaker for _, speaker, _ in batch])
         with torch.inference_mode():
-            audio = self._generator(contents, speakers, drawn, torch.tensor(counts, device=self.device))
-        per_frame = audio.shape[-1] // max(counts)
-        rows = audio[:, 0].float().cpu().numpy()
+            audio = self._generator(contents, speakers, onto(self.device, drawn), torch.tensor(counts))
+        per_frame = audio.shape[-1] // size
         rate = self.info.sample_rate or SAMPLE_RATE
-        return [
-            finished(row[: count * per_frame], rate, self.info.title) for row, count in zip(rows, counts, strict=True)
-        ]
+        lengths = [count * per_frame for count in counts]
+        return self.made(audio[:, 0], lengths, lambda row: finished(row, rate, self.info.title))
 
 
 class FreeVc24(FreeVc):
@@ -200,17 +219,16 @@ class FreeVcS(FreeVc):
     files: ClassVar[tuple[WeightFile, ...]] = (FREEVC_S, WAVLM_LARGE)
     _generator_file: ClassVar[WeightFile] = FREEVC_S
 
-    def _embed(self, utterances: Sequence[NDArray[np.float32]]) -> Tensor:
+    def _embed(self, speakers: Sequence[Sequence[NDArray[np.float32]]]) -> Tensor:
         import torch
 
-        mels = [torch.from_numpy(log_mel(samples).T[None]).to(self.device) for samples in utterances]
-        return torch.cat([self._generator.enc_spk(mel) for mel in mels]).mean(dim=0)
+        from vceval.networks.blocks import onto
 
+        def embedded(samples: NDArray[np.float32]) -> Tensor:
+            vector: Tensor = self._generator.enc_spk(onto(self.device, torch.from_numpy(log_mel(samples).T[None])))
+            return vector
 
-def _at_once(items: Sequence[Any], samples: int) -> int:
-    """Count the items to take together: the longest, so many times, must not pass the limit of frames."""
-    longest = max((len(item) // samples for item in items), default=1)
-    return min(16, max(1, _FRAMES_AT_ONCE // max(longest, 1)))
+        return torch.stack([torch.cat(list(map(embedded, utterances))).mean(dim=0) for utterances in speakers])
 
 
 def _ready(source: Waveform) -> NDArray[np.float32]:

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from vceval.checkpoints.known_files import HIFIGAN_UNIVERSAL
-from vceval.converters.native import NativeConverter, check_length, finished, past_failures
+from vceval.converters.base import Made
+from vceval.converters.native import NativeConverter, check_length, finished, padded, past_failures
 from vceval.errors import ItemError
 from vceval.networks.hifigan_features import HOP, SAMPLE_RATE, from_unit, levelled, log_mel, to_unit
 from vceval.signal.audio import Waveform, resample
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
-__all__ = ["HOP", "SAMPLE_RATE", "HifiGanConverter", "unit_mel", "waves"]
+__all__ = ["HOP", "SAMPLE_RATE", "HifiGanConverter", "unit_mel"]
 
 
 class HifiGanConverter(NativeConverter):
@@ -39,20 +40,41 @@ class HifiGanConverter(NativeConverter):
         self._network = self.network(self.files[0].name)
         self._vocoder = self.network(HIFIGAN_UNIVERSAL.name)
 
-    def decode(self, items: Sequence[tuple[Any, Any]], seeds: Sequence[int]) -> list[Waveform | ItemError]:
+    def decode(self, items: Sequence[tuple[Any, Any]], seeds: Sequence[int]) -> list[Made]:
         """Make mel spectra one by one, and audio of all."""
         import torch
 
         with torch.inference_mode():
             mels = [self._network.decode(content, voice)[0] for content, voice in items]
-            return waves(self._vocoder, mels, self.info.title)
+        return self.ended(self.waves(mels))
+
+    def waves(self, mels: Sequence[Tensor]) -> list[Made]:
+        """Begin to make audio of mel spectra (frames, 80), cut to between 0 and 1; an ItemError for one not finite."""
+        import torch
+
+        from vceval.networks.hifigan import vocode
+
+        def vocoded(given: Sequence[Tensor]) -> list[Made]:
+            if not given:
+                return []
+            with torch.inference_mode():
+                found = vocode(self._vocoder, [from_unit(mel.float()).T for mel in given])
+            lengths = [len(wave) for wave in found]
+            return self.made(padded(found), lengths, lambda row: finished(row, SAMPLE_RATE, "HiFi-GAN"))
+
+        failed = ItemError(f"{self.info.title} gave a mel spectrum that is not finite for this pair")
+        fine = torch.stack([mel.isfinite().all() for mel in mels]).tolist() if mels else []
+        checked = [mel if whole else failed for mel, whole in zip(mels, fine, strict=True)]
+        return past_failures(checked, vocoded)
 
     def content(self, source: Waveform) -> Tensor:
         """Encode what is said."""
         import torch
 
+        from vceval.networks.blocks import onto
+
         check_length(source, "source", self.shortest)
-        mel = torch.from_numpy(unit_mel(source, "source"))[None].to(self.device)
+        mel = onto(self.device, torch.from_numpy(unit_mel(source, "source"))[None])
         encoded: Tensor = self._network.content(mel)
         return encoded
 
@@ -67,23 +89,3 @@ def unit_mel(wave: Waveform, what: str) -> NDArray[np.float32]:
     if not samples.any():
         raise ItemError(f"{what} of {wave.seconds:.2f} s is silent")
     return to_unit(log_mel(levelled(samples)))
-
-
-def waves(vocoder: Any, mels: Sequence[Tensor], title: str) -> list[Waveform | ItemError]:
-    """Make audio of mel spectra (frames, 80), cut to between 0 and 1; an ItemError where one is not finite."""
-    failed = ItemError(f"{title} gave a mel spectrum that is not finite for this pair")
-    checked = [mel if bool(mel.isfinite().all()) else failed for mel in mels]
-    return [
-        wave if isinstance(wave, ItemError) else finished(wave.float().cpu().numpy(), SAMPLE_RATE, "HiFi-GAN")
-        for wave in past_failures(checked, lambda fine: _vocoded(vocoder, fine))
-    ]
-
-
-def _vocoded(vocoder: Any, mels: Sequence[Tensor]) -> list[Tensor]:
-    import torch
-
-    from vceval.networks.hifigan import vocode
-
-    return vocode(
-        vocoder, [torch.from_numpy(from_unit(mel.float().cpu().numpy()).T.copy()).to(mel.device) for mel in mels]
-    )

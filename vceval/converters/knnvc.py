@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from vceval.checkpoints import store
 from vceval.checkpoints.known_files import WAVLM_LARGE
 from vceval.checkpoints.weightfile import WeightFile
-from vceval.converters.base import ConverterInfo
-from vceval.converters.native import MAX_SECONDS, NativeConverter, check_length, finished
+from vceval.converters.base import ConverterInfo, Made
+from vceval.converters.native import MAX_SECONDS, NativeConverter, check_length, finished, padded
 from vceval.errors import ItemError, UsageError
+from vceval.networks.shapes import on_gpu, roomy
 from vceval.signal.audio import Waveform, resample
 from vceval.signal.loudness_torchaudio import BLOCK_SECONDS, levelled
 from vceval.signal.vad import Detector, trim_ends
@@ -66,7 +67,8 @@ class KnnVc(NativeConverter):
     A prompt in which the detector hears no speech adds nothing; where fewer frames than ``neighbours`` are left in
     all, the pair fails (``vad=0`` keeps everything). WavLM gets prompts longer than 60 s in equal pieces; sources
     longer than that are refused. Which neighbours are nearest turns on the last digit where two are about as near, so
-    nothing is batched: each source and each prompt goes through WavLM alone. Deterministic; seeds are not used.
+    nothing before the vocoder is batched: each source and each prompt goes through WavLM alone. Deterministic; seeds
+    are not used.
 
     Args:
         prematched: the vocoder trained on matched features, the better one of the paper; else the regular one.
@@ -119,7 +121,7 @@ class KnnVc(NativeConverter):
         from vceval.networks.knnvc import LAYER
 
         self._vocoder = self.network(self._vocoder_file.name)
-        self._wavlm = self.loaded(WAVLM_LARGE.name, lambda path: wavlm.load(path, LAYER)).to(self.device)
+        self._wavlm = self.loaded(WAVLM_LARGE.name, lambda path: wavlm.load(path, LAYER, self.device))
 
     def close(self) -> None:
         """Free the networks."""
@@ -139,19 +141,35 @@ class KnnVc(NativeConverter):
         """Say which of the files that are used are missing."""
         return store.missing(self._used, self._folder)
 
-    def decode(self, items: Sequence[tuple[Any, Any]], seeds: Sequence[int]) -> list[Waveform | ItemError]:
-        """Match and vocode, one item after the other."""
-        return [self._convert(query, pool) for query, pool in items]
+    def decode(self, items: Sequence[tuple[Any, Any]], seeds: Sequence[int]) -> list[Made]:
+        """Match one item after the other; vocode, on a GPU those of about the same length together."""
+        import torch
+
+        from vceval.networks.hifigan import vocode
+        from vceval.networks.knnvc import match
+
+        with torch.inference_mode():
+            matched = [match(query, pool, self.neighbours).features for query, pool in items]
+            waves = vocode(self._vocoder, matched)
+        return self.ended(self.made(padded(waves), [len(wave) for wave in waves], self._levelled)) if waves else []
 
     def _features(self, samples: NDArray[np.float32]) -> Tensor:
         import numpy as np
         import torch
 
+        from vceval.networks.blocks import onto
         from vceval.networks.knnvc import LAYER
 
-        parts = np.array_split(samples, -(-len(samples) // int(MAX_SECONDS * SAMPLE_RATE)))
-        waves = [torch.from_numpy(np.ascontiguousarray(part))[None].to(self.device) for part in parts]
-        return torch.cat([self._wavlm(wave, layer=LAYER)[0] for wave in waves])
+        sizes = self._wavlm.sizes
+        found = []
+        for part in np.array_split(samples, -(-len(samples) // int(MAX_SECONDS * SAMPLE_RATE))):
+            frames = sizes.frames(len(part))
+            wave = torch.from_numpy(part[: sizes.samples(frames)])[None]
+            lengths = torch.tensor([wave.shape[1]])
+            if on_gpu(self.device):  # whose kernels are chosen anew for every length
+                wave = padded(list(wave), sizes.samples(roomy(frames)))
+            found.append(self._wavlm(onto(self.device, wave), lengths, LAYER)[0, :frames])
+        return torch.cat(found)
 
     def content(self, source: Waveform) -> Tensor:
         """Compute the features (frames, 1024) of a source."""
@@ -191,13 +209,7 @@ class KnnVc(NativeConverter):
             )
         return torch.cat(found)
 
-    def _convert(self, query: Tensor, pool: Tensor) -> Waveform | ItemError:
-        import torch
-
-        from vceval.networks.knnvc import match
-
-        with torch.inference_mode():
-            samples = self._vocoder(match(query, pool, self.neighbours).features[None])[0, 0].float().cpu().numpy()
+    def _levelled(self, samples: NDArray[np.float32]) -> Waveform | ItemError:
         wave = finished(samples, SAMPLE_RATE, "kNN-VC")
         if self.loudness is None or isinstance(wave, ItemError):
             return wave

@@ -7,13 +7,14 @@ from abc import abstractmethod
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from vceval.checkpoints import store
 from vceval.checkpoints.recognise import refusal
 from vceval.checkpoints.weightfile import WeightFile
-from vceval.converters.base import Converter, Outcome, Request
+from vceval.converters.base import Converter, Made, Outcome, Request, Unfinished
 from vceval.errors import ItemError, UsageError
 from vceval.signal.audio import Waveform
 from vceval.storage.cache import file_digest
@@ -89,7 +90,10 @@ class NativeConverter(Converter):
         torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = allowed
         self.forget()
         self.device = device
-        self.load()
+        with ThreadPoolExecutor(1) as aside:  # a GPU's libraries take a second to load: meanwhile files are read
+            awake = aside.submit(_wake, device)
+            self.load()
+            awake.result()
 
     def convert(self, requests: Sequence[Request]) -> list[Outcome]:
         """Convert a batch, as :meth:`Converter.convert` says, in the precision asked for."""
@@ -168,6 +172,25 @@ class NativeConverter(Converter):
     def load(self) -> None:
         """Load what the converter needs, by :meth:`network` and :meth:`plain`."""
 
+    def made(
+        self, rows: Tensor, lengths: Sequence[int], finish: Callable[[NDArray[np.float32]], Waveform | ItemError]
+    ) -> list[Made]:
+        """Begin to fetch what a network gave from the device, to make each row's audio of it; nothing is waited for.
+
+        Args:
+            rows: (batch, n, ...).
+            lengths: of each row; what stands beyond it is cut.
+            finish: makes audio of a row, by the processor alone.
+        """
+        fetched = _Fetched(rows)
+        return [Unfinished(partial(fetched.ended, place, n, finish)) for place, n in enumerate(lengths)]
+
+    def ended(self, items: Sequence[Made]) -> list[Made]:
+        """Finish what :meth:`made` began, unless the runner does so later."""
+        if self.finishes_later:
+            return list(items)
+        return [item.finish() if isinstance(item, Unfinished) else item for item in items]
+
     def assets(self) -> dict[str, Path]:
         """Give the files that are there, by name."""
         places = {file.name: store.locate(file, self._folder) for file in self.files}
@@ -187,10 +210,10 @@ class NativeConverter(Converter):
         Raises:
             UsageError: the file is missing or wrong.
         """
-        return self.loaded(name, self.file(name).load).to(self.device)
+        return self.loaded(name, lambda path: self.file(name).load(path, self.device))
 
     def loaded(self, name: str, load: Callable[[Path], T]) -> T:
-        """Load a file by a function of its network's own.
+        """Load a file by a function of its network's own, which puts it on the device.
 
         Raises:
             UsageError: the file is missing or wrong; where it is a known other one, which.
@@ -227,6 +250,42 @@ class NativeConverter(Converter):
         return store.locate(self.file(name), self._folder) is not None
 
 
+def _wake(device: str) -> None:
+    """Have torch load what it needs to compute on a GPU."""
+    import torch
+    from torch.nn import functional
+
+    if torch.device(device).type == "cuda":
+        with torch.inference_mode():
+            values = torch.ones(8, 8, 8, device=device)
+            functional.conv1d(values @ values, values)
+            torch.cuda.synchronize(device)
+
+
+class _Fetched:
+    """What a network gave, on its way from the device to main memory, where it is float32."""
+
+    def __init__(self, values: Tensor) -> None:
+        import torch
+
+        self._there: Any = None
+        self._values = values.detach().float().contiguous()
+        if values.is_cuda:
+            on_device, self._values = self._values, torch.empty(values.shape, pin_memory=True)
+            self._values.copy_(on_device, non_blocking=True)
+            cuda: Any = torch.cuda
+            self._there = cuda.Event(blocking=True)  # a thread that waits for it leaves its core to others
+            self._there.record(cuda.current_stream(values.device))
+
+    def ended(
+        self, place: int, length: int, finish: Callable[[NDArray[np.float32]], Waveform | ItemError]
+    ) -> Waveform | ItemError:
+        """Wait for the device, and finish a row."""
+        if self._there is not None:
+            self._there.synchronize()
+        return finish(self._values[place, :length].numpy())
+
+
 def attempt(step: Callable[[T], R], item: T) -> R | ItemError:
     """Take one item through a step, in inference mode; where the step refuses it, the ItemError is the result."""
     import torch
@@ -244,12 +303,12 @@ def past_failures(items: Sequence[T | ItemError], run: Callable[[list[T]], Seque
     return [item if isinstance(item, ItemError) else next(found) for item in items]
 
 
-def padded(parts: Sequence[Tensor]) -> Tensor:
-    """Stack tensors (..., n) with zeros after the shorter ones."""
+def padded(parts: Sequence[Tensor], length: int = 0) -> Tensor:
+    """Stack tensors (..., n) with zeros after each, up to a length, or to that of the longest."""
     import torch
     from torch.nn.functional import pad
 
-    longest = max(part.shape[-1] for part in parts)
+    longest = max(length, *(part.shape[-1] for part in parts))
     return torch.stack([pad(part, (0, longest - part.shape[-1])) for part in parts])
 
 
@@ -340,9 +399,8 @@ def grouped(
     return [results[place] for place in range(len(items))]
 
 
-def noise(seed: int, shape: Sequence[int], device: str | torch.device = "cpu") -> Tensor:
-    """Draw standard normal noise for one pair: the same for a seed, whatever the batch and the device."""
+def noise(seed: int, shape: Sequence[int]) -> Tensor:
+    """Draw standard normal noise for a pair, in main memory: the same for a seed whatever the batch and the device."""
     import torch
 
-    generator = torch.Generator().manual_seed(seed)
-    return torch.randn(tuple(shape), generator=generator).to(device)
+    return torch.randn(tuple(shape), generator=torch.Generator().manual_seed(seed))

@@ -6,9 +6,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from vceval.checkpoints.weightfile import WeightFile
-from vceval.converters.base import ConverterInfo
+from vceval.converters.base import ConverterInfo, Made
 from vceval.converters.native import NativeConverter, check_length, finished, grouped, noise
-from vceval.errors import ItemError
 from vceval.networks import vqmivc_features
 from vceval.networks.vqmivc_features import HOP, SAMPLE_RATE
 from vceval.signal.audio import Waveform, resample
@@ -102,24 +101,27 @@ class VqmiVc(NativeConverter):
         self._vocoder = self.network(VOCODER.name)
         self._mean, self._deviation = self.plain(STATISTICS.name)["stats"]
 
-    def decode(self, items: Sequence[tuple[Any, Any]], seeds: Sequence[int]) -> list[Waveform | ItemError]:
+    def decode(self, items: Sequence[tuple[Any, Any]], seeds: Sequence[int]) -> list[Made]:
         """Make mel spectra and, with noise from the seeds, audio."""
         longest = max((content.log_f0.shape[1] for content, _ in items), default=1)
-        return grouped(
+        made = grouped(
             [(content, voice, seed) for (content, voice), seed in zip(items, seeds, strict=True)],
             lambda item: item[0].log_f0.shape[1],
             self._waves,
             max(1, _FRAMES_AT_ONCE // longest),
         )
+        return self.ended(made)
 
     def content(self, source: Waveform) -> Content:
         """Encode what is said, and the pitch."""
         import torch
 
+        from vceval.networks.blocks import onto
+
         samples, mel = self._mel(source, "source")
         melody = vqmivc_features.pitch(samples, len(mel)).log_f0
         codes = self._network.encoder(self._batch(mel)).vectors
-        return Content(codes, torch.from_numpy(melody[: 2 * codes.shape[1]])[None].to(self.device))
+        return Content(codes, onto(self.device, torch.from_numpy(melody[: 2 * codes.shape[1]])[None]))
 
     def voice(self, prompts: Sequence[Waveform]) -> Tensor:
         """Encode who speaks: (1, 256)."""
@@ -137,10 +139,14 @@ class VqmiVc(NativeConverter):
     def _batch(self, mel: NDArray[np.float32]) -> Tensor:
         import torch
 
-        return torch.from_numpy(mel).T[None].contiguous().to(self.device)
+        from vceval.networks.blocks import onto
 
-    def _waves(self, items: list[tuple[Content, Tensor, int]]) -> list[Waveform | ItemError]:
+        return onto(self.device, torch.from_numpy(mel).T[None].contiguous())
+
+    def _waves(self, items: list[tuple[Content, Tensor, int]]) -> list[Made]:
         import torch
+
+        from vceval.networks.blocks import onto
 
         contents, voices, seeds = zip(*items, strict=True)
         samples = contents[0].log_f0.shape[1] * HOP
@@ -150,9 +156,12 @@ class VqmiVc(NativeConverter):
                 torch.cat([content.log_f0 for content in contents]),
                 torch.cat(voices),
             )
-            start = torch.stack([noise(seed, (1, samples), self.device) for seed in seeds])
+            start = torch.stack([noise(seed, (1, samples)) for seed in seeds])
             # Processors take one item at a time faster than several together
             size = 1 if self.device == "cpu" else len(items)
-            parts = zip(torch.split(start, size), torch.split(mels.transpose(1, 2), size), strict=True)
-            waves = [row for drawn, mel in parts for row in self._vocoder(drawn, mel)[:, 0].float().cpu().numpy()]
-        return [finished(row, SAMPLE_RATE, "VQMIVC", clip=True) for row in waves]
+            parts = zip(
+                torch.split(onto(self.device, start), size), torch.split(mels.transpose(1, 2), size), strict=True
+            )
+            audio = torch.cat([self._vocoder(drawn, mel)[:, 0] for drawn, mel in parts])
+        lengths = [audio.shape[1]] * len(audio)
+        return self.made(audio, lengths, lambda row: finished(row, SAMPLE_RATE, "VQMIVC", clip=True))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from vceval.checkpoints.containers import Refused
 from vceval.checkpoints.weightfile import WeightFile
-from vceval.converters.base import ConverterInfo
+from vceval.converters.base import ConverterInfo, Made
 from vceval.converters.native import (
     MAX_PROMPT_SECONDS,
     MAX_SECONDS,
@@ -21,6 +21,7 @@ from vceval.converters.native import (
     past_failures,
 )
 from vceval.errors import ItemError, UsageError
+from vceval.networks.shapes import together
 from vceval.signal.audio import Waveform, resample
 
 if TYPE_CHECKING:
@@ -96,7 +97,7 @@ _SHORTEST, _HOP = 0.1, 256
 #: Items stand in a batch when their numbers of frames fall into the same span of so many: little is padded then.
 _NEAR = 64
 #: Items that are decoded together. Processors take one at a time faster than several.
-_TOGETHER, _TOGETHER_ON_PROCESSORS = 16, 1
+_TOGETHER, _TOGETHER_ON_PROCESSORS, _FRAMES_AT_ONCE = 16, 1, 8_000
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -204,11 +205,14 @@ class YourTts(NativeConverter):
         groups = [_unfailed([next(vectors) for _ in group]) for group in prompts]
         return past_failures(groups, lambda fine: [torch.stack(list(found)).mean(dim=0) for found in fine])
 
-    def decode(self, items: Sequence[tuple[Posterior, Tensor]], seeds: Sequence[int]) -> list[Waveform | ItemError]:
+    def decode(self, items: Sequence[tuple[Posterior, Tensor]], seeds: Sequence[int]) -> list[Made]:
         """Exchange the speaker and make the waveform; on a GPU items of about the same length together."""
         entries = [(content, voice, seed) for (content, voice), seed in zip(items, seeds, strict=True)]
-        limit = _TOGETHER_ON_PROCESSORS if self.device == "cpu" else _TOGETHER
-        return grouped(entries, lambda entry: entry[0].frames // _NEAR, self._decode, limit)
+        made = together(
+            entries, lambda entry: entry[0].frames, self._decode, device=self.device,
+            most=_TOGETHER, on_processors=_TOGETHER_ON_PROCESSORS, in_all=_FRAMES_AT_ONCE,
+        )  # fmt: skip
+        return self.ended(made)
 
     def _spectrogram(self, wave: Waveform) -> NDArray[np.float32]:
         from vceval.networks.yourtts_features import spectrogram
@@ -218,10 +222,12 @@ class YourTts(NativeConverter):
     def _posteriors(self, items: Sequence[Sequence[Any]]) -> list[Posterior]:
         import torch
 
+        from vceval.networks.blocks import onto
+
         frames = [spectrum.shape[1] for spectrum, _ in items]
         voices = torch.stack([voice for _, voice in items])
-        spectra = padded([torch.from_numpy(spectrum) for spectrum, _ in items]).to(self.device)
-        lengths = torch.tensor(frames, device=self.device)
+        spectra = onto(self.device, padded([torch.from_numpy(spectrum) for spectrum, _ in items]))
+        lengths = torch.tensor(frames)
         with torch.inference_mode():
             means, deviations = self._network.posterior(spectra, lengths, voices)
         return [
@@ -254,18 +260,23 @@ class YourTts(NativeConverter):
         with torch.inference_mode():
             return list(self._encoder(torch.from_numpy(np.stack(windows)).to(self.device)))
 
-    def _decode(self, entries: Sequence[tuple[Posterior, Tensor, int]]) -> list[Waveform | ItemError]:
+    def _decode(self, entries: Sequence[tuple[Posterior, Tensor, int]], size: int) -> list[Made]:
         import torch
 
+        from vceval.networks.blocks import onto
+
         frames = [content.frames for content, _, _ in entries]
-        lengths = torch.tensor(frames, device=self.device)
-        posterior = (padded([c.mean for c, _, _ in entries]), padded([c.log_deviation for c, _, _ in entries]))
-        drawn = padded([noise(seed, content.mean.shape, self.device) for content, _, seed in entries])
+        lengths = torch.tensor(frames)
+        posterior = (
+            padded([c.mean for c, _, _ in entries], size),
+            padded([c.log_deviation for c, _, _ in entries], size),
+        )
+        drawn = onto(self.device, padded([noise(seed, c.mean.shape) for c, _, seed in entries], size))
         source, target = torch.stack([c.speaker for c, _, _ in entries]), torch.stack([v for _, v, _ in entries])
         with torch.inference_mode():
             latents = self._network.exchange(posterior, drawn, lengths, source, target)
-            audio = self._network.decode(latents.towards, target, lengths)[:, 0].cpu()
-        return [_finished(row[: count * _HOP]) for row, count in zip(audio, frames, strict=True)]
+            audio = self._network.decode(latents.towards, target, lengths)[:, 0]
+        return self.made(audio, [count * _HOP for count in frames], _finished)
 
 
 def _unfailed(parts: Sequence[Any]) -> Sequence[Any] | ItemError:
@@ -293,10 +304,9 @@ def _prepared(wave: Waveform, what: str, preparation: Preparation) -> NDArray[np
     return samples
 
 
-def _finished(samples: Tensor) -> Waveform | ItemError:
+def _finished(values: NDArray[np.float32]) -> Waveform | ItemError:
     import numpy as np
 
-    values = samples.float().numpy().astype(np.float32)
     if not np.isfinite(values).all():
         return ItemError(f"the decoder gave {int((~np.isfinite(values)).sum())} samples that are not finite")
     return Waveform(np.ascontiguousarray(values), SAMPLE_RATE)

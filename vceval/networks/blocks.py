@@ -18,6 +18,7 @@ __all__ = [
     "frame_mask",
     "instance_norm",
     "nested",
+    "onto",
 ]
 
 
@@ -45,6 +46,8 @@ class _WeightNormed(nn.Module):
 
 
 def _length(direction: Tensor, kept: int) -> Tensor:
+    if direction.is_meta:  # for the shape alone torch would import its compiler, which takes seconds
+        return direction.new_empty([size if place == kept else 1 for place, size in enumerate(direction.shape)])
     others = tuple(place for place in range(direction.dim()) if place != kept)
     length: Tensor = torch.linalg.vector_norm(direction, dim=others, keepdim=True)
     return length
@@ -95,6 +98,13 @@ def nested(layer: nn.Module, *names: str) -> nn.Module:
     for name in reversed(names):
         layer = nn.Sequential(OrderedDict([(name, layer)]))
     return layer
+
+
+def onto(device: torch.device | str, values: Tensor) -> Tensor:
+    """Bring values from main memory to a device, without waiting for what that is at."""
+    if torch.device(device).type == "cpu" or values.device.type != "cpu":
+        return values.to(device)
+    return values.pin_memory().to(device, non_blocking=True)
 
 
 def frame_mask(lengths: Tensor, frames: int) -> Tensor:

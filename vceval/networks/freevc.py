@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from vceval.networks.blocks import frame_mask
+from vceval.networks.blocks import frame_mask, onto
 from vceval.networks.hifigan import Generator
 from vceval.networks.vits import CouplingFlow, GaussianEncoder, sample
 
@@ -109,12 +109,12 @@ class Synthesizer(nn.Module):
             content: (batch, 1024, frames).
             speaker: (batch, 256).
             noise: (batch, 192, frames), standard normal; the published system draws it with scale 1 at every call.
-            lengths: (batch,) frames of each item.
+            lengths: (batch,) frames of each item, in main memory.
 
         Returns:
             (batch, 192, frames), zero beyond an item's length.
         """
-        mask = frame_mask(lengths, content.shape[-1])
+        mask = frame_mask(onto(content.device, lengths), content.shape[-1])
         mean, log_deviation = self.enc_p(content, mask)
         prior = sample(mean, log_deviation, noise, mask)
         back: Tensor = self.flow(prior, mask, speaker[:, :, None], inverse=True)
@@ -130,7 +130,7 @@ class Synthesizer(nn.Module):
             (batch, 1, samples), samples per frame as the rates say, within -1 and 1; 0 beyond an item's length.
         """
         if lengths is None:
-            lengths = torch.full((len(content),), content.shape[-1], device=content.device)
+            lengths = torch.full((len(content),), content.shape[-1])
         audio: Tensor = self.dec(self.latent(content, speaker, noise, lengths), speaker[:, :, None], lengths=lengths)
         return audio
 

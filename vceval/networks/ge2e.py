@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from vceval.networks.blocks import onto
 from vceval.signal.spectral import Padding, mel_power
 
 if TYPE_CHECKING:
@@ -26,6 +27,8 @@ _FFT, _HOP, _BANDS = 400, 160, 40
 _WINDOW, _STEP = 160, 77
 #: A last window that speech fills less than this is dropped.
 _COVERAGE = 0.75
+#: Windows that the network takes together.
+_TOGETHER = 64
 
 
 class SpeakerEncoder(nn.Module):
@@ -44,24 +47,28 @@ class SpeakerEncoder(nn.Module):
         _, (hidden, _) = self.lstm(mel)
         return functional.normalize(torch.relu(self.linear(hidden[-1])), dim=1, eps=0.0)
 
-    def embed(self, samples: NDArray[np.float32], padding: Padding = "reflect") -> Tensor:
-        """Embed an utterance: the mean over its windows, brought to length 1.
+    def embed(self, utterances: Sequence[NDArray[np.float32]], padding: Padding = "reflect") -> Tensor:
+        """Embed utterances, their windows together: of each the mean over its windows, brought to length 1.
 
         Args:
-            samples: (n,) at 16 kHz. Speech shorter than a window of 1.6 s is followed by zeros.
+            utterances: (n,) each, at 16 kHz. Speech shorter than a window of 1.6 s is followed by zeros.
             padding: what stands before the first frame; see :func:`power_mel`.
 
         Returns:
-            (256,). Not a number where the network says nothing of a window.
+            (utterances, 256). Not a number where the network says nothing of a window.
         """
-        pieces = mel_windows(samples, padding)
-        device = self.linear.weight.device
-        return functional.normalize(self(torch.from_numpy(pieces).to(device)).mean(dim=0), dim=0, eps=0.0)
+        pieces = [torch.from_numpy(mel_windows(samples, padding)) for samples in utterances]
+        parts = torch.split(onto(self.linear.weight.device, torch.cat(pieces)), _TOGETHER)
+        vectors = torch.split(torch.cat([self(part) for part in parts]), [len(piece) for piece in pieces])
+        means = torch.stack([part.mean(dim=0) for part in vectors])
+        return functional.normalize(means, dim=1, eps=0.0)
 
-    def embed_speaker(self, utterances: Sequence[NDArray[np.float32]], padding: Padding = "reflect") -> Tensor:
-        """Embed several utterances of a speaker: the mean of their vectors, brought to length 1; (256,)."""
-        mean = torch.stack([self.embed(samples, padding) for samples in utterances]).mean(dim=0)
-        return functional.normalize(mean, dim=0, eps=0.0)
+    def embed_speakers(self, speakers: Sequence[Sequence[NDArray[np.float32]]], padding: Padding = "reflect") -> Tensor:
+        """Embed speakers by their utterances: the mean of these vectors, brought to length 1; (speakers, 256)."""
+        vectors = self.embed([samples for utterances in speakers for samples in utterances], padding)
+        parts = torch.split(vectors, [len(utterances) for utterances in speakers])
+        means = torch.stack([part.mean(dim=0) for part in parts])
+        return functional.normalize(means, dim=1, eps=0.0)
 
 
 def windows(samples: int) -> list[int]:

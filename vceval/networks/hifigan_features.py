@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from vceval.signal import spectral
 
@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 __all__ = ["FLOOR", "HOP", "SAMPLE_RATE", "SHORTEST", "SPAN", "from_unit", "levelled", "log_mel", "to_unit"]
+
+#: An array or a tensor.
+Values = TypeVar("Values", bound=Any)
 
 SAMPLE_RATE = 22_050
 FFT_SIZE, HOP, BANDS, TOP = 1_024, 256, 80, 8_000.0
@@ -68,9 +71,7 @@ def to_unit(log_values: NDArray[np.floating]) -> NDArray[np.float32]:
     return scaled
 
 
-def from_unit(values: NDArray[np.floating]) -> NDArray[np.float32]:
-    """Undo :func:`to_unit`, values cut to between 0 and 1 before."""
-    import numpy as np
-
-    restored: NDArray[np.float32] = (np.clip(values, 0.0, 1.0) * SPAN - SPAN).astype(np.float32)
+def from_unit(values: Values) -> Values:
+    """Undo :func:`to_unit`, values cut to between 0 and 1 before; of an array, or of a tensor on any device."""
+    restored: Values = values.clip(0.0, 1.0) * SPAN - SPAN
     return restored

@@ -186,12 +186,13 @@ class Wav2Vec2(nn.Module):
         return features
 
 
-def load(path: Path) -> Wav2Vec2:
+def load(path: Path, device: str = "cpu") -> Wav2Vec2:
     """Load wav2vec 2.0 Base for inference.
 
     Args:
         path: ``wav2vec_small.pt`` of the authors, or ``pytorch_model.bin`` or ``model.safetensors`` of
             ``facebook/wav2vec2-base``, with the parts for training or without.
+        device: to load it to.
 
     Raises:
         UsageError: it can't be read, or a name or shape differs.
@@ -203,11 +204,11 @@ def load(path: Path) -> Wav2Vec2:
             found = weights.select(content, ("model",) if isinstance(content, Mapping) and "model" in content else ())
     except UsageError as error:
         raise UsageError(f"{path}: {error}") from error
-    with torch.device("meta"):
+    with weights.without_values():
         known = weights.shapes_of(Wav2Vec2().state_dict())
         network = Wav2Vec2(training=False)
     used = {name: value for name, value in found.items() if not (name.startswith(_TRAINING) and name in known)}
-    loaded = weights.load_strict(network.to_empty(device="cpu"), used, str(path))
+    loaded = weights.load_strict(network, used, str(path), device)
     assert isinstance(loaded, Wav2Vec2)
     return loaded
 

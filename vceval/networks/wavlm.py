@@ -22,7 +22,7 @@ from torch.nn import functional
 
 from vceval.checkpoints import weights
 from vceval.errors import UsageError
-from vceval.networks.blocks import PositionConv, frame_mask
+from vceval.networks.blocks import PositionConv, frame_mask, onto
 
 __all__ = ["LARGE", "Sizes", "WavLm", "load"]
 
@@ -88,6 +88,10 @@ class Sizes:
     def frames(self, samples: int) -> int:
         """Count the frames of a recording; 0 where it is shorter than one."""
         return max(0, (samples - self.receptive) // self.hop + 1)
+
+    def samples(self, frames: int) -> int:
+        """Count the samples that frames are made of: the fewest that give so many."""
+        return (frames - 1) * self.hop + self.receptive
 
     def cut(self, layers: int) -> Sizes:
         """Give the sizes of the network without the layers after ``layers``.
@@ -283,6 +287,7 @@ class WavLm(nn.Module):
     def __init__(self, sizes: Sizes = LARGE) -> None:
         super().__init__()
         self.sizes = sizes
+        self._buckets: Tensor | None = None
         self.mask_emb = nn.Parameter(torch.zeros(sizes.width))  # training's; the file holds it
         self.feature_extractor = _Waveform(sizes)
         embed = sizes.conv_layers[-1][0]
@@ -296,7 +301,7 @@ class WavLm(nn.Module):
 
         Args:
             samples: (batch, n) at 16 kHz.
-            lengths: (batch,) samples of each item; what stands beyond them does not matter.
+            lengths: (batch,) samples of each item, in main memory; what stands beyond them does not matter.
             layer: give the output of this layer, counted from 1 (0: what goes into the first one), as it is; the
                 layers after it are not computed. By default the last one's output through the final layer norm.
 
@@ -311,8 +316,8 @@ class WavLm(nn.Module):
             raise ValueError(f"{samples.shape[1]} samples are less than the {self.sizes.receptive} of a frame")
         mask = None
         if lengths is not None and bool((lengths != samples.shape[1]).any()):
-            counts = torch.tensor([self.sizes.frames(int(length)) for length in lengths], device=samples.device)
-            mask = frame_mask(counts, frames).to(samples)
+            counts = torch.tensor([self.sizes.frames(int(length)) for length in lengths])
+            mask = frame_mask(onto(samples.device, counts), frames).to(samples)
         x: Tensor = self.layer_norm(self._frames(samples, frames))
         if hasattr(self, "post_extract_proj"):
             x = self.post_extract_proj(x)
@@ -329,12 +334,12 @@ class WavLm(nn.Module):
 
     def _frames(self, samples: Tensor, frames: int) -> Tensor:
         """Run the convolutions piece by piece: a frame depends on its own samples only, so the pieces fit exactly."""
-        hop, receptive = self.sizes.hop, self.sizes.receptive
+        hop = self.sizes.hop
         pieces = []
         step = max(_FRAMES // len(samples), 50)
         for first in range(0, frames, step):
             last = min(first + step, frames)
-            piece = samples[:, None, first * hop : (last - 1) * hop + receptive]
+            piece = samples[:, None, first * hop : first * hop + self.sizes.samples(last - first)]
             pieces.append(self.feature_extractor(piece).transpose(1, 2))
         return torch.cat(pieces, dim=1)
 
@@ -342,17 +347,22 @@ class WavLm(nn.Module):
         """Look up the bias (heads, 2 * frames - 1) of every distance, key minus query, from 1 - frames on."""
         table = self.encoder.get_submodule("layers.0.self_attn.relative_attention_bias")
         assert isinstance(table, nn.Embedding)
-        distance = torch.arange(1 - frames, frames, device=table.weight.device)
-        bias: Tensor = table(self.sizes.bucket(distance)).T
+        # What the longest one so far needed holds those of all shorter ones
+        if self._buckets is None or len(self._buckets) < 2 * frames - 1 or self._buckets.device != table.weight.device:
+            distance = torch.arange(1 - frames, frames, device=table.weight.device)
+            self._buckets = self.sizes.bucket(distance)
+        start = len(self._buckets) // 2 + 1 - frames
+        bias: Tensor = table(self._buckets[start : start + 2 * frames - 1]).T
         return bias
 
 
-def load(path: Path, layers: int | None = None) -> WavLm:
+def load(path: Path, layers: int | None = None, device: str = "cpu") -> WavLm:
     """Load the authors' file, its sizes as the entry ``cfg`` in it says.
 
     Args:
         path: the file, a dictionary of ``cfg`` and ``model``.
         layers: keep this many layers of the encoder only, where no more are needed.
+        device: to load it to.
 
     Raises:
         UsageError: it can't be read, is no WavLM of the kind of Large, or a name or shape differs.
@@ -366,14 +376,14 @@ def load(path: Path, layers: int | None = None) -> WavLm:
         sizes = Sizes.read(config)
     except UsageError as error:
         raise UsageError(f"{path}: {error}") from error
-    # The whole file is compared with the layout, without allocating it twice
-    with torch.device("meta"):
+    # The whole file is compared with the layout
+    with weights.without_values():
         wrong = weights.differences(weights.shapes_of(found), weights.shapes_of(WavLm(sizes).state_dict()))
         if wrong:
             raise UsageError(f"{path}: these are not the weights of {WavLm.__name__}: {wrong}")
         kept = sizes if layers is None else sizes.cut(layers)
         network = WavLm(kept)
     used = {name: found[name] for name in network.state_dict()}
-    loaded = weights.load_strict(network.to_empty(device="cpu"), used, str(path))
+    loaded = weights.load_strict(network, used, str(path), device)
     assert isinstance(loaded, WavLm)
     return loaded

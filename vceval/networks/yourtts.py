@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 
-from vceval.networks.blocks import frame_mask
+from vceval.networks.blocks import frame_mask, onto
 from vceval.networks.hifigan import Generator
 from vceval.networks.vits import CouplingFlow, GaussianEncoder, sample
 
@@ -103,13 +103,13 @@ class YourTts(nn.Module):
 
         Args:
             spectrogram: (batch, 513, frames), see :func:`vceval.networks.yourtts_features.spectrogram`.
-            lengths: (batch,) frames of each item.
+            lengths: (batch,) frames of each item, in main memory.
             speaker: (batch, 512), of the source.
 
         Returns:
             Mean and log standard deviation, (batch, 192, frames) each.
         """
-        mask = frame_mask(lengths, spectrogram.shape[-1]).to(spectrogram)
+        mask = frame_mask(onto(spectrogram.device, lengths), spectrogram.shape[-1]).to(spectrogram)
         mean, log_deviation = self.posterior_encoder(spectrogram, mask, _unit(speaker))
         return mean, log_deviation
 
@@ -121,11 +121,11 @@ class YourTts(nn.Module):
         Args:
             posterior: what :meth:`posterior` gives.
             noise: (batch, 192, frames), standard normal, used as it is (scale 1).
-            lengths: (batch,) frames of each item.
+            lengths: (batch,) frames of each item, in main memory.
             source: (batch, 512), speaker of the source.
             target: (batch, 512).
         """
-        mask = frame_mask(lengths, noise.shape[-1]).to(noise)
+        mask = frame_mask(onto(noise.device, lengths), noise.shape[-1]).to(noise)
         sampled = sample(*posterior, noise, mask)
         free = self.flow(sampled, mask, _unit(source))
         return Latents(sampled, free, self.flow(free, mask, _unit(target), inverse=True) * mask)
@@ -136,7 +136,8 @@ class YourTts(nn.Module):
         Args:
             latent: (batch, 192, frames), ``towards`` of :meth:`exchange`.
             speaker: (batch, 512), of the target.
-            lengths: (batch,) frames; given, every item comes out as it does alone. Upstream's decoder has no mask.
+            lengths: (batch,) frames, in main memory; given, every item comes out as it does alone. Upstream's decoder
+                has no mask.
 
         Returns:
             (batch, 1, 256 * frames) within -1 and 1.

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from vceval.converters.base import Converter, Outcome, Request
+from vceval.converters.base import Converter, Outcome, Request, Unfinished, fitting
 from vceval.errors import ItemError, NoRoomError, UnmetNeed, no_room, reason_of
 from vceval.records import ConversionPair, System
 from vceval.results.rundir import RunDirectory, seed_suffix
@@ -26,8 +26,9 @@ from vceval.signal.audio import USUAL, Reading, Waveform
 
 __all__ = ["ConvertTask", "Converting"]
 
-#: Batches that are read while another is on the GPU, and threads that write what came of one.
-_AHEAD, _WRITERS = 2, 4
+#: Batches that are read while another is on the GPU, and threads that finish and write what came of one: they wait for
+#: the disk most of the time.
+_AHEAD, _WRITERS = 2, 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +71,7 @@ class _Batch:
     task: ConvertTask
     address: str | None
     requests: dict[int, Request] = field(default_factory=dict)
-    outcomes: dict[int, Outcome] = field(default_factory=dict)
+    outcomes: dict[int, Outcome | Unfinished] = field(default_factory=dict)
     taken: dict[int, str] = field(default_factory=dict)
     seconds: float = 0.0
     full: str = ""
@@ -160,19 +161,23 @@ class Converting:
         at = round(time.time(), 3)
         return [{"at": at, **({} if "reused" in record else {"seconds": spent}), **record} for record in records]
 
-    def _converted(self, name: str, converter: Converter, items: list[tuple[Request, float]]) -> list[Outcome]:
+    def _converted(
+        self, name: str, converter: Converter, items: list[tuple[Request, float]]
+    ) -> list[Outcome | Unfinished]:
         """Convert as much at a time as there is room for."""
-        outcomes: list[Outcome] = []
+        outcomes: list[Outcome | Unfinished] = []
         for part in self._fitting.parts(name, items, [length for _, length in items]):
             outcomes += self._together(name, converter, part)
         return outcomes
 
-    def _together(self, name: str, converter: Converter, items: list[tuple[Request, float]]) -> Sequence[Outcome]:
+    def _together(
+        self, name: str, converter: Converter, items: list[tuple[Request, float]]
+    ) -> Sequence[Outcome | Unfinished]:
         """Convert some pairs; where there is no room, half of them at a time; where one throws, one by one."""
         seconds = sum(length for _, length in items)
         full, reason = False, ""
         try:
-            outcomes: Sequence[Outcome] = converter.checked_outcomes([request for request, _ in items])
+            outcomes: Sequence[Outcome | Unfinished] = converter.checked_outcomes([request for request, _ in items])
         except (Exception, SystemExit) as error:  # whatever a converter throws costs its pairs, not the run
             full, reason = out_of_memory(error), self._reason(error)
         # Only here, as an error that is being handled keeps all that its converter had in hand
@@ -200,7 +205,7 @@ class Converting:
         if self._open is None or self._open[0] != system.name:
             self.close()
             converter = make_converter(system)
-            converter.encodes_alone = self._device == "cpu"
+            converter.encodes_alone, converter.finishes_later = self._device == "cpu", bool(self.ahead)
             converter.open(self._device)
             self._open = (system.name, converter)
         return self._open[1]
@@ -212,7 +217,7 @@ class Converting:
         here = path.relative_to(self._run.root).as_posix()
         if place not in batch.requests:
             return {**record, "path": here, "reused": True, **marks(path, batch.taken[place])}
-        outcome = batch.outcomes[place]
+        outcome = self._finished(batch.outcomes[place])
         try:
             if isinstance(outcome, Path) and outcome == batch.requests[place].output:
                 outcome = audio.load(outcome, allow_silence=True)  # the file is removed when the stage ends
@@ -233,6 +238,15 @@ class Converting:
         except ItemError as error:
             return {**record, "status": "failed", "reason": reason_of(error)}
         return record
+
+    def _finished(self, outcome: Outcome | Unfinished) -> Outcome:
+        """Do what a converter left for the threads that write."""
+        if not isinstance(outcome, Unfinished):
+            return outcome
+        try:
+            return fitting(outcome.finish())
+        except (Exception, SystemExit) as error:  # as of what a converter throws while it converts
+            return ItemError(self._reason(error))
 
     def close(self) -> None:
         """Free the converter; that it can't be closed is said, and costs no pair of the next one."""
