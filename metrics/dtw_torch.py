@@ -58,7 +58,7 @@ def _together(
         return torch.nn.utils.rnn.pad_sequence(tensors, batch_first=True).to(device)
 
     first, second = padded(firsts), padded(seconds)
-    distances = torch.cdist(first, second, compute_mode="donot_use_mm_for_euclid_dist")
+    distances = _distances(first, second)
     pairs, rows, columns = distances.shape
     row = torch.arange(rows, device=device)
     # Entry 0 stands before the first row. Diagonal k is in place k % 3.
@@ -66,6 +66,7 @@ def _together(
     lengths = torch.full((3, pairs, rows + 1), _FAR, dtype=torch.int32, device=device)
     sums[0, :, 1], lengths[0, :, 1] = distances[:, 0, 0], 1
     ends = torch.tensor([len(frames) for frames in firsts], device=device)[:, None]
+    far = torch.full((1,), _FAR, dtype=torch.int32, device=device)
     near = torch.empty((_STEPS, pairs, rows), dtype=torch.float64, device=device)
     last_sums = torch.empty((_STEPS, pairs, 1), dtype=torch.float64, device=device)
     last_lengths = torch.empty((_STEPS, pairs, 1), dtype=torch.int32, device=device)
@@ -76,10 +77,10 @@ def _together(
             up, left, diagonal = sums[before, :, :-1], sums[before, :, 1:], sums[further, :, :-1]
             best = torch.minimum(torch.minimum(up, left), diagonal)
             length = torch.minimum(
-                torch.where(up == best, lengths[before, :, :-1], _FAR),
-                torch.where(left == best, lengths[before, :, 1:], _FAR),
+                torch.where(up == best, lengths[before, :, :-1], far),
+                torch.where(left == best, lengths[before, :, 1:], far),
             )
-            length = torch.minimum(length, torch.where(diagonal == best, lengths[further, :, :-1], _FAR))
+            length = torch.minimum(length, torch.where(diagonal == best, lengths[further, :, :-1], far))
             torch.add(best, near[step], out=sums[here, :, 1:])
             torch.add(length, 1, out=lengths[here, :, 1:])
             torch.gather(sums[here], 1, ends, out=last_sums[step])
@@ -99,6 +100,17 @@ def _together(
     )
     total, count = torch.cat(totals, 1).gather(1, last), torch.cat(counts, 1).gather(1, last)
     return list(zip(total[:, 0].tolist(), count[:, 0].tolist(), strict=True))
+
+
+def _distances(first: torch.Tensor, second: torch.Tensor) -> torch.Tensor:
+    """Euclidean distances (pairs, m, n), summed over the dimensions in their order, as on the processor."""
+    import torch
+
+    squares = torch.zeros((len(first), first.shape[1], second.shape[1]), dtype=torch.float64, device=first.device)
+    for dimension in range(first.shape[2]):
+        gaps = first[:, :, None, dimension] - second[:, None, :, dimension]
+        squares.addcmul_(gaps, gaps)
+    return squares.sqrt_()
 
 
 def _recorded(steps: Callable[[], None], state: Sequence[torch.Tensor]) -> Callable[[], None]:

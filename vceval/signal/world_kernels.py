@@ -17,7 +17,7 @@ __all__ = [
 
 #: Sliding sums are begun anew after so many samples, so that rounding errors don't add up.
 _RESTART = 4096
-_STRETCH, _LANES = 2040, 8
+_STRETCH, _LANES = 1024, 16
 #: What lies this far below the loudest sample is rounding errors.
 _NOTHING = 1e-13
 _SAFEGUARD = 1e-12
@@ -65,56 +65,69 @@ def low_cut(samples, half, padding):
 def _low_pass(signal, padding, quarter):
     """Filter with a Nuttall window of 4 * quarter samples, without delay.
 
-    The window is a sum of four cosines, so its output is one of four sliding sums. Eight stretches of the signal are
-    taken at once, side by side in memory, for processors that compute several numbers in one instruction.
+    The window is a sum of four cosines, so its output is one of four sliding sums: a real one and three complex ones.
+    Several stretches of the signal are taken at once, side by side in memory, for processors that compute several
+    numbers in one instruction.
     """
     taps = 4 * quarter
-    result = np.empty(len(signal) - 2 * padding)
-    side_by_side = np.empty((_STRETCH + taps, _LANES))
-    sums = np.empty((7, _LANES))
-    r0, r1, i1, r2, i2, r3, i3 = sums[0], sums[1], sums[2], sums[3], sums[4], sums[5], sums[6]
+    count = len(signal) - 2 * padding
+    result = np.empty(count)
+    stretch = min(_STRETCH, (count + _LANES - 1) // _LANES)
+    side = np.zeros((stretch + taps) * _LANES)
+    out = np.empty(stretch * _LANES)
+    state = np.empty(7 * _LANES)
     turn = 2.0 * pi / (taps - 1)
     c1, s1 = cos(turn), sin(turn)
     c2, s2 = cos(2.0 * turn), sin(2.0 * turn)
     c3, s3 = cos(3.0 * turn), sin(3.0 * turn)
-    ahead = padding + 2 * quarter
-    for begin in range(0, len(result), _LANES * _STRETCH):
+    ahead = padding + 2 * quarter - taps
+    for begin in range(0, count, _LANES * stretch):
         for lane in range(_LANES):
-            first = begin + lane * _STRETCH + ahead - taps
-            known = max(0, min(_STRETCH + taps, len(signal) - first))
+            first = begin + lane * stretch + ahead
+            known = max(0, min(stretch + taps, len(signal) - first))
             for i in range(known):
-                side_by_side[i, lane] = signal[first + i]
-            for i in range(known, _STRETCH + taps):
-                side_by_side[i, lane] = 0.0
-        sums[:] = 0.0
-        for k in range(taps):
-            d1, e1 = cos(turn * k), sin(turn * k)
-            d2, e2 = cos(2.0 * turn * k), sin(2.0 * turn * k)
-            d3, e3 = cos(3.0 * turn * k), sin(3.0 * turn * k)
+                side[i * _LANES + lane] = signal[first + i]
+            for i in range(known, stretch + taps):
+                side[i * _LANES + lane] = 0.0
+        state[:] = 0.0
+        for i in range(taps):
+            d1, e1 = cos(turn * (taps - 1 - i)), sin(turn * (taps - 1 - i))
+            d2, e2 = d1 * d1 - e1 * e1, 2.0 * d1 * e1
+            d3, e3 = d2 * d1 - e2 * e1, d2 * e1 + e2 * d1
+            row = side[i * _LANES : (i + 1) * _LANES]
             for lane in range(_LANES):
-                value = side_by_side[taps - 1 - k, lane]  # of one sample before the first, as each step begins
-                r0[lane] += value
-                r1[lane] += value * d1
-                i1[lane] += value * e1
-                r2[lane] += value * d2
-                i2[lane] += value * e2
-                r3[lane] += value * d3
-                i3[lane] += value * e3
-        for i in range(min(_STRETCH, len(result) - begin)):
+                value = row[lane]
+                state[lane] += value
+                state[lane + _LANES] += value * d1
+                state[lane + 2 * _LANES] += value * d2
+                state[lane + 3 * _LANES] += value * d3
+                state[lane + 4 * _LANES] += value * e1
+                state[lane + 5 * _LANES] += value * e2
+                state[lane + 6 * _LANES] += value * e3
+        for i in range(stretch):
+            new, old = side[(taps + i) * _LANES : (taps + i + 1) * _LANES], side[i * _LANES : (i + 1) * _LANES]
+            put = out[i * _LANES : (i + 1) * _LANES]
             for lane in range(_LANES):
-                comes, goes = side_by_side[taps + i, lane], side_by_side[i, lane]
-                zero = r0[lane] + (comes - goes)
-                re1, im1 = r1[lane] - goes, i1[lane]
-                re2, im2 = r2[lane] - goes, i2[lane]
-                re3, im3 = r3[lane] - goes, i3[lane]
-                one, two, three = c1 * re1 - s1 * im1 + comes, c2 * re2 - s2 * im2 + comes, c3 * re3 - s3 * im3 + comes
-                r0[lane], r1[lane], r2[lane], r3[lane] = zero, one, two, three
-                i1[lane], i2[lane], i3[lane] = s1 * re1 + c1 * im1, s2 * re2 + c2 * im2, s3 * re3 + c3 * im3
-                side_by_side[i, lane] = 0.355768 * zero - 0.487396 * one + 0.144232 * two - 0.012604 * three
+                comes, goes = new[lane], old[lane]
+                zero = state[lane] + (comes - goes)
+                re1, im1 = state[lane + _LANES] - goes, state[lane + 4 * _LANES]
+                re2, im2 = state[lane + 2 * _LANES] - goes, state[lane + 5 * _LANES]
+                re3, im3 = state[lane + 3 * _LANES] - goes, state[lane + 6 * _LANES]
+                one = c1 * re1 - s1 * im1 + comes
+                two = c2 * re2 - s2 * im2 + comes
+                three = c3 * re3 - s3 * im3 + comes
+                state[lane] = zero
+                state[lane + _LANES] = one
+                state[lane + 2 * _LANES] = two
+                state[lane + 3 * _LANES] = three
+                state[lane + 4 * _LANES] = s1 * re1 + c1 * im1
+                state[lane + 5 * _LANES] = s2 * re2 + c2 * im2
+                state[lane + 6 * _LANES] = s3 * re3 + c3 * im3
+                put[lane] = 0.355768 * zero - 0.487396 * one + 0.144232 * two - 0.012604 * three
         for lane in range(_LANES):
-            first = begin + lane * _STRETCH
-            for i in range(min(_STRETCH, len(result) - first)):
-                result[first + i] = side_by_side[i, lane]
+            first = begin + lane * stretch
+            for i in range(min(stretch, count - first)):
+                result[first + i] = out[i * _LANES + lane]
     return result
 
 

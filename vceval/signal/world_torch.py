@@ -229,8 +229,8 @@ def _refined(
 
     half = torch.floor(1.5 * rate / pitch + 1.0)
     count = 2.0 * half + 1.0
-    # The power of two above twice the window, exactly: frexp gives the exponent of the next one
-    size = torch.ldexp(torch.ones_like(count), torch.frexp(count).exponent + 1)
+    # The second power of two above the window
+    size = (1 << (torch.frexp(count).exponent.long() + 1)).double()
     number = torch.arange(int(count.max()), device=samples.device, dtype=torch.float64)
     inside = number < count[:, None]
     place = _round((time[:, None] + (number - half[:, None]) / rate) * rate)
