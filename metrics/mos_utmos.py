@@ -84,7 +84,7 @@ class UtMos(Metric):
         """
 
         def compute() -> Mapping[str, Any]:
-            return {"utmos": self.predict(audio.load(conversion.path))}
+            return {"utmos": self.predict(audio.shared(conversion.path))}
 
         audio.duration(conversion.path)  # says which file is missing before the cache looks for its digest
         key = {"metric": "utmos", "checkpoint": file_digest(checkpoint()), "version": self.version}
@@ -101,7 +101,7 @@ class UtMos(Metric):
 
         path = checkpoint()
         network = _network(path, file_digest(path), self.workspace.device)
-        samples = torch.from_numpy(audio.resample(wave, SAMPLE_RATE).samples)
+        samples = torch.tensor(audio.resample(wave, SAMPLE_RATE).samples)
         with torch.inference_mode():
             return float(network(samples[None, :].to(self.workspace.device))[0])
 

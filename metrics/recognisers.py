@@ -8,7 +8,7 @@ import hashlib
 import importlib.util
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
@@ -421,7 +421,8 @@ def _kept(recogniser: Recogniser, path: Path, language: str, cache: Cache, compu
 
 
 def _load(path: Path) -> Waveform:
-    return audio.load(path, SAMPLE_RATE)
+    wave = audio.shared(path, SAMPLE_RATE)
+    return replace(wave, samples=wave.samples.copy())  # recognisers of other people may write to it
 
 
 class Official(NamedTuple):

@@ -47,6 +47,8 @@ class SpeakerEncoder(ABC):
     kind: ClassVar[str]
     #: What is done to a recording before it is embedded, as signatures put it.
     front_end: ClassVar[str]
+    #: Conversions whose recordings are best embedded together on a processor; 1 where vectors would move by it.
+    together: ClassVar[int] = 1
 
     def __init__(self, cache: Cache, device: str = "cpu") -> None:
         self.cache, self.device, self.name = cache, device, self.identity()
@@ -164,7 +166,7 @@ class DvectorEncoder(SpeakerEncoder):
         """
         from vceval.networks.dvector_features import dvector_frames
 
-        frames = dvector_frames(audio.load(path))
+        frames = dvector_frames(audio.shared(path))
         if not len(frames):
             raise ItemError(f"{path}: holds no 0.1 s above 1 % of its peak level at -3 dB; listen to the file")
         return frames
@@ -215,7 +217,7 @@ class EcapaEncoder(SpeakerEncoder):
         Raises:
             ItemError: it can't be read.
         """
-        return audio.load(path, 16_000).samples
+        return audio.shared(path, 16_000).samples
 
     def embed_prepared(self, prepared: Sequence[NDArray[np.float32]]) -> list[NDArray[np.float32]]:
         """Embed recordings one by one: padding would change the statistics that are pooled over time."""
@@ -225,7 +227,7 @@ class EcapaEncoder(SpeakerEncoder):
         found: list[NDArray[np.float32]] = []
         for samples in prepared:
             with torch.inference_mode():
-                wave = torch.from_numpy(samples)[None].to(self.device)
+                wave = torch.tensor(samples)[None].to(self.device)
                 length = torch.ones(1, device=self.device)
                 vector = network(normalise(features(wave), length), length)[0, 0].cpu().numpy()
             found.append(vector / max(float(np.linalg.norm(vector)), 1e-12))

@@ -64,6 +64,7 @@ class ResemblyzerEncoder(SpeakerEncoder):
 
     kind: ClassVar[str] = "resemblyzer"
     front_end: ClassVar[str] = "sr:16000|level:-30dB|vad:webrtc3"
+    together: ClassVar[int] = 4
 
     @classmethod
     def identity(cls) -> str:
@@ -80,7 +81,7 @@ class ResemblyzerEncoder(SpeakerEncoder):
         Raises:
             ItemError: it can't be read or the voice activity detector finds nothing.
         """
-        return self._marked(path, trim_and_level(audio.load(path, SAMPLE_RATE)))
+        return self._marked(path, trim_and_level(audio.shared(path, SAMPLE_RATE)))
 
     def _marked(self, path: Path, speech: Waveform) -> Waveform:
         if not len(speech.samples):
@@ -139,7 +140,7 @@ class LevelledResemblyzer(ResemblyzerEncoder):
         Raises:
             ItemError: it can't be read or no speech is found in it.
         """
-        wave = audio.load(path, SAMPLE_RATE)
+        wave = audio.shared(path, SAMPLE_RATE)
         speech = BY_LEVEL.require(wave, str(path))
         gain = np.float32(10.0 ** (SPEECH_LEVEL_DB / 20.0) / speech.level)
         return self._marked(path, shorten_pauses(Waveform(speech.cut(wave).samples * gain, SAMPLE_RATE)))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
@@ -14,7 +15,7 @@ from vceval.metrics.base import Metric, Workspace
 from vceval.metrics.sv_encoders import SpeakerEncoder
 from vceval.metrics.sv_resemblyzer import LevelledResemblyzer
 from vceval.protocol.sampling import rank
-from vceval.records import Gender, Utterance
+from vceval.records import Conversion, Gender, Utterance
 from vceval.statistics.eer import equal_error_rate, error_curve, error_rate_intervals
 from vceval.storage.cache import file_digest
 
@@ -55,6 +56,19 @@ class SpeakerMetric(Metric):
         self.workspace  # noqa: B018 - complains where open() was not called
         encoder: SpeakerEncoder = self._encoder  # type: ignore[attr-defined]
         return encoder
+
+    def recordings(self, conversion: Conversion) -> list[Path]:
+        """What :meth:`statistics` embeds of a conversion."""
+        return [conversion.path]
+
+    @property
+    def batch(self) -> int:
+        """Conversions whose recordings are embedded together."""
+        return self.encoder_type.together
+
+    def prepare(self, conversions: Sequence[Conversion]) -> None:
+        """Embed the recordings of some conversions into the cache, all of them together."""
+        self.encoder.embed_many(path for conversion in conversions for path in self.recordings(conversion))
 
     def analyse(self, utterance: Utterance) -> None:
         """Embed one natural utterance into the cache.

@@ -99,9 +99,12 @@ class SpeechFinder:
 
     def find(self, wave: Waveform) -> Speech:
         """Find the speech of a mono recording; none in silence, or where nothing lasts."""
+        given = audio.resample(wave, SAMPLE_RATE)
+        return audio.once(given, self, lambda: self._found(given.samples))
+
+    def _found(self, given: NDArray[np.float32]) -> Speech:
         import numpy as np
 
-        given = audio.resample(wave, SAMPLE_RATE).samples
         # Silence around every recording: one that ends in speech is then judged as one that goes on with zeros
         around = self._count(self.window_ms)
         samples = np.pad(given, around)
