@@ -66,6 +66,11 @@ class UtMos(Metric):
         """
         return file_digest(checkpoint())[:8]
 
+    @property
+    def on_device(self) -> bool:
+        """Its network works on a GPU."""
+        return True
+
     def open(self, workspace: Workspace) -> None:
         """Take the workspace; the network is loaded when the first recording needs it.
 

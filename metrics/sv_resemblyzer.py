@@ -32,8 +32,8 @@ SPEECH_LEVEL_DB = -22.0
 #: Voice activity: frames of 30 ms, smoothed over 8, pauses of up to 6 kept.
 _FRAME, _SMOOTH, _PAUSE = 480, 8, 6
 _FULL_SCALE = 32_767
-#: Windows that the network takes at a time.
-_BATCH = 32
+#: Windows that the network takes at a time, on a processor and on a GPU.
+_BATCH, _BATCH_ON_DEVICE = 32, 1024
 
 
 def _installed_version() -> str:
@@ -75,27 +75,28 @@ class ResemblyzerEncoder(SpeakerEncoder):
         """
         return f"resemblyzer-{_installed_version()}-{file_digest(_weights_file())[:8]}"
 
-    def prepare(self, path: Path) -> Waveform:
-        """Read one recording as speech without long pauses.
+    def prepare(self, path: Path) -> NDArray[np.float32]:
+        """Read one recording as windows (n, 160, 40) of the mel spectrum of its speech, without long pauses.
 
         Raises:
             ItemError: it can't be read or the voice activity detector finds nothing.
         """
-        return self._marked(path, trim_and_level(audio.shared(path, SAMPLE_RATE)))
+        return self._windows(path, trim_and_level(audio.shared(path, SAMPLE_RATE)))
 
-    def _marked(self, path: Path, speech: Waveform) -> Waveform:
+    def _windows(self, path: Path, speech: Waveform) -> NDArray[np.float32]:
+        from vceval.networks.ge2e import mel_windows
+
         if not len(speech.samples):
             raise ItemError(f"{path}: the voice activity detector finds no speech in it; listen to the file")
-        return speech
+        return mel_windows(speech.samples, "zeros")
 
-    def embed_prepared(self, prepared: Sequence[Waveform]) -> list[NDArray[np.float32]]:
-        """Embed trimmed and levelled audio: float32 of shape (256,) each, of length 1 (or all zero).
+    def embed_prepared(self, prepared: Sequence[NDArray[np.float32]]) -> list[NDArray[np.float32]]:
+        """Embed windows of recordings: float32 of shape (256,) each, of length 1 (or all zero).
 
         The windows of all recordings go through the network together.
         """
-        windows = [_windows(speech) for speech in prepared]
-        ends = np.cumsum([len(part) for part in windows])
-        partial = self._embed_windows(np.concatenate(windows))
+        ends = np.cumsum([len(part) for part in prepared])
+        partial = self._embed_windows(np.concatenate(prepared))
         means = [part.mean(axis=0) for part in np.split(partial, ends[:-1])]
         lengths = [np.linalg.norm(mean) for mean in means]
         return [mean / length if length else mean for mean, length in zip(means, lengths, strict=True)]
@@ -106,8 +107,9 @@ class ResemblyzerEncoder(SpeakerEncoder):
 
         lstm, linear = _network(self.device)
         found = []
-        for start in range(0, len(windows), _BATCH):
-            batch = windows[start : start + _BATCH]
+        size = _BATCH if self.device == "cpu" else _BATCH_ON_DEVICE
+        for start in range(0, len(windows), size):
+            batch = windows[start : start + size]
             # Few rows take other arithmetic than many: with whole groups of eight a window's vector does not depend
             # on the windows beside it
             batch = np.pad(batch, ((0, -len(batch) % 8), (0, 0), (0, 0)))
@@ -134,8 +136,8 @@ class LevelledResemblyzer(ResemblyzerEncoder):
         """Name the encoder, its weights and that recordings are levelled: ``resemblyzer-0.1.4-39373b86-levelled``."""
         return f"{super().identity()}-levelled"
 
-    def prepare(self, path: Path) -> Waveform:
-        """Read one recording as levelled speech without long pauses.
+    def prepare(self, path: Path) -> NDArray[np.float32]:
+        """Read one recording as windows (n, 160, 40) of the mel spectrum of its levelled speech, without long pauses.
 
         Raises:
             ItemError: it can't be read or no speech is found in it.
@@ -143,14 +145,7 @@ class LevelledResemblyzer(ResemblyzerEncoder):
         wave = audio.shared(path, SAMPLE_RATE)
         speech = BY_LEVEL.require(wave, str(path))
         gain = np.float32(10.0 ** (SPEECH_LEVEL_DB / 20.0) / speech.level)
-        return self._marked(path, shorten_pauses(Waveform(speech.cut(wave).samples * gain, SAMPLE_RATE)))
-
-
-def _windows(speech: Waveform) -> NDArray[np.float32]:
-    """Cut the mel spectrum of a recording into windows (n, 160, 40)."""
-    from vceval.networks.ge2e import mel_windows
-
-    return mel_windows(speech.samples, "zeros")
+        return self._windows(path, shorten_pauses(Waveform(speech.cut(wave).samples * gain, SAMPLE_RATE)))
 
 
 @functools.cache

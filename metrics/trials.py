@@ -43,7 +43,10 @@ class SpeakerMetric(Metric):
     def open(self, workspace: Workspace) -> None:
         """Take the workspace; the encoder's weights are read when the first recording needs them."""
         super().open(workspace)
-        object.__setattr__(self, "_encoder", self.encoder_type(workspace.cache, workspace.device))
+        key = self.encoder_type, workspace.device
+        if key not in workspace.shared:
+            workspace.shared[key] = self.encoder_type(workspace.cache, workspace.device)
+        object.__setattr__(self, "_encoder", workspace.shared[key])
 
     @property
     def encoder_identity(self) -> str:
@@ -60,6 +63,19 @@ class SpeakerMetric(Metric):
     def recordings(self, conversion: Conversion) -> list[Path]:
         """What :meth:`statistics` embeds of a conversion."""
         return [conversion.path]
+
+    @property
+    def on_device(self) -> bool:
+        """Encoders work on a GPU."""
+        return True
+
+    def read_ahead(self, items: Sequence[Conversion | Utterance]) -> None:
+        """Prepare for the encoder what is not embedded yet."""
+        for item in items:
+            if isinstance(item, Conversion):
+                self.encoder.read_ahead(self.recordings(item))
+            elif item.speaker is not None:
+                self.encoder.read_ahead([item.path])
 
     @property
     def batch(self) -> int:
