@@ -65,7 +65,7 @@ class Bandwidth(Metric):
             "bandwidth",
             conversion.path,
             {"signature": self.signature()},
-            lambda: {"khz": bandwidth(audio.load(conversion.path), self.floor_db) / 1000.0},
+            lambda: {"khz": bandwidth(audio.shared(conversion.path), self.floor_db) / 1000.0},
         )
         return Statistics({"bandwidth": (float(found["khz"]), 1.0)})
 

@@ -168,8 +168,9 @@ class Workspace:
 
     natural: natural speech of the corpora scored, for calibration and references.
     calibrations: what :meth:`Metric.calibrate` returned earlier, per dataset.
-    device: ``cpu`` or ``cuda`` or ``cuda:N``.
+    device: ``cpu``, or ``cuda:N`` for a metric that works on it (:attr:`Metric.on_device`).
     reading: how :func:`vceval.signal.audio.load` reads recordings here.
+    shared: what metrics of one process have in common, such as an encoder.
     """
 
     cache: Cache = field(default_factory=lambda: Cache(None))
@@ -177,6 +178,7 @@ class Workspace:
     calibrations: Calibrations = field(default_factory=dict)
     device: str = "cpu"
     reading: Reading = USUAL
+    shared: dict[Any, Any] = field(default_factory=dict)
 
 
 class Metric(ABC):
@@ -339,9 +341,24 @@ class Metric(ABC):
         return None
 
     @property
+    def on_device(self) -> bool:
+        """Whether a GPU makes it faster: on one, the worker of the GPU scores it, in large batches.
+
+        All other metrics are scored on processors, beside, by workers that do not load what GPUs need.
+        """
+        return False
+
+    @property
     def batch(self) -> int:
-        """How many conversions :meth:`prepare` likes to be given at once; 1 where it does nothing."""
+        """How many conversions :meth:`prepare` likes to be given at once on a processor; 1 where it does nothing."""
         return 1
+
+    def read_ahead(self, items: Sequence[Conversion | Utterance]) -> None:  # noqa: B027 - most metrics read little
+        """Read what :meth:`prepare` will take of conversions, or :meth:`analyse_many` of natural recordings.
+
+        Called for a metric that is :attr:`on_device`, in another thread, while the device works on earlier ones.
+        Nothing that is left out, and no error, changes a result.
+        """
 
     def prepare(self, conversions: Sequence[Conversion]) -> None:  # noqa: B027 - most metrics work one by one
         """Put into the cache what :meth:`statistics` will need of some conversions, together where that is faster.

@@ -123,7 +123,7 @@ class PredictedOpinion(Metric):
         """
 
         def compute() -> Mapping[str, Any]:
-            return self.predict(audio.load(conversion.path))
+            return self.predict(audio.shared(conversion.path))
 
         audio.duration(conversion.path)  # says which file is missing before the cache looks for its digest
         key = {"metric": "dnsmos", "signature": self.signature()}

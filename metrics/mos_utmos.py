@@ -66,6 +66,11 @@ class UtMos(Metric):
         """
         return file_digest(checkpoint())[:8]
 
+    @property
+    def on_device(self) -> bool:
+        """Its network works on a GPU."""
+        return True
+
     def open(self, workspace: Workspace) -> None:
         """Take the workspace; the network is loaded when the first recording needs it.
 
@@ -84,7 +89,7 @@ class UtMos(Metric):
         """
 
         def compute() -> Mapping[str, Any]:
-            return {"utmos": self.predict(audio.load(conversion.path))}
+            return {"utmos": self.predict(audio.shared(conversion.path))}
 
         audio.duration(conversion.path)  # says which file is missing before the cache looks for its digest
         key = {"metric": "utmos", "checkpoint": file_digest(checkpoint()), "version": self.version}
@@ -101,7 +106,7 @@ class UtMos(Metric):
 
         path = checkpoint()
         network = _network(path, file_digest(path), self.workspace.device)
-        samples = torch.from_numpy(audio.resample(wave, SAMPLE_RATE).samples)
+        samples = torch.tensor(audio.resample(wave, SAMPLE_RATE).samples)
         with torch.inference_mode():
             return float(network(samples[None, :].to(self.workspace.device))[0])
 

@@ -52,11 +52,11 @@ class Recording:
         """The audio at its own sample rate.
 
         Raises:
-            ItemError: the file can't be used, see :func:`vceval.signal.audio.load`.
+            ItemError: the file can't be used, see :func:`vceval.signal.audio.shared`.
         """
         if self._wave is None:
             assert not isinstance(self._source, Waveform)
-            self._wave = audio.load(self._source)
+            self._wave = audio.shared(self._source)
         return self._wave
 
     def analysis(

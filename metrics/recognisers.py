@@ -11,7 +11,7 @@ import importlib.util
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
@@ -26,13 +26,15 @@ from vceval.storage.cache import Cache, file_digest
 
 __all__ = [
     "FasterWhisper", "NoRecogniser", "Official", "PocketSphinx", "Recogniser", "Whisper", "official", "official_name",
-    "transcribe", "transcribe_all", "whisper_knows",
+    "read_ahead", "transcribe", "transcribe_all", "whisper_knows",
 ]  # fmt: skip
 
 SAMPLE_RATE = 16_000
 _WHISPER = "Radford et al., Robust speech recognition via large-scale weak supervision, ICML 2023"
 #: What PocketSphinx hears: speech at this level in dB of full scale, with so many seconds of zeros on either side.
 LEVEL_DB, PAD_S = -26.0, 0.1
+#: Recordings that are decoded together on a GPU.
+_ON_DEVICE = 32
 #: Samples of one window of Whisper: 30 s.
 WINDOW = 30 * SAMPLE_RATE
 #: Files of a model in CTranslate2's form that change the text; the first three must be there.
@@ -45,8 +47,10 @@ _WHISPER_CODES = {"jv": "jw"}
 class Recogniser(ABC):
     """Turns 16 kHz audio into text; the text depends on the audio alone, not on what came before or with it."""
 
-    #: How many recordings are best transcribed together.
+    #: How many recordings are best transcribed together, on a processor.
     batch: ClassVar[int] = 1
+    #: Whether it works on a GPU.
+    on_device: ClassVar[bool] = False
     #: What to cite; empty for nothing.
     source: ClassVar[str] = ""
 
@@ -84,6 +88,7 @@ class _Windows(Recogniser):
     """A recogniser of windows of 30 s: shorter recordings are decoded together, longer ones window by window."""
 
     batch: ClassVar[int] = 8
+    on_device: ClassVar[bool] = True
 
     def hear(self, wave: Waveform, language: str, device: str) -> str:
         """Transcribe one recording of any length."""
@@ -93,8 +98,9 @@ class _Windows(Recogniser):
         """Transcribe several recordings, those of up to 30 s together."""
         short = [place for place, wave in enumerate(waves) if len(wave.samples) <= WINDOW]
         texts = {place: self._long(wave, language, device) for place, wave in enumerate(waves) if place not in short}
-        for start in range(0, len(short), self.batch):
-            places = short[start : start + self.batch]
+        size = self.batch if device == "cpu" else _ON_DEVICE
+        for start in range(0, len(short), size):
+            places = short[start : start + size]
             texts.update(zip(places, self._short([waves[place] for place in places], language, device), strict=True))
         return [texts[place] for place in range(len(waves))]
 
@@ -442,8 +448,18 @@ def _kept(recogniser: Recogniser, path: Path, language: str, cache: Cache, compu
     return str(cache.get("transcript", path, key, lambda: {"text": compute()})["text"])
 
 
+def read_ahead(path: Path) -> None:
+    """Read a recording, so that it is at hand when it is transcribed.
+
+    Raises:
+        ItemError: the file can't be read.
+    """
+    audio.shared(path, SAMPLE_RATE)
+
+
 def _load(path: Path) -> Waveform:
-    return audio.load(path, SAMPLE_RATE)
+    wave = audio.shared(path, SAMPLE_RATE)
+    return replace(wave, samples=wave.samples.copy())  # recognisers of other people may write to it
 
 
 class Official(NamedTuple):

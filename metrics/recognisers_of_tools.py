@@ -34,6 +34,7 @@ class Ctc(Recogniser):
     model: str
     folder: Path
 
+    on_device: ClassVar[bool] = True
     source: ClassVar[str] = "Baevski et al., wav2vec 2.0, NeurIPS 2020; Hsu et al., HuBERT, IEEE/ACM TASLP 2021"
 
     @property

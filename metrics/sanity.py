@@ -189,7 +189,7 @@ class Sanity(Metric):
         """Compare the speech of two recordings of about the same length; 0 for any other."""
         if abs(self._recording(second)["speech_s"] / self._recording(first)["speech_s"] - 1.0) > self.copy_duration:
             return 0.0
-        waves = [audio.load(path, allow_silence=True) for path in (first, second)]
+        waves = [audio.shared(path, allow_silence=True) for path in (first, second)]
         # To one rate before they are cut: places between the samples of a low rate are none
         rate = min(16_000, *(wave.sample_rate for wave in waves))
         one, other = (_speech(audio.resample(wave, rate)) for wave in waves)
@@ -226,7 +226,7 @@ class Sanity(Metric):
         """Measure what a recording shows by itself; kept, as many conversions share a source and prompts."""
         key = {"end": self.end_db, "silent": self.silent_db, "speech": str(BY_LEVEL), "version": 3}
         return self.workspace.cache.get(
-            "sanity-recording", path, key, lambda: self._measured(audio.load(path, allow_silence=True))
+            "sanity-recording", path, key, lambda: self._measured(audio.shared(path, allow_silence=True))
         )
 
     def _measured(self, wave: Waveform) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
@@ -261,6 +262,11 @@ class SpeakerVerification(SpeakerMetric):
             )
         return calibration(speech, trials, self.encoder.name, self.seed, keep_scores=keep_scores)
 
+    def recordings(self, conversion: Conversion) -> list[Path]:
+        """The conversion, all prompts and the source."""
+        source = conversion.pair.source
+        return [conversion.path, *(one.path for one in conversion.pair.prompts), *([source.path] if source else [])]
+
     def statistics(self, conversion: Conversion) -> Statistics:
         """Compare one conversion with every prompt of its target speaker, and with its source.
 
@@ -367,6 +373,10 @@ class SpoofVerification(SpeakerVerification):
         "natural-scores": "target speakers of the cell where 30 or more, else all",
         "best": "50 %",
     }
+
+    def recordings(self, conversion: Conversion) -> list[Path]:
+        """The conversion and all prompts."""
+        return [conversion.path, *(one.path for one in conversion.pair.prompts)]
 
     def calibrate(self, dataset: str, natural: Sequence[Utterance]) -> Mapping[str, Any]:
         """Score trials of natural speech of one dataset and keep those of the same-speaker ones."""

@@ -5,6 +5,7 @@ yistLin's d-vector and SpeechBrain's ECAPA-TDNN stand here; :mod:`vceval.metrics
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import os
 from abc import ABC, abstractmethod
@@ -47,9 +48,12 @@ class SpeakerEncoder(ABC):
     kind: ClassVar[str]
     #: What is done to a recording before it is embedded, as signatures put it.
     front_end: ClassVar[str]
+    #: Conversions whose recordings are best embedded together on a processor; 1 where vectors would move by it.
+    together: ClassVar[int] = 1
 
     def __init__(self, cache: Cache, device: str = "cpu") -> None:
         self.cache, self.device, self.name = cache, device, self.identity()
+        self._read: dict[Path, Any] = {}
 
     @classmethod
     @abstractmethod
@@ -80,6 +84,16 @@ class SpeakerEncoder(ABC):
         """
         return _unit(self._kept(path, lambda: self._compute(path)))
 
+    def read_ahead(self, paths: Iterable[Path]) -> None:
+        """Prepare recordings that :meth:`embed_many` will be asked for and does not know; in another thread."""
+        for path in paths:
+            with contextlib.suppress(ItemError):
+                try:
+                    self._kept(path, _not_kept)
+                except _NotKept:
+                    if path not in self._read:
+                        self._read[path] = self.prepare(path)
+
     def embed_many(self, paths: Iterable[Path]) -> dict[Path, NDArray[np.float64]]:
         """Embed many recordings, with the network working on all of them together; cosines move by less than 1e-6.
 
@@ -87,20 +101,14 @@ class SpeakerEncoder(ABC):
             A vector per recording; those that can't be embedded are left out (:meth:`embed` says why).
         """
         found: dict[Path, NDArray[np.float64]] = {}
-        missing: list[Path] = []
+        prepared: dict[Path, Any] = {}
         for path in dict.fromkeys(paths):
-            try:
-                found[path] = _unit(self._kept(path, _not_kept))
-            except _NotKept:
-                missing.append(path)
-            except ItemError:
-                continue
-        prepared = {}
-        for path in missing:
-            try:
-                prepared[path] = self.prepare(path)
-            except ItemError:
-                continue
+            read = self._read.pop(path, None)
+            with contextlib.suppress(ItemError):
+                try:
+                    found[path] = _unit(self._kept(path, _not_kept))
+                except _NotKept:
+                    prepared[path] = self.prepare(path) if read is None else read
         if prepared:
             for path, vector in zip(prepared, self.embed_prepared(list(prepared.values())), strict=True):
                 if vector.any():
@@ -164,14 +172,15 @@ class DvectorEncoder(SpeakerEncoder):
         """
         from vceval.networks.dvector_features import dvector_frames
 
-        frames = dvector_frames(audio.load(path))
+        frames = dvector_frames(audio.shared(path))
         if not len(frames):
             raise ItemError(f"{path}: holds no 0.1 s above 1 % of its peak level at -3 dB; listen to the file")
         return frames
 
     def embed_prepared(self, prepared: Sequence[NDArray[np.float32]]) -> list[NDArray[np.float32]]:
         """Embed log-mel frames; the windows of all recordings go through the network together."""
-        found: list[NDArray[np.float32]] = _dvector(self.checkpoint(), self.device).embed(prepared)
+        network = _dvector(self.checkpoint(), self.device)
+        found: list[NDArray[np.float32]] = network.embed(prepared, 32 if self.device == "cpu" else 1024)
         return found
 
 
@@ -215,7 +224,7 @@ class EcapaEncoder(SpeakerEncoder):
         Raises:
             ItemError: it can't be read.
         """
-        return audio.load(path, 16_000).samples
+        return audio.shared(path, 16_000).samples
 
     def embed_prepared(self, prepared: Sequence[NDArray[np.float32]]) -> list[NDArray[np.float32]]:
         """Embed recordings one by one: padding would change the statistics that are pooled over time."""
@@ -225,7 +234,7 @@ class EcapaEncoder(SpeakerEncoder):
         found: list[NDArray[np.float32]] = []
         for samples in prepared:
             with torch.inference_mode():
-                wave = torch.from_numpy(samples)[None].to(self.device)
+                wave = torch.tensor(samples)[None].to(self.device)
                 length = torch.ones(1, device=self.device)
                 vector = network(normalise(features(wave), length), length)[0, 0].cpu().numpy()
             found.append(vector / max(float(np.linalg.norm(vector)), 1e-12))

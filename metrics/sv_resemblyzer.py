@@ -32,8 +32,8 @@ SPEECH_LEVEL_DB = -22.0
 #: Voice activity: frames of 30 ms, smoothed over 8, pauses of up to 6 kept.
 _FRAME, _SMOOTH, _PAUSE = 480, 8, 6
 _FULL_SCALE = 32_767
-#: Windows that the network takes at a time.
-_BATCH = 32
+#: Windows that the network takes at a time, on a processor and on a GPU.
+_BATCH, _BATCH_ON_DEVICE = 32, 1024
 
 
 def _installed_version() -> str:
@@ -64,6 +64,7 @@ class ResemblyzerEncoder(SpeakerEncoder):
 
     kind: ClassVar[str] = "resemblyzer"
     front_end: ClassVar[str] = "sr:16000|level:-30dB|vad:webrtc3"
+    together: ClassVar[int] = 4
 
     @classmethod
     def identity(cls) -> str:
@@ -74,27 +75,28 @@ class ResemblyzerEncoder(SpeakerEncoder):
         """
         return f"resemblyzer-{_installed_version()}-{file_digest(_weights_file())[:8]}"
 
-    def prepare(self, path: Path) -> Waveform:
-        """Read one recording as speech without long pauses.
+    def prepare(self, path: Path) -> NDArray[np.float32]:
+        """Read one recording as windows (n, 160, 40) of the mel spectrum of its speech, without long pauses.
 
         Raises:
             ItemError: it can't be read or the voice activity detector finds nothing.
         """
-        return self._marked(path, trim_and_level(audio.load(path, SAMPLE_RATE)))
+        return self._windows(path, trim_and_level(audio.shared(path, SAMPLE_RATE)))
 
-    def _marked(self, path: Path, speech: Waveform) -> Waveform:
+    def _windows(self, path: Path, speech: Waveform) -> NDArray[np.float32]:
+        from vceval.networks.ge2e import mel_windows
+
         if not len(speech.samples):
             raise ItemError(f"{path}: the voice activity detector finds no speech in it; listen to the file")
-        return speech
+        return mel_windows(speech.samples, "zeros")
 
-    def embed_prepared(self, prepared: Sequence[Waveform]) -> list[NDArray[np.float32]]:
-        """Embed trimmed and levelled audio: float32 of shape (256,) each, of length 1 (or all zero).
+    def embed_prepared(self, prepared: Sequence[NDArray[np.float32]]) -> list[NDArray[np.float32]]:
+        """Embed windows of recordings: float32 of shape (256,) each, of length 1 (or all zero).
 
         The windows of all recordings go through the network together.
         """
-        windows = [_windows(speech) for speech in prepared]
-        ends = np.cumsum([len(part) for part in windows])
-        partial = self._embed_windows(np.concatenate(windows))
+        ends = np.cumsum([len(part) for part in prepared])
+        partial = self._embed_windows(np.concatenate(prepared))
         means = [part.mean(axis=0) for part in np.split(partial, ends[:-1])]
         lengths = [np.linalg.norm(mean) for mean in means]
         return [mean / length if length else mean for mean, length in zip(means, lengths, strict=True)]
@@ -105,8 +107,9 @@ class ResemblyzerEncoder(SpeakerEncoder):
 
         lstm, linear = _network(self.device)
         found = []
-        for start in range(0, len(windows), _BATCH):
-            batch = windows[start : start + _BATCH]
+        size = _BATCH if self.device == "cpu" else _BATCH_ON_DEVICE
+        for start in range(0, len(windows), size):
+            batch = windows[start : start + size]
             # Few rows take other arithmetic than many: with whole groups of eight a window's vector does not depend
             # on the windows beside it
             batch = np.pad(batch, ((0, -len(batch) % 8), (0, 0), (0, 0)))
@@ -133,23 +136,16 @@ class LevelledResemblyzer(ResemblyzerEncoder):
         """Name the encoder, its weights and that recordings are levelled: ``resemblyzer-0.1.4-39373b86-levelled``."""
         return f"{super().identity()}-levelled"
 
-    def prepare(self, path: Path) -> Waveform:
-        """Read one recording as levelled speech without long pauses.
+    def prepare(self, path: Path) -> NDArray[np.float32]:
+        """Read one recording as windows (n, 160, 40) of the mel spectrum of its levelled speech, without long pauses.
 
         Raises:
             ItemError: it can't be read or no speech is found in it.
         """
-        wave = audio.load(path, SAMPLE_RATE)
+        wave = audio.shared(path, SAMPLE_RATE)
         speech = BY_LEVEL.require(wave, str(path))
         gain = np.float32(10.0 ** (SPEECH_LEVEL_DB / 20.0) / speech.level)
-        return self._marked(path, shorten_pauses(Waveform(speech.cut(wave).samples * gain, SAMPLE_RATE)))
-
-
-def _windows(speech: Waveform) -> NDArray[np.float32]:
-    """Cut the mel spectrum of a recording into windows (n, 160, 40)."""
-    from vceval.networks.ge2e import mel_windows
-
-    return mel_windows(speech.samples, "zeros")
+        return self._windows(path, shorten_pauses(Waveform(speech.cut(wave).samples * gain, SAMPLE_RATE)))
 
 
 @functools.cache
@@ -190,8 +186,6 @@ def shorten_pauses(wave: Waveform) -> Waveform:
     Returns:
         The speech, float32, 16 kHz; empty where nothing was marked.
     """
-    from scipy.ndimage import binary_dilation
-
     samples = wave.samples
     samples = samples[: len(samples) - len(samples) % _FRAME]
     coded = np.clip(np.round(samples * _FULL_SCALE), -_FULL_SCALE - 1, _FULL_SCALE).astype("<i2").tobytes()
@@ -202,7 +196,8 @@ def shorten_pauses(wave: Waveform) -> Waveform:
         return Waveform(samples, SAMPLE_RATE)
     padded = np.pad(np.array(flags, dtype=np.float64), ((_SMOOTH - 1) // 2, _SMOOTH // 2))
     shares = np.lib.stride_tricks.sliding_window_view(padded, _SMOOTH).sum(axis=1) / _SMOOTH
-    speech = binary_dilation(np.round(shares).astype(bool), np.ones(_PAUSE + 1))
+    marked = np.pad(np.round(shares).astype(bool), _PAUSE // 2)
+    speech = np.lib.stride_tricks.sliding_window_view(marked, _PAUSE + 1).any(axis=1)
     return Waveform(samples[np.repeat(speech, _FRAME)], SAMPLE_RATE)
 
 

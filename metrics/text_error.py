@@ -13,10 +13,10 @@ from vceval.languages import language_code, nearest_language
 from vceval.metrics.base import Measure, Metric, Recipe, Statistics, Workspace
 from vceval.metrics.hallucination import signs
 from vceval.metrics.recogniser_choice import recogniser
-from vceval.metrics.recognisers import PocketSphinx, Recogniser, transcribe, transcribe_all, whisper_knows
+from vceval.metrics.recognisers import PocketSphinx, Recogniser, read_ahead, transcribe, transcribe_all, whisper_knows
 from vceval.metrics.recognisers_of_tools import recogniser_of
 from vceval.metrics.text import UNSPACED, TextRule, Unit, error_rate, rule_of
-from vceval.records import Conversion
+from vceval.records import Conversion, Utterance
 from vceval.signal import audio
 from vceval.storage.cache import file_digest
 
@@ -221,6 +221,17 @@ class TextErrorRate(Metric):
         """
         super().open(workspace)
         self.recogniser.check()
+
+    @property
+    def on_device(self) -> bool:
+        """Whether the recogniser works on a GPU."""
+        return self.recogniser.on_device
+
+    def read_ahead(self, items: Sequence[Conversion | Utterance]) -> None:
+        """Read the conversions."""
+        for item in items:
+            with contextlib.suppress(ItemError):
+                read_ahead(item.path)
 
     @property
     def batch(self) -> int:

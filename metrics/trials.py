@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
@@ -14,7 +15,7 @@ from vceval.metrics.base import Metric, Workspace
 from vceval.metrics.sv_encoders import SpeakerEncoder
 from vceval.metrics.sv_resemblyzer import LevelledResemblyzer
 from vceval.protocol.sampling import rank
-from vceval.records import Gender, Utterance
+from vceval.records import Conversion, Gender, Utterance
 from vceval.statistics.eer import equal_error_rate, error_curve, error_rate_intervals
 from vceval.storage.cache import file_digest
 
@@ -42,7 +43,10 @@ class SpeakerMetric(Metric):
     def open(self, workspace: Workspace) -> None:
         """Take the workspace; the encoder's weights are read when the first recording needs them."""
         super().open(workspace)
-        object.__setattr__(self, "_encoder", self.encoder_type(workspace.cache, workspace.device))
+        key = self.encoder_type, workspace.device
+        if key not in workspace.shared:
+            workspace.shared[key] = self.encoder_type(workspace.cache, workspace.device)
+        object.__setattr__(self, "_encoder", workspace.shared[key])
 
     @property
     def encoder_identity(self) -> str:
@@ -55,6 +59,32 @@ class SpeakerMetric(Metric):
         self.workspace  # noqa: B018 - complains where open() was not called
         encoder: SpeakerEncoder = self._encoder  # type: ignore[attr-defined]
         return encoder
+
+    def recordings(self, conversion: Conversion) -> list[Path]:
+        """What :meth:`statistics` embeds of a conversion."""
+        return [conversion.path]
+
+    @property
+    def on_device(self) -> bool:
+        """Encoders work on a GPU."""
+        return True
+
+    def read_ahead(self, items: Sequence[Conversion | Utterance]) -> None:
+        """Prepare for the encoder what is not embedded yet."""
+        for item in items:
+            if isinstance(item, Conversion):
+                self.encoder.read_ahead(self.recordings(item))
+            elif item.speaker is not None:
+                self.encoder.read_ahead([item.path])
+
+    @property
+    def batch(self) -> int:
+        """Conversions whose recordings are embedded together."""
+        return self.encoder_type.together
+
+    def prepare(self, conversions: Sequence[Conversion]) -> None:
+        """Embed the recordings of some conversions into the cache, all of them together."""
+        self.encoder.embed_many(path for conversion in conversions for path in self.recordings(conversion))
 
     def analyse(self, utterance: Utterance) -> None:
         """Embed one natural utterance into the cache.

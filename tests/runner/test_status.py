@@ -106,3 +106,25 @@ def test_a_real_run_can_be_looked_at(tmp_path, monkeypatch, capsys):
     assert all(stage.slowest for stage in found.stages)
     assert main(["status", "runs/demo"]) == 0
     assert "16/16 values" in capsys.readouterr().out
+
+
+def test_a_profile_says_where_the_time_went(tmp_path, capsys):
+    root = begin(tmp_path / "run")
+    append(root, "convert", converted(0, seconds=9.0), converted(0, seconds=2.0), converted(1, reused=True))
+    scored = [("mcd", 0, 3.0), ("sv", 0, 0.5), ("mcd", 1, 5.0), ("sv", 1, 1.5)]
+    append(root, "score", *(converted(pair, metric=name, seconds=spent) for name, pair, spent in scored))
+    assert main(["status", str(root), "--profile", "--json"]) == 0
+    found = [(one["stage"], one["name"], one["items"], one["seconds"], one["share"], one["each"])
+             for one in json.loads(capsys.readouterr().out)]  # fmt: skip
+    assert found == [("convert", "world", 1, 2.0, 1.0, 2.0), ("score", "mcd", 2, 8.0, 0.8, 4.0),
+                     ("score", "sv", 2, 2.0, 0.2, 1.0)]  # fmt: skip
+    assert main(["status", str(root), "--profile"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[2].split() == ["score", "mcd", "2", "8.0", "80.0", "%", "4,000.0", "ms"]
+    assert {len(line) for line in lines} == {80}
+
+
+def test_a_run_without_times_has_no_profile(tmp_path, capsys):
+    assert main(["status", str(begin(tmp_path / "run")), "--profile"]) == 0
+    assert capsys.readouterr().out == "nothing was timed yet\n"
+    assert main(["status", str(tmp_path), "--profile"]) == 2

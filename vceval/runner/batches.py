@@ -137,6 +137,13 @@ class Fitting:
                 stream.write(text.encode() + b"\n")
 
 
+def free_device_memory() -> None:
+    """Give unused memory of the device back, which pieces of failed attempts may hold."""
+    torch = sys.modules.get("torch")
+    if torch is not None and torch.cuda.is_initialized():
+        torch.cuda.empty_cache()
+
+
 def out_of_memory(error: BaseException) -> bool:
     """Whether there was no room; by name, as torch is not imported for it."""
     return isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"

@@ -52,7 +52,7 @@ def convert(
 
     pool = open_pool(
         options, Converting, arguments, lambda task: options.timeout * len(task.pairs) + _LOADING,
-        alike=lambda task: (task.system.name, task.pairs[0].source and task.pairs[0].source.id), converts=True,
+        alike=lambda task: (task.system.name, task.pairs[0].source and task.pairs[0].source.id), on_device=True,
     )  # fmt: skip
     with pool:
         for task, result in persistent(pool, tasks):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import sys
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -17,7 +16,7 @@ from vceval.records import ConversionPair, System
 from vceval.results.rundir import RunDirectory, seed_suffix
 from vceval.runner.audio_cache import Reuse
 from vceval.runner.audio_files import marks
-from vceval.runner.batches import Fitting, out_of_memory
+from vceval.runner.batches import Fitting, free_device_memory, out_of_memory
 from vceval.runner.factory import make_converter, pair_seed
 from vceval.runner.journal import Take
 from vceval.runner.progress import say
@@ -183,7 +182,7 @@ class Converting:
         # Only here, as an error that is being handled keeps all that its converter had in hand
         if full:
             converter.forget()
-            _free_device_memory()
+            free_device_memory()
         if reason and len(items) == 1:
             return [ItemError(reason)]
         if full:
@@ -275,10 +274,3 @@ def _told(error: OSError) -> str:
     if not no_room(error):
         raise error
     return f"{error.filename or 'the folder of the run'}: {error.strerror}"
-
-
-def _free_device_memory() -> None:
-    """Give unused memory of the device back, which pieces of failed attempts may hold."""
-    torch = sys.modules.get("torch")
-    if torch is not None and torch.cuda.is_initialized():
-        torch.cuda.empty_cache()

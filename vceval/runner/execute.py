@@ -7,7 +7,7 @@ import fcntl
 import shutil
 import time
 from collections import Counter
-from collections.abc import Hashable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,7 @@ from vceval.runner.options import Options
 from vceval.runner.plan import Plan, fingerprint
 from vceval.runner.progress import say, stage
 from vceval.runner.provenance import facts_of
-from vceval.runner.score import calibrate, learning, score
+from vceval.runner.score import Scorers, learning
 from vceval.runner.tables import write_results
 from vceval.runner.timings import Rates, measured
 from vceval.storage import cache
@@ -99,8 +99,10 @@ def execute(plan: Plan, run: RunDirectory, options: Options, fresh: bool = False
                 cache=Cache(options.cache or run.root / ".cache", reading=plan.reading.key), natural=plan.natural,
                 device=options.device, reading=plan.reading,
             )  # fmt: skip
-            calibrations = _calibrate(plan, run, workspace, options)
-            _score(plan, conversions, workspace, calibrations, options, scored)
+            learnt = run.root / "calibration.json"
+            with Scorers(plan.metrics, plan.metric_options, workspace, learnt, options) as scorers:
+                calibrations = _calibrate(plan, run, scorers)
+                _score(plan, conversions, scorers, scored)
             Rates(options.cache).learn(_taken(plan, run, options))
             summary = write_results(plan, run, conversions, scored, calibrations)
         run.write_json("run.json", {**facts, "state": "finished"})
@@ -174,7 +176,7 @@ def _convert(plan: Plan, run: RunDirectory, options: Options, ledger: Ledger) ->
             advance(len(records), sum(record["status"] == "failed" for record in records))
 
 
-def _calibrate(plan: Plan, run: RunDirectory, workspace: Workspace, options: Options) -> dict[str, dict[str, Any]]:
+def _calibrate(plan: Plan, run: RunDirectory, scorers: Scorers) -> dict[str, dict[str, Any]]:
     with contextlib.suppress(UsageError):  # not there, or not as it was written: learnt again
         earlier = run.read_json("calibration.json")
         if not faulty(earlier):
@@ -182,21 +184,14 @@ def _calibrate(plan: Plan, run: RunDirectory, workspace: Workspace, options: Opt
     found: dict[str, dict[str, Any]] = {}
     if plan.natural and learning(plan.metrics, plan.metric_options):
         with stage("calibrate", len(plan.natural), "natural recordings") as advance:
-            found = calibrate(plan.metrics, plan.metric_options, workspace, options)
+            found = scorers.calibrate()
             advance(len(plan.natural))
     run.write_json("calibration.json", found)
     run.hashes.write("calibration.json")
     return found
 
 
-def _score(
-    plan: Plan,
-    conversions: Conversions,
-    workspace: Workspace,
-    calibrations: Mapping[str, Mapping[str, Any]],
-    options: Options,
-    ledger: Ledger,
-) -> None:
+def _score(plan: Plan, conversions: Conversions, scorers: Scorers, ledger: Ledger) -> None:
     left = total = 0
     for conversion in conversions.slots():
         total += conversion is not None
@@ -205,13 +200,10 @@ def _score(
         say(f"{'score':<10}{total}/{total} conversions, all done before")
         return
     with stage("score", total, "conversions", total - left) as advance:
-        for records in score(
-            conversions.slots(), len(conversions), lambda one: unscored(plan, ledger, one), plan.metrics,
-            plan.metric_options, workspace, calibrations, options,
-        ):  # fmt: skip
-            ledger.append(records)
-            failed = {record["pair"] for record in records if record["status"] == "failed"}
-            advance(len({(Take.of(record), record["pair"]) for record in records}), len(failed))
+        coming = scorers.score(conversions.slots(), len(conversions), lambda one: unscored(plan, ledger, one))
+        for scored in coming:
+            ledger.append(scored.records)
+            advance(scored.conversions, scored.failed)
 
 
 def _taken(plan: Plan, run: RunDirectory, options: Options) -> dict[str, float]:

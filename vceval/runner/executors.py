@@ -32,25 +32,32 @@ def open_pool(
     timeout: Callable[[Any], float | None] = lambda _: None,
     *,
     alike: Callable[[Any], Hashable] = lambda _: None,
-    converts: bool = False,
+    on_device: Callable[[Any], bool] | bool = False,
 ) -> Executor:
     """Make what runs the tasks of a stage.
 
     Args:
         options: of the run.
         handler: makes what does a task, in the worker.
-        arguments: of the handler, or a function that gives those of the worker of a number.
+        arguments: of the handler, or a function that gives those of the worker of a number; on GPUs the first workers
+            are those of the GPUs, in their order.
         timeout: seconds that a task may take.
         alike: what a task has in common with others that one worker does best.
-        converts: the stage works on the devices of the run; one worker for each GPU then.
+        on_device: whether tasks work on the devices of the run, or which do: there is one worker for each GPU then,
+            and what does not work there goes to workers beside these (on Ray all goes to the same ones).
     """
-    on_gpu = converts and options.on_gpu
+    on_gpu = options.on_gpu and on_device is not False
     if options.executor == "ray":
         from vceval.runner.ray_pool import RayPool
 
         return RayPool(options.ray_address, handler, arguments, timeout, gpus=1 if on_gpu else 0)
-    count = len(options.devices) if on_gpu else options.workers
-    return Pool(count, handler, arguments, timeout, alike=alike, ahead=2 if on_gpu else 0)
+    if not on_gpu:
+        return Pool(options.workers, handler, arguments, timeout, alike=alike)
+    chosen = on_device if callable(on_device) else None
+    return Pool(
+        len(options.devices), handler, arguments, timeout, alike=alike, ahead=2, apart=options.workers if chosen else 0,
+        is_apart=lambda task: chosen is not None and not chosen(task),
+    )  # fmt: skip
 
 
 class Divisible(Protocol):

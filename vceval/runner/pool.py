@@ -62,6 +62,10 @@ class _Worker(Generic[Task]):
     last: Hashable = None
 
 
+#: Tasks that no worker has yet, of both kinds.
+Waiting = tuple[deque[Task], deque[Task]]
+
+
 class Pool(Generic[Task]):
     """Runs ``handler(*arguments)`` in each worker and then calls what it returned on tasks.
 
@@ -73,6 +77,8 @@ class Pool(Generic[Task]):
         timeout: seconds that a task may take, given the task; None for no limit.
         alike: what a task has in common with others that the same worker does best; None for no matter.
         ahead: tasks that a worker is given while it is at another one.
+        apart: number of further workers, numbered after the others, for the tasks that ``is_apart`` tells; these are
+            given one at a time.
     """
 
     def __init__(
@@ -84,11 +90,17 @@ class Pool(Generic[Task]):
         *,
         alike: Callable[[Any], Hashable] = lambda _: None,
         ahead: int = 0,
+        apart: int = 0,
+        is_apart: Callable[[Any], bool] = lambda _: False,
     ) -> None:
         self._context = multiprocessing.get_context("spawn")
         self._handler, self._timeout, self._alike = handler, timeout, alike
         self._arguments: Callable[[int], tuple[Any, ...]] = arguments if callable(arguments) else lambda _: arguments
-        self._count, self._depth = max(1, count), 1 + max(0, ahead)
+        count = max(1, count)
+        #: Of both kinds of workers: their numbers, and how many tasks one may have.
+        self._slots = range(count), range(count, count + apart)
+        self._depths = 1 + max(0, ahead), 1
+        self._is_apart = is_apart
         self._workers: list[_Worker[Task]] = []
 
     def __enter__(self) -> Pool[Task]:
@@ -103,11 +115,13 @@ class Pool(Generic[Task]):
         Tasks are taken from their iterable as they are needed.
         """
         coming = iter(tasks)
-        waiting: deque[Task] = deque()
+        waiting: Waiting[Task] = (deque(), deque())
         while True:
-            waiting.extend(islice(coming, max(0, _IN_SIGHT - len(waiting))))
-            while waiting and (worker := self._free()) is not None:
-                self._give(worker, self._choose(waiting, worker))
+            for task in islice(coming, max(0, _IN_SIGHT - max(map(len, waiting)))):
+                waiting[self._is_apart(task)].append(task)
+            for kind, some in enumerate(waiting):
+                while some and (worker := self._free(kind)) is not None:
+                    self._give(worker, self._choose(some, worker))
             if not any(worker.tasks for worker in self._workers):
                 return
             yield from self._collect(waiting)
@@ -128,14 +142,16 @@ class Pool(Generic[Task]):
                 worker.process.join()
         self._workers.clear()
 
-    def _free(self) -> _Worker[Task] | None:
+    def _free(self, kind: int) -> _Worker[Task] | None:
         """A worker that has nothing to do, a new one, or one that can take a task ahead; None where there is none."""
-        for worker in self._workers:
+        workers = [worker for worker in self._workers if worker.slot in self._slots[kind]]
+        for worker in workers:
             if not worker.tasks:
                 return worker
-        if len(self._workers) < self._count:
-            return self._start(next(n for n in range(self._count) if all(n != w.slot for w in self._workers)))
-        return next((worker for worker in self._workers if len(worker.tasks) < self._depth), None)
+        for slot in self._slots[kind]:
+            if all(slot != worker.slot for worker in workers):
+                return self._start(slot)
+        return next((worker for worker in workers if len(worker.tasks) < self._depths[kind]), None)
 
     def _start(self, slot: int) -> _Worker[Task]:
         ours, theirs = self._context.Pipe()
@@ -178,7 +194,7 @@ class Pool(Generic[Task]):
         except OSError:
             return  # it died meanwhile; _collect sees the closed pipe
 
-    def _collect(self, waiting: deque[Task]) -> Iterator[tuple[Task, Any]]:
+    def _collect(self, waiting: Waiting[Task]) -> Iterator[tuple[Task, Any]]:
         busy = {worker.pipe: worker for worker in self._workers if worker.tasks}
         for pipe in wait(list(busy), timeout=0.2):
             worker = busy[pipe]  # type: ignore[index]
@@ -197,14 +213,14 @@ class Pool(Generic[Task]):
             if limit is not None and now - worker.since > limit:
                 yield self._drop(worker, waiting), Lost(f"not done within {limit:g} s", hung=True)
 
-    def _drop(self, worker: _Worker[Task], waiting: deque[Task]) -> Task:
+    def _drop(self, worker: _Worker[Task], waiting: Waiting[Task]) -> Task:
         """End a worker and return the task that it was at; what it was given ahead goes to others."""
         worker.process.kill()
         worker.process.join()
         worker.pipe.close()
         self._workers.remove(worker)
         task = worker.tasks.popleft()
-        waiting.extendleft(reversed(worker.tasks))
+        waiting[worker.slot in self._slots[1]].extendleft(reversed(worker.tasks))
         return task
 
 

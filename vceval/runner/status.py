@@ -6,7 +6,7 @@ import fcntl
 import heapq
 import json
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from vceval.results.rundir import RunDirectory
 from vceval.runner.journal import read_records
 from vceval.runner.progress import lasting
 
-__all__ = ["StageStatus", "Status", "at_work", "shown", "status"]
+__all__ = ["Share", "StageStatus", "Status", "at_work", "profile", "profiled", "shown", "status"]
 
 #: A rate is that of the last so many seconds in which something was done.
 RECENT = 120.0
@@ -82,6 +82,60 @@ def status(root: Path) -> Status:
     stages.append(_stage("score", "values", scores, values))
     state = "finished" if facts.get("state") == "finished" else "running" if at_work(run.root) else "stopped"
     return Status(str(root), str(facts.get("suite", "")), state, str(facts.get("created", "")), stages)
+
+
+@dataclass(frozen=True)
+class Share:
+    """What work of one kind took: of a system that converts, or of a metric that scores.
+
+    share: of the time of its stage. each: seconds an item, a mean.
+    """
+
+    stage: str
+    name: str
+    items: int
+    seconds: float
+    share: float
+    each: float
+
+
+def profile(root: Path) -> list[Share]:
+    """Add up what the work of a run took by its journals, the longest first in each stage.
+
+    Time of all workers together; what was taken from the cache is in it with the little that this took.
+
+    Raises:
+        UsageError: there is no run in the folder.
+    """
+    run = RunDirectory(root)
+    if not run.exists:
+        raise UsageError(f"{root}: holds no run (no run.json); name the folder that a run was given with --out")
+    shares = []
+    for stage, names in (("convert", ("system", "pair")), ("score", ("metric", "system", "pair"))):
+        spent: dict[str, list[float]] = {}
+        for key, record in _newest(read_records(run.root / "journal" / f"{stage}.jsonl"), names).items():
+            if "seconds" in record:
+                spent.setdefault(key[0], []).append(record["seconds"])
+        total = sum(map(sum, spent.values()))
+        shares += [
+            Share(stage, name, len(some), sum(some), sum(some) / total if total else 0.0, sum(some) / len(some))
+            for name, some in sorted(spent.items(), key=lambda item: -sum(item[1]))
+        ]
+    return shares
+
+
+def profiled(shares: Sequence[Share]) -> str:
+    """Put a profile in a table of 80 columns."""
+    if not shares:
+        return "nothing was timed yet"
+    lines = [f"{'':<10}{'':<30}{'items':>10}{'seconds':>11}{'share':>8}{'each':>11}"]
+    for share in shares:
+        name = share.name if len(share.name) < 30 else f"{share.name[:28]}…"
+        lines.append(
+            f"{share.stage:<10}{name:<30}{share.items:>10,}{share.seconds:>11,.1f}{100 * share.share:>6.1f} %"
+            f"{1000 * share.each:>8,.1f} ms"
+        )
+    return "\n".join(lines)
 
 
 def at_work(root: Path) -> bool:

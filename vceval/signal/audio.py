@@ -9,11 +9,14 @@ import contextlib
 import hashlib
 import io
 import os
-from collections.abc import Iterator
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass, replace
 from math import ceil
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, Literal, NamedTuple, get_args
+from typing import TYPE_CHECKING, Any, BinaryIO, Literal, NamedTuple, TypeVar, get_args
+from weakref import WeakKeyDictionary
 
 from vceval.errors import ItemError
 from vceval.signal.containers import Header, read_header
@@ -27,7 +30,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "CHANNELS", "LENGTH_OPTION", "MAX_RATE", "MAX_SECONDS", "MIN_RATE", "MIN_SECONDS", "USUAL", "Channel", "Facts",
-    "Reading", "Waveform", "Written", "duration", "load", "read_as", "reading", "resample", "sample_rate", "use",
+    "Reading", "Waveform", "Written", "duration", "load", "once", "read_as", "reading", "resample", "sample_rate",
+    "shared", "use",
     "write_flac",
 ]  # fmt: skip
 
@@ -52,6 +56,8 @@ _MPEG_SLACK = 0.1
 #: Frames that are read at a time where nothing tells how many come.
 _BLOCK = 1 << 16
 _ADVICE = "convert it to FLAC or 16-bit WAV"
+#: Samples of recordings that are held for whoever asks for them next (64 MB).
+_HELD = 16_000_000
 
 Channel = Literal["left", "right", "mix"]
 #: What may be taken of channels that differ.
@@ -125,7 +131,7 @@ class Facts:
     peak: float
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
 class Waveform:
     """Mono audio: ``samples`` float32 of shape (n,), full scale 1.0, at ``sample_rate`` Hz.
 
@@ -142,6 +148,12 @@ class Waveform:
         return len(self.samples) / self.sample_rate
 
 
+Made = TypeVar("Made")
+_lock = threading.Lock()
+_held: OrderedDict[Hashable, Waveform] = OrderedDict()
+_made: WeakKeyDictionary[Waveform, dict[Hashable, Any]] = WeakKeyDictionary()
+
+
 def load(path: str | os.PathLike[str], sample_rate: int | None = None, *, allow_silence: bool = False) -> Waveform:
     """Read an audio file as mono, resampled to ``sample_rate`` where one is given.
 
@@ -154,9 +166,60 @@ def load(path: str | os.PathLike[str], sample_rate: int | None = None, *, allow_
             longer than :attr:`Reading.max_seconds`, silent, holds NaN, infinite samples or 16-bit values stored as
             floats, has channels that differ and none was chosen, or its rate lies outside of 8 to 96 kHz.
     """
+    path = _found(path)
+    wave = _read(path)
+    if not allow_silence:
+        _check_heard(path, wave)
+    return wave if sample_rate is None else resample(wave, sample_rate)
+
+
+def shared(path: str | os.PathLike[str], sample_rate: int | None = None, *, allow_silence: bool = False) -> Waveform:
+    """Read as :func:`load` does, for those who only look: what was read of late is not read again.
+
+    The samples can't be written to. What is made of such a recording (:func:`once`), other rates of it above all, is
+    made once and kept as long as the recording itself.
+
+    Raises:
+        ItemError: as :func:`load`.
+    """
+    path = _found(path)
+    stat = path.stat()
+    key = str(path), stat.st_size, stat.st_mtime_ns, _reading
+    with _lock:
+        wave = _held.get(key)
+        if wave is not None:
+            _held.move_to_end(key)
+    if wave is None:
+        wave = _fixed(_read(path))
+        with _lock:
+            _held[key] = wave
+            while len(_held) > 1 and sum(len(held.samples) for held in _held.values()) > _HELD:
+                _held.popitem(last=False)
+    if not allow_silence:
+        _check_heard(path, wave)
+    return wave if sample_rate is None else resample(wave, sample_rate)
+
+
+def once(wave: Waveform, what: Hashable, make: Callable[[], Made]) -> Made:
+    """Make something of a recording: once of one that is :func:`shared`, anew of any other, as that may change."""
+    if wave.samples.flags.writeable:
+        return make()
+    with _lock:
+        made = _made.setdefault(wave, {})
+    if what not in made:
+        made[what] = make()
+    found: Made = made[what]
+    return found
+
+
+def _fixed(wave: Waveform) -> Waveform:
+    wave.samples.setflags(write=False)
+    return wave
+
+
+def _read(path: Path) -> Waveform:
     import numpy as np
 
-    path = _found(path)
     with _opened(path) as stream:
         samples, facts = _decoded(path, stream, _header(path, stream))
     rate = facts.sample_rate
@@ -171,10 +234,12 @@ def load(path: str | os.PathLike[str], sample_rate: int | None = None, *, allow_
     _check_scale(path, samples)
     mono, difference = _mono(path, samples)
     peak = float(np.max(np.abs(mono)))
-    if not allow_silence and peak < SILENCE_PEAK:
+    return Waveform(np.ascontiguousarray(mono), rate, replace(facts, difference=difference, peak=peak))
+
+
+def _check_heard(path: Path, wave: Waveform) -> None:
+    if wave.facts is not None and wave.facts.peak < SILENCE_PEAK:
         raise ItemError(f"{path}: silent (peak below {SILENCE_PEAK:g} of full scale)")
-    wave = Waveform(np.ascontiguousarray(mono), rate, replace(facts, difference=difference, peak=peak))
-    return wave if sample_rate is None else resample(wave, sample_rate)
 
 
 def duration(path: str | os.PathLike[str]) -> float:
@@ -373,15 +438,20 @@ def resample(wave: Waveform, sample_rate: int) -> Waveform:
 
     The length rule matters: one sample more or less at the end moves frame counts, and with them MCD.
     """
+    if wave.sample_rate == sample_rate:
+        return wave
+    return once(wave, ("rate", sample_rate), lambda: _resampled(wave, sample_rate))
+
+
+def _resampled(wave: Waveform, sample_rate: int) -> Waveform:
     import numpy as np
     import soxr
 
-    if wave.sample_rate == sample_rate:
-        return wave
     wanted = ceil(len(wave.samples) * sample_rate / wave.sample_rate)
     samples = soxr.resample(wave.samples, wave.sample_rate, sample_rate, quality="HQ")
     fixed = samples[:wanted] if len(samples) >= wanted else np.pad(samples, (0, wanted - len(samples)))
-    return Waveform(np.ascontiguousarray(fixed, dtype=np.float32), sample_rate, wave.facts)
+    made = Waveform(np.ascontiguousarray(fixed, dtype=np.float32), sample_rate, wave.facts)
+    return made if wave.samples.flags.writeable else _fixed(made)
 
 
 class Written(NamedTuple):

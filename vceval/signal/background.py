@@ -69,14 +69,14 @@ def noise_floor(wave: Waveform, level: float) -> Noise:
     Trans. Speech and Audio Processing 9, 2001: the minimum per band, here a low percentile of the whole recording.
     """
     import numpy as np
-    from scipy.ndimage import median_filter
 
     power, frequencies = _spectra(audio.resample(wave, 16_000), 0.032, 2)
     inside = (frequencies > LOWEST) & (frequencies < HIGHEST)
     edges = np.flatnonzero(np.diff(frequencies[inside] // BAND, prepend=-1.0))
     bands = np.add.reduceat(power[:, inside], edges, axis=1)
     # A tone in one band, or between two, is no noise
-    floor = median_filter(np.percentile(bands, FLOOR_SHARE, axis=0), 5, mode="nearest")
+    held = np.pad(np.percentile(bands, FLOOR_SHARE, axis=0), 2, mode="edge")
+    floor = np.median(np.lib.stride_tricks.sliding_window_view(held, 5), axis=1)
     total = float(floor.sum())
     near = np.sum(bands <= floor * 10.0 ** (NEAR_FLOOR_DB / 10.0), axis=0) * (0.032 / 2)
     return Noise(float(10.0 * np.log10(total / level**2 + _TINY)), float(near @ floor / max(total, _TINY**2)))
@@ -95,12 +95,12 @@ def steady_tones(wave: Waveform, level: float) -> list[Tone]:
     offsets = np.concatenate([np.arange(-_FAR, -_NEAR), np.arange(_NEAR + 1, _FAR + 1)])
     around = np.clip(np.arange(len(frequencies))[:, None] + offsets, 0, len(frequencies) - 1)
 
-    def above_neighbours(frames: NDArray[np.float64], share: float) -> NDArray[np.float64]:
-        held = 10.0 * np.log10(np.percentile(frames, share, axis=0) / level**2 + _TINY)
-        above: NDArray[np.float64] = held - np.median(held[around], axis=1)
-        return above
+    def held(frames: NDArray[np.float64], share: float) -> NDArray[np.float64]:
+        decibel: NDArray[np.float64] = 10.0 * np.log10(np.percentile(frames, share, axis=0) / level**2 + _TINY)
+        return decibel
 
-    above = above_neighbours(power, TONE_SHARE)
+    throughout = held(power, TONE_SHARE)
+    above = throughout - np.median(throughout[around], axis=1)
     peaks = np.flatnonzero((above[1:-1] > above[:-2]) & (above[1:-1] >= above[2:]) & (frequencies[1:-1] > LOWEST_TONE))
     total, tones = power.sum(axis=1), []
     for place in sorted(peaks + 1, key=lambda at: -above[at])[:_CANDIDATES]:
@@ -111,7 +111,9 @@ def steady_tones(wave: Waveform, level: float) -> list[Tone]:
             float(10.0 * np.log10(value / level**2 + _TINY))
             for value in (np.percentile(line, TONE_SHARE), rest[quiet].mean())
         ]
-        prominence = min(float(above[place]), float(above_neighbours(power[quiet], 2 * TONE_SHARE)[place]))
+        bins = np.append(around[place], place)
+        *others, own = held(power[np.ix_(quiet, bins)], 2 * TONE_SHARE)
+        prominence = min(float(above[place]), float(own - np.median(others)))
         tones.append(Tone(float(frequencies[place]), decibel[0], prominence, decibel[1]))
     return tones
 

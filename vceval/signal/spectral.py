@@ -28,7 +28,7 @@ __all__ = [
 ]
 
 #: Samples that are filtered at a time.
-_BLOCK = 128
+_BLOCK = 32
 
 Padding = Literal["reflect", "zeros", "none"]
 
@@ -226,7 +226,8 @@ def preemphasis(samples: NDArray[np.floating], coefficient: float = 0.97) -> NDA
 def deemphasis(samples: NDArray[np.floating], coefficient: float = 0.97) -> NDArray[np.float64]:
     """Undo :func:`preemphasis`: y[n] = x[n] + coefficient * y[n-1]; double precision.
 
-    Block by block, each by a product of matrices: loading SciPy's filters takes longer than filtering minutes of it.
+    Blocks by a product of matrices, what goes on from one to the next by the same filter on their ends: loading SciPy's
+    filters takes longer than filtering minutes of it.
     """
     import numpy as np
 
@@ -237,8 +238,8 @@ def deemphasis(samples: NDArray[np.floating], coefficient: float = 0.97) -> NDAr
     padded = np.zeros(-(-len(given) // _BLOCK) * _BLOCK)
     padded[: len(given)] = given
     blocks: NDArray[np.float64] = padded.reshape(-1, _BLOCK) @ echoes
-    for place in range(1, len(blocks)):
-        blocks[place] += blocks[place - 1, -1] * powers
+    if len(blocks) > 1:
+        blocks[1:] += deemphasis(blocks[:, -1], float(powers[-1]))[:-1, None] * powers
     return blocks.reshape(-1)[: len(given)]
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from vceval.errors import ItemError
 from vceval.signal import audio
 from vceval.signal.audio import Waveform
+from vceval.signal.spectral import deemphasis
 
 if TYPE_CHECKING:
     import numpy as np
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 __all__ = ["BY_LEVEL", "Speech", "SpeechFinder"]
 
 SAMPLE_RATE = 16_000
+#: Hum and DC below this frequency, in Hz, count for no level.
+_HIGH_PASS = 70.0
 
 
 class Speech(NamedTuple):
@@ -99,9 +102,12 @@ class SpeechFinder:
 
     def find(self, wave: Waveform) -> Speech:
         """Find the speech of a mono recording; none in silence, or where nothing lasts."""
+        given = audio.resample(wave, SAMPLE_RATE)
+        return audio.once(given, self, lambda: self._found(given.samples))
+
+    def _found(self, given: NDArray[np.float32]) -> Speech:
         import numpy as np
 
-        given = audio.resample(wave, SAMPLE_RATE).samples
         # Silence around every recording: one that ends in speech is then judged as one that goes on with zeros
         around = self._count(self.window_ms)
         samples = np.pad(given, around)
@@ -126,9 +132,11 @@ class SpeechFinder:
     def _power(self, samples: NDArray[np.float32]) -> NDArray[np.float64]:
         """Power around each sample, without hum and DC."""
         import numpy as np
-        from scipy.signal import butter, lfilter
 
-        high_passed = lfilter(*butter(1, 70.0, "highpass", fs=SAMPLE_RATE), samples.astype(np.float64))
+        # A Butterworth filter of first order, by the bilinear transform
+        warped = np.tan(np.pi * _HIGH_PASS / SAMPLE_RATE)
+        summed = deemphasis(samples, (1.0 - warped) / (1.0 + warped))
+        high_passed = np.diff(summed, prepend=0.0) / (1.0 + warped)
         size = self._count(self.window_ms)
         total = np.cumsum(np.pad(np.square(high_passed), (size // 2 + 1, size - size // 2 - 1)))
         # Sums of tiny numbers after large ones may come out below zero

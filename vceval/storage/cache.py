@@ -152,8 +152,9 @@ class Cache:
             [kind, digest, parameters, _versions(), INTAKE, self.reading], sort_keys=True, default=str
         )
         key = hashlib.sha256(determined.encode()).hexdigest()
-        if key in self._memory:
-            return self._memory[key]
+        found = self._memory.get(key)  # other threads may forget it meanwhile
+        if found is not None:
+            return found
         entry = self._file(kind, key)
         found = _read(entry, key) if entry is not None else None
         if found is None:
