@@ -264,8 +264,8 @@ def _decoded(path: Path, stream: BinaryIO, header: Header | None) -> tuple[NDArr
             f"{path}: cut short: {_shown((promised - len(samples)) / rate)} of {promised / rate:.3f} s are missing"
         )
     if header is not None and header.seconds is not None and len(samples) < (header.seconds - _SLACK) * rate:
-        there = f"only {len(samples) / rate:.3f} of {header.seconds:.3f} s can be decoded, as of files joined to one"
-        raise ItemError(f"{path}: {there}; {_ADVICE}")
+        found = f"only {len(samples) / rate:.3f} of {header.seconds:.3f} s can be decoded, as of files joined to one"
+        raise ItemError(f"{path}: {found}; {_ADVICE}")
     return samples, facts
 
 
