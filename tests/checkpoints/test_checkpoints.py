@@ -259,6 +259,28 @@ def test_what_is_wrong_is_said_in_plain_words(tmp_path: Path, known: dict[str, W
     assert not (tmp_path / "store").exists()
 
 
+def test_files_that_somebody_saved_anew_are_told(tmp_path: Path, known: dict[str, WeightFile]) -> None:
+    small = Small().state_dict()
+    for start, words in (
+        ("module.", "training on several GPUs"),
+        ("_orig_mod.", r"torch\.compile"),
+        ("module._orig_mod.", "training on several GPUs"),
+        ("net_g.", "a part of a larger program"),
+    ):
+        torch.save({"model": {f"{start}{name}": value for name, value in small.items()}}, tmp_path / "renamed.pt")
+        with pytest.raises(UsageError, match=rf"most like small\.pt .*its names begin with '{start}', .*{words}"):
+            store.add(tmp_path / "renamed.pt")
+    for zipped in (True, False):
+        torch.save({"model": small}, tmp_path / "late.pt", pickle_protocol=4, _use_new_zipfile_serialization=zipped)
+        with pytest.raises(UsageError, match=r"pickled by protocol 4 .* pickle_protocol=2"):
+            store.add(tmp_path / "late.pt")
+    torch.save({"model": {**small, "first.bias": torch.full((3,), torch.nan)}}, tmp_path / "endless.pt")
+    for name in (None, "small.pt"):
+        with pytest.raises(UsageError, match=r"first\.bias holds values that are not finite"):
+            store.add(tmp_path / "endless.pt", name)
+    assert not (tmp_path / "store").exists()
+
+
 def test_a_converter_that_is_given_another_file_says_which(tmp_path: Path, known: dict[str, WeightFile]) -> None:
     class Conv(NativeConverter):
         files = tuple(known.values())

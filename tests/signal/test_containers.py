@@ -242,6 +242,28 @@ def test_an_ogg_that_lost_a_page_or_its_end_is_refused(put: Callable[[bytes], Pa
         audio.load(put(whole[: pages[3]] + whole[pages[4] :]))
 
 
+@pytest.mark.parametrize("codec", ["VORBIS", "OPUS"])
+def test_ogg_files_joined_to_one_are_refused(put: Callable[[bytes], Path], codec: str) -> None:
+    whole = encoded("OGG", codec, np.tile(speechlike(), 8))
+    assert audio.load(put(whole)).seconds > 0.5
+    with pytest.raises(ItemError, match=r"only .* s can be decoded, as of files joined to one"):
+        audio.load(put(whole + whole))
+
+
+@pytest.mark.parametrize("container", ["VOC", "PAF", "SVX", "AVR", "IRCAM", "MAT5", "PVF", "HTK"])
+def test_containers_that_may_end_early_unseen_are_refused(put: Callable[[bytes], Path], container: str) -> None:
+    path = put(encoded(container, "PCM_16"))
+    with pytest.raises(ItemError, match="is not read, as nothing tells whether such a file is whole"):
+        audio.load(path)
+    with pytest.raises(ItemError, match="is not read"):
+        audio.sample_rate(path)
+
+
+def test_one_lost_sample_is_not_said_to_be_none(put: Callable[[bytes], Path]) -> None:
+    with pytest.raises(ItemError, match="cut short: 6e-05 of "):
+        audio.load(put(encoded("WAV", "PCM_16")[:-2]))
+
+
 @pytest.mark.parametrize(
     ("content", "words"),
     [

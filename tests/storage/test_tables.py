@@ -202,6 +202,20 @@ def test_a_name_is_doubtful_only_while_a_column_that_it_may_mean_is_lacking() ->
         table.parse("target,ref\na,b\n", "t")
 
 
+def test_names_that_are_nearly_the_same_are_said() -> None:
+    names = ["VQVC", "VQVC+", "Vqvc", "V QVC", "caf\u00e9", "cafe\u0301", "VQVC", ""]
+    sheet = TABLE.parse(HEADER + "".join(f"s,{n}.wav,{name}\n" for n, name in enumerate(names)), "t.csv")
+    sheet.note_alike("texts", "transcript")
+    first, second = sheet.notes
+    assert first.startswith(
+        "texts of nearly the same name count as 3: 'VQVC' (line 2), 'Vqvc' (line 4), 'V QVC' (line 5)"
+    )
+    assert second == (
+        f"texts of nearly the same name count as 2: {names[4]!r} (line 6), {names[5]!r} (line 7); "
+        "write one name if it is one"
+    )
+
+
 def test_a_cell_that_can_not_be_is_a_problem_of_its_row() -> None:
     def whole(text: str) -> None:
         if not text.isdecimal():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import pkgutil
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,8 +21,11 @@ __all__ = ["Recognised", "recognise", "refusal"]
 _ALIKE = 0.3
 #: A table of tensors: the keys that lead to it, and the shape of each tensor.
 _Table = tuple[tuple[str, ...], dict[str, tuple[int, ...]]]
-#: What training on several GPUs puts before every name.
-_PARALLEL = "module."
+#: What programs put before every name, and which ones.
+_STARTS = {
+    "module.": "as training on several GPUs leaves them",
+    "_orig_mod.": "as torch.compile leaves them",
+}
 
 
 @dataclass(frozen=True)
@@ -140,6 +144,8 @@ def _wrong(content: Any, file: WeightFile) -> str:
     differing = weights.differences(weights.shapes_of(tensors), file.layout())
     if differing:
         return str(differing)
+    if name := weights.endless(tensors):
+        return f"its {name} holds values that are not finite"
     stated = _stated(content)
     for name, value in file.metadata:
         if name in stated and stated[name] != value:
@@ -171,29 +177,30 @@ def _nearest(content: Any, known: Mapping[str, WeightFile]) -> str:
     other = _lookalike(tables, known)
     if other:
         return other
-    best: tuple[float, float, WeightFile, tuple[str, ...], bool] | None = None
+    best: tuple[float, float, WeightFile, tuple[str, ...], str] | None = None
     for file in known.values():
         if file.form != "weights":
             continue
         layout = file.layout()
         for at, shapes in _grouped(tables, file.groups) if file.groups else tables:
-            for parallel in (False, True):
-                found = _cut(shapes, file, _PARALLEL if parallel else "")
+            for start in _starts(shapes):
+                found = _cut(shapes, file, start)
                 both = len(found.keys() & layout.keys())
                 share = both / max(len(layout), 1)
                 likeness = both / len(found.keys() | layout.keys())
                 likeness += len(found.items() & layout.items()) / len(found.items() | layout.items())
                 likeness -= 0.01 * any(_stated(content).get(name, value) != value for name, value in file.metadata)
                 if best is None or likeness > best[0]:
-                    best = (likeness, share, file, at, parallel)
+                    best = (likeness, share, file, at, start)
     total = sum(len(shapes) for _, shapes in tables)
     if best is None or best[1] < _ALIKE:
         return f"its {total} tensors are those of no network that vceval knows (vceval checkpoints list)"
-    _, share, file, at, parallel = best
+    _, share, file, at, start = best
+    reasons = [reason for mark, reason in _STARTS.items() if mark in start]
     wrong = (
-        f"its names begin with {_PARALLEL!r}, as training on several GPUs leaves them; those of the published file do "
-        "not. Somebody saved it anew"
-        if parallel
+        f"its names begin with {start!r}, {reasons[0] if reasons else 'the name of a part of a larger program'}; those "
+        "of the published file do not. Somebody saved it anew"
+        if start
         else _wrong(content, file)
     )
     place = f" under {'/'.join(at)}" if at else ""
@@ -210,6 +217,13 @@ def _grouped(tables: list[_Table], groups: tuple[str, ...]) -> list[_Table]:
         if at and at[-1] in groups:
             found.setdefault(at[:-1], {}).update({f"{at[-1]}.{name}": shape for name, shape in shapes.items()})
     return list(found.items())
+
+
+def _starts(shapes: Mapping[str, tuple[int, ...]]) -> list[str]:
+    """Nothing, and what half of the names or more begin with: their first word, or their first two."""
+    words = (name.split(".") for name in shapes)
+    counts = Counter(f"{'.'.join(parts[:many])}." for parts in words for many in (1, 2) if len(parts) > many)
+    return ["", *(start for start, count in counts.items() if 2 * count >= len(shapes))]
 
 
 def _cut(shapes: Mapping[str, tuple[int, ...]], file: WeightFile, start: str) -> dict[str, tuple[int, ...]]:

@@ -26,6 +26,10 @@ __all__ = ["Difference", "differences", "load_strict", "read", "select", "shapes
 _NORM_NAMES = (("parametrizations.weight.original0", "weight_g"), ("parametrizations.weight.original1", "weight_v"))
 
 
+#: What torch says of a pickle that begins as those of protocol 4 and later do.
+_LATER = "Unsupported operand 149"
+
+
 def read(path: Path) -> Any:
     """Read what a file of ``torch.save``, TorchScript or safetensors holds; tensors on the CPU.
 
@@ -49,6 +53,11 @@ def read(path: Path) -> Any:
         raise UsageError(f"{path}: {error}") from error
     except Exception as error:  # torch and zipfile raise all kinds of errors for damaged files
         line = _first_line(error)
+        if _LATER in line:
+            raise UsageError(
+                f"{path}: it is pickled by protocol 4 or a later one, as no published file is: somebody saved it anew. "
+                "Save it once more with pickle_protocol=2, or get the authors' file"
+            ) from error
         if isinstance(error, pickle.UnpicklingError) and "global" in line.lower():
             raise containers.Refused(
                 f"{path}: refused, it holds something other than weights and plain data, which could run code on "
@@ -200,6 +209,14 @@ def differences(found: Mapping[str, tuple[int, ...]], wanted: Mapping[str, tuple
     )
 
 
+def endless(weights: Mapping[str, Tensor]) -> str:
+    """Name the first tensor with a value that is not finite; empty where all are."""
+    import torch
+
+    real = ((name, value) for name, value in weights.items() if value.is_floating_point() and not value.is_meta)
+    return next((name for name, value in real if not bool(torch.isfinite(value).all())), "")
+
+
 @contextmanager
 def without_values() -> Iterator[None]:
     """Build networks without values while this is open: they have names and shapes, and :func:`load_strict` the rest.
@@ -235,8 +252,6 @@ def load_strict(network: nn.Module, weights: Mapping[str, Tensor], what: str, de
     Raises:
         UsageError: a tensor is missing, superfluous, of another shape, or not finite.
     """
-    import torch
-
     wrong = differences(shapes_of(weights), shapes_of(network.state_dict()))
     if wrong:
         raise UsageError(f"{what}: these are not the weights of {type(network).__name__}: {wrong}")

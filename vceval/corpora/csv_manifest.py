@@ -60,6 +60,8 @@ def read_manifest(
     folder = path.parent if root is None else root
     sheet = TABLE.read(path)
     utterances: list[Utterance] = []
+    for column in ("speaker", "dataset"):
+        sheet.note_alike(f"{column}s", column)
     problems = [Problem(path, note) for note in sheet.notes]
     for row in sheet.rows:
         try:

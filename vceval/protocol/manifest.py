@@ -86,6 +86,8 @@ TABLE = Table(
 )  # fmt: skip
 #: Columns that are recordings; rows of one system that agree in all of them are one row written twice.
 _RECORDINGS = ("converted", "source", "target", "reference")
+#: Names that rows share, and their columns.
+_NAMES = (("systems", "system"), ("speakers", "source_speaker", "target_speaker"), ("datasets", "dataset"))
 #: What is known of a pair besides its recordings.
 _FACTS = (
     "transcript", "language", "dataset", "direction",
@@ -139,6 +141,8 @@ def read_table(path: Path, root: Path | None = None) -> Conversions:
     sheet = TABLE.read(path)
     rows = [_row(sheet, row, root) for row in sheet.rows]
     sheet.check()
+    for what, *columns in _NAMES:
+        sheet.note_alike(what, *columns)
     gathered = _gather(rows)
     gathered.notes = [f"{path}: {note}" for note in sheet.notes]
     return gathered

@@ -158,8 +158,8 @@ def read_scores(path: Path, systems: Sequence[str], pairs: Sequence[str], measur
     except (OSError, KeyError, ValueError, pyarrow.ArrowException) as error:
         raise UsageError(f"{path}: can't be read as a table of scores ({error}); score the run again") from error
     for system, pair in np.argwhere(counts.any(axis=2)).tolist() if doubtful else ():
-        key = (system, pair)
         # A measure other than sanity raised flags: then whatever was measured counts as checked
+        key = (int(system), int(pair))
         facts = sanity.setdefault(key, {})
         facts["flags"] = list(dict.fromkeys([*facts.get("flags", ()), *doubtful.get(key, ())]))
     several = counts > 1

@@ -51,8 +51,8 @@ SAME_CHANNEL = 2.0 / 32768.0
 MAX_CHANNELS = 8
 #: Peaks of floats from which on they are no samples of full scale 1: of any kind, and of whole numbers.
 _NO_FULL_SCALE, _NO_FULL_SCALE_WHOLE = 100.0, 8.0
-#: Decoders may give less than frames of MPEG audio promise: they begin and end within one.
-_MPEG_SLACK = 0.1
+#: Decoders may give so many seconds less than frames and pages promise: they begin and end within one.
+_SLACK = 0.1
 #: Frames that are read at a time where nothing tells how many come.
 _BLOCK = 1 << 16
 _ADVICE = "convert it to FLAC or 16-bit WAV"
@@ -298,7 +298,7 @@ def _header(path: Path, stream: BinaryIO) -> Header | None:
         return None
     if header.missing:
         total = f" of {header.seconds:.3f}" if header.seconds else ""
-        raise ItemError(f"{path}: cut short: {header.missing:.3f}{total} s are missing")
+        raise ItemError(f"{path}: cut short: {_shown(header.missing)}{total} s are missing")
     if header.cut:
         raise ItemError(f"{path}: cut short: {header.cut}")
     return header
@@ -325,11 +325,14 @@ def _decoded(path: Path, stream: BinaryIO, header: Header | None) -> tuple[NDArr
             raise ItemError(f"{path}: cut short or damaged: {lacking} ({_words(error)})") from error
     promised = frames
     if mpeg and header is not None and header.seconds is not None:
-        promised = int((header.seconds - _MPEG_SLACK) * rate)
+        promised = int((header.seconds - _SLACK) * rate)
     if len(samples) < promised and handle.seekable():
         raise ItemError(
-            f"{path}: cut short: {(promised - len(samples)) / rate:.3f} of {promised / rate:.3f} s are missing"
+            f"{path}: cut short: {_shown((promised - len(samples)) / rate)} of {promised / rate:.3f} s are missing"
         )
+    if header is not None and header.seconds is not None and len(samples) < (header.seconds - _SLACK) * rate:
+        found = f"only {len(samples) / rate:.3f} of {header.seconds:.3f} s can be decoded, as of files joined to one"
+        raise ItemError(f"{path}: {found}; {_ADVICE}")
     return samples, facts
 
 
@@ -372,9 +375,13 @@ def _sound(path: Path, stream: BinaryIO, header: Header | None) -> Iterator[soun
                 raise
             handle = soundfile.SoundFile(_rewritten(path, stream, header))
     except (RuntimeError, ValueError, TypeError) as error:
-        what = f"{header.codec} in {header.container}: " if header is not None else ""
+        # Any bytes may look like a frame of MPEG audio
+        what = f"{header.codec} in {header.container}: " if header is not None and header.container != "MPEG" else ""
         raise ItemError(f"{path}: can't be read as audio ({what}{_words(error)}); {_ADVICE}") from error
     with handle:
+        if header is None or (header.container == "MPEG" and handle.format != "MP3"):
+            form = handle.format_info
+            raise ItemError(f"{path}: {form} is not read, as nothing tells whether such a file is whole; {_ADVICE}")
         yield handle
 
 
@@ -382,6 +389,11 @@ def _rewritten(path: Path, stream: BinaryIO, header: Header) -> io.BytesIO:
     """Put another beginning before the audio of a file, in memory."""
     _check_length(path, header.seconds or 0.0)
     return io.BytesIO(header.lead + os.pread(stream.fileno(), header.stop - header.start, header.start))
+
+
+def _shown(seconds: float) -> str:
+    """Seconds in figures that are not all zeros."""
+    return f"{seconds:.3f}" if seconds >= 0.001 else f"{seconds:.1g}"
 
 
 def _words(error: Exception) -> str:
@@ -410,8 +422,8 @@ def _mono(path: Path, samples: NDArray[np.float32]) -> tuple[NDArray[np.float32]
     if _reading.channel is None:
         peaks = ", ".join(f"{float(np.max(np.abs(channel))):.3f}" for channel in samples.T)
         raise ItemError(
-            f"{path}: its {samples.shape[1]} channels differ (peaks {peaks}; difference up to {difference:.3f}); say "
-            "which is meant with --channel left, right or mix"
+            f"{path}: its {samples.shape[1]} channels differ (peaks {peaks}; difference up to {_shown(difference)}); "
+            "say which is meant with --channel left, right or mix"
         )
     if _reading.channel == "mix":
         return samples.mean(axis=1, dtype=np.float32), difference

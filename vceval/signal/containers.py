@@ -237,10 +237,10 @@ _AIFF_CODECS = {
 _AIFF_PCM = (b"NONE", b"sowt", b"twos", b"raw ", b"in24", b"in32", b"42ni", b"23ni")
 
 
-def _aiff(file: _File, begin: int, _: float) -> Header:
+def _aiff(file: _File, begin: int, _: float) -> Header | None:
     kind = file.at(begin + 8, 4)
     if kind not in (b"AIFF", b"AIFC"):
-        return Header(f"IFF {kind.decode('latin-1').strip()}", "unknown")  # libsndfile reads 8SVX and 16SV
+        return None
     common, data = b"", None
     for chunk in _riff_chunks(file, begin + 12, ">"):
         if chunk.name == b"COMM":
@@ -664,7 +664,7 @@ def _after_id3(file: _File, place: int) -> int:
     return place
 
 
-_READERS: tuple[tuple[bytes, Callable[[_File, int, float], Header]], ...] = (
+_READERS: tuple[tuple[bytes, Callable[[_File, int, float], Header | None]], ...] = (
     (b"RIFF", _wav), (b"RIFX", _wav), (b"RF64", _wav), (b"BW64", _wav), (b"riff\x2e\x91\xcf\x11", _w64),
     (b"FORM", _aiff), (b".snd", _au), (b"dns.", _au), (b"caff", _caf), (b"NIST_1A\n", _sphere), (b"OggS", _ogg),
     (b"fLaC", _flac),

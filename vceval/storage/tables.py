@@ -107,6 +107,24 @@ class Sheet:
             self.problem(row.line, f"repeats line {first}: {words}; remove one of the two, or correct it")
         return first == row.line
 
+    def note_alike(self, what: str, *columns: str) -> None:
+        """Note names in some columns that differ in case, blanks or Unicode form alone; ``what`` they are names of.
+
+        They count as different ones: a slip of the hand would make two systems, or two speakers, of one.
+        """
+        lines: dict[str, int] = {}
+        for row in self.rows:
+            for column in columns:
+                lines.setdefault(row.values[column], row.line)
+        written: dict[str, list[str]] = {}
+        for name in filter(None, lines):
+            written.setdefault("".join(unicodedata.normalize("NFKC", name).casefold().split()), []).append(name)
+        for names in written.values():
+            if len(names) > 1:
+                shown = _few([f"{_shown(name)} (line {lines[name]})" for name in names])
+                message = f"{what} of nearly the same name count as {len(names)}: {shown}; write one name if it is one"
+                self.notes.append(message)
+
     def check(self) -> None:
         """Refuse the table where it has problems.
 
