@@ -30,16 +30,17 @@ _FACTS: Mapping[str, str] = {
     "reference": "transcript",
     "resampler": "soxr-hq",
     "channels": "equal or chosen",
-    "level": "as-is, but for pocketsphinx",
-    "trim": "no, but for pocketsphinx",
+    "level": "of-speech",
+    "trim": "to-speech",
     "dtype": "float32",
     "missing": "counted-as-failed,not-averaged",
 }
 _CHOICES = (
     "{0.signed_name}|asr:{0.recogniser.identity}|sr:16000|norm:{0.rule.name}|unit:{0.unit}|agg:{0.rule.aggregation}"
 )
-#: Of recipes whose rule is none of the default's.
-_AS_BEFORE: Mapping[str, Any] = {"version": "1.0"}
+_FACTS_AS_IS: Mapping[str, str] = {**_FACTS, "level": "as-is, but for pocketsphinx", "trim": "no, but for pocketsphinx"}
+#: Of recipes, which have none of the default's rules: other tools hear recordings as they are.
+_AS_BEFORE: Mapping[str, Any] = {"version": "1.0", "as_is": True, "facts": _FACTS_AS_IS}
 
 
 def _heard_with(model: str) -> dict[str, Any]:
@@ -67,7 +68,7 @@ _RECIPES: Mapping[str, Recipe] = {
             "needs": frozenset({"source", "language"}),
             "beside": "",
             "choices": _CHOICES.replace("|norm", "|ref:asr-of-source|norm"),
-            "facts": {**_FACTS, "reference": "asr-of-source"},
+            "facts": {**_FACTS_AS_IS, "reference": "asr-of-source"},
             "source": "Li et al., FreeVC: towards high-quality text-free one-shot voice conversion, ICASSP 2023",
         },
     ),
@@ -168,6 +169,8 @@ class TextErrorRate(Metric):
     against: ClassVar[Literal["transcript", "source"]] = "transcript"
     #: The only recogniser that will do, that of a tool; empty where any will.
     bound: ClassVar[str] = ""
+    #: Whether recordings are heard as they are, not brought to one form.
+    as_is: ClassVar[bool] = False
     needs: ClassVar[frozenset[str]] = frozenset({"transcript", "language"})
     beside: ClassVar[str] = "source"
     version: ClassVar[str] = "2.0"
@@ -186,6 +189,7 @@ class TextErrorRate(Metric):
         found: Recogniser | None = getattr(self, "_recogniser", None)
         if found is None:
             found = recogniser_of(self.name, self.bound) if self.bound else recogniser(self.asr)
+            found = found.untouched() if self.as_is else found
             object.__setattr__(self, "_recogniser", found)
         return found
 

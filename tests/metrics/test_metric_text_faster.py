@@ -6,8 +6,10 @@ import json
 from importlib.util import find_spec
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from vceval import registry
 from vceval.errors import UsageError
 from vceval.metrics import recognisers
 from vceval.metrics.base import Workspace
@@ -131,6 +133,21 @@ def test_a_batch_hears_what_each_hears_alone(make_sound):
     assert found.hear_all([], "en", "cpu") == []
 
 
+def test_gain_and_silence_are_not_heard(make_sound):
+    """But for recipes, which hear as the tools do that they follow."""
+    wave = audio.load(make_sound(seconds=2.0), 16_000)
+    changed = [audio.Waveform(samples, 16_000) for samples in (
+        wave.samples * np.float32(0.03), -wave.samples, np.pad(wave.samples, (12_345, 48_000))
+    )]  # fmt: skip
+    found = recogniser()
+    assert found.hear_all(changed, "en", "cpu") == [found.hear(wave, "en", "cpu")] * 3
+    as_is = found.untouched()
+    assert as_is.untouched() == as_is != found
+    assert len(set(as_is.hear_all([wave, *changed], "en", "cpu"))) > 1
+    assert registry.load("metric", "wer:whisper-english")().recogniser == as_is
+    assert WordErrorRate().recogniser == found
+
+
 def test_the_model_is_told_the_language(make_sound, monkeypatch):
     import faster_whisper
 
@@ -162,7 +179,7 @@ def test_long_recordings_go_window_by_window(make_sound, monkeypatch):
             return transcribe(self, samples, **options)
 
         monkeypatch.setattr(kind, "transcribe", seen)
-    for seconds in (30.0, 30.5):
+    for seconds in (28.5, 30.5):
         wave = audio.load(make_sound(f"{seconds}.wav", seconds=seconds), 16_000)
         assert isinstance(found.hear(wave, "en", "cpu"), str)
     assert calls == ["BatchedInferencePipeline", "WhisperModel"]
@@ -178,7 +195,9 @@ def test_signature_names_model_and_settings(folder, tmp_path):
 
     signature = WordErrorRate().signature()
     assert "asr:faster-whisper-tiny-random-" in signature
-    assert "beam:1,temp:0,fp32,vad:no,lang:forced,window:30s,pad:audio|sr:16000" in signature
+    settings = "beam:1,temp:0,fp32,vad:no,lang:forced,window:30s,pad:audio"
+    assert f"{settings},cut:speech+0.5s,level:-26dB|sr:16000" in signature
+    assert f"{settings}|sr:16000" in registry.load("metric", "wer:none")().signature()
     assert "faster-whisper:" in WordErrorRate().long_signature()
     other = tmp_path / "tiny-random"
     shutil.copytree(folder, other)

@@ -83,6 +83,16 @@ def test_a_batch_hears_what_each_hears_alone(real: Recogniser):
     assert real.hear_all(waves[::-1], "en", "cpu") == alone[::-1]
 
 
+def test_what_nobody_hears_changes_no_text(real: Recogniser):
+    """Gain, silence and polarity, on recordings and on what a listener would call damaged."""
+    _, waves = recordings(3)
+    waves.append(Waveform(waves[0].samples[::-1].copy(), 16_000))
+    changes = (lambda x: x * np.float32(0.0316), lambda x: np.pad(x, (11_730, 0)), lambda x: -np.pad(x, 48_000))
+    usual = real.hear_all(waves, "en", "cpu")
+    for change in changes:
+        assert real.hear_all([Waveform(change(wave.samples), 16_000) for wave in waves], "en", "cpu") == usual
+
+
 def test_a_recording_longer_than_a_window_is_heard_to_its_end(real: Recogniser):
     utterances, waves = recordings(15)
     gap = np.zeros(8_000, dtype=np.float32)

@@ -252,6 +252,8 @@ def load_strict(network: nn.Module, weights: Mapping[str, Tensor], what: str, de
     Raises:
         UsageError: a tensor is missing, superfluous, of another shape, or not finite.
     """
+    import torch
+
     wrong = differences(shapes_of(weights), shapes_of(network.state_dict()))
     if wrong:
         raise UsageError(f"{what}: these are not the weights of {type(network).__name__}: {wrong}")

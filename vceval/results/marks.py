@@ -179,7 +179,7 @@ def mark_sentence(columns: Sequence[tuple[str, Ranking]], titles: Mapping[str, s
         )
     unmarked = _grouped((found.reason, name) for name, found in known if found.reason)
     if told := [r if len(names) == len(known) else f"{listed(names)} ({r})" for r, names in unmarked.items()]:
-        words.append(f"Unmarked: {'; '.join(told)}.")
+        words.append(f"Unmarked: {'; '.join(told).removesuffix('.')}.")  # labels end in a stop, as WER cap. does
     if counted := [name for name, found in known if found.counted]:
         words.append(f"A failed pair counts as the worst value: {listed(counted)}.")
     if lost := [f"{name} ({found.left_out} of {found.pairs})" for name, found in known if found.left_out]:

@@ -47,11 +47,17 @@ class Speech(NamedTuple):
         """Time from the first to the last speech."""
         return len(self.marks) / SAMPLE_RATE
 
-    def cut(self, wave: Waveform) -> Waveform:
-        """Cut the recording, at any rate, to what lies between the first and the last speech."""
+    def cut(self, wave: Waveform, around: float = 0.0) -> Waveform:
+        """Cut the recording, at any rate, to what lies between the first and the last speech.
+
+        Args:
+            wave: the recording.
+            around: seconds that stay before and after; zeros where the recording has none.
+        """
         import numpy as np
 
-        first, last = (round(at * wave.sample_rate / SAMPLE_RATE) for at in (self.start, self.start + len(self.marks)))
+        ends = (self.begin - around, self.begin + self.seconds + around)
+        first, last = (round(end * wave.sample_rate) for end in ends)
         inside = wave.samples[max(first, 0) : max(last, 0)]
         ahead = min(max(-first, 0), last - first)
         whole = np.pad(inside, (ahead, last - first - ahead - len(inside)))
