@@ -17,6 +17,8 @@ from faults.table import Row
 __all__ = ["Case", "Surroundings", "long_cases", "short_cases"]
 
 PATIENCE = 180
+#: A name that is no UTF-8.
+ODD = os.fsdecode(b"n\xe4")
 VCEVAL = f"{shlex.quote(sys.executable)} -m vceval"
 #: A run that converts, scores and reports in seconds.
 RUN = f"{VCEVAL} run --converters source --metrics sanity --limit 1 --workers 1"
@@ -40,8 +42,8 @@ class Surroundings:
         self.folder = folder
         report_runs.single(folder / "made")
         (folder / "file").write_text("no folder")
-        (folder / os.fsdecode(b"n\xe4")).mkdir()
-        shutil.copytree(folder / "made" / "run", folder / os.fsdecode(b"n\xe4") / "run")
+        (folder / ODD).mkdir()
+        shutil.copytree(folder / "made" / "run", folder / ODD / "run")
 
     def attack(self, case: Case) -> tuple[str, str]:
         """Give the command; what came of it, and its exit code and last words."""
@@ -79,6 +81,7 @@ def short_cases() -> Iterator[Case]:
     yield Case("locales and homes", f"{VCEVAL} list metrics", (0,), environment=ascii_only)
     damaged = f"rm damaged/pairs.csv; mkdir damaged/pairs.csv; {VCEVAL} report damaged"
     yield Case("file of a run that is a folder", damaged, (2,), "damaged/pairs.csv")
+    yield Case("names that are no UTF-8", f"{VCEVAL} report {ODD}/run", (0,))
     yield Case("command line", f"{VCEVAL} run --suite $'\\xff' --out c", (2,))
 
 
@@ -86,7 +89,6 @@ def long_cases() -> Iterator[Case]:
     """Those that work."""
     yield from short_cases()
     report = f"{VCEVAL} report"
-    odd = os.fsdecode(b"n\xe4")
     yield Case("place for a run", f"{RUN} --out /proc/x", (2,), "/proc/x: ")
     yield Case("streams", f"{VCEVAL} list metrics >&-", (0,))
     yield Case("streams", f"{VCEVAL} status nowhere 2>/dev/full", (2,))
@@ -104,9 +106,8 @@ def long_cases() -> Iterator[Case]:
     ):  # fmt: skip
         environment = dict(one.split("=") for one in setting.split())
         yield Case("locales and homes", f"{report} damaged", (0,), environment=environment)
-    yield Case("names that are no UTF-8", f"{report} {odd}/run", (0,))
-    yield Case("names that are no UTF-8", f"{VCEVAL} compare {odd}/run damaged", (0, 1, 2))
-    yield Case("names that are no UTF-8", f"{VCEVAL} status {odd}/run", (0, 2))
+    yield Case("names that are no UTF-8", f"{VCEVAL} compare {ODD}/run damaged", (0, 1, 2))
+    yield Case("names that are no UTF-8", f"{VCEVAL} status {ODD}/run", (0, 2))
     yield Case(
         "names that are no UTF-8",
         f"mkdir -p mixed; cp damaged/audio/*/*.flac mixed/A_sTOt.flac; cp mixed/A_sTOt.flac mixed/$'A_s\\xe4TOt.flac'; "
