@@ -20,7 +20,7 @@ def main() -> int:
     """Attack all, or the parts that are named."""
     parser = argparse.ArgumentParser(prog="python -m tests.faults", description=__doc__)
     parser.add_argument("parts", nargs="*", help="damage, hostile, surroundings, serving (all)")
-    parser.add_argument("--cuts", type=int, default=100_000, help="places where each file is cut (every one)")
+    parser.add_argument("--cuts", type=int, default=2000, help="places where each file is cut (2000, or every one)")
     parser.add_argument("--flips", type=int, default=300, help="changes of a bit or a byte of each file (300)")
     parser.add_argument("--seed", type=int, default=15)
     options = parser.parse_args()
