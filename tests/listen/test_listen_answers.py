@@ -81,6 +81,18 @@ def test_files_that_a_page_can_not_have_saved_are_refused_with_their_name(
         read_answers(path, facts)
 
 
+@pytest.mark.parametrize("field", ["plays", "seconds"])
+@pytest.mark.parametrize("value", ["Infinity", "-Infinity", "NaN", "1e999", "9" * 400, "9" * 6000])
+def test_numbers_out_of_all_range_are_refused_with_the_name_of_their_file(
+    session: Session, facts: PageFacts, tmp_path: Path, field: str, value: str
+) -> None:
+    document = json.loads(saved(session, facts.plan))
+    document["answers"][0][field] = "HERE"
+    (tmp_path / "answers.json").write_text(json.dumps(document).replace('"HERE"', value))
+    with pytest.raises(UsageError, match=r"answers\.json: no answers to this test"):
+        read_answers(tmp_path / "answers.json", facts)
+
+
 @pytest.mark.parametrize(
     ("name", "content"),
     [

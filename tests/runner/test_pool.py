@@ -139,6 +139,22 @@ def test_an_interrupt_while_a_worker_starts_leaves_none_behind(
     assert multiprocessing.active_children() == []
 
 
+def test_an_interrupt_that_reaches_a_worker_while_it_starts_is_not_its_business(
+    handler: Callable[..., Callable[[object], object]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ctrl-C reaches all processes of a terminal, also those that have not come to look away from it yet."""
+    real = SpawnProcess.start
+
+    def started(process: SpawnProcess) -> None:
+        real(process)
+        assert process.pid is not None
+        os.kill(process.pid, signal.SIGINT)
+
+    monkeypatch.setattr(SpawnProcess, "start", started)
+    with Pool(1, handler, (5,)) as pool:
+        assert list(pool.run([1])) == [(1, 6)]
+
+
 def test_workers_end_when_the_main_process_is_killed(
     tmp_path: Path, handler: Callable[..., Callable[[object], object]]
 ) -> None:

@@ -207,6 +207,32 @@ def test_a_full_disk_costs_no_result(tmp_path: Path, make_sound, monkeypatch: py
     assert Cache(tmp_path / "cache").get("thing", make_sound("a.wav"), {}, lambda: {"x": 1}) == {"x": 1}
 
 
+@pytest.mark.parametrize("place", ["file", "file/cache", "/proc/none"])
+def test_a_cache_that_can_not_be_written_costs_no_result(tmp_path: Path, make_sound, place: str) -> None:
+    (tmp_path / "file").write_text("no folder")
+    root = tmp_path / place
+    assert Cache(root).get("thing", make_sound("a.wav"), {}, lambda: {"x": 1}) == {"x": 1}
+    assert cache.trim(root, 1) == 0
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may write where others may not")
+def test_a_cache_of_somebody_else_costs_no_result(tmp_path: Path, make_sound) -> None:
+    held = Cache(tmp_path / "cache")
+    sound = make_sound("a.wav")
+    assert held.get("thing", sound, {"n": 1}, lambda: {"x": 1}) == {"x": 1}
+    for folder in (tmp_path, *tmp_path.parents[:3]):
+        folder.chmod(0o755)
+    os.seteuid(65534)
+    try:
+        other = Cache(tmp_path / "cache")
+        assert other.get("thing", sound, {"n": 1}, lambda: {"x": 2}) == {"x": 1}  # it may be read
+        assert other.get("thing", sound, {"n": 2}, lambda: {"x": 3}) == {"x": 3}
+        assert cache.trim(tmp_path / "cache", 1) == 0
+    finally:
+        os.seteuid(0)
+    assert len(list((tmp_path / "cache").rglob("*.npz"))) == 1
+
+
 @pytest.mark.parametrize(("text", "size"), [("", 20e9), ("500MB", 5e8), ("1.5 G", 1.5e9), ("2TB", 2e12), ("800", 800)])
 def test_sizes(text: str, size: float, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("VCEVAL_CACHE_SIZE", text)

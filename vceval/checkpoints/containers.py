@@ -89,6 +89,8 @@ def _zip(path: Path, size: int) -> UsageError | None:
     try:
         with zipfile.ZipFile(path) as archive:
             names = [name for name in archive.namelist() if not name.endswith("/")]
+    except (ValueError, NotImplementedError):  # names that are no text, versions that are none
+        return UsageError(f"{path}: its table of contents is damaged; download it again")
     except (OSError, zipfile.BadZipFile):
         return UsageError(f"{path}: its end is missing: only {size:,} bytes of it are here; download it again")
     if any(Path(name).name in ("data.pkl", "constants.pkl") for name in names):

@@ -123,8 +123,8 @@ class TestServer:
     async def _serve(self) -> None:
         self._loop = asyncio.get_running_loop()
         self._loop.set_exception_handler(lambda loop, context: self.say(str(context.get("message"))))
-        _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-        wanted = 2 * _CONNECTIONS if hard == resource.RLIM_INFINITY else min(hard, 2 * _CONNECTIONS)
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        wanted = max(soft, 2 * _CONNECTIONS if hard == resource.RLIM_INFINITY else min(hard, 2 * _CONNECTIONS))
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
         self.most = max(1, min(self.most, wanted // 2 - 8))  # a recording that is sent is a second open file
         with ThreadPoolExecutor(_PLACES, "listener") as self._pool:
@@ -138,7 +138,9 @@ class TestServer:
     async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Answer the requests of one connection, one after the other."""
         if self._count >= self.most:
-            next(iter(self._waiting), writer).transport.abort()
+            longest = next(iter(self._waiting), writer)
+            self._waiting.pop(longest, None)
+            longest.transport.abort()
         self._count += 1
         try:
             while await self._one(reader, writer):
@@ -177,7 +179,7 @@ class TestServer:
         except Refused as error:
             asked.refuse(error)
         else:
-            del self._waiting[writer]
+            self._waiting.pop(writer, None)
             await asyncio.get_running_loop().run_in_executor(self._pool, asked.answer, body)
         self._waiting.pop(writer, None)
         await self._send(asked, writer)
