@@ -75,7 +75,7 @@ class ParallelMetric(Metric):
     against: ClassVar[Literal["reference", "source"]] = "reference"
     version: ClassVar[str] = "1.0"
     needs: ClassVar[frozenset[str]] = frozenset({"reference"})
-    packages: ClassVar[tuple[str, ...]] = ("numba", "numpy", "scipy", "pyworld", "soxr")
+    packages: ClassVar[tuple[str, ...]] = ("numpy", "pyworld", "soxr")
 
     @abstractmethod
     def compare(self, reference: Recording, test: Recording) -> Statistics:

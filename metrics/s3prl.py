@@ -66,7 +66,7 @@ class S3prlMetric(ParallelMetric):
         "Huang et al., S3PRL-VC: open-source voice conversion framework with self-supervised speech "
         "representations, ICASSP 2022"
     )
-    packages: ClassVar[tuple[str, ...]] = ("numba", "numpy", "scipy", "pyworld", "soxr")
+    packages: ClassVar[tuple[str, ...]] = ("numpy", "scipy", "pyworld", "soxr")
 
     def frames(self, recording: Recording) -> S3prlFrames:
         """Analyse a recording as both tools do: low-cut filter, Harvest, CheapTrick, mel-cepstra c0 to c39."""
