@@ -118,7 +118,7 @@ def _recorded(steps: Callable[[], None], state: Sequence[torch.Tensor]) -> Calla
     import torch
 
     kept = [tensor.clone() for tensor in state]
-    side = torch.cuda.Stream()
+    side = torch.cuda.Stream()  # type: ignore[no-untyped-call]
     side.wait_stream(torch.cuda.current_stream())
     with torch.cuda.stream(side):
         steps()  # whatever is prepared at a first call must not be recorded

@@ -102,7 +102,7 @@ def _makers(generator: np.random.Generator) -> dict[str, Callable[[NDArray[np.fl
         pitch = generator.uniform(75.0, 400.0) * (1.0 + 0.2 * np.sin(2 * np.pi * generator.uniform(0.5, 4.0) * t))
         phase = 2 * np.pi * np.cumsum(pitch) * t[min(1, len(t) - 1)]
         partials = [np.sin(k * phase) / k for k in range(1, 12)]
-        return 0.2 * np.sum(partials, axis=0) + 1e-3 * generator.normal(size=len(t))
+        return np.asarray(0.2 * np.sum(partials, axis=0) + 1e-3 * generator.normal(size=len(t)))
 
     def interrupted(t: NDArray[np.float64]) -> NDArray[np.float64]:
         made = voice(t)

@@ -35,7 +35,7 @@ def _kernels() -> ModuleType:
 def dio(samples: NDArray[np.float64], rate: int, frame_ms: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Estimate F0 (T,) in Hz, 0 where unvoiced, at times (T,) in seconds; see :func:`vceval.signal.world.world_f0`."""
     kernels = _kernels()
-    times = np.arange(int(1000.0 * len(samples) / rate / frame_ms) + 1) * frame_ms / 1000.0
+    times = np.arange(int(1000.0 * len(samples) / rate / frame_ms) + 1, dtype=np.float64) * frame_ms / 1000.0
     boundaries, quarters, half = band_edges(rate)
     padding = int(2 * quarters.max())
     signal = kernels.low_cut(samples, half, padding)

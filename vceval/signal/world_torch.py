@@ -104,8 +104,8 @@ def batch_f0(
     rough = np.zeros((len(lengths), max(frames)))
     for row, count in enumerate(frames):
         # Decisions follow one another along a recording: work for a processor, and little of it
-        one = (np.ascontiguousarray(values[:, row, :count]) for values in (candidates, scores))
-        rough[row, :count] = world_arrays.smooth_contour(*one, frame_ms)
+        one, its_scores = (np.ascontiguousarray(values[:, row, :count]) for values in (candidates, scores))
+        rough[row, :count] = world_arrays.smooth_contour(one, its_scores, frame_ms)
     f0 = torch.from_numpy(rough).to(samples.device)
     return _stonemask(samples, lengths, rate, f0, times), frames
 
@@ -194,7 +194,7 @@ def _agreement(pitch: torch.Tensor, edge: float) -> tuple[torch.Tensor, torch.Te
 
 def _fft_length(needed: int) -> int:
     """Smallest length of factors 2, 3 and 5 that is enough, and even."""
-    lengths = (2**a * 3**b * 5**c for a in range(1, 28) for b in range(6) for c in range(4))
+    lengths: list[int] = [2**a * 3**b * 5**c for a in range(1, 28) for b in range(6) for c in range(4)]
     return min(length for length in lengths if length >= needed)
 
 
@@ -359,4 +359,5 @@ def _cosine_transform(values: torch.Tensor) -> torch.Tensor:
     """Transform of the even sequence of which ``values`` (block, n) is one half with both ends."""
     import torch
 
-    return torch.fft.rfft(torch.cat([values, values[:, 1:-1].flip(1)], 1)).real
+    spectrum: torch.Tensor = torch.fft.rfft(torch.cat([values, values[:, 1:-1].flip(1)], 1))
+    return spectrum.real
