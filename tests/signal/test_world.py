@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 from sounds import buzz, hum
 
-from vceval.benchmarks.speed.world import deviation, largest, random_signals
 from vceval.errors import UsageError
 from vceval.signal import world, world_arrays, world_constants, world_torch
 from vceval.signal.audio import Waveform
@@ -34,6 +33,8 @@ DEVICES = [
 
 @pytest.mark.parametrize("rate", [8_000, 16_000, 22_050, 48_000])
 def test_speech_like_sounds_are_analysed_as_by_pyworld(rate):
+    from vceval.benchmarks.speed.world import deviation, largest  # of the checkout: it is not installed
+
     sounds = [hum(0.8, rate=rate), buzz(0.7, seed=1, rate=rate), np.round(hum(0.6, rate=rate) * 32768) / 32768]
     worst = largest(deviation(sound.astype(np.float64), rate) for sound in sounds)
     assert worst.decided == 0
@@ -43,6 +44,8 @@ def test_speech_like_sounds_are_analysed_as_by_pyworld(rate):
 
 
 def test_random_signals_are_analysed_as_by_pyworld():
+    from vceval.benchmarks.speed.world import deviation, largest, random_signals
+
     found: dict[str, list] = {}
     for kind, samples, rate in random_signals(60, seed=1):
         found.setdefault(kind, []).append(deviation(samples, rate))
