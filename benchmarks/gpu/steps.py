@@ -261,15 +261,17 @@ def _speed_steps(
     # Its Griffin-Lim is computed on the processor
     sixteen = ("--utterances", "16", "--alone", "4", "--rounds", "2", "--budget", "6")
     places = ",".join(dict.fromkeys(("cpu", options.device)))
+    voices = ("--metrics", "sv", "--recordings", "2000")
     hearing = ("--whisper", "--metrics", "sanity", "--recordings", "300", "--device", options.device)
     return [
         grid("freevc", 20, 40),
         grid("knnvc", 20, 40),
         grid("freevc", 20, 40, precision="tf32"),
+        *(converter(name, 60.0, "--batches", "16,64", "--alone", "1", "--rounds", "1") for name in DRAWING),
+        step("scoring voices", 60.0, here / "scoring.py", *workers, *voices, "--device", places),
         *(converter(name, 30.0, *(sixteen if name == "adainvc" else several)) for name in CONVERTERS[:-2]),
         analysis(60.0, 400, 2),
         step("scoring", 110.0, here / "scoring.py", *workers, "--device", places),
-        *(converter(name, 60.0, "--batches", "16,64", "--alone", "1", "--rounds", "1") for name in DRAWING),
         step("whisper", 60.0, speed / "text.py", *whisper, "--files", "64", "--rounds", "2"),
         step("scoring words", 50.0, here / "scoring.py", *workers, *hearing),
         grid("knnvc", 20, 40, precision="tf32"),
