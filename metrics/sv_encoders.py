@@ -44,6 +44,8 @@ class SpeakerEncoder(ABC):
         device: ``cpu`` or ``cuda`` or ``cuda:N``.
     """
 
+    #: Whether a GPU makes it faster than a dozen processors.
+    on_device: ClassVar[bool] = True
     #: What it is called: its identity up to the first hyphen, and the folder of its embeddings in the cache.
     kind: ClassVar[str]
     #: What is done to a recording before it is embedded, as signatures put it.

@@ -66,8 +66,8 @@ class SpeakerMetric(Metric):
 
     @property
     def on_device(self) -> bool:
-        """Encoders work on a GPU."""
-        return True
+        """Whether the encoder gains by a GPU."""
+        return self.encoder_type.on_device
 
     def read_ahead(self, items: Sequence[Conversion | Utterance]) -> None:
         """Prepare for the encoder what is not embedded yet."""

@@ -233,8 +233,10 @@ def _refined(
     size = (1 << (torch.frexp(count).exponent.long() + 1)).double()
     number = torch.arange(int(count.max()), device=samples.device, dtype=torch.float64)
     inside = number < count[:, None]
-    place = _round((time[:, None] + (number - half[:, None]) / rate) * rate)
-    turn = 2.0 * pi * ((place - 1.0) / rate - time[:, None]) / (count / rate)[:, None]
+    # A number on the device: by one of Python's, CUDA multiplies with the inverse, and what ends in .5 is rounded over
+    hertz = torch.tensor(float(rate), device=samples.device, dtype=torch.float64)
+    place = _round((time[:, None] + (number - half[:, None]) / hertz) * hertz)
+    turn = 2.0 * pi * ((place - 1.0) / hertz - time[:, None]) / (count / hertz)[:, None]
     window = torch.where(inside, 0.42 + 0.5 * torch.cos(turn) + 0.08 * torch.cos(2.0 * turn), 0.0)
     around = torch.nn.functional.pad(window, (1, 1))
     slope = torch.where(inside, (around[:, :-2] - around[:, 2:]) / 2.0, 0.0)
