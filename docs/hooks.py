@@ -6,7 +6,6 @@ import argparse
 import posixpath
 import re
 from pathlib import Path
-from typing import Any
 
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
@@ -22,25 +21,11 @@ COMMANDS = "<!-- commands -->"
 ROLE = re.compile(r":(?:attr|class|data|func|meth|mod):(?=<code>)")
 
 
-class _Parsed(Exception):
-    """Carries the parser out of ``main``."""
-
-
 def parser() -> argparse.ArgumentParser:
-    """Return the parser of the command ``vceval``, as its ``main`` makes it."""
-    from vceval.cli.main import main
+    """Return the parser of the command ``vceval``."""
+    from vceval.cli.main import parser as made
 
-    def caught(self: argparse.ArgumentParser, *_: Any, **__: Any) -> None:
-        raise _Parsed(self)
-
-    original, argparse.ArgumentParser.parse_args = argparse.ArgumentParser.parse_args, caught  # type: ignore
-    try:
-        main([])
-    except _Parsed as found:
-        return found.args[0]  # type: ignore[no-any-return]
-    finally:
-        argparse.ArgumentParser.parse_args = original  # type: ignore[method-assign]
-    raise RuntimeError("vceval.cli.main.main parses no arguments")
+    return made()
 
 
 def commands(top: argparse.ArgumentParser) -> list[argparse.ArgumentParser]:

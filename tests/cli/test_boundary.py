@@ -6,6 +6,8 @@ import argparse
 import errno
 import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +26,7 @@ def ends(error: BaseException, monkeypatch: pytest.MonkeyPatch) -> int:
 
     parser = argparse.ArgumentParser()
     parser.set_defaults(command=command)
-    monkeypatch.setattr(command_line, "_parser", lambda: parser)
+    monkeypatch.setattr(command_line, "parser", lambda: parser)
     return command_line.main([])
 
 
@@ -84,3 +86,14 @@ def test_the_action_goes_on_after_failed_pairs_and_after_nothing_else() -> None:
     [step] = [one for one in action["runs"]["steps"] if one.get("name") == "Convert and score"]
     assert '[ "$code" -le 1 ] || exit "$code"' in step["run"]
     assert command_line.INTERNAL > 1
+
+
+def test_a_command_whose_reader_has_left_does_not_say_that_all_is_fine():
+    process = subprocess.Popen(
+        [sys.executable, "-m", "vceval", "list", "metrics"], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    assert process.stdout is not None
+    process.stdout.close()
+    assert process.stderr is not None
+    assert process.stderr.read() == b""
+    assert process.wait() == 141

@@ -32,10 +32,12 @@ from vceval.cli import (
 )
 from vceval.errors import NoRoomError, VcevalError, no_room, reason_of
 
-__all__ = ["INTERNAL", "main"]
+__all__ = ["INTERNAL", "READER_LEFT", "main", "parser"]
 
 #: Exit code of an error of vceval itself, as sysexits.h has it.
 INTERNAL = 70
+#: Exit code where nobody reads the output any more, as shells give it: what would have been said is not known.
+READER_LEFT = 141
 _MEMORY = "there is not enough memory. Finished work is kept; give fewer --workers, or more memory"
 #: How the loader of libraries says that memory ran out.
 _UNMAPPED = re.compile("failed to map segment|[Cc]annot allocate memory")
@@ -47,14 +49,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     Returns:
         0 fine, 1 some pairs failed or a gate says no, 2 wrong use, or a file, disk or memory that can't be used,
-        70 an error of vceval itself, 130 interrupted.
+        70 an error of vceval itself, 130 interrupted, 141 whoever read the output, such as `head`, has left.
     """
     # pyworld and webrtcvad announce at every import that they use pkg_resources; setuptools is held below 81 for it.
     warnings.filterwarnings("ignore", message="pkg_resources is deprecated", category=UserWarning)
     _open_streams()
     before = signal.signal(signal.SIGTERM, _interrupt)  # as batch systems end a job: like Ctrl-C
     try:
-        options = _parser().parse_args(gate.joined_words(sys.argv[1:] if arguments is None else arguments))
+        options = parser().parse_args(gate.joined_words(sys.argv[1:] if arguments is None else arguments))
         code: int = options.command(options)
         sys.stdout.flush()
     except KeyboardInterrupt:
@@ -96,7 +98,7 @@ def _failed(error: Exception) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     match error:
         case BrokenPipeError():
-            return 0  # the reader, such as `head`, has seen enough
+            return READER_LEFT
         case NoRoomError():
             _say(f"{error}. {_MAKE_ROOM}")
         case VcevalError():
@@ -141,17 +143,18 @@ def _say(text: str) -> None:
         print(f"vceval: {text}", file=sys.stderr)
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+def parser() -> argparse.ArgumentParser:
+    """Make the parser of the command line, with all commands."""
+    top = argparse.ArgumentParser(
         prog="vceval", description="Objective evaluation and benchmarking of voice conversion.", epilog=run.EPILOG
     )
-    parser.add_argument("--version", action="version", version=f"vceval {__version__}")
-    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    top.add_argument("--version", action="version", version=f"vceval {__version__}")
+    commands = top.add_subparsers(title="commands", metavar="COMMAND", required=True)
     for command in (
         run, report, status, verify, compare, gate, listing, suite, checkpoints, env, listen, schema, selfcheck, doctor
     ):  # fmt: skip
         command.add_commands(commands)
-    return parser
+    return top
 
 
 if __name__ == "__main__":
