@@ -237,6 +237,8 @@ def test_a_journal_of_unchecked_values_is_gone_on_with(tmp_path: Path) -> None:
     assert vceval(tmp_path, tmp_path, *command).returncode == 0
     journal = tmp_path / "run" / "journal" / "score.jsonl"
     lines = [json.loads(line) for line in journal.read_text().splitlines()]
+    for line in lines:
+        line.pop("crc32", None)  # which they did not write
     next(line for line in lines if "sums" in line)["sums"]["bandwidth"][1] = 0.0
     journal.write_text("".join(json.dumps(line) + "\n" for line in lines))
     (tmp_path / "run" / "summary.json").unlink()

@@ -180,13 +180,13 @@ def _pairs(folder: Path, count: int) -> list[dict[str, str]]:
 
 def _audio(folder: Path, names: Sequence[str], rows: Sequence[dict[str, str]]) -> None:
     templates = sorted((Path(__file__).parents[1] / "demo" / "audio").glob("*/*.flac"))[:TEMPLATES]
-    found = [["source", row["pair"], row["source_path"]] for row in rows]
-    found += [["target", row["pair"], row["natural_path"]] for row in rows]
+    found = [["source", row["pair"], row["source_path"], ""] for row in rows]
+    found += [["target", row["pair"], row["natural_path"], ""] for row in rows]
     for name in names:
         for number, row in enumerate(rows):
             path = folder / "audio" / name / f"{row['pair']}.flac"
             _link(templates[number % len(templates)], path)
-            found.append([name, row["pair"], str(path.relative_to(folder))])
+            found.append([name, row["pair"], str(path.relative_to(folder)), ""])
     _write(folder / "audio.csv", AUDIO_COLUMNS, sorted(found))
 
 

@@ -211,7 +211,7 @@ def test_from_the_first_page_to_imported_scores_by_keyboard(
     assert (preference["first_preferred"], preference["ties"], preference["second_preferred"]) == (1, 0, 0)
     [one] = found["listeners"]
     assert (one["finished"], one["right"], one["checks"], one["fast"]) == (True, 4, 4, 0)
-    assert "listener 1 says: Nice <b>voices</b>." in said
+    assert "listener 1 says: =Nice <b>voices</b>." in said
     assert (one["device"], one["language"]) == ("headphones", "native")
     # It stands in the report as any other metric does
     report = (run.root / "report" / "index.html").read_text(encoding="utf-8")

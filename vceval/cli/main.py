@@ -32,7 +32,7 @@ from vceval.cli import (
 )
 from vceval.errors import NoRoomError, VcevalError, no_room, reason_of
 
-__all__ = ["INTERNAL", "READER_LEFT", "main", "parser"]
+__all__ = ["INTERNAL", "READER_LEFT", "main", "parsed", "parser"]
 
 #: Exit code of an error of vceval itself, as sysexits.h has it.
 INTERNAL = 70
@@ -56,7 +56,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     _open_streams()
     before = signal.signal(signal.SIGTERM, _interrupt)  # as batch systems end a job: like Ctrl-C
     try:
-        options = parser().parse_args(gate.joined_words(sys.argv[1:] if arguments is None else arguments))
+        options = parsed(sys.argv[1:] if arguments is None else arguments)
         code: int = options.command(options)
         sys.stdout.flush()
     except KeyboardInterrupt:
@@ -141,6 +141,15 @@ def _traced(error: Exception) -> str:
 def _say(text: str) -> None:
     with suppress(OSError):  # there may be nobody to tell any more: the exit code tells
         print(f"vceval: {text}", file=sys.stderr)
+
+
+def parsed(arguments: Sequence[str]) -> argparse.Namespace:
+    """Understand the words of a command.
+
+    Raises:
+        SystemExit: they are no command, or ask for help; that is printed.
+    """
+    return parser().parse_args(gate.joined_words(arguments))
 
 
 def parser() -> argparse.ArgumentParser:

@@ -298,8 +298,9 @@ def attempt(step: Callable[[T], R], item: T) -> R | ItemError:
 
 
 def past_failures(items: Sequence[T | ItemError], run: Callable[[list[T]], Sequence[R]]) -> list[R | ItemError]:
-    """Run the items that have not failed, all at once; the ItemErrors keep their places among the results."""
-    found = iter(run([item for item in items if not isinstance(item, ItemError)]))
+    """Run the items that have not failed, if any, all at once; ItemErrors keep their places among the results."""
+    fine = [item for item in items if not isinstance(item, ItemError)]
+    found = iter(run(fine) if fine else ())
     return [item if isinstance(item, ItemError) else next(found) for item in items]
 
 
