@@ -5,33 +5,15 @@
 
 from __future__ import annotations
 
-import os
-
 import numpy as np
 import pytest
+from devices import DEVICES
 
 from vceval.metrics import dtw_torch
 from vceval.metrics.dtw import dtw
 
-torch = pytest.importorskip("torch")
 
-DEVICE = os.environ.get("VCEVAL_TEST_DEVICE") or "cuda"
-
-
-@pytest.mark.parametrize(
-    "device",
-    [
-        "cpu",
-        pytest.param(
-            DEVICE,
-            marks=[
-                pytest.mark.gpu,
-                pytest.mark.skipif(DEVICE == "cuda" and not torch.cuda.is_available(), reason="torch finds no GPU"),
-            ],
-            id="device",
-        ),
-    ],
-)
+@pytest.mark.parametrize("device", DEVICES)
 def test_a_batch_gives_what_its_pairs_give(device, monkeypatch):
     generator = np.random.default_rng(0)
     firsts = [generator.normal(size=(int(generator.integers(1, 120)), 5)) for _ in range(12)]

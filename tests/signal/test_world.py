@@ -5,30 +5,14 @@
 
 from __future__ import annotations
 
-import os
-
 import numpy as np
 import pytest
+from devices import DEVICES
 from sounds import buzz, hum
 
 from vceval.errors import UsageError
 from vceval.signal import world, world_arrays, world_constants, world_torch
 from vceval.signal.audio import Waveform
-
-torch = pytest.importorskip("torch")
-
-DEVICE = os.environ.get("VCEVAL_TEST_DEVICE") or "cuda"
-DEVICES = [
-    "cpu",
-    pytest.param(
-        DEVICE,
-        marks=[
-            pytest.mark.gpu,
-            pytest.mark.skipif(DEVICE == "cuda" and not torch.cuda.is_available(), reason="torch finds no GPU"),
-        ],
-        id="device",
-    ),
-]
 
 
 @pytest.mark.parametrize("rate", [8_000, 16_000, 22_050, 48_000])

@@ -16,6 +16,7 @@ from vceval.checkpoints.recognise import refusal
 from vceval.checkpoints.weightfile import WeightFile
 from vceval.converters.base import Converter, Made, Outcome, Request, Unfinished
 from vceval.errors import ItemError, UsageError
+from vceval.networks.shapes import on_gpu
 from vceval.signal.audio import Waveform
 from vceval.storage.cache import file_digest
 from vceval.storage.code_identity import code_identity
@@ -375,7 +376,7 @@ def check_length(wave: Waveform, what: str, minimum: float = 0.0, maximum: float
 
 def spare_threads(device: str) -> int:
     """Say how many threads a worker on a device may use for what the processor computes: its share of the cores."""
-    if device == "cpu":
+    if not on_gpu(device):
         return 1
     import torch
 

@@ -31,8 +31,7 @@ if TYPE_CHECKING:
 __all__ = [
     "CHANNELS", "LENGTH_OPTION", "MAX_RATE", "MAX_SECONDS", "MIN_RATE", "MIN_SECONDS", "USUAL", "Channel", "Facts",
     "Reading", "Waveform", "Written", "duration", "load", "once", "read_as", "reading", "resample", "sample_rate",
-    "shared", "use",
-    "write_flac",
+    "shared", "use", "write_flac",
 ]  # fmt: skip
 
 #: Sample rates outside of this range are refused, not resampled silently.
