@@ -7,6 +7,7 @@ model that faster-whisper has fetched before), ``pocketsphinx``.
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from vceval.checkpoints.download import download
@@ -23,7 +24,7 @@ from vceval.metrics.recognisers import (
 from vceval.registry import load, unknown_name
 from vceval.storage.cache import file_digest
 
-__all__ = ["BEST_FIRST", "LICENCE", "fetch", "folder", "listens", "recogniser", "usual"]
+__all__ = ["BEST_FIRST", "LICENCE", "fetch", "folder", "listens", "recogniser", "settle", "usual"]
 
 #: Licence of the official checkpoints.
 LICENCE = "MIT"
@@ -33,6 +34,8 @@ BEST_FIRST = {
     "large-v3": 3087, "large-v3-turbo": 1618, "large-v2": 3087, "large-v1": 3087, "medium": 1528, "medium.en": 1528,
     "small": 484, "small.en": 484, "base": 145, "base.en": 145, "tiny": 76, "tiny.en": 76,
 }  # fmt: skip
+#: The one that is fetched where none is named.
+FETCHED = "base"
 #: Names whose meaning moves with the package, and the checkpoints that they stand for here.
 _PINNED = {"large": "large-v3", "turbo": "large-v3-turbo"}
 _KINDS = ("whisper:MODEL", "whisper:PATH.pt", "faster-whisper:FOLDER", "faster-whisper:MODEL", "pocketsphinx")
@@ -88,6 +91,47 @@ def usual() -> str:
             )
         return f"whisper:{own}"
     return next((f"whisper:{model}" for model in BEST_FIRST if (folder() / f"{model}.pt").is_file()), "")
+
+
+def settle(
+    asked: str | None,
+    suite: str | None,
+    metrics: Sequence[str],
+    named: bool,
+    allow_download: bool,
+    offer: Callable[[], str],
+) -> str:
+    """Find the recogniser of a run, which is there; empty where words are to be left out.
+
+    The suite's comes before the best on disk.
+
+    Args:
+        asked: what the command names; None for nothing.
+        suite: what the suite names.
+        metrics: those of the run that have a recogniser.
+        named: whether the command names the metrics: then they are not left out.
+        allow_download: whether an official checkpoint that is not there is fetched.
+        offer: asked where there is none; gives the name of the official checkpoint to fetch, or nothing.
+
+    Raises:
+        UsageError: what is named is unknown or not there, no metric has a recogniser, or a named metric lacks one.
+    """
+    if not metrics:
+        if asked:
+            raise UsageError(f"--recogniser {asked}: no metric of this run hears words; add wer or cer to --metrics")
+        return ""
+    name = asked or suite or usual()
+    if not name and allow_download:
+        name = f"whisper:{FETCHED}"
+    elif not name and (model := offer()):
+        name, allow_download = f"whisper:{model}", True
+    if not name and not named:
+        return ""
+    found = recogniser(name)
+    if allow_download and isinstance(found, Whisper) and found.model:
+        fetch(found.model)
+    found.check()
+    return name
 
 
 def listens(metric: str) -> bool:

@@ -12,9 +12,10 @@ from typing import Any
 import pytest
 
 from vceval.cli.main import main
-from vceval.cli.recogniser import settle
+from vceval.cli.offer import offer
 from vceval.errors import UsageError
 from vceval.metrics import recogniser_choice
+from vceval.metrics.recogniser_choice import settle
 from vceval.protocol import suite
 
 
@@ -101,7 +102,7 @@ def test_suites_of_the_package_name_theirs() -> None:
     named = {name: suite.load(name).recogniser for name in suite.names()}
     assert {name for name, found in named.items() if found} == {"demo", "gate"}
     assert named["demo"] == "pocketsphinx"
-    assert settle(None, "pocketsphinx", ["wer"], False, False) == "pocketsphinx"
+    assert settle(None, "pocketsphinx", ["wer"], False, False, offer) == "pocketsphinx"
 
 
 class Terminal(io.StringIO):
@@ -121,12 +122,12 @@ def test_a_person_is_asked_which_to_fetch(monkeypatch: pytest.MonkeyPatch, tmp_p
     monkeypatch.setattr(recogniser_choice, "fetch", fetch)
     monkeypatch.setattr(sys, "stderr", Terminal())
     monkeypatch.setattr(sys, "stdin", Terminal("\n"))
-    assert settle(None, None, ["wer"], False, False) == ""
+    assert settle(None, None, ["wer"], False, False, offer) == ""
     monkeypatch.setattr(sys, "stdin", Terminal("\n"))
     with pytest.raises(UsageError, match="no recogniser for words"):
-        settle(None, None, ["wer"], True, False)
+        settle(None, None, ["wer"], True, False, offer)
     monkeypatch.setattr(sys, "stdin", Terminal("huge\nsmall\n"))
-    assert settle(None, None, ["wer"], False, False) == "whisper:small"
+    assert settle(None, None, ["wer"], False, False, offer) == "whisper:small"
     assert fetched == ["small"]
     said = sys.stderr.getvalue()  # type: ignore[attr-defined]
     assert "Fetch one (licence: MIT)? base (145 MB)" in said

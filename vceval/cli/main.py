@@ -25,10 +25,12 @@ from vceval.cli import (
     report,
     run,
     schema,
+    score,
     selfcheck,
     status,
     suite,
     verify,
+    work,
 )
 from vceval.errors import NoRoomError, VcevalError, no_room, reason_of
 
@@ -155,12 +157,13 @@ def parsed(arguments: Sequence[str]) -> argparse.Namespace:
 def parser() -> argparse.ArgumentParser:
     """Make the parser of the command line, with all commands."""
     top = argparse.ArgumentParser(
-        prog="vceval", description="Objective evaluation and benchmarking of voice conversion.", epilog=run.EPILOG
+        prog="vceval", description="Objective evaluation and benchmarking of voice conversion.", epilog=work.EPILOG
     )
     top.add_argument("--version", action="version", version=f"vceval {__version__}")
     commands = top.add_subparsers(title="commands", metavar="COMMAND", required=True)
     for command in (
-        run, report, status, verify, compare, gate, listing, suite, checkpoints, env, listen, schema, selfcheck, doctor
+        run, score, report, status, verify, compare, gate, listing, suite, checkpoints, env, listen, schema, selfcheck,
+        doctor,
     ):  # fmt: skip
         command.add_commands(commands)
     return top
