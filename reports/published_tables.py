@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from vceval.protocol.published import words_of
 from vceval.reports.tables import PlainTable, suite_label
 from vceval.results.marks import interval_words
-from vceval.results.views import ARROWS, Report, with_interval
+from vceval.results.published import Beside, beside
+from vceval.results.views import MeasureView, Report, with_interval
 
 __all__ = ["calibration_details", "calibration_table", "comparison_tables", "published_table"]
 
@@ -15,55 +18,68 @@ __all__ = ["calibration_details", "calibration_table", "comparison_tables", "pub
 _SAME_GENDER = ("EER, same gender (%)", "Threshold, same gender")
 #: Counts of a calibration: trials of the same speaker, of different speakers.
 _TRIALS = ("target_trials", "nontarget_trials")
-#: The better side of figures that papers print.
-_BETTER = {"MOS": "higher", "SMOS": "higher", "VSS": "higher", "SECS": "higher", "SIM": "higher"}
 
 
 def comparison_tables(report: Report) -> list[PlainTable]:
-    """Build per paper the table of measured systems and, apart from them, what the paper prints.
+    """Build per paper the table of measured systems and, apart from them, what the paper prints of the same measures.
 
-    A published figure stands in the column of a measure if it has the same name; nothing makes the two comparable.
+    What may stand there, and what differs all the same: :func:`vceval.results.published.beside`. A paper with nothing
+    of the kind has no table; all its figures are in :func:`published_table`.
     """
     by_paper: dict[str, list[Mapping[str, Any]]] = {}
     for row in report.published:
         if not _of_verifier(row):
             by_paper.setdefault(str(row["paper"]), []).append(row)
-    single = len(by_paper) == 1
+    found = {paper: [(row, beside(row, report)) for row in rows] for paper, rows in by_paper.items()}
+    shown = {paper: rows for paper, rows in found.items() if any(not verdict.refused for _, verdict in rows)}
+    single = len(shown) == 1
     return [
         _comparison(report, paper, rows, "comparison" if single else f"comparison-{number}")
-        for number, (paper, rows) in enumerate(by_paper.items(), 1)
+        for number, (paper, rows) in enumerate(shown.items(), 1)
     ]
 
 
-def _comparison(report: Report, paper: str, rows: Sequence[Mapping[str, Any]], identity: str) -> PlainTable:
+def _comparison(
+    report: Report, paper: str, judged: Sequence[tuple[Mapping[str, Any], Beside]], identity: str
+) -> PlainTable:
+    rows = [row for row, verdict in judged if not verdict.refused]
+    measures = {_column(row): verdict.measure for row, verdict in judged if verdict.measure and not verdict.refused}
     decimals: dict[tuple[str, str], int] = {}
     for row in rows:
         key = _column(row)
         decimals[key] = max(decimals.get(key, 0), _decimals(row.get("value")), _decimals(row.get("plus_minus")))
-    arrows = {measure.label: measure.arrow for measure in report.measures}
-    heads = [
-        name + (f" ({unit})" if unit else "") + (arrows.get(name) or ARROWS.get(_BETTER.get(name, ""), ""))
-        for name, unit in decimals
-    ]
+    heads = [name + (f" ({unit})" if unit else "") + measures[name, unit].arrow for name, unit in decimals]
     body: list[list[str]] = []
     shown = [
         [system.title, "control" if system.control else "", *cells]
         for system in [*report.converters, *report.controls]
-        if any(cells := _measured(report, system.name, [name for name, _ in decimals]))
+        if any(cells := [_measured(report, system.name, measures[column]) for column in decimals])
     ]
     if shown:
         body += [[f"Measured: suite {suite_label(report)}"], *(_filled(row, 2) for row in shown)]
+    notes: dict[str, None] = {}
     for (table, _), entries in _grouped(rows, "table", "paper").items():
         body.append([f"Published: {paper}, {table}"])
         for (task, system), figures in _grouped(entries, "task", "system").items():
             values = {_column(row): _value(row, decimals[_column(row)]) for row in figures}
             body.append(_filled([system, task, *(values.get(column, "") for column in decimals)], 2))
+        notes |= dict.fromkeys(
+            f"{table}: {'; '.join(verdict.differs)}."
+            for row, verdict in judged
+            if not verdict.refused and str(row.get("table") or "") == table and verdict.differs
+        )
     caption = (
         f"Measured results and those that {paper} prints. Suite {suite_label(report)}. Published figures (± as "
         "printed) come from other data, tools and listeners: they are no part of a ranking with measured ones."
     )
+    if notes:
+        caption += f" What is known to differ: {' '.join(notes)}"
+    refused = Counter(verdict.refused for _, verdict in judged if verdict.refused)
+    if refused:
+        reasons = "; ".join(f"{count}: {reason}" for reason, count in refused.items())
+        caption += f" Figures of the paper that may not stand here ({reasons}) are in the list of published results."
     if any("[" in cell for row in shown for cell in row[2:]):
-        used = {measure.name for measure in report.measures if measure.label in {name for name, _ in decimals}}
+        used = {measure.name for measure in measures.values()}
         methods = (cell.method for (_, measure, *_), cell in report.cells.items() if measure in used)
         caption += f" Below measured figures: 95 % interval ({interval_words(methods)})."
     headings = ["System", "Task", *heads]
@@ -86,18 +102,12 @@ def _of_verifier(row: Mapping[str, Any]) -> bool:
     return "calibration" in str(row["task"]) or row["metric"] == "threshold"
 
 
-def _measured(report: Report, system: str, names: Iterable[str]) -> list[str]:
-    """Print a system's figures on the measures of these names, empty where the run has none."""
-    by_label = {measure.label: measure for measure in report.measures}
-    cells = []
-    for name in names:
-        measure = by_label.get(name)
-        cell = report.cell(system, measure.name) if measure else None
-        if measure is None or cell is None or cell.value is None:
-            cells.append("")
-            continue
-        cells.append(with_interval(cell.value, cell.low, cell.high, measure.text))
-    return cells
+def _measured(report: Report, system: str, measure: MeasureView) -> str:
+    """Print a system's figure, empty where the run has none."""
+    cell = report.cell(system, measure.name)
+    if cell is None or cell.value is None:
+        return ""
+    return with_interval(cell.value, cell.low, cell.high, measure.text)
 
 
 def _filled(row: Sequence[str], start: int) -> list[str]:
@@ -128,20 +138,17 @@ def published_table(report: Report) -> PlainTable | None:
     headings = ("Paper", "Table", "Task", "System", "Metric", "Value", "Notes")
     rows = []
     for entry in report.published:
-        value = _printed(entry.get("value", ""))
-        if entry.get("plus_minus") is not None:
-            value += f" ± {_printed(entry['plus_minus'])}"
-        unit = str(entry.get("unit") or "")
+        notes = [str(entry.get(key) or "") for key in ("corpus", "evaluator", "apart", "notes")]
+        if entry.get("better"):
+            notes.append(f"{entry['better']} is better")
+        if entry.get("plus_minus") is not None and entry.get("interval"):
+            notes.append(f"±: {entry['interval']}")
         rows.append(
             [str(entry.get(key) or "") for key in ("paper", "table", "task", "system", "metric")]
-            + [f"{value} {unit}".strip(), str(entry.get("notes") or "")]
+            + [words_of(entry), "; ".join(filter(None, notes))]
         )
     caption = "Published by the papers named, on their own data and with their own tools; not measured here."
     return PlainTable("published", "Published results", caption, headings, rows, frozenset({5}))
-
-
-def _printed(value: object) -> str:
-    return f"{value:.6g}" if isinstance(value, float) else str(value)
 
 
 def calibration_table(report: Report) -> PlainTable | None:

@@ -26,7 +26,9 @@ EMOJI = "naïve \U0001f600 名"
 LONG = "long_name-" * 20
 PUBLISHED = [
     {"paper": "Doe 2022", "citation": "", "table": "Table 2", "task": "unseen", "system": HOSTILE, "metric": "MCD",
-     "value": 5.1, "plus_minus": 0.25, "unit": "dB", "notes": ""},
+     "value": 5.1, "plus_minus": 0.25, "unit": "dB", "notes": "", "corpus": "demo and others", "evaluator": "a tool"},
+    {"paper": "Doe 2022", "citation": "", "table": "Table 3", "task": "unseen", "system": HOSTILE, "metric": "MCD",
+     "value": 6.1, "plus_minus": None, "unit": "dB", "notes": "", "corpus": "VCTK", "evaluator": "a tool"},
     {"paper": "Doe 2022", "citation": "", "table": "Table 2", "task": "unseen", "system": HOSTILE, "metric": "MOS",
      "value": 3.5, "plus_minus": 0.1, "unit": "1-5", "notes": ""},
     {"paper": "Roe", "citation": "", "table": "README", "task": "d-vector calibration VCTK", "system": "d-vector",
@@ -190,10 +192,13 @@ def test_unknown_names_are_refused(tmp_path: Path) -> None:
 
 
 def test_published_rows_stand_apart_from_measured_ones(styled: dict[str, Path]) -> None:
-    rows = json.loads((styled["plain"] / "comparison.json").read_text(encoding="utf-8"))["rows"]
+    table = json.loads((styled["plain"] / "comparison.json").read_text(encoding="utf-8"))
+    rows = table["rows"]
+    assert "What is known to differ: Table 2: corpus: demo and others; measured with: a tool." in table["caption"]
+    assert "(1: speech of VCTK, not of demo; 1: the run has no MOS)" in table["caption"]
     start = rows.index(["Published: Doe 2022, Table 2"])
     assert rows[0] == ["Measured: suite demo@1"]
-    assert [HOSTILE, "unseen", "5.10 ± 0.25", "3.5 ± 0.1"] in rows[start:]
+    assert rows[start:] == [["Published: Doe 2022, Table 2"], [HOSTILE, "unseen", "5.10 ± 0.25"]]
     assert all("±" not in cell for row in rows[:start] for cell in row)
     calibration = json.loads((styled["plain"] / "calibration.json").read_text(encoding="utf-8"))["rows"]
     assert ["VCTK (d-vector)", "7.71", "0.462", "–", "–", "–", "–"] in calibration

@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from vceval.errors import UsageError
+from vceval.registry import unknown_name
 
 __all__ = ["add_commands"]
 
@@ -51,7 +52,7 @@ def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 
 def _report(options: argparse.Namespace) -> int:
-    from vceval.protocol import suite
+    from vceval.protocol import published
     from vceval.reports.build import SPECTROGRAMS, Options, make
     from vceval.results import verdicts
     from vceval.results.rundir import RunDirectory
@@ -59,14 +60,14 @@ def _report(options: argparse.Namespace) -> int:
 
     if len(options.runs) > 1 and options.out is None:
         raise UsageError("a report of several runs needs a folder of its own: --out DIR")
-    published = []
+    beside = []
     for name in (name for text in options.published for name in text.split(",")):
         path = Path(name)
         is_file = path.suffix in (".yaml", ".yml")
-        if not is_file and name not in suite.published_names():
-            raise UsageError(f"--published: no figures {name!r}; known: {', '.join(suite.published_names())}")
-        published += suite.read_published([path.name] if is_file else [name], path)
-    chosen = Options(options.style, tuple(tuple(text.split(",")) for text in options.ablation), tuple(published))
+        if not is_file and name not in published.names():
+            raise UsageError(f"--published: {unknown_name('paper', name, published.names())}")
+        beside += published.read([path.name] if is_file else [name], path)
+    chosen = Options(options.style, tuple(tuple(text.split(",")) for text in options.ablation), tuple(beside))
     folders = [RunDirectory(run) for run in options.runs]
     drawn = SPECTROGRAMS if options.spectrograms is None else options.spectrograms
     made = make(folders, options.out or folders[0].report, chosen, spectrograms=drawn)

@@ -22,7 +22,7 @@ a corpus whose ids can't be frozen here; see :class:`DrawSpec`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -33,7 +33,7 @@ from pydantic import AfterValidator, Field
 
 from vceval.errors import UsageError
 from vceval.languages import language_code
-from vceval.protocol import pairlist
+from vceval.protocol import pairlist, published
 from vceval.protocol.pairlist import FrozenPair
 from vceval.protocol.schema import Names, Section, Text, meaning, read_document
 from vceval.registry import unknown_name
@@ -49,9 +49,7 @@ __all__ = [
     "frozen_pairs",
     "load",
     "names",
-    "published_names",
     "published_rows",
-    "read_published",
 ]
 
 
@@ -156,27 +154,6 @@ class SuiteFile(Section):
     draw: DrawSpec | None = None
 
 
-class _Figure(Section):
-    """One published figure."""
-
-    table: Text
-    task: Text
-    system: Text
-    metric: Text
-    value: Annotated[float, Field(allow_inf_nan=False), meaning("a number")]
-    plus_minus: Annotated[float, Field(allow_inf_nan=False), meaning("a number")] | None = None
-    unit: str = ""
-    notes: str = ""
-
-
-class _Published(Section):
-    """The published figures of one paper."""
-
-    paper: Text
-    citation: Text
-    rows: tuple[_Figure, ...] = Field(strict=False)
-
-
 @dataclass(frozen=True)
 class Suite:
     """One protocol. Either the ``pairs_`` fields are set (a frozen list) or ``draw`` is.
@@ -266,34 +243,12 @@ def published_rows(suite: Suite) -> list[dict[str, Any]]:
     """Read the published figures that a suite names.
 
     Returns:
-        One mapping per figure: paper, citation, table, task, system, metric, value (a float), plus_minus (a float
-        or None), unit, notes.
+        Rows as :func:`vceval.protocol.published.read` gives them.
 
     Raises:
         UsageError: a file is missing or malformed.
     """
-    return read_published(suite.published, suite.file)
-
-
-def published_names() -> list[str]:
-    """Names of the published figures that come with vceval."""
-    return sorted(path.stem for path in (_benchmarks() / "published").glob("*.yaml"))
-
-
-def read_published(names: Sequence[str], said_by: Path) -> list[dict[str, Any]]:
-    """Read published figures by name (``clsvc``), or from YAML files in the folder of ``said_by``.
-
-    Returns:
-        Rows as :func:`published_rows` gives them.
-
-    Raises:
-        UsageError: a file is missing or malformed.
-    """
-    rows: list[dict[str, Any]] = []
-    for name in names:
-        found = read_document(_published_file(name, said_by), _Published)
-        rows += [{"paper": found.paper, "citation": found.citation} | row.model_dump() for row in found.rows]
-    return rows
+    return published.read(suite.published, suite.file)
 
 
 def _parse(path: Path, lists: Path) -> Suite:
@@ -305,7 +260,7 @@ def _parse(path: Path, lists: Path) -> Suite:
         frozen["pairs_count"] = found.pairs.count
         frozen["references"] = found.pairs.references
     for name in found.published:
-        if not (file := _published_file(name, path)).is_file():
+        if not (file := published.file_of(name, path)).is_file():
             raise UsageError(f"{path}: published: {file} does not exist")
     same = (
         "name", "version", "title", "description", "language", "metrics", "systems", "published", "natural", "draw",
@@ -318,10 +273,3 @@ def _parse(path: Path, lists: Path) -> Suite:
 
 def _is_file_name(name: str) -> bool:
     return name.endswith((".yaml", ".yml"))
-
-
-def _published_file(name: str, said_by: Path) -> Path:
-    """Figures of the package are named (``clsvc``), a user's own given as a file in the folder of the suite."""
-    if _is_file_name(name):
-        return resolve_inside(said_by.resolve().parent, name, f"{said_by}: published")
-    return resolve_inside(_benchmarks() / "published", f"{name}.yaml", f"{said_by}: published")
