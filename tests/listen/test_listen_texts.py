@@ -25,12 +25,12 @@ from vceval.results.rundir import RunDirectory
 ENGLISH = texts_in("en").values
 #: Absolute categories of ITU-T P.800, from 5 to 1.
 SCALES = {
-    "en": "Excellent Good Fair Poor Bad",
-    "de": "Ausgezeichnet Gut Ordentlich Dürftig Schlecht",
-    "es": "Excelente Buena Regular Mediocre Mala",
-    "fr": "Excellent|Bon|Assez bon|Médiocre|Mauvais",
-    "ja": "非常に良い 良い 普通 悪い 非常に悪い",
-    "zh": "优 良 中 差 劣",
+    "en": "Excellent, Good, Fair, Poor, Bad",
+    "de": "Ausgezeichnet, Gut, Ordentlich, Dürftig, Schlecht",
+    "es": "Excelente, Buena, Regular, Mediocre, Mala",
+    "fr": "Excellent, Bon, Assez bon, Médiocre, Mauvais",
+    "ja": "非常に良い, 良い, 普通, 悪い, 非常に悪い",
+    "zh": "优, 良, 中, 差, 劣",
 }
 
 
@@ -54,21 +54,17 @@ def test_every_language_says_the_same_things(language: str) -> None:
         assert value == value.strip() or key == "page.separator", key
         for digits in re.findall(r"\d", ENGLISH[key]):
             assert digits in value, key
-    assert [texts[f"tests.mos.{value}.label"] for value in "54321"] == re.split(r"[ |]", SCALES[language]) or (
-        "|".join(texts[f"tests.mos.{value}.label"] for value in "54321") == SCALES[language]
-    )
+    assert ", ".join(texts[f"tests.mos.{value}.label"] for value in "54321") == SCALES[language]
     labels = [[texts[f"tests.{name}.{one.value}.label"] for one in kind.options] for name, kind in KINDS.items()]
     assert all(len(set(of_one)) == len(of_one) for of_one in labels)
     if language != "en":
-        same = {key for key in ENGLISH if texts[key] == ENGLISH[key]}
-        allowed = {"lang", "page.separator", "instructions.enter", "welcome.start", "comment.finish", "place.trial"}
-        assert not {key for key in same - allowed if len(ENGLISH[key]) > 12}
+        assert not {key for key in ENGLISH if texts[key] == ENGLISH[key] and len(ENGLISH[key]) > 12}
 
 
 def test_all_that_a_page_can_ask_for_is_there() -> None:
     script = (Path(text_file("en")).parents[1] / "templates" / "listen.js").read_text(encoding="utf-8")
-    asked = set(re.findall(r'["`]((?:[a-z]+)\.[a-z_]+)["`]', script)) & {*ENGLISH, *re.findall(r't\("([^"]+)"', script)}
-    assert asked <= ENGLISH.keys()
+    assert set(re.findall(r't\("([^"]+)"', script)) <= ENGLISH.keys()
+    asked = set(re.findall(r'"([a-z]+\.[a-z_]+)"', script)) & ENGLISH.keys()
     asked |= {f"questions.{name}.{value}" for name, values in QUESTIONS.items() for value in ("text", *values)}
     for name, kind in KINDS.items():
         asked |= {f"tests.{name}.{one.value}.label" for one in kind.options}
@@ -104,11 +100,11 @@ def test_every_visible_bit_of_the_page_comes_from_the_texts(
     made = export(run, tmp_path / "test", settings, Look(texts=read_texts(tmp_path / "marked.yaml")))
     page, seen = open_page(made.folder / "page" / "index.html")
     bare = """(() => {
-      const found = [], parts = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
-      const whole = (text) => { let out = text; while (/⟦[^⟦⟧]*⟧/.test(out)) out = out.replace(/⟦[^⟦⟧]*⟧/g, ''); return out; };
+      const found = [], inner = /⟦[^⟦⟧]*⟧/g;
+      const whole = (text) => (text.match(inner) ? whole(text.replace(inner, '')) : text);
       for (const one of document.querySelectorAll('main > *, header > *, footer > *')) {
         found.push(whole(one.textContent));
-        for (const inner of one.querySelectorAll('[aria-label]')) found.push(whole(inner.getAttribute('aria-label')));
+        for (const named of one.querySelectorAll('[aria-label]')) found.push(whole(named.getAttribute('aria-label')));
       }
       found.push(whole(document.title), whole(document.querySelector('#progress').getAttribute('aria-label')));
       return found.join('').replace(/[ABX0-9\\s]/g, '');
@@ -147,7 +143,8 @@ def test_a_page_in_german_says_so_and_its_signature_too(run: RunDirectory, tmp_p
 
 def test_texts_are_printed_to_be_translated(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     assert main(["listen", "texts", "zh-CN"]) == 0
-    assert "非常相似" in (printed := capsys.readouterr().out)
+    printed = capsys.readouterr().out
+    assert "非常相似" in printed
     (tmp_path / "mine.yaml").write_text(printed, encoding="utf-8")
     assert re.fullmatch(r"zh-Hans-[0-9a-f]{8}", read_texts(tmp_path / "mine.yaml").name)
     assert main(["listen", "texts"]) == 0
@@ -180,7 +177,8 @@ def test_a_file_of_texts_with_mistakes_is_refused_with_all_that_is_missing(
     out = tmp_path / "out"
     command = ["listen", "export", str(run.root), "--out", str(out), "--texts", str(tmp_path / "mine.yaml")]
     assert main(command) == 2
-    assert said in (error := capsys.readouterr().err)
+    error = capsys.readouterr().err
+    assert said in error
     assert "mine.yaml" in error
     assert not out.exists()
 

@@ -329,6 +329,7 @@
       if (!state) return undefined;
       send();
     }
+    state.turn = token();  // what is kept changes, so that another tab hears of it
     keep();
     return back();
   }
