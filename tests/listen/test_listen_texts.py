@@ -63,7 +63,7 @@ def test_every_language_says_the_same_things(language: str) -> None:
 
 def test_all_that_a_page_can_ask_for_is_there() -> None:
     script = (Path(text_file("en")).parents[1] / "templates" / "listen.js").read_text(encoding="utf-8")
-    assert set(re.findall(r't\("([^"]+)"', script)) <= ENGLISH.keys()
+    assert set(re.findall(r'\bt\("([^"]+)"', script)) <= ENGLISH.keys()
     asked = set(re.findall(r'"([a-z]+\.[a-z_]+)"', script)) & ENGLISH.keys()
     asked |= {f"questions.{name}.{value}" for name, values in QUESTIONS.items() for value in ("text", *values)}
     for name, kind in KINDS.items():
