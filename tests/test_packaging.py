@@ -35,6 +35,7 @@ assert len(list((data / "demo" / "audio").rglob("*.flac"))) == 144
 assert list((Path(vceval.reports.__file__).parent / "templates").iterdir())
 assert (Path(vceval.__file__).parent / "py.typed").is_file()
 assert len(list((Path(vceval.__file__).parent / "listen" / "templates").iterdir())) == 3
+assert len(list((Path(vceval.__file__).parent / "listen" / "texts").iterdir())) == 6
 print(Path(vceval.__file__).parent)
 """
 #: What only the repository holds, and names that are too common to take from a user.

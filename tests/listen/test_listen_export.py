@@ -48,7 +48,7 @@ def test_nothing_that_listeners_get_names_a_system_a_speaker_or_a_right_answer(m
     assert {path.parent.as_posix() for path in given} == {".", "audio"}
     text = (made.folder / "page" / "index.html").read_text(encoding="utf-8")
     plan = json.loads(re.findall(r'id="plan">(.*?)</script>', text, re.DOTALL)[0])
-    words = json.dumps({name: value for name, value in plan.items() if name not in ("tests", "questions")})
+    words = json.dumps({name: value for name, value in plan.items() if name not in ("texts", "questions")})
     for word in ("alpha", "beta", "source", "target", "ann", "tom", "says", "mnru", "natural", "check", "item"):
         assert word not in words, word
     assert list(plan["trials"]) == sorted(plan["trials"])

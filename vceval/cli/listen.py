@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from vceval.errors import UsageError
 
 if TYPE_CHECKING:
-    from vceval.listen.import_answers import Imported
+    from vceval.listen.import_answers import Completed, Imported
 
 __all__ = ["add_commands"]
 
@@ -26,6 +26,9 @@ def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
     _add_export(actions)
     _add_serve(actions)
     _add_import(actions)
+    texts = actions.add_parser("texts", help="print what listeners read in a language: to look at, or to translate")
+    texts.add_argument("language", nargs="?", metavar="LANGUAGE", help="such as en, de or Chinese; none: list them")
+    texts.set_defaults(command=_texts)
 
 
 def _add_export(actions: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -51,12 +54,41 @@ def _add_export(actions: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     export.add_argument("--each", type=int, default=4, metavar="N", help="ratings of each system by a listener (4)")
     export.add_argument("--checks", type=int, metavar="N", help="attention checks in each part (one in ten questions)")
     export.add_argument("--seed", type=int, default=0, help="of everything that is drawn")
-    export.add_argument("--title", default="Listening test", help="heading of the first page")
+    export.add_argument("--title", default="", help="heading of the first page (Listening test, in its language)")
     export.add_argument(
         "--intro", type=Path, metavar="FILE", help="plain text for the first page: who asks, consent, whom to write to"
     )
     export.add_argument("--level", type=float, metavar="LUFS", help="loudness of all recordings (-26, ITU-R BS.1770)")
     export.add_argument("--rate", type=int, metavar="HZ", help="sample rate of all recordings (the highest there is)")
+    words = export.add_mutually_exclusive_group()
+    words.add_argument(
+        "--page-language",
+        default="en",
+        metavar="LANGUAGE",
+        help="of the page that listeners read, whatever the recordings speak (en; 'vceval listen texts' lists them)",
+    )
+    words.add_argument(
+        "--texts", type=Path, metavar="FILE", help="your own wording, in the form of 'vceval listen texts en'"
+    )
+    crowd = export.add_argument_group("listeners of a crowd platform")
+    crowd.add_argument(
+        "--completion-url",
+        default="",
+        metavar="URL",
+        help="link back at the end, such as https://app.prolific.com/submissions/complete?cc=CODE; {code} in it stands "
+        "for the code",
+    )
+    codes = crowd.add_mutually_exclusive_group()
+    codes.add_argument("--completion-code", default="", metavar="CODE", help="code that ends the test, one for all")
+    codes.add_argument(
+        "--own-codes", action="store_true", help="show each listener a code of their own; import checks them"
+    )
+    crowd.add_argument(
+        "--participant-parameter",
+        default="",
+        metavar="NAME",
+        help="parameter of the link that says who listens (PROLIFIC_PID or workerId)",
+    )
     export.set_defaults(command=_export)
 
 
@@ -87,12 +119,17 @@ def _add_import(actions: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument("--test", type=Path, metavar="DIR", help="folder of the test (default: RUN/listening)")
     parser.add_argument("--keep-all", action="store_true", help="count everybody's answers, whatever screening says")
     parser.add_argument("--headphones", action="store_true", help="leave out who listened with loudspeakers")
+    parser.add_argument(
+        "--codes", type=Path, metavar="FILE", help="codes that listeners gave to their platform, in any file of text"
+    )
     parser.set_defaults(command=_import)
 
 
 def _export(options: argparse.Namespace) -> int:
+    from vceval.listen.completion import make_completion, participant_parameters
     from vceval.listen.export import LEVEL, Look, export
     from vceval.listen.plan import Settings
+    from vceval.listen.texts import read_texts, texts_in
     from vceval.results.rundir import RunDirectory
 
     tests = tuple(dict.fromkeys(options.tests.split(",")))
@@ -113,11 +150,14 @@ def _export(options: argparse.Namespace) -> int:
         raise UsageError("--compare goes with the test ab: --tests mos,smos,ab")
     settings = Settings(tests, options.listeners, options.pairs, options.each, options.checks, options.seed, compare)
     level = LEVEL if options.level is None else options.level
-    look = Look(options.title, _text(options.intro), level, options.rate)
+    texts = texts_in(options.page_language) if options.texts is None else read_texts(options.texts)
+    completion = make_completion(options.completion_url, options.completion_code, options.own_codes)
+    participant = participant_parameters(options.participant_parameter)
+    look = Look(options.title, _text(options.intro), level, options.rate, texts, completion, participant)
     made = export(RunDirectory(options.run), options.out or options.run / "listening", settings, look, systems)
     form = made.plan.forms[0]
     counts = ", ".join(f"{part.test} {len(part.trials)}" for part in form.parts)
-    print(f"{made.folder / 'page' / 'index.html'}: plan {made.plan.id}")
+    print(f"{made.folder / 'page' / 'index.html'}: plan {made.plan.id}, texts {texts.name}")
     print(
         f"  {len(made.plan.forms)} forms of about {made.minutes} minutes; questions in each: {counts}, checks included"
     )
@@ -185,9 +225,20 @@ def _import(options: argparse.Namespace) -> int:
     files = [file for path in options.answers or [folder] for file in _files(path)]
     if not files:
         raise UsageError(f"{folder}: no answers there; name the files, or serve the test first")
-    imported = import_answers(run, folder, files, Rules(headphones=options.headphones), options.keep_all)
+    rules = Rules(headphones=options.headphones)
+    imported = import_answers(run, folder, files, rules, options.keep_all, options.codes)
     _print(imported, len(files))
     print(build(run))
+    return 0
+
+
+def _texts(options: argparse.Namespace) -> int:
+    from vceval.listen.texts import languages, text_file
+
+    if options.language is None:
+        print(" ".join(languages()))
+    else:
+        print(text_file(options.language).read_text(encoding="utf-8"), end="")
     return 0
 
 
@@ -209,6 +260,8 @@ def _print(imported: Imported, files: int) -> None:
     for at, one in enumerate(imported.listeners, 1):
         if one.session.comment:
             print(f"  listener {at} says: {one.session.comment}")
+    if imported.completed:
+        _print_completed(imported.completed, len(imported.listeners))
     if imported.differing:
         print(f"  {imported.differing} questions were answered twice and differently; the first answer counts")
     for measure in found["measures"]:
@@ -226,6 +279,15 @@ def _print(imported: Imported, files: int) -> None:
             f"{entry['second_preferred']}{p_value}"
         )
     _print_agreement(found["agreement"], found["measures"])
+
+
+def _print_completed(completed: Completed, listeners: int) -> None:
+    print(f"  {completed.finished} of {listeners} listeners have finished: {completed.path} says who, with their codes")
+    if completed.reported:
+        good = completed.reported - len(completed.unknown)
+        print(f"  {good} of {completed.reported} codes reported are valid; {completed.silent} were not reported")
+        for code in completed.unknown:
+            print(f"  code {code} is of nobody who has finished")
 
 
 def _print_agreement(entries: Sequence[Mapping[str, Any]], measures: Sequence[Mapping[str, Any]]) -> None:

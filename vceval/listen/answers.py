@@ -12,7 +12,7 @@ import json
 import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeGuard
 
@@ -21,7 +21,7 @@ from vceval.listen.kinds import KINDS
 from vceval.listen.pages import QUESTIONS, PageFacts
 from vceval.storage.csv_files import as_written
 
-__all__ = ["Answer", "Session", "checked_about", "checked_answers", "merged", "read_answers"]
+__all__ = ["LINK", "Answer", "Session", "checked_about", "checked_answers", "checked_link", "merged", "read_answers"]
 
 #: No answer takes longer than this, in seconds: a page that was left open over night says nothing about care.
 _LONGEST = 86_400.0
@@ -29,6 +29,8 @@ _LONGEST = 86_400.0
 _FILE_LIMIT = 4 << 20
 #: Longest text that a listener may write.
 COMMENT, CODE = 2000, 64
+#: What the link of a crowd platform says beside its participant, and is kept.
+LINK = ("STUDY_ID", "SESSION_ID", "assignmentId", "hitId")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +45,11 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """One listener's way through one form; ``origin`` is the file that it came from."""
+    """One listener's way through one form.
+
+    origin: the file that it came from. link: what the listener's link said of study and task. served: whether a server
+    gave it out.
+    """
 
     id: str
     form: int
@@ -54,6 +60,8 @@ class Session:
     comment: str
     answers: tuple[Answer, ...]
     origin: str = ""
+    link: Mapping[str, str] = field(default_factory=dict)
+    served: bool = False
 
 
 def checked_answers(entries: Any, form: int, facts: PageFacts) -> list[Answer]:
@@ -92,10 +100,15 @@ def _is_number(value: Any) -> TypeGuard[float]:
 
 def checked_about(given: Any) -> dict[str, str]:
     """Keep what a listener said about headphones, hearing and language; what no question has asked is dropped."""
-    known = {name: {value for value, _ in answers} for name, _, answers in QUESTIONS}
     if not isinstance(given, Mapping):
         return {}
-    return {name: given[name] for name in known if isinstance(given.get(name), str) and given[name] in known[name]}
+    return {name: given[name] for name, values in QUESTIONS.items() if given.get(name) in values}
+
+
+def checked_link(given: Any) -> dict[str, str]:
+    """Keep what a link said of study and task."""
+    found = {name: plain(given.get(name), CODE) for name in LINK} if isinstance(given, Mapping) else {}
+    return {name: value for name, value in found.items() if value}
 
 
 def plain(text: Any, longest: int) -> str:
@@ -147,6 +160,8 @@ def _session(document: Any, facts: PageFacts, path: Path) -> Session:
         comment=plain(document.get("comment"), COMMENT),
         answers=tuple(answers),
         origin=path.name,
+        link=checked_link(document.get("link")),
+        served=document.get("served") is True,
     )
 
 
@@ -158,7 +173,10 @@ def _documents(text: str) -> list[dict[str, Any]]:
         if None in row or None in row.values():
             raise ValueError("a row with more or fewer cells than the header")
         row = {name: as_written(cell) for name, cell in row.items()}
-        document = found.setdefault(row["session"], {**row, "form": int(row["form"]), "about": row, "answers": []})
+        document = found.setdefault(row["session"], {
+            **row, "form": int(row["form"]), "served": row.get("served") == "true", "about": row, "link": row,
+            "answers": [],
+        })  # fmt: skip
         answer = {"seconds": float(row["seconds"]), "plays": int(row["plays"])}
         document["answers"].append({"trial": row["trial"], "answer": row["answer"], **answer})
     return list(found.values())
@@ -174,9 +192,10 @@ def _from_sqlite(path: Path, facts: PageFacts) -> list[Session]:
         for row in database.execute("SELECT session, trial, answer, seconds, plays FROM answers ORDER BY rowid"):
             answers.setdefault(row["session"], []).append(dict(row))
         return [
-            _session({**dict(row), "plan": plan, "about": json.loads(row["about"]),
-                      "answers": answers.get(row["session"], [])}, facts, path)
-            for row in database.execute("SELECT * FROM sessions ORDER BY rowid")
+            _session({**row, "plan": plan, "served": True, "about": json.loads(row["about"]),
+                      "link": json.loads(row.get("link", "{}")), "answers": answers.get(row["session"], [])},
+                     facts, path)
+            for row in map(dict, database.execute("SELECT * FROM sessions ORDER BY rowid"))
         ]  # fmt: skip
 
 
@@ -218,8 +237,10 @@ def _firsts(answers: Sequence[Answer]) -> tuple[tuple[Answer, ...], int]:
     return tuple(kept.values()), differing
 
 
+#: What any of several files may know of a session.
+_KNOWN = ("rater", "started", "finished", "about", "comment", "link", "served")
+
+
 def _with(one: Session, answers: tuple[Answer, ...], other: Session) -> Session:
-    return Session(
-        one.id, one.form, one.rater or other.rater, one.started or other.started, one.finished or other.finished,
-        one.about or other.about, one.comment or other.comment, answers, one.origin,
-    )  # fmt: skip
+    kept = {name: getattr(one, name) or getattr(other, name) for name in _KNOWN}
+    return replace(one, answers=answers, **kept)

@@ -11,24 +11,27 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from vceval import __version__
 from vceval.errors import UsageError
+from vceval.listen.answers import LINK
+from vceval.listen.completion import PARTICIPANT, Completion
+from vceval.listen.key import KEY
 from vceval.listen.pages import page, page_facts
 from vceval.listen.plan import Plan, Settings, Trial, make_plan, queues
 from vceval.listen.recordings import Condition, Pool, Recording, read_pool
 from vceval.listen.stimuli import Measured, measure, recordings_of, write
+from vceval.listen.texts import Texts, texts_in
 from vceval.results.rundir import RunDirectory, write_atomically
 from vceval.signal.audio import read_as
 from vceval.storage.cache import file_digest
 from vceval.storage.csv_files import csv_text
 
-__all__ = ["KEY", "LEVEL", "Exported", "Look", "export"]
+__all__ = ["LEVEL", "Exported", "Look", "export"]
 
-KEY = "key.json"
 SCHEMA = 1
 #: Loudness of all recordings in LUFS, about the -26 dB below overload that ITU-T P.800 tests are played at.
 LEVEL = -26.0
@@ -40,12 +43,22 @@ _THINKING = 4.0
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """How the test is presented: title, text before it, loudness in LUFS, rate in Hz (None: the highest needed)."""
+    """How the test is presented.
 
-    title: str = "Listening test"
+    title: of the first page; empty for that of the texts.
+    intro: text before the test.
+    level: loudness in LUFS. sample_rate: in Hz; None for the highest needed.
+    texts: what listeners read.
+    completion: what they are shown at the end. participant: parameters of their link that say who they are.
+    """
+
+    title: str = ""
     intro: str = ""
     level: float = LEVEL
     sample_rate: int | None = None
+    texts: Texts = field(default_factory=lambda: texts_in("en"))
+    completion: Completion = field(default_factory=Completion)
+    participant: tuple[str, ...] = PARTICIPANT
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,15 +119,18 @@ def _export(run: RunDirectory, folder: Path, settings: Settings, look: Look, sys
     minutes = _minutes(plan, {name: _seconds(measured, all_) for name, all_ in heard.items()})
     content = {
         "id": plan.id,
-        "title": look.title,
+        "title": look.title or look.texts["page.title"],
         "intro": look.intro,
         "minutes": minutes,
         "volume": {"file": names[volume], "beeps": _VOLUME_BEEPS},
         # Sorted by name: the order in which trials were made would tell which belong to one system
         "trials": {name: _for_listeners(plan.trials[name], heard, names) for name in sorted(plan.trials)},
         "forms": [[asdict(part) for part in form.parts] for form in plan.forms],
+        "completion": {"url": look.completion.url, "code": look.completion.code, "own": bool(look.completion.secret)},
+        "participant": look.participant,
+        "link": LINK,
     }
-    write_atomically(folder / "page" / "index.html", page(content))
+    write_atomically(folder / "page" / "index.html", page(content, look.texts))
     write_atomically(folder / "plan.csv", _plan_csv(pool, plan))
     key = {
         "schema": SCHEMA,
@@ -132,6 +148,8 @@ def _export(run: RunDirectory, folder: Path, settings: Settings, look: Look, sys
         },
         "forms": [asdict(form) for form in plan.forms],
         "files": {names[one]: {**asdict(one), "sha256": file_digest(one.path)} for one in sorted(names, key=names.get)},  # type: ignore[arg-type]
+        "texts": look.texts.name,
+        "completion": asdict(look.completion),
         "left_out": [dict(zip(("system", "pair", "reason"), row, strict=True)) for row in left_out],
     }
     write_atomically(folder / KEY, json.dumps(key, indent=1, ensure_ascii=False) + "\n")

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 from vceval.errors import UsageError
 from vceval.listen import differences, opinion_scores
-from vceval.listen.answers import merged, read_answers
+from vceval.listen.answers import LINK, merged, read_answers
+from vceval.listen.completion import Completion, codes_in
 from vceval.listen.correlation import agreement
-from vceval.listen.export import KEY
-from vceval.listen.key import Key, Rating, ratings, read_key
+from vceval.listen.key import KEY, Key, Rating, ratings, read_key
 from vceval.listen.kinds import KINDS
 from vceval.listen.pages import page_facts
 from vceval.listen.recordings import ANCHOR_TITLES, PREFIX
@@ -29,6 +29,12 @@ __all__ = ["VERSION", "Imported", "import_answers"]
 
 #: Changes with anything that changes a value.
 VERSION = "1.0"
+#: The file in the folder of a test that says who has finished.
+COMPLETION = "completion.csv"
+_COMPLETION = (
+    "listener", "participant", *LINK, "code", "finished", "answers", "expected", "checks_right", "checks", "counts",
+    "reasons", "code_reported",
+)  # fmt: skip
 _SOURCES = {
     "mos": "ITU-T P.800, Methods for subjective determination of transmission quality, 1996 (absolute category rating)",
     "smos": "ITU-T P.800, 1996, asked of the similarity to a reference of the target speaker",
@@ -40,15 +46,38 @@ _SOURCES = {
 
 @dataclass(frozen=True, slots=True)
 class Imported:
-    """What an import found: all of ``listening.json``, the listeners, and how many repeated answers differed."""
+    """What an import found: all of ``listening.json``, the listeners, and how many repeated answers differed.
+
+    completed: who has finished, for a test with codes or a link back; None for another.
+    """
 
     found: dict[str, Any]
     listeners: Sequence[Screened]
     differing: int
+    completed: Completed | None
+
+
+@dataclass(frozen=True, slots=True)
+class Completed:
+    """Who has finished: the file that names them, how many, and what became of the codes that a platform reported.
+
+    unknown: codes of nobody who has finished. silent: how many have finished, and their code was not reported.
+    """
+
+    path: Path
+    finished: int
+    reported: int
+    unknown: Sequence[str]
+    silent: int
 
 
 def import_answers(
-    run: RunDirectory, test: Path, files: Sequence[Path], rules: Rules, keep_all: bool = False
+    run: RunDirectory,
+    test: Path,
+    files: Sequence[Path],
+    rules: Rules,
+    keep_all: bool = False,
+    codes: Path | None = None,
 ) -> Imported:
     """Analyse the answers to a listening test and write the results into the run.
 
@@ -58,6 +87,7 @@ def import_answers(
         files: answers: the server's SQLite file, JSON and CSV files that browsers saved.
         rules: whose answers count.
         keep_all: count everybody's answers, whatever the rules say; reasons are kept all the same.
+        codes: any file that holds the codes which listeners have given to their platform.
 
     Raises:
         UsageError: a file is none of this test's, the run is another one, nobody has answered or nobody is left.
@@ -70,12 +100,14 @@ def import_answers(
     summary = run.read_json("summary.json")
     rows = {str(row["name"]): bool(row.get("control")) for row in summary.get("systems", ())}
     _check_run(run, key, pairs, rows)
+    given_codes = _reported(codes, key)
     sessions, differing = merged(session for path in files for session in read_answers(path, facts))
     expected = {number: len(trials) for number, trials in enumerate(facts.forms, 1)}
     listeners = screen(sessions, expected, key, rules)
     if not listeners:
         raise UsageError(f"{', '.join(map(str, files))}: nobody has answered yet")
     kept = [one.session for one in listeners if one.kept or keep_all]
+    completed = _completed(test / COMPLETION, listeners, key, given_codes)
     if not kept:
         raise UsageError(
             f"none of {len(listeners)} listeners passes the screening, such as: {listeners[0].reasons[0].text}; "
@@ -113,7 +145,37 @@ def import_answers(
     run.write_json(FILE, found)
     write_atomically(run.root / RATINGS, _csv(given, {one.session.id: at for at, one in enumerate(listeners, 1)}))
     run.hashes.write(FILE, RATINGS)
-    return Imported(found, listeners, differing)
+    return Imported(found, listeners, differing, completed)
+
+
+def _reported(path: Path | None, key: Key) -> Sequence[str] | None:
+    if path is None:
+        return None
+    if not key.completion.secret:
+        raise UsageError(f"--codes {path}: listeners had no codes of their own; export the test with --own-codes")
+    return codes_in(path)
+
+
+def _completed(path: Path, listeners: Sequence[Screened], key: Key, reported: Sequence[str] | None) -> Completed | None:
+    """Write down who has finished, beside the test: it names participants, and stays out of the run."""
+    if key.completion == Completion() and not any(one.session.link for one in listeners):
+        return None
+    rows, codes = [], []
+    for at, one in enumerate(listeners, 1):
+        session = one.session
+        finished = bool(session.finished) and len(session.answers) == one.expected
+        code = key.completion.of(session) if finished else ""
+        codes += [code] if finished else []
+        rows.append((
+            at, session.rater, *(session.link.get(name, "") for name in LINK), code, "yes" if finished else "no",
+            len(session.answers), one.expected, one.right, one.checks, "yes" if one.kept else "no",
+            "; ".join(reason.text for reason in one.reasons),
+            "" if reported is None else "yes" if code in reported else "no",
+        ))  # fmt: skip
+    write_atomically(path, csv_text(_COMPLETION, rows))
+    given = reported or ()
+    unknown = [code for code in given if code not in codes]
+    return Completed(path, len(codes), len(given), unknown, sum(code not in given for code in codes))
 
 
 def _heard_scores(run: RunDirectory) -> pandas.DataFrame:
@@ -151,7 +213,8 @@ def _metric(
     scale = f"acr{len(kind.options)}" if kind.scale else "/".join(option.value for option in kind.options)
     screening = "none" if keep_all else rules.signature()
     signature = "|".join([
-        f"LISTEN-{test.upper()}", f"scale:{scale}", f"test:{key.plan}", f"sr:{key.audio['sample_rate']}",
+        f"LISTEN-{test.upper()}", f"scale:{scale}", f"texts:{key.texts}", f"test:{key.plan}",
+        f"sr:{key.audio['sample_rate']}",
         f"level:{key.audio['loudness_lufs']}LUFS", f"screen:{screening}",
         f"listeners:{kept}/{all_}", "interval:listeners*pairs", f"v:{VERSION}",
     ])  # fmt: skip

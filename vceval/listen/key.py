@@ -10,16 +10,22 @@ from typing import Any
 
 from vceval.errors import UsageError
 from vceval.listen.answers import Session
+from vceval.listen.completion import Completion
 from vceval.listen.kinds import KINDS
 from vceval.listen.plan import Trial
 from vceval.storage.cache import file_digest
 
-__all__ = ["Key", "Rating", "ratings", "read_key"]
+__all__ = ["KEY", "Key", "Rating", "ratings", "read_key"]
+
+#: The file that listeners never see.
+KEY = "key.json"
 
 
 @dataclass(frozen=True, slots=True)
 class Key:
     """What a test was: its trials, how long each plays in seconds, how recordings were made, the settings.
+
+    ``texts`` names what listeners read, by language.
 
     ``planned`` is how many pairs were to be heard, by test and condition (a preference in the order of the results).
     """
@@ -31,6 +37,8 @@ class Key:
     audio: Mapping[str, Any]
     settings: Mapping[str, Any]
     files: Mapping[str, Mapping[str, Any]]
+    texts: str
+    completion: Completion
 
     @property
     def planned(self) -> dict[tuple[str, tuple[str, ...]], set[str]]:
@@ -84,6 +92,8 @@ def read_key(path: Path) -> Key:
         unknown = {trial.test for trial in trials.values()} - set(KINDS)
         if unknown:
             raise ValueError(f"unknown test {sorted(unknown)[0]}")
+        completion = Completion(**content.get("completion", {}))
+        bytes.fromhex(completion.secret)
         return Key(
             plan=content["plan"],
             trials=trials,
@@ -92,6 +102,8 @@ def read_key(path: Path) -> Key:
             audio=content["audio"],
             settings=content["settings"],
             files=content["files"],
+            texts=str(content.get("texts", "en")),
+            completion=completion,
         )
     except FileNotFoundError:
         raise UsageError(f"{path}: no such file; was the test made by vceval listen export?") from None

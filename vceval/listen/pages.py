@@ -12,27 +12,16 @@ from typing import Any
 
 from vceval.errors import UsageError
 from vceval.listen.kinds import KINDS
+from vceval.listen.texts import Texts
 
 __all__ = ["QUESTIONS", "PageFacts", "page", "page_facts"]
 
-#: What is asked before the test: column name, question, and its answers as (value, label).
-QUESTIONS: tuple[tuple[str, str, tuple[tuple[str, str], ...]], ...] = (
-    (
-        "device",
-        "What are you listening with?",
-        (("headphones", "Headphones"), ("earphones", "Earphones"), ("loudspeakers", "Loudspeakers")),
-    ),
-    (
-        "hearing",
-        "Do you hear well, as far as you know?",
-        (("normal", "Yes"), ("impaired", "No"), ("unsaid", "I would rather not say")),
-    ),
-    (
-        "language",
-        "How well do you know the language of the recordings?",
-        (("native", "As a first language"), ("fluent", "Well"), ("little", "Little or not at all")),
-    ),
-)
+#: What is asked before the test: column name, and the values of its answers.
+QUESTIONS: Mapping[str, tuple[str, ...]] = {
+    "device": ("headphones", "earphones", "loudspeakers"),
+    "hearing": ("normal", "impaired", "unsaid"),
+    "language": ("native", "fluent", "little"),
+}
 _OPEN, _CLOSE = '<script type="application/json" id="plan">', "</script>"
 
 
@@ -40,19 +29,23 @@ _OPEN, _CLOSE = '<script type="application/json" id="plan">', "</script>"
 class PageFacts:
     """What a page says about its plan: all that is needed to check answers without knowing which system is which.
 
-    trials: kind of test by trial. forms: per form its trials that count, in order.
+    trials: kind of test by trial. forms: per form its trials that count, in order. own_codes: whether each listener
+    is shown a code of their own at the end.
     """
 
     plan: str
     trials: Mapping[str, str]
     forms: tuple[tuple[str, ...], ...]
+    own_codes: bool = False
 
 
-def page(content: Mapping[str, Any]) -> str:
+def page(content: Mapping[str, Any], texts: Texts) -> str:
     """Render ``index.html`` around the plan as listeners may know it.
 
     Args:
-        content: id, title, intro, minutes, volume, trials and forms; what is asked about them is added here.
+        content: id, title, intro, minutes, volume, trials, forms, completion, and the parameters of links that are
+            kept; what is asked is added here.
+        texts: what listeners read.
     """
     import jinja2
     from markupsafe import Markup
@@ -62,21 +55,23 @@ def page(content: Mapping[str, Any]) -> str:
         loader=jinja2.FileSystemLoader(folder), autoescape=True, undefined=jinja2.StrictUndefined
     )
     style, script = ((folder / name).read_text(encoding="utf-8") for name in ("listen.css", "listen.js"))
-    questions = [
-        {"name": name, "text": text, "options": [{"value": value, "label": label} for value, label in answers]}
-        for name, text, answers in QUESTIONS
-    ]
     used = {part["test"] for form in content["forms"] for part in form}
     whole = {
         **content,
-        "questions": questions,
-        "tests": {name: asdict(kind) for name, kind in KINDS.items() if name in used},
+        "texts": texts.values,
+        "questions": QUESTIONS,
+        "tests": {
+            name: {"recordings": kind.recordings, "options": [asdict(one) for one in kind.options], "scale": kind.scale}
+            for name, kind in KINDS.items()
+            if name in used
+        },
     }
     # Text of a script element ends at the first end tag, whatever it stands for
     plan = json.dumps(whole, ensure_ascii=True, separators=(",", ":"))
     plan = plan.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
     return environment.get_template("listen.html.j2").render(
         title=content["title"],
+        texts=texts,
         policy=_policy(style, script),
         style=Markup(style),  # noqa: S704 - our own file
         script=Markup(script),  # noqa: S704 - our own file
@@ -107,7 +102,8 @@ def page_facts(path: Path) -> PageFacts:
         content = json.loads(text.partition(_OPEN)[2].partition(_CLOSE)[0])
         forms = tuple(tuple(trial for part in form for trial in part["trials"]) for form in content["forms"])
         trials = {str(name): str(trial["test"]) for name, trial in content["trials"].items()}
-        return PageFacts(str(content["id"]), trials, forms)
+        own_codes = bool(content.get("completion", {}).get("own"))
+        return PageFacts(str(content["id"]), trials, forms, own_codes)
     except FileNotFoundError:
         raise UsageError(f"{path}: no such file; make the test first: vceval listen export RUN") from None
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:

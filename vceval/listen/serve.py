@@ -19,6 +19,7 @@ import sqlite3
 import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler
 from io import BytesIO
@@ -27,9 +28,11 @@ from typing import Any, ClassVar
 from urllib.parse import urlsplit
 
 from vceval.errors import UsageError
-from vceval.listen.answers import CODE, COMMENT, checked_about, checked_answers, plain
+from vceval.listen.answers import CODE, COMMENT, checked_about, checked_answers, checked_link, plain
+from vceval.listen.completion import own_code
+from vceval.listen.key import KEY, read_key
 from vceval.listen.pages import PageFacts, page_facts
-from vceval.listen.store import Full, Store
+from vceval.listen.store import Full, Progress, Store
 
 __all__ = ["BODY_LIMIT", "Deadlines", "TestServer", "make_server"]
 
@@ -74,6 +77,7 @@ class TestServer:
     files: what may be fetched, by path of the URL: a file and its media type.
     hosts: names by which it may be called; None for any.
     most: connections at the same time; fewer where fewer files may be open.
+    secret: from which listeners' own codes follow; empty where they have none.
     """
 
     __test__ = False  # no test class, whatever pytest thinks of its name
@@ -86,8 +90,10 @@ class TestServer:
         files: dict[str, tuple[Path, str]],
         hosts: frozenset[str] | None,
         say: Callable[[str], None],
+        secret: str = "",
     ) -> None:
         self.facts, self.store, self.files, self.hosts, self.say = facts, store, files, hosts, say
+        self.secret = secret
         self.deadlines = Deadlines()
         self._socket = socket.create_server(address, backlog=_BACKLOG)
         self.server_address: tuple[str, int] = self._socket.getsockname()[:2]
@@ -230,10 +236,16 @@ def make_server(
     for path in (folder / "page" / "audio").iterdir():
         if re.fullmatch(r"[0-9a-f]{12}\.flac", path.name) and path.is_file() and not path.is_symlink():
             files[f"/audio/{path.name}"] = (path, "audio/flac")
+    secret = ""
+    if facts.own_codes:
+        key = read_key(folder / KEY)
+        secret = key.completion.secret
+        if key.plan != facts.plan or not secret:
+            raise UsageError(f"{folder / KEY}: holds no codes of this page's listeners; export again")
     store = Store(answers, facts.plan, len(facts.forms))
     hosts = _LOCAL | {name.lower() for name in names} if _is_local(host) else None
     try:
-        return TestServer((host, port), facts, store, files, hosts, say)
+        return TestServer((host, port), facts, store, files, hosts, say, secret)
     except (OSError, OverflowError) as error:
         store.close()
         raise UsageError(f"{host}:{port}: can't be listened at ({error}); give another --port or --host") from error
@@ -361,28 +373,47 @@ class _Request(BaseHTTPRequestHandler):
     def _start(self, asked: Mapping[str, Any]) -> dict[str, Any]:
         if asked.get("plan") != self.test.facts.plan:
             raise Refused(HTTPStatus.CONFLICT, "another test is served here by now; load the page again")
+        if "session" in asked:
+            return self._progress(self._known(asked))
         try:
-            session, form = self.test.store.begin(plain(asked.get("rater"), CODE))
+            begun = self.test.store.begin(plain(asked.get("rater"), CODE), checked_link(asked.get("link")))
         except Full:
             raise Refused(HTTPStatus.SERVICE_UNAVAILABLE, "no more listeners are taken") from None
-        self.test.say(f"form {form}: a listener begins")
-        return {"session": session, "form": form}
+        self.test.say(f"form {begun.form}: a listener {'goes on' if begun.answered else 'begins'}")
+        return self._progress(begun)
+
+    def _known(self, asked: Mapping[str, Any]) -> Progress:
+        session = asked.get("session")
+        found = self.test.store.progress(session) if isinstance(session, str) else None
+        if found is None:
+            raise Refused(HTTPStatus.FORBIDDEN, "there is no such session")
+        return found
+
+    def _progress(self, found: Progress) -> dict[str, Any]:
+        """What a browser needs to go on where a listener was."""
+        return {**asdict(found), **self._code(found)}
+
+    def _code(self, found: Progress) -> dict[str, str]:
+        """The code of a listener who has answered all and finished."""
+        whole = found.finished and set(found.answered) >= set(self.test.facts.forms[found.form - 1])
+        return {"code": own_code(found.session, self.test.secret)} if whole and self.test.secret else {}
 
     def _take(self, sent: Mapping[str, Any]) -> dict[str, Any]:
-        session = sent.get("session")
-        form = self.test.store.form(session) if isinstance(session, str) else None
-        if not isinstance(session, str) or form is None:
-            raise Refused(HTTPStatus.FORBIDDEN, "there is no such session")
+        known = self._known(sent)
+        session, form = known.session, known.form
         try:
             answers = checked_answers(sent.get("answers"), form, self.test.facts)
         except ValueError as error:
             raise Refused(HTTPStatus.BAD_REQUEST, str(error)) from None
         added = self.test.store.add(session, answers, checked_about(sent.get("about")))
         finished = sent.get("finished")
-        if isinstance(finished, Mapping) and self.test.store.finish(session, plain(finished.get("comment"), COMMENT)):
-            begun, done, count = self.test.store.counts()
-            self.test.say(f"form {form}: finished; so far {done} of {begun} listeners, {count:,} answers")
-        return {"stored": len(answers), "new": added}
+        reply: dict[str, Any] = {"stored": len(answers), "new": added}
+        if isinstance(finished, Mapping):
+            if self.test.store.finish(session, plain(finished.get("comment"), COMMENT)):
+                begun, done, count = self.test.store.counts()
+                self.test.say(f"form {form}: finished; so far {done} of {begun} listeners, {count:,} answers")
+            reply |= self._code(self._known(sent))
+        return reply
 
     _ACTIONS: ClassVar[Mapping[str, Callable[[_Request, Mapping[str, Any]], dict[str, Any]]]] = {
         "/api/start": _start,

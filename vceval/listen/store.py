@@ -8,13 +8,14 @@ import secrets
 import sqlite3
 import threading
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 from vceval.errors import UsageError
 from vceval.listen.answers import Answer
 
-__all__ = ["Full", "Store"]
+__all__ = ["Full", "Progress", "Store"]
 
 #: Sessions that one test takes; more are no listeners.
 MAX_SESSIONS = 20_000
@@ -22,7 +23,8 @@ _SCHEMA = """
 CREATE TABLE IF NOT EXISTS about (name TEXT PRIMARY KEY, value TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS sessions (
     session TEXT PRIMARY KEY, form INTEGER NOT NULL, rater TEXT NOT NULL, started TEXT NOT NULL,
-    finished TEXT NOT NULL DEFAULT '', about TEXT NOT NULL DEFAULT '{}', comment TEXT NOT NULL DEFAULT ''
+    finished TEXT NOT NULL DEFAULT '', about TEXT NOT NULL DEFAULT '{}', comment TEXT NOT NULL DEFAULT '',
+    link TEXT NOT NULL DEFAULT '{}'
 );
 CREATE TABLE IF NOT EXISTS answers (
     session TEXT NOT NULL REFERENCES sessions, trial TEXT NOT NULL, answer TEXT NOT NULL, seconds REAL NOT NULL,
@@ -33,6 +35,16 @@ CREATE TABLE IF NOT EXISTS answers (
 
 class Full(Exception):
     """No more sessions are taken."""
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a session is: its secret name, its form, the trials that are answered, whether it is finished."""
+
+    session: str
+    form: int
+    answered: tuple[str, ...]
+    finished: bool
 
 
 class Store:
@@ -56,6 +68,8 @@ class Store:
             self._database = sqlite3.connect(path, check_same_thread=False)
             with self._database:
                 self._database.executescript(_SCHEMA)
+                if "link" not in {row[1] for row in self._database.execute("PRAGMA table_info(sessions)")}:
+                    self._database.execute("ALTER TABLE sessions ADD COLUMN link TEXT NOT NULL DEFAULT '{}'")
                 self._database.execute("INSERT OR IGNORE INTO about VALUES ('plan', ?)", (plan,))
             [found] = self._database.execute("SELECT value FROM about WHERE name = 'plan'").fetchone()
         except (OSError, sqlite3.Error) as error:
@@ -71,16 +85,24 @@ class Store:
         with self._lock:
             self._database.close()
 
-    def begin(self, rater: str) -> tuple[str, int]:
-        """Begin a session: its secret name, and the form that fewest listeners have got so far.
+    def begin(self, rater: str, link: Mapping[str, str]) -> Progress:
+        """Begin a session, on the form that fewest listeners have got so far.
 
-        Sessions without an answer do not count after three hours: somebody looked and went away.
+        A participant who has one goes on with it; of several, with the fullest. Sessions without an answer do not count
+        after three hours: somebody looked and went away.
 
         Raises:
             Full: there are too many sessions.
         """
         with self._lock, self._database:
             self._database.execute("BEGIN IMMEDIATE")
+            known = self._database.execute(
+                "SELECT session FROM sessions WHERE rater = ? AND rater != '' ORDER BY (SELECT count(*) FROM answers"
+                " WHERE answers.session = sessions.session) DESC, rowid LIMIT 1",
+                (rater,),
+            ).fetchone()
+            if known and (found := self._progress(known[0])):
+                return found
             [count] = self._database.execute("SELECT count(*) FROM sessions").fetchone()
             if count >= MAX_SESSIONS:
                 raise Full
@@ -92,16 +114,20 @@ class Store:
             form = min(range(1, self._forms + 1), key=lambda number: given.get(number, 0))
             session = secrets.token_hex(16)
             self._database.execute(
-                "INSERT INTO sessions (session, form, rater, started) VALUES (?, ?, ?, ?)",
-                (session, form, rater, _now()),
+                "INSERT INTO sessions (session, form, rater, started, link) VALUES (?, ?, ?, ?, ?)",
+                (session, form, rater, _now(), json.dumps(link, sort_keys=True)),
             )
-        return session, form
+        return Progress(session, form, (), False)
 
-    def form(self, session: str) -> int | None:
-        """The form of a session; None where there is no such session."""
+    def progress(self, session: str) -> Progress | None:
+        """How far a session is; None where there is no such session."""
         with self._lock:
-            row = self._database.execute("SELECT form FROM sessions WHERE session = ?", (session,)).fetchone()
-        return int(row[0]) if row else None
+            return self._progress(session)
+
+    def _progress(self, session: str) -> Progress | None:
+        row = self._database.execute("SELECT form, finished FROM sessions WHERE session = ?", (session,)).fetchone()
+        answers = self._database.execute("SELECT trial FROM answers WHERE session = ? ORDER BY rowid", (session,))
+        return Progress(session, int(row[0]), tuple(name for [name] in answers), bool(row[1])) if row else None
 
     def add(self, session: str, answers: Sequence[Answer], about: Mapping[str, str]) -> int:
         """Store answers and return how many were new; a trial that was answered before keeps its first answer."""

@@ -1,24 +1,34 @@
 "use strict";
 (() => {
   const plan = JSON.parse(document.getElementById("plan").textContent);
-  const key = `vceval-listening-${plan.id}`;
   const main = document.getElementById("main");
   const where = document.getElementById("where");
   const bar = document.getElementById("progress");
   const status = document.getElementById("status");
   const given = new URLSearchParams(`${location.search.slice(1)}&${location.hash.slice(1)}`);
+  const linked = (name) => (given.get(name) || "").trim().slice(0, 64);
+  // Who listens, where the link says so: each has a session of their own, on a shared computer too
+  const participant = plan.participant.map(linked).find(Boolean) || "";
+  const link = Object.fromEntries(plan.link.map((name) => [name, linked(name)]).filter(([, value]) => value));
+  const key = `vceval-listening-${plan.id}${participant && `-${participant}`}`;
   let state = restore();
   let server = false;      // whether a server takes the answers
   let onKey = null;        // what a key does on the screen that is shown
   let onSent = null;       // what the screen that is shown does when answers were sent, or were to be
   let players = [];
 
+  // What is said
+
+  const t = (name, values = {}) => plan.texts[name].replace(/\{(\w+)\}/g, (_, word) => values[word]);
+  // The same with elements in the places of words
+  const rich = (name, elements) => plan.texts[name].split(/\{(\w+)\}/).map((piece, at) => (at % 2 ? elements[piece] : piece));
+
   // What is kept
 
   function restore() {
     try {
       const kept = JSON.parse(localStorage.getItem(key));
-      if (kept && kept.session && Array.isArray(kept.answers)) return kept;
+      if (kept && kept.session && Array.isArray(kept.answers)) return { elsewhere: [], link: {}, ...kept };
     } catch { /* nothing kept, or nothing may be kept */ }
     return null;
   }
@@ -29,6 +39,15 @@
     try { localStorage.removeItem(key); } catch { /* as above */ }
     state = null;
   }
+  window.addEventListener("storage", (event) => {
+    // Two tabs would ask the same questions: the one that was opened last goes on
+    if (event.key !== key || !state) return;
+    state = null;
+    if (event.newValue === null) return welcome();
+    said("", "", null);
+    show(t("back.elsewhere"), make("p", {}, t("back.close")),
+      make("div", { class: "actions" }, next(t("back.here"), () => { state = restore(); return state ? takeUp() : welcome(); })));
+  });
   function token() {
     const bytes = crypto.getRandomValues(new Uint8Array(16));
     return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
@@ -56,7 +75,7 @@
       } catch (error) {
         if (error instanceof SyntaxError) return false;
       }
-      status.textContent = "The server does not answer yet. Please wait: this page tries again by itself.";
+      status.textContent = t("server.waiting");
       await new Promise((later) => setTimeout(later, wait));
     }
   }
@@ -73,15 +92,16 @@
     try {
       const body = { session: mine.session, about: mine.about, answers: rest };
       if (mine.finished) body.finished = { comment: mine.comment || "" };
-      await post("api/answers", body);
+      const taken = await post("api/answers", body);
+      mine.code = taken.code || "";
       mine.sent += rest.length;
       mine.told = Boolean(body.finished);
       status.textContent = "";
       if (state === mine) keep();
     } catch (error) {
       status.textContent = error.status && !passing(error.status)
-        ? "The server refused an answer. Please tell the person who invited you."
-        : "Not saved on the server yet. Your answers are kept in this browser and sent as soon as it answers again.";
+        ? t("server.refused")
+        : t("server.unsaved");
     }
     if (state === mine && onSent) onSent();
   }
@@ -138,9 +158,9 @@
     const audio = new Audio(`audio/${file}`);
     audio.preload = "auto";
     const self = { heard: false, plays: 0, audio, label };
-    const note = make("span", { class: "state" }, "not heard yet");
+    const note = make("span", { class: "state" }, t("player.new"));
     const line = make("progress", { max: "1", value: "0", "aria-hidden": "true" });
-    const button = make("button", { type: "button", "aria-label": `Play ${label}`, onclick: () => self.toggle() }, icon(PLAY));
+    const button = make("button", { type: "button", "aria-label": t("player.play", { recording: label }), onclick: () => self.toggle() }, icon(PLAY));
     self.element = make("div", { class: "player", "data-file": file }, button, make("div", {}, make("div", { class: "label" }, make("span", {}, label), note), line));
     let frame = 0;
     function draw() {
@@ -150,8 +170,8 @@
     function playing(is) {
       cancelAnimationFrame(frame);
       button.replaceChildren(icon(is ? STOP : PLAY));
-      button.setAttribute("aria-label", `${is ? "Stop" : "Play"} ${label}`);
-      note.textContent = is ? "playing" : self.heard ? "heard" : "not heard to its end yet";
+      button.setAttribute("aria-label", t(is ? "player.stop" : "player.play", { recording: label }));
+      note.textContent = t(is ? "player.playing" : self.heard ? "player.heard" : "player.cut");
       if (is) draw();
     }
     self.stop = () => {
@@ -171,8 +191,8 @@
     };
     function failed(error) {
       if (error && error.name === "AbortError") return;
-      note.textContent = "can't be played";
-      status.textContent = "A recording can't be played. Check your connection and press play again; if that does not help, tell the person who invited you.";
+      note.textContent = t("player.failed");
+      status.textContent = t("player.help");
     }
     audio.addEventListener("ended", () => {
       self.heard = true;
@@ -214,15 +234,24 @@
     });
     return found;
   }
+  const answered = () => new Set([...state.elsewhere, ...state.answers.map((answer) => answer.trial)]);
+  function open(all) {
+    // The first question without an answer; a part is begun with its instructions
+    const known = answered();
+    const first = all.findIndex((step) => step.kind === "trial" && !known.has(step.id));
+    if (first < 0) return all.length;
+    return all[first].index > 1 ? first : all.findIndex((step) => step.part === all[first].part);
+  }
   function go() {
     const all = steps();
     if (state.finished) return thanks();
     if (!state.ready) return setup();
+    state.position = Math.max(state.position, open(all));
     if (state.position >= all.length) return comment();
     const step = all[state.position];
-    const part = step.parts > 1 ? `Part ${step.part} of ${step.parts}: ` : "";
-    const place = step.index ? `${step.kind === "training" ? "Practice " : ""}${step.index} of ${step.count}` : "";
-    said(part + plan.tests[step.test].title, place, state.position / all.length);
+    const title = t(`tests.${step.test}.title`);
+    const place = step.index ? t(step.kind === "training" ? "place.practice" : "place.trial", step) : "";
+    said(step.parts > 1 ? t("place.part", { ...step, title }) : title, place, state.position / all.length);
     // What comes next is loaded while this is heard
     for (const later of all.slice(state.position + 1, state.position + 3)) {
       if (later.id) for (const file of plan.trials[later.id].files) new Audio(`audio/${file}`).preload = "auto";
@@ -242,98 +271,132 @@
 
   function welcome() {
     said("", "", null);
-    const rater = make("input", { type: "text", id: "rater", maxlength: "64", autocomplete: "off", value: (given.get("rater") || "").slice(0, 64) });
-    const number = make("input", { type: "text", id: "number", inputmode: "numeric", maxlength: "5", autocomplete: "off", value: (given.get("form") || "").slice(0, 5) });
-    const names = [...new Set(plan.forms[0].map((part) => part.test))].map((test) => plan.tests[test].title.toLowerCase());
-    const problem = make("p", { class: "warn", role: "alert" });
+    const parts = plan.forms[0], count = plan.forms.length;
+    const titles = [...new Set(parts.map((part) => part.test))].map((test) => t(`tests.${test}.title`));
+    const about = { parts: parts.length, names: titles.join(t("page.separator")) };
+    const field = (id, text, value, more) => [make("label", { class: "field", for: id }, text), make("input", { type: "text", id, autocomplete: "off", value, ...more })];
+    const rater = field("rater", t("welcome.code"), linked("rater"), { maxlength: "64" });
+    const number = field("number", t("welcome.number", { count }), linked("form").slice(0, 5), { maxlength: "5", inputmode: "numeric" });
+    const preview = link.assignmentId === "ASSIGNMENT_ID_NOT_AVAILABLE";
+    const problem = make("p", { class: "warn", role: "alert" }, preview ? t("welcome.preview") : "");
     async function start() {
-      const wanted = number.value.trim();
-      if (!server && wanted && !(/^\d+$/.test(wanted) && Number(wanted) >= 1 && Number(wanted) <= plan.forms.length)) {
-        problem.textContent = `The number must lie between 1 and ${plan.forms.length}.`;
+      const name = participant || rater[1].value.trim(), wanted = number[1].value.trim();
+      if (!server && wanted && !(/^\d+$/.test(wanted) && Number(wanted) >= 1 && Number(wanted) <= count)) {
+        problem.textContent = t("welcome.wrong_number", { count });
         return;
       }
-      let begun = { session: token(), form: Number(wanted) || 1 + Math.floor(Math.random() * plan.forms.length) };
+      let begun = { session: token(), form: Number(wanted) || 1 + drawn() % count };
       if (server) {
         try {
-          begun = await post("api/start", { plan: plan.id, rater: rater.value.trim() });
+          begun = await post("api/start", { plan: plan.id, rater: name, link });
         } catch {
-          problem.textContent = "The server does not answer. Please try again in a moment.";
+          problem.textContent = t("server.silent");
           return;
         }
       }
-      state = { session: begun.session, form: begun.form, rater: rater.value.trim(), started: new Date().toISOString(),
-        about: {}, position: 0, answers: [], sent: 0, served: server, ready: false, finished: "" };
-      keep();
-      go();
+      state = { session: begun.session, form: begun.form, rater: name, link, started: new Date().toISOString(),
+        about: {}, position: 0, answers: [], elsewhere: [], sent: 0, served: server, ready: false, finished: "" };
+      known(begun);
+      back();
     }
     show(plan.title,
       plan.intro ? make("p", { class: "intro" }, plan.intro) : null,
-      make("p", {}, `You will hear recordings of speech and answer one question about each. It takes about ${plan.minutes} minutes.`),
-      make("ul", {},
-        make("li", {}, "Please sit somewhere quiet and use headphones or earphones."),
-        make("li", {}, plan.forms[0].length > 1 ? `There are ${plan.forms[0].length} parts (${names.join(", ")}); between them you can rest.` : `All questions are about one thing: ${names[0]}.`),
-        make("li", {}, "There are no right and wrong answers: what counts is what you hear."),
-        make("li", {}, "If you close the page, you can go on later with the same browser on the same device.")),
-      make("p", { class: "soft" }, "Stored are your answers, how long they took, what you say about your headphones, hearing and language, and a participant code if you enter one. Nothing else."),
-      make("label", { class: "field", for: "rater" }, "Participant code, if you were given one"), rater,
-      server ? null : make("label", { class: "field", for: "number" }, `Number of your test, if you were given one (1 to ${plan.forms.length})`),
-      server ? null : number,
+      make("p", {}, t("welcome.about", plan)),
+      make("ul", {}, ...["quiet", parts.length > 1 ? "parts" : "one", "opinion", server && participant ? "anywhere" : "later"]
+        .map((name) => make("li", {}, t(`welcome.${name}`, about)))),
+      make("p", { class: "soft" }, t(participant || Object.keys(link).length ? "welcome.privacy_link" : "welcome.privacy")),
+      ...(participant ? [make("p", { id: "participant" }, t("welcome.taking_part", { participant }))] : rater),
+      ...(server || participant ? [] : number),
       problem,
-      make("div", { class: "actions" }, next("Start", start)));
+      make("div", { class: "actions" }, next(t("welcome.start"), start, !preview)));
+  }
+  function drawn() {
+    // One participant gets one form in every browser, so far as a page without a server can see to it
+    if (!participant) return Math.floor(Math.random() * 2 ** 32);
+    return [...participant].reduce((sum, letter) => Math.imul(sum ^ letter.codePointAt(0), 16777619) >>> 0, 2166136261);
+  }
+
+  function known(there) {
+    // What the server has of this session already, perhaps from another browser
+    state.elsewhere = there.answered || [];
+    state.code = there.code || "";
+    if (there.finished && !state.finished) Object.assign(state, { finished: state.started, told: true });
+    keep();
+  }
+  async function takeUp() {
+    if (server) {
+      try { known(await post("api/start", { plan: plan.id, session: state.session })); } catch { /* sending says so */ }
+      if (!state) return undefined;
+      send();
+    }
+    state.turn = token();  // what is kept changes, so that another tab hears of it
+    keep();
+    return back();
+  }
+  function back() {
+    const done = answered().size, count = steps().filter((step) => step.kind === "trial").length;
+    if (state.finished || !(state.ready || done)) return go();
+    said("", "", null);
+    const over = () => confirm(t("back.lose")) && (forget(), welcome());
+    show(t("back.title"), make("p", { id: "back" }, t("back.place", { done, count })), make("p", {}, t("back.volume")),
+      make("div", { class: "actions" }, next(t("back.go_on"), go)), participant ? null : aside("other", t("back.other"), over));
+    onKey = (name) => name === "Enter" && (go(), true);
+    return undefined;
+  }
+  function aside(id, label, action) {
+    return make("p", { class: "soft" }, make("button", { class: "second aside", type: "button", id, onclick: action }, label));
   }
 
   function setup() {
-    said("Before you begin", "", null);
+    said(t("place.before"), "", null);
     let beeps = "";
-    const questions = plan.questions.map((question) => make("fieldset", {}, make("legend", {}, question.text),
-      choices(question.name, question.options, false, (value) => { state.about[question.name] = value; keep(); check(); })));
-    const button = next("Go on", done, false);
+    const names = Object.keys(plan.questions);
+    const questions = names.map((name) => make("fieldset", {}, make("legend", {}, t(`questions.${name}.text`)),
+      choices(name, plan.questions[name].map((value) => ({ value, label: t(`questions.${name}.${value}`) })), false,
+        (value) => { state.about[name] = value; keep(); check(); })));
+    const button = next(t("setup.go_on"), done, false);
     const problem = make("p", { class: "warn", role: "alert" });
-    const volume = player("Test recording", plan.volume.file, () => { heard.disabled = false; check(); });
-    const heard = make("fieldset", { disabled: true }, make("legend", {}, "How many beeps follow the speech?"),
+    const volume = player(t("setup.recording"), plan.volume.file, () => { heard.disabled = false; check(); });
+    const heard = make("fieldset", { disabled: true }, make("legend", {}, t("setup.beeps")),
       choices("beeps", ["1", "2", "3", "4"].map((value) => ({ value, label: value })), false, (value) => { beeps = value; problem.textContent = ""; check(); }));
     function check() {
-      button.disabled = !(beeps && plan.questions.every((question) => state.about[question.name]));
+      button.disabled = !(beeps && names.every((name) => state.about[name]));
     }
     function done() {
       if (beeps !== String(plan.volume.beeps)) {
-        problem.textContent = "That is not the number of beeps. Please check your headphones and the volume, and listen again.";
+        problem.textContent = t("setup.wrong");
         return;
       }
       state.ready = true;
       keep();
       go();
     }
-    show("Headphones and volume", ...questions,
-      make("h2", {}, "Set the volume"),
-      make("p", {}, "Put your headphones on, play the recording and set the volume of your computer so that the speech is comfortably loud. Then leave it as it is: all recordings are equally loud."),
+    show(t("setup.title"), ...questions,
+      make("h2", {}, t("setup.volume")),
+      make("p", {}, t("setup.how")),
       make("div", { class: "players" }, volume.element), heard, problem,
       make("div", { class: "actions" }, button));
     players = [volume];
-    for (const question of plan.questions) {
-      const chosen = state.about[question.name];
-      for (const input of main.querySelectorAll(`input[name="${question.name}"]`)) input.checked = input.value === chosen;
+    for (const name of names) {
+      for (const input of main.querySelectorAll(`input[name="${name}"]`)) input.checked = input.value === state.about[name];
     }
   }
 
   function instructions(step) {
-    const test = plan.tests[step.test];
-    show(`${step.parts > 1 ? `Part ${step.part}: ` : ""}${test.title}`,
-      ...test.instructions.map((text) => make("p", {}, text)),
-      make("ul", {},
-        make("li", {}, "Listen to the end before you answer. You may listen again as often as you like."),
-        test.scale ? make("li", {}, "Use all of the scale where it fits what you hear.") : null,
-        make("li", {}, "You can't go back to an earlier question.")),
-      make("div", { class: "note" }, make("p", {}, "Now and then speech breaks off and you hear beeps. Then count them and choose the answer with that number: two beeps, answer 2. This shows that somebody is listening.")),
-      make("p", { class: "soft keys" }, "Keys: ", make("kbd", {}, "space"), " plays, the numbers answer, ", make("kbd", {}, "Enter"), " goes on."),
-      make("div", { class: "actions" }, next("Start the practice", forward)));
+    const title = t(`tests.${step.test}.title`);
+    const points = ["end", plan.tests[step.test].scale ? "scale" : "", "no_return"].filter(Boolean);
+    const keys = Object.fromEntries(["space", "enter"].map((name) => [name, make("kbd", {}, t(`instructions.${name}`))]));
+    show(step.parts > 1 ? t("instructions.title", { ...step, title }) : title,
+      ...["heard", "judge"].map((name) => make("p", {}, t(`tests.${step.test}.${name}`))),
+      make("ul", {}, ...points.map((name) => make("li", {}, t(`instructions.${name}`)))),
+      make("div", { class: "note" }, make("p", {}, t("instructions.checks"))),
+      make("p", { class: "soft keys" }, ...rich("instructions.keys", keys)),
+      make("div", { class: "actions" }, next(t("instructions.start"), forward)));
     onKey = (name) => name === "Enter" && (forward(), true);
   }
 
   function begin(step) {
-    show("That was the practice",
-      make("p", {}, `From now on your answers count. This part has ${step.count} questions. Rest whenever you like.`),
-      make("div", { class: "actions" }, next("Begin", forward)));
+    show(t("begin.title"), make("p", {}, t("begin.text", step)), make("div", { class: "actions" }, next(t("begin.start"), forward)));
     onKey = (name) => name === "Enter" && (forward(), true);
   }
 
@@ -341,22 +404,26 @@
     const about = plan.trials[step.id], test = plan.tests[step.test];
     const since = performance.now();
     let chosen = "", ready = false, left = false;
-    const button = next("Next", done, false);
-    const hint = make("p", { class: "soft", id: "hint", role: "status" }, test.recordings.length > 1 ? "You can answer when you have heard all recordings to their ends." : "You can answer when you have heard the recording to its end.");
+    const button = next(t("trial.next"), done, false);
+    const options = test.options.map((option) => {
+      const place = `tests.${step.test}.${option.value}`;
+      return { ...option, label: t(`${place}.label`), hint: plan.texts[`${place}.hint`] };
+    });
+    const hint = make("p", { class: "soft", id: "hint", role: "status" }, t(test.recordings.length > 1 ? "trial.hear_all" : "trial.hear_one"));
     const problem = make("p", { class: "warn", role: "alert" });
-    const kept = test.recordings.map((label, at) => player(label, about.files[at], unlock));
-    const answers = make("fieldset", { disabled: true, "aria-describedby": "hint" }, make("legend", {}, "Your answer"),
-      choices("answer", test.options, true, (value) => { chosen = value; problem.textContent = ""; button.disabled = false; }));
+    const kept = test.recordings.map((name, at) => player(t(`recordings.${name}`), about.files[at], unlock));
+    const answers = make("fieldset", { disabled: true, "aria-describedby": "hint" }, make("legend", {}, t("trial.answer")),
+      choices("answer", options, true, (value) => { chosen = value; problem.textContent = ""; button.disabled = false; }));
     function unlock() {
       ready = kept.every((one) => one.heard);
       answers.disabled = !ready;
-      if (ready) hint.textContent = "You can answer now.";
+      if (ready) hint.textContent = t("trial.ready");
     }
     function done() {
       if (!chosen || left) return;
       if (about.expect && chosen !== about.expect) {
-        const right = test.options.find((option) => option.value === about.expect);
-        problem.textContent = `There were ${right.key} beeps: please choose answer ${right.key}, ${right.label}.`;
+        const right = options.find((option) => option.value === about.expect);
+        problem.textContent = t("trial.wrong", { number: right.key, label: right.label });
         return;
       }
       left = true;
@@ -368,7 +435,7 @@
       }
       forward();
     }
-    show(test.question, make("div", { class: "players" }, ...kept.map((one) => one.element)), answers, hint, problem,
+    show(t(`tests.${step.test}.question`), make("div", { class: "players" }, ...kept.map((one) => one.element)), answers, hint, problem,
       make("div", { class: "actions" }, button));
     players = kept;
     onKey = (name) => {
@@ -376,7 +443,7 @@
       const named = kept.find((one) => one.label.length === 1 && one.label.toLowerCase() === name.toLowerCase());
       if (named) return named.toggle(), true;
       if (name === "Enter") return done(), true;
-      const at = ready ? test.options.findIndex((option) => option.key === name) : -1;
+      const at = ready ? options.findIndex((option) => option.key === name) : -1;
       if (at < 0) return false;
       const input = answers.querySelectorAll("input")[at];
       input.checked = true;
@@ -386,7 +453,7 @@
   }
 
   function comment() {
-    said("Done", "", 1);
+    said(t("place.done"), "", 1);
     const text = make("textarea", { id: "comment", maxlength: "2000" });
     function done() {
       state.comment = text.value.trim();
@@ -394,57 +461,80 @@
       keep();
       thanks();
     }
-    show("That was the last question", make("label", { class: "field", for: "comment" }, "Was anything unclear, or did anything not work? (optional)"), text,
-      make("div", { class: "actions" }, next("Finish", done)));
+    show(t("comment.title"), make("label", { class: "field", for: "comment" }, t("comment.text")), text,
+      make("div", { class: "actions" }, next(t("comment.finish"), done)));
   }
 
   function thanks() {
-    said("Done", "", 1);
-    const again = make("p", { class: "soft" }, make("button", { class: "second", type: "button", id: "again", onclick: over }, "Next listener on this computer"));
+    said(t("place.done"), "", 1);
+    const again = participant ? null : aside("again", t("end.again"), over);
     async function over() {
-      if (server && waiting() && !confirm("Some answers have not reached the server yet. Drop them?")) return;
-      if (!server && !confirm("Has the file with the answers been saved? They are deleted from this browser now.")) return;
+      if (server && waiting() && !confirm(t("end.unsent"))) return;
+      if (!server && !confirm(t("end.unsaved"))) return;
       forget();
       welcome();
     }
     if (server) {
-      const saved = make("p", { id: "saved", role: "status" }, "Your answers are being saved …");
-      const file = make("div");
-      show("Thank you!", saved, file, again);
+      const saved = make("p", { id: "saved", role: "status" }, t("end.saving")), file = make("div"), report = make("div");
+      show(t("end.title"), saved, file, report, again);
       onSent = () => {
-        saved.textContent = state.told ? "Your answers have been saved. You can close this page."
-          : "The server does not answer. This page tries again while it is open. If you can't wait, save this file and send it to the person who invited you:";
+        saved.textContent = t(!state.told ? "end.away" : reported() ? "end.saved_return" : "end.saved");
         file.replaceChildren(...(state.told ? [] : file.childElementCount ? file.children : [downloads()]));
+        report.replaceChildren(...(state.told ? reports() : []));
       };
-      send();
+      if (waiting()) send();
+      else onSent();
       return;
     }
-    show("Thank you!", make("p", {}, "Please save the file with your answers and send it to the person who invited you."), downloads(), again);
+    // Who has left before the file is saved has listened in vain
+    const later = make("div");
+    const shown = () => later.replaceChildren(...(state.saved || !reported() ? reports() : [make("p", { class: "soft" }, t("end.after_saving"))]));
+    show(t("end.title"), make("p", {}, t("end.file")), downloads(() => { state.saved = true; keep(); shown(); }), later, again);
+    shown();
+  }
+
+  // What the platform that sent the listener wants to know
+
+  const LETTERS = "0123456789ABCDEFGHJKMNPQRSTVWXYZ";
+  function code() {
+    if (!plan.completion.own) return plan.completion.code;
+    if (state.served) return state.code;
+    const letters = state.session.match(/../g).slice(0, 10).map((pair) => LETTERS[parseInt(pair, 16) & 31]).join("");
+    return `${letters.slice(0, 5)}-${letters.slice(5)}`;
+  }
+  const reported = () => Boolean(plan.completion.url || code());
+  function reports() {
+    const mine = code(), { url } = plan.completion;
+    const copy = make("button", { class: "second", type: "button", id: "copy", onclick: () => {
+      navigator.clipboard.writeText(mine).then(() => { copy.textContent = t("end.copied"); }, () => copy.remove());
+    } }, t("end.copy"));
+    return [
+      mine ? make("p", { class: "code" }, make("span", {}, t("end.code")), make("b", { id: "code" }, mine), navigator.clipboard ? copy : null) : null,
+      url ? make("div", { class: "actions" }, make("a", { class: "button", id: "return", rel: "noreferrer", href: url.replaceAll("{code}", mine) }, t("end.return", { site: new URL(url).host }))) : null,
+    ].filter(Boolean);
   }
 
   // Answers as a file
 
-  function downloads() {
-    const rest = { plan: plan.id, session: state.session, form: state.form, rater: state.rater, started: state.started, finished: state.finished || "" };
-    const json = JSON.stringify({ vceval_listening: 1, ...rest, about: state.about, comment: state.comment || "", answers: state.answers }, null, 1);
-    const columns = ["plan", "session", "form", "rater", "started", "finished", ...plan.questions.map((question) => question.name), "comment", "trial", "answer", "seconds", "plays"];
+  function downloads(onsaved = () => {}) {
+    const rest = { plan: plan.id, session: state.session, form: state.form, served: state.served, rater: state.rater, started: state.started, finished: state.finished || "" };
+    const json = JSON.stringify({ vceval_listening: 1, ...rest, link: state.link, about: state.about, comment: state.comment || "", answers: state.answers }, null, 1);
+    const columns = [...Object.keys(rest), ...Object.keys(state.link), ...Object.keys(plan.questions), "comment", "trial", "answer", "seconds", "plays"];
     // An apostrophe keeps spreadsheets from taking a comment for a formula; vceval takes it off again
     const safe = (text) => (/^'*[=+\-@\t\r\n]./s.test(text) ? `'${text}` : text);
     const quoted = (value) => `"${safe(String(value === undefined ? "" : value)).replaceAll('"', '""')}"`;
-    const rows = state.answers.map((answer) => columns.map((name) => quoted({ ...rest, ...state.about, comment: state.comment, ...answer }[name])).join(","));
+    const rows = state.answers.map((answer) => columns.map((name) => quoted({ ...rest, ...state.link, ...state.about, comment: state.comment, ...answer }[name])).join(","));
     const csv = [columns.join(","), ...rows, ""].join("\n");
     const name = `answers-${plan.id.slice(0, 6)}-${state.form}-${state.session.slice(0, 6)}`;
-    const link = (text, kind, content, label, style) => make("a", { class: style, download: `${name}.${kind}`, href: URL.createObjectURL(new Blob([content], { type: text })), id: `save-${kind}` }, label);
-    return make("div", { class: "actions" }, link("application/json", "json", json, "Save my answers", "button"), link("text/csv", "csv", csv, "as CSV", "button second"));
+    const link = (text, kind, content, label, style) => make("a", { class: style, download: `${name}.${kind}`, href: URL.createObjectURL(new Blob([content], { type: text })), id: `save-${kind}`, onclick: onsaved }, label);
+    return make("div", { class: "actions" }, link("application/json", "json", json, t("end.save"), "button"), link("text/csv", "csv", csv, t("end.csv"), "button second"));
   }
 
   async function begun() {
     const kept = state && state.form >= 1 && state.form <= plan.forms.length;
     server = kept && "served" in state ? state.served : await found();
     status.textContent = "";
-    if (!kept) return welcome();
-    send();
-    return go();
+    return kept ? takeUp() : welcome();
   }
   begun();
 })();
