@@ -68,7 +68,7 @@ class Style:
 STYLES = {
     style.name: style
     for style in (
-        Style("plain", 219, 345, 530, "brackets", times=False),
+        Style("plain", 226, 345, 530, "brackets", times=False),
         Style("interspeech", 226, 480, 560, "pm"),  # 80 mm of 170 mm
         Style("ieee", 243, 503, 560, "pm"),  # 86 mm of 178 mm, as ICASSP has them; IEEEtran has more
         Style("acl", 218, 454, 560, "pm"),  # 77 mm of 160 mm
@@ -98,7 +98,7 @@ _LAYOUTS = (
     _Layout(8, 6, 6, 36, count_below=True),
     _Layout(7, 6, 5, 32),
     _Layout(7, 6, 5, 30, count_below=True),
-    _Layout(8, 6, 6, 30, interval_below=True, count_below=True),
+    _Layout(8, 6, 6, 34, interval_below=True, count_below=True),
     _Layout(7, 6, 3, 26, interval_below=True, count_below=True),
 )
 #: Of them, those in which a table is set into one column rather than over the line where nobody asked for the column.
@@ -449,10 +449,10 @@ def _groups(model: Table, columns: range) -> Iterator[tuple[str, int, int]]:
 def _heading_lines(column: Column, layout: _Layout, measure: _Measure) -> list[str]:
     """Break a heading between words, about as narrow as the figures; what made these stands in a note."""
     lines = _broken(column.heading, layout.heading, layout.size, measure)
-    unit = f" ({column.unit})" if column.unit else ""
-    if unit and measure(lines[-1] + unit, layout.size) > layout.heading:
-        return [*lines, f"({column.unit}){column.arrow}"]
-    lines[-1] += unit + column.arrow
+    end = (f" ({column.unit})" if column.unit else "") + column.arrow
+    if column.unit and measure(lines[-1] + end, layout.size) > layout.heading:
+        return [*lines, end.strip()]
+    lines[-1] += end
     return lines
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
-from vceval.reports.tables import Column, Entry, PlainTable, Table
+from vceval.reports.tables import Column, Entry, PlainTable, Table, judge_sentence
 from vceval.results.verdicts import ASKED, Verdict
 from vceval.results.views import with_unit
 
@@ -20,12 +20,19 @@ def escape(text: str) -> str:
 
 def table(model: Table) -> str:
     """Write a results table in GitHub's Markdown, signatures below it."""
-    lines = [f"**{escape(model.full_title)}.** {escape(f'{model.caption} {model.count_note}'.strip())}", ""]
-    lines.append(_line(["System", *(_heading(column) for column in model.columns)]))
-    lines.append(_line([":--", *("--:" for _ in model.columns)]))
-    for row in model.rows:
-        name = escape(row.title)
-        lines.append(_line([f"*{name}*" if row.system.control else name, *(_entry(entry) for entry in row.entries)]))
+    words = " ".join(filter(None, (model.caption, model.count_note, judge_sentence(model))))
+    lead = [f"**{escape(model.words)}**"] if model.words else [f"**{escape(model.full_title)}.**"]
+    lines = [" ".join([*lead, escape(words)]).strip(), ""]
+    counted = ["Pairs"] if any(row.pairs for row in model.rows) else []
+    lines.append(_line(["System", *counted, *(_heading(column) for column in model.columns)]))
+    lines.append(_line([":--", *("--:" for _ in [*counted, *model.columns])]))
+    for block in model.blocks:
+        if block.shown:
+            lines.append(_line([f"**{escape(block.heading)}**", *("" for _ in [*counted, *model.columns])]))
+        for row in block.rows:
+            name = escape(row.title)
+            cells = [row.pairs for _ in counted] + [_entry(entry) for entry in row.entries]
+            lines.append(_line([f"*{name}*" if row.system.control else name, *cells]))
     if any(row.system.control for row in model.rows):
         lines += ["", "*In italics: controls (lower and upper bounds, not ranked).*"]
     lines += ["", *(f"- {escape(metric.title)}: {_code(metric.signature)}" for metric in model.metrics), ""]

@@ -10,7 +10,7 @@ from typing import Literal, NamedTuple
 from vceval import registry
 from vceval.errors import UsageError
 from vceval.records import NEEDS
-from vceval.reports.tables import Part, Row, Table, measure_table, without_empty
+from vceval.reports.tables import WHOLE, Part, Row, Table, measure_table, without_empty
 from vceval.results.marks import listed, rankings_of
 from vceval.results.merge_runs import Material
 from vceval.results.ranking import ranked
@@ -166,16 +166,15 @@ def paper_table(found: Material, choice: Choice, say: Callable[[str], None]) -> 
 
 def _parts(report: Report, rows: Rows, say: Callable[[str], None]) -> list[Part]:
     if rows == "system":
-        return [Part()]
+        return [WHOLE]
     names = report.directions if rows == "direction" else report.datasets
     if len(names) < 2:
         say(f"rows are systems: all pairs are of one {rows}" if names else f"rows are systems: no {rows} is known")
-        return [Part()]
+        return [WHOLE]
     mine = {system.name for system in report.systems}
     parts = [Part(name, direction=name) if rows == "direction" else Part(name, name) for name in names]
-    return [
-        part for part in parts if any(k[0] in mine and k[2:] == (part.dataset, part.direction) for k in report.cells)
-    ]
+    known = {key[2:] for key in report.cells if key[0] in mine}
+    return [part for part in parts if (part.dataset, part.direction) in known]
 
 
 def _ranked_anew(found: Material, report: Report, measures: Sequence[MeasureView], parts: Sequence[Part]) -> Report:

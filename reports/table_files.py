@@ -23,7 +23,7 @@ from vceval.reports import (
 )
 from vceval.reports.latex import STYLES, Interval, Style
 from vceval.reports.paper_table import MOST, Choice, paper_table, usual_measures
-from vceval.reports.tables import Column, Entry, PlainTable, Table
+from vceval.reports.tables import WHOLE, Column, Entry, Part, PlainTable, Table, figure_place
 from vceval.results import verdicts
 from vceval.results.merge_runs import Material
 from vceval.results.rundir import write_atomically
@@ -224,15 +224,15 @@ def table_csv(models: Sequence[Table]) -> str:
         for row in model.rows:
             for column, entry in zip(model.columns, row.entries, strict=True):
                 if entry is not None and entry.cell is not None:
-                    rows.append(_cell_row(row.system.name, column, entry.cell))
+                    rows.append(_cell_row(row.system.name, column, entry.cell, row.part))
     return csv_text(CELL_COLUMNS, rows)
 
 
-def _cell_row(system: str, column: Column, cell: Cell) -> list[str]:
-    measure = column.measure
+def _cell_row(system: str, column: Column, cell: Cell, part: Part = WHOLE) -> list[str]:
+    measure, place = column.measure, figure_place(column, part)
     figures = [None if v is None else v * measure.scale for v in (cell.value, cell.low, cell.high)]
     return (
-        [system, measure.name, column.dataset, column.direction]
+        [system, *place]
         + ["" if figure is None else f"{figure:.12g}" for figure in figures]
         + [str(getattr(cell, name)) for name in COUNTS]
         + [measure.unit, measure.better]

@@ -12,6 +12,7 @@ from vceval.results.marks import interval_words, listed, mark_sentence
 from vceval.results.views import ALL, Cell, MeasureView, MetricView, Report, SystemView
 
 __all__ = [
+    "WHOLE",
     "Block",
     "Column",
     "Entry",
@@ -22,6 +23,7 @@ __all__ = [
     "changed",
     "dataset_tables",
     "direction_tables",
+    "figure_place",
     "judge_sentence",
     "main_tables",
     "mark_words",
@@ -120,6 +122,10 @@ class Part:
     direction: str = ALL
 
 
+#: All pairs.
+WHOLE = Part()
+
+
 @dataclass(frozen=True, slots=True)
 class Row:
     """One system; an entry is None where the run has nothing to say about that column.
@@ -131,7 +137,7 @@ class Row:
     system: SystemView
     entries: Sequence[Entry | None]
     remark: str = ""
-    part: Part = Part()
+    part: Part = WHOLE
     pairs: str = ""
 
     @property
@@ -287,7 +293,7 @@ def main_tables(report: Report) -> list[Table]:
 
 
 def measure_table(
-    report: Report, identity: str, title: str, measures: Sequence[MeasureView], parts: Sequence[Part] = (Part(),)
+    report: Report, identity: str, title: str, measures: Sequence[MeasureView], parts: Sequence[Part] = (WHOLE,)
 ) -> Table:
     """Build a table of some measures over all pairs, or over parts of them, with what keeps figures from comparison."""
     table = results(report, identity, title, [Column(m.label, m.unit, m.better, m) for m in measures], parts=parts)
@@ -354,14 +360,14 @@ def results(
     title: str,
     columns: Sequence[Column],
     group: str = "",
-    parts: Sequence[Part] = (Part(),),
+    parts: Sequence[Part] = (WHOLE,),
 ) -> Table:
     """Build a table of systems: every column over the pairs that it names, best and second marked by the tests.
 
     With several parts, the systems stand once below each.
     """
     cells = {
-        (system.name, index, part): report.cell(system.name, *_place(column, part))
+        (system.name, index, part): report.cell(system.name, *figure_place(column, part))
         for system in report.systems
         for index, column in enumerate(columns)
         for part in parts
@@ -373,13 +379,14 @@ def results(
     def row(system: SystemView, part: Part) -> Row:
         entries = []
         for index, column in enumerate(columns):
-            cell, mark = cells[system.name, index, part], report.ranking(*_place(column, part)).mark(system.name)
+            cell, mark = cells[system.name, index, part], report.ranking(*figure_place(column, part)).mark(system.name)
             entries.append(_entry(cell, column.measure, mark, usual) if cell else None)
         return Row(system, entries, NARROW_BAND if system.name in narrow else "", part)
 
     if len(parts) > 1:
         order = [*report.converters, *report.controls]
-        blocks = [Block(part.name, [row(system, part) for system in order], shown=True) for part in parts]
+        rows = {part: [found for one in order if (found := row(one, part)).given] for part in parts}
+        blocks = [Block(part.name, rows[part], shown=True) for part in parts if rows[part]]
     else:
         groups = [("", report.converters), ("Controls (lower and upper bounds, not ranked)", report.controls)]
         blocks = [Block(heading, [row(one, parts[0]) for one in systems]) for heading, systems in groups if systems]
@@ -393,18 +400,18 @@ def results(
     )  # fmt: skip
 
 
-def mark_words(report: Report, columns: Sequence[Column], parts: Sequence[Part] = (Part(),)) -> str:
+def mark_words(report: Report, columns: Sequence[Column], parts: Sequence[Part] = (WHOLE,)) -> str:
     """Say what the marks of some columns mean, and what is not ranked in them."""
     found = [
-        (f"{column.full_heading} {part.name}".rstrip(), report.ranking(*_place(column, part)))
+        (f"{column.full_heading} {part.name}".rstrip(), report.ranking(*figure_place(column, part)))
         for part in parts
         for column in columns
     ]
     return mark_sentence(found, report.titles)
 
 
-def _place(column: Column, part: Part) -> tuple[str, str, str]:
-    """The measure, dataset and direction of a figure."""
+def figure_place(column: Column, part: Part) -> tuple[str, str, str]:
+    """Name the measure, dataset and direction of a figure."""
     dataset = column.dataset if part.dataset == ALL else part.dataset
     return column.measure.name, dataset, column.direction if part.direction == ALL else part.direction
 
@@ -490,13 +497,16 @@ def without_empty(table: Table) -> Table | None:
     kept = [i for i in range(len(table.columns)) if any((e := row.entries[i]) and e.value for row in table.rows)]
     if not kept:
         return None
+    columns = [table.columns[i] for i in kept]
+    used = {column.measure.metric for column in columns}
     return replace(
         table,
-        columns=[table.columns[i] for i in kept],
+        columns=columns,
         blocks=[
-            Block(block.heading, [replace(row, entries=[row.entries[i] for i in kept]) for row in block.rows])
+            replace(block, rows=[replace(row, entries=[row.entries[i] for i in kept]) for row in block.rows])
             for block in table.blocks
         ],
+        metrics=[metric for metric in table.metrics if metric.name in used],
     )
 
 
@@ -510,7 +520,7 @@ def changed(table: Table, change: Callable[[Entry], Entry]) -> Table:
     return replace(
         table,
         blocks=[
-            Block(block.heading, [replace(row, entries=[e and change(e) for e in row.entries]) for row in block.rows])
+            replace(block, rows=[replace(row, entries=[e and change(e) for e in row.entries]) for row in block.rows])
             for block in table.blocks
         ],
     )
