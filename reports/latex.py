@@ -10,23 +10,19 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from math import ceil
-from typing import Literal
 
 from vceval.errors import UsageError
 from vceval.reports.latex_escape import breakable, escape
-from vceval.reports.tables import Column, Entry, PlainTable, Row, Table, judge_sentence, suite_label
+from vceval.reports.tables import LEADS, Column, Entry, Interval, PlainTable, Row, Table, judge_sentence, suite_label
 from vceval.results.marks import interval_words
 from vceval.results.verdicts import Verdict
-from vceval.results.views import Report, number
+from vceval.results.views import Report
 
 __all__ = [
-    "DEFAULT", "INTERVALS", "PREAMBLE", "STYLES", "Interval", "Style", "appendix", "fits", "one_float", "plain_table",
+    "DEFAULT", "PREAMBLE", "STYLES", "Style", "appendix", "fits", "one_float", "plain_table",
     "table", "text_macros",
 ]  # fmt: skip
 
-Interval = Literal["pm", "brackets", "none"]
-#: How intervals are set: by their arms (``±``, or both where they differ), by both ends, not at all.
-INTERVALS: tuple[Interval, ...] = ("pm", "brackets", "none")
 #: Type size of captions in points.
 NORMAL = 10
 #: Names may take this share of the line; where there is no room, they are broken into lines of at least LEAST points.
@@ -359,9 +355,7 @@ class _Sheet:
         """What explains the table; plain text."""
         model = self._model
         entries = [entry for row in model.rows for entry in row.entries if entry]
-        words = []
-        if self._interval != "none":
-            words = model.figure_notes("In brackets: 95 % interval" if self._interval == "brackets" else _ARMS)
+        words = model.figure_notes(LEADS[self._interval]) if self._interval != "none" else model.lone_notes
         words += [model.marks] if model.marks else []
         if any(row.system.control for row in model.rows):
             words.append("Italic: controls, which bound what a converter can reach; never ranked.")
@@ -432,10 +426,6 @@ def _airy(count: int) -> list[str]:
     return ["[1pt]", *[""] * (count - 2), "[3pt]"]
 
 
-#: How a note begins to speak of intervals that are printed by their arms.
-_ARMS = "±, or + and − where they differ: arms of the 95 % interval"
-
-
 def _groups(model: Table, columns: range) -> Iterator[tuple[str, int, int]]:
     """Neighbouring columns under one heading: its text, the first column, the one after the last."""
     start = columns.start
@@ -477,15 +467,14 @@ def _name_lines(text: str, size: int, room: float, measure: _Measure) -> list[st
 
 def _interval_piece(entry: Entry, column: Column, form: Interval, layout: _Layout, wide: _Measure) -> _Piece | None:
     """Set the interval of a figure; None where there is none, or it is not wanted."""
-    cell, measure = entry.cell, column.measure
-    if form == "none" or not entry.low or cell is None or cell.value is None or cell.low is None or cell.high is None:
+    arms = entry.arms(column.measure)
+    if form == "none" or arms is None:
         return None
     leading = LEADINGS[layout.small]
     if form == "brackets":
         code = rf"\vcevalinterval{{{_signed(entry.low)}}}{{{_signed(entry.high)}}}"
         return _Piece(code, wide(entry.interval, layout.small), leading)
-    ends = ((cell.high - cell.value), (cell.value - cell.low))
-    up, down = (number(max(0.0, end) * abs(measure.scale), measure.decimals) for end in ends)
+    up, down = arms
     if up == down:
         return _Piece(rf"\vcevalpm{{{up}}}", wide(f"±{up}", layout.small), leading)
     width = max(_width(f"{sign}{arm}", SCRIPT[layout.size]) for sign, arm in (("+", up), ("−", down)))

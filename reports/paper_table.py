@@ -10,7 +10,7 @@ from typing import Literal, NamedTuple
 from vceval import registry
 from vceval.errors import UsageError
 from vceval.records import NEEDS
-from vceval.reports.tables import WHOLE, Part, Row, Table, measure_table, without_empty
+from vceval.reports.tables import WHOLE, Interval, Part, Row, Table, measure_table, without_empty
 from vceval.results.marks import listed, rankings_of
 from vceval.results.merge_runs import Material
 from vceval.results.ranking import ranked
@@ -41,7 +41,7 @@ class Preset:
 
     columns: Sequence[Wanted]
     rows: Rows
-    intervals: Literal["pm", "brackets", "none"]
+    intervals: Interval
 
 
 _NATURALNESS = Wanted(("listening_mos",), listeners=True)

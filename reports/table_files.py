@@ -21,9 +21,9 @@ from vceval.reports import (
     tables,
     training_speakers,
 )
-from vceval.reports.latex import STYLES, Interval, Style
+from vceval.reports.latex import STYLES, Style
 from vceval.reports.paper_table import MOST, Choice, paper_table, usual_measures
-from vceval.reports.tables import WHOLE, Column, Entry, Part, PlainTable, Table, figure_place
+from vceval.reports.tables import WHOLE, Column, Entry, Interval, Part, PlainTable, Table, figure_place
 from vceval.results import verdicts
 from vceval.results.merge_runs import Material
 from vceval.results.rundir import write_atomically

@@ -6,16 +6,19 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Literal
 
 from vceval.metrics.band import NARROW_BAND
 from vceval.results.marks import interval_words, listed, mark_sentence
-from vceval.results.views import ALL, Cell, MeasureView, MetricView, Report, SystemView
+from vceval.results.views import ALL, Cell, MeasureView, MetricView, Report, SystemView, number
 
 __all__ = [
+    "LEADS",
     "WHOLE",
     "Block",
     "Column",
     "Entry",
+    "Interval",
     "Part",
     "PlainTable",
     "Row",
@@ -39,10 +42,20 @@ __all__ = [
 
 #: With fewer speakers on a side, how they vary is hardly known.
 FEW = 5
+_SIDES = ("target", "source")
 #: Share of recordings with a narrow band from which on a table says so of a system.
 MANY_NARROW = 0.1
 #: The speaker encoder in a signature, without the hash of its weights.
 _ENCODER = re.compile(r"\|enc:(.+?)(?:-[0-9a-f]{8}[^|]*)?(?=\||$)")
+
+
+Interval = Literal["pm", "brackets", "none"]
+#: How intervals are set (by their arms: ``±``, or both where they differ; by both ends; not at all), and how a caption
+#: begins to speak of them.
+LEADS: Mapping[Interval, str] = {
+    "pm": "±, or + and − where they differ: arms of the 95 % interval",
+    "brackets": "In brackets: 95 % interval",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +119,15 @@ class Entry:
     def interval(self) -> str:
         """The 95 % interval, ``[low, high]``; empty where there is none."""
         return f"[{self.low}, {self.high}]" if self.low else ""
+
+    def arms(self, measure: MeasureView) -> tuple[str, str] | None:
+        """The arms of the interval as they are printed, up and down; None where there is none."""
+        cell = self.cell
+        if not self.low or cell is None or cell.value is None or cell.low is None or cell.high is None:
+            return None
+        ends = (cell.high - cell.value, cell.value - cell.low)
+        up, down = (number(max(0.0, end) * abs(measure.scale), measure.decimals) for end in ends)
+        return up, down
 
     @property
     def mark(self) -> str:
@@ -203,8 +225,9 @@ class Table:
         cells = [entry.cell for row in self.rows for entry in row.entries if entry and entry.cell]
         pairs = _span([row.given for row in self.rows if row.given])
         parts = [f"{pairs} conversion pair{'' if pairs == '1' else 's'}"] if pairs else []
-        if any(row.given != self.rows[0].given for row in self.rows):
-            parts[-1] += " per row" if any(block.shown for block in self.blocks) else " per system"
+        split = any(row.part != WHOLE for row in self.rows)
+        if parts and (split or any(row.given != self.rows[0].given for row in self.rows)):
+            parts[-1] += " per row" if split else " per system"
         known = [cell for cell in cells if cell.targets and cell.sources]
         if known:
             target, source = (_span([getattr(cell, side) for cell in known]) for side in ("targets", "sources"))
@@ -214,13 +237,17 @@ class Table:
     @property
     def caption(self) -> str:
         """What stands over the table, below its title: what it rests on, what the marks mean."""
-        parts = [f"On {self.scope}."] if self.scope else []
-        parts += self.figure_notes()
+        return self.explained("brackets")
+
+    def explained(self, interval: Interval) -> str:
+        """What stands over the table, below its title, where intervals are set in a form."""
+        parts = [f"On {self.scope}."] if self.scope and not self.words else []
+        parts += self.figure_notes(LEADS[interval]) if interval != "none" else self.lone_notes
         if self.marks:
             parts.append(self.marks)
         return " ".join([*parts, *self.notes])
 
-    def figure_notes(self, lead: str = "In brackets: 95 % interval") -> list[str]:
+    def figure_notes(self, lead: str = LEADS["brackets"]) -> list[str]:
         """How intervals were made, after a lead that says where they stand, and :attr:`speaker_notes`."""
         entries = [entry for row in self.rows for entry in row.entries if entry and entry.interval]
         words = interval_words(entry.cell.method for entry in entries if entry.cell)
@@ -228,32 +255,40 @@ class Table:
 
     @property
     def speaker_notes(self) -> list[str]:
-        """What the numbers of speakers keep the figures from saying."""
-        named = [
+        """What the numbers of speakers keep the figures and their intervals from saying."""
+        cells = [cell for _, cell in self._named]
+        if cells and not any(cell.targets or cell.sources for cell in cells):
+            return ["No speaker is known: intervals take recordings for independent."]
+        few: dict[tuple[str, ...], list[str]] = {}
+        for side in _SIDES:
+            names = dict.fromkeys(name for name, cell in self._named if 1 < getattr(cell, f"{side}s") < FEW)
+            if names:
+                few.setdefault(tuple(names), []).append(side)
+        whole = len({name for name, _ in self._named})
+        return self.lone_notes + [
+            f"Fewer than {FEW} {' and '.join(sides)} speakers: "
+            f"{'all intervals' if len(names) == whole else f'intervals of {listed(names)}'} are rough."
+            for names, sides in few.items()
+        ]
+
+    @property
+    def lone_notes(self) -> list[str]:
+        """What one speaker alone keeps the figures from saying."""
+        counts = {side: {getattr(cell, f"{side}s") for _, cell in self._named} for side in _SIDES}
+        return [
+            f"One {side} speaker: {'the' if mine == {1} else 'some'} figures say nothing of others."
+            for side, mine in counts.items()
+            if 1 in mine
+        ]
+
+    @property
+    def _named(self) -> list[tuple[str, Cell]]:
+        """The figures that there are, with what their column is called."""
+        return [
             (column.full_heading, entry.cell)
             for row in self.rows
             for column, entry in zip(self.columns, row.entries, strict=True)
             if entry and entry.cell and entry.value
-        ]
-        cells = [cell for _, cell in named]
-        if cells and not any(cell.targets or cell.sources for cell in cells):
-            return ["No speaker is known: intervals take recordings for independent."]
-        counts = {side: [getattr(cell, f"{side}s") for cell in cells] for side in ("target", "source")}
-        notes = [
-            f"One {side} speaker: {'the' if set(mine) == {1} else 'some'} figures say nothing of others."
-            for side, mine in counts.items()
-            if 1 in mine
-        ]
-        few: dict[tuple[str, ...], list[str]] = {}
-        for side, mine in counts.items():
-            names = dict.fromkeys(name for (name, _), count in zip(named, mine, strict=True) if 1 < count < FEW)
-            if names:
-                few.setdefault(tuple(names), []).append(side)
-        whole = len({name for name, _ in named})
-        return notes + [
-            f"Fewer than {FEW} {' and '.join(sides)} speakers: "
-            f"{'all intervals' if len(names) == whole else f'intervals of {listed(names)}'} are rough."
-            for names, sides in few.items()
         ]
 
     @property

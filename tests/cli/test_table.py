@@ -74,7 +74,7 @@ def test_eight_systems_and_five_measures_fit_one_column(run: str, tmp_path: Path
     log, shown = compiled(out.parent, tmp_path, kind=kind)
     assert_fits(log)
     assert "Missing character" not in log
-    for word in ("YourOwn-VC", "MCD|sp:world|order:24") if shown else ():
+    for word in ("YourOwn-", "MCD|sp:world|order:24") if shown else ():
         assert word in shown
 
 
@@ -96,6 +96,14 @@ def test_counts_hide_no_pair(run: str, capsys: pytest.CaptureFixture[str]) -> No
     assert "20\\textendash{}24 conversion pairs per system" in made
     shown, _ = table(run, "--measures", "mcd", "--systems", "Auto-VC", "--format", "markdown", capsys=capsys)
     assert "n=16/24" in shown
+
+
+def test_markdown_sets_intervals_as_they_are_asked_for(run: str, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["--measures", "cosine", "--systems", "Auto-VC", "--format", "markdown"]
+    forms = {form: table(run, *words, "--intervals", form, capsys=capsys)[0] for form in ("pm", "brackets", "none")}
+    rows = {form: re.findall(r"^\| Auto-VC \| (.*) \|$", made, re.MULTILINE) for form, made in forms.items()}
+    assert rows == {"pm": ["0.237 +0.027 −0.021"], "brackets": ["0.237 [0.216, 0.264]"], "none": ["0.237"]}
+    assert ["interval" in made for made in forms.values()] == [True, True, False]
 
 
 def test_heads_and_notes_say_what_the_figures_are(run: str, capsys: pytest.CaptureFixture[str]) -> None:

@@ -82,7 +82,7 @@ def _table(options: argparse.Namespace) -> int:
     if options.format == "latex":
         text = latex.PREAMBLE + latex.one_float(table, style, wide=wide, interval=interval)
     else:
-        text = markdown.table(table) if options.format == "markdown" else table_csv([table])
+        text = markdown.table(table, interval or "brackets") if options.format == "markdown" else table_csv([table])
     if options.out is None:
         print(text, end="")
     else:
