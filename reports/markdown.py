@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
-from vceval.reports.tables import Column, Entry, PlainTable, Table
+from vceval.reports.tables import Column, Entry, Interval, PlainTable, Table, judge_sentence
 from vceval.results.verdicts import ASKED, Verdict
 from vceval.results.views import with_unit
 
@@ -18,14 +18,23 @@ def escape(text: str) -> str:
     return re.sub(r"([\\`*_\[\]|~$])", r"\\\1", text)
 
 
-def table(model: Table) -> str:
+def table(model: Table, interval: Interval = "brackets") -> str:
     """Write a results table in GitHub's Markdown, signatures below it."""
-    lines = [f"**{escape(model.full_title)}.** {escape(f'{model.caption} {model.count_note}'.strip())}", ""]
-    lines.append(_line(["System", *(_heading(column) for column in model.columns)]))
-    lines.append(_line([":--", *("--:" for _ in model.columns)]))
-    for row in model.rows:
-        name = escape(row.title)
-        lines.append(_line([f"*{name}*" if row.system.control else name, *(_entry(entry) for entry in row.entries)]))
+    words = " ".join(filter(None, (model.explained(interval), model.count_note, judge_sentence(model))))
+    lead = [f"**{escape(model.words)}**"] if model.words else [f"**{escape(model.full_title)}.**"]
+    lines = [" ".join([*lead, escape(words)]).strip(), ""]
+    counted = ["Pairs"] if any(row.pairs for row in model.rows) else []
+    lines.append(_line(["System", *counted, *(_heading(column) for column in model.columns)]))
+    lines.append(_line([":--", *("--:" for _ in [*counted, *model.columns])]))
+    for block in model.blocks:
+        if block.shown:
+            lines.append(_line([f"**{escape(block.heading)}**", *("" for _ in [*counted, *model.columns])]))
+        for row in block.rows:
+            name = escape(row.title)
+            cells = [row.pairs for _ in counted] + [
+                _entry(entry, column, interval) for entry, column in zip(row.entries, model.columns, strict=True)
+            ]
+            lines.append(_line([f"*{name}*" if row.system.control else name, *cells]))
     if any(row.system.control for row in model.rows):
         lines += ["", "*In italics: controls (lower and upper bounds, not ranked).*"]
     lines += ["", *(f"- {escape(metric.title)}: {_code(metric.signature)}" for metric in model.metrics), ""]
@@ -40,13 +49,16 @@ def _heading(column: Column) -> str:
     return escape(with_unit(column.labelled, column.unit) + column.arrow)
 
 
-def _entry(entry: Entry | None) -> str:
+def _entry(entry: Entry | None, column: Column, interval: Interval) -> str:
     if entry is None:
         return ""
     value = entry.value or "–"
     parts = [f"**{value}**" if entry.best else f"<u>{value}</u>" if entry.second else value]
-    if entry.interval:
+    arms = entry.arms(column.measure)
+    if interval == "brackets" and entry.interval:
         parts.append(entry.interval)
+    elif interval == "pm" and arms:
+        parts.append(f"±{arms[0]}" if arms[0] == arms[1] else f"+{arms[0]} −{arms[1]}")
     if not entry.usual:
         parts.append(f"n={entry.brief}")
     return " ".join(parts)

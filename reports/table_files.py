@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -22,14 +22,15 @@ from vceval.reports import (
     training_speakers,
 )
 from vceval.reports.latex import STYLES, Style
-from vceval.reports.tables import Column, Entry, PlainTable, Table
+from vceval.reports.paper_table import MOST, Choice, paper_table, usual_measures
+from vceval.reports.tables import WHOLE, Column, Entry, Interval, Part, PlainTable, Table, figure_place
 from vceval.results import verdicts
 from vceval.results.merge_runs import Material
 from vceval.results.rundir import write_atomically
 from vceval.results.views import Cell, Report, cells_of
 from vceval.storage.csv_files import csv_text
 
-__all__ = ["DEFAULTS", "Options", "clear", "write_tables"]
+__all__ = ["DEFAULTS", "Options", "clear", "fitting_table", "table_csv", "write_tables"]
 
 #: Columns of every CSV file of corpus figures; values and bounds are in ``unit``.
 COUNTS = ("n", "expected", "failed", "skipped", "targets", "sources")
@@ -79,6 +80,7 @@ def write_tables(found: Material, folder: Path, options: Options = DEFAULTS) -> 
     texts["verdicts.md"] = markdown.verdicts(said)
     texts["verdicts.json"] = _json(verdicts.as_json(said))
     texts["signatures.tex"] = latex.text_macros(found.report, said)
+    texts["appendix.tex"] = latex.appendix(found.report, tables.main_tables(found.report))
     if references := bibliography.bibtex(found.report):
         texts["references.bib"] = references
     clear(folder, _KINDS)
@@ -90,7 +92,16 @@ def write_tables(found: Material, folder: Path, options: Options = DEFAULTS) -> 
 def _add_results(texts: dict[str, str], found: Material, style: Style) -> None:
     report = found.report
     main = tables.main_tables(report)
-    _add(texts, "main", main, main, style)
+    paper = main[0]
+    if usual_measures(report, MOST):
+        paper = replace(fitting_table(found, Choice(), style, lambda _: None), id="main")
+    _add(texts, "main", main, [paper], style)
+    if latex.fits(paper, style):
+        texts["main.tex"] = latex.PREAMBLE + latex.one_float(paper, style)
+    shown = [column.measure for column in paper.columns]
+    others = [measure for measure in report.measures if measure not in shown]
+    if rest := tables.without_empty(tables.measure_table(report, "more", "More measures", others)):
+        _add(texts, "more", [rest], [rest], style)
     texts["main.csv"] = _cells_csv(report, _columns(main))
     for split, models in (
         ("direction", tables.direction_tables(report)),
@@ -108,6 +119,32 @@ def _add_results(texts: dict[str, str], found: Material, style: Style) -> None:
         texts["main_unseen.csv"] = _cells_csv(left, _columns(unseen))
 
 
+def fitting_table(
+    found: Material,
+    choice: Choice,
+    style: Style,
+    say: Callable[[str], None],
+    *,
+    wide: bool = False,
+    interval: Interval | None = None,
+) -> Table:
+    """Build the table of a choice; where it names no measures, of as many of the usual ones as fit into one float.
+
+    Raises:
+        UsageError: as :func:`vceval.reports.paper_table.paper_table`; or there is no figure at all.
+    """
+    if choice.measures:
+        return paper_table(found, choice, say)
+    usual = usual_measures(found.report, 2 * MOST if wide else MOST)
+    if not usual:
+        raise UsageError("no system has a figure: there is nothing to make a table of")
+    for most in range(len(usual), 0, -1):
+        table = paper_table(found, replace(choice, measures=usual_measures(found.report, most)), say)
+        if latex.fits(table, style, wide=wide, interval=interval):
+            break
+    return table
+
+
 def _columns(models: Iterable[Table]) -> list[Column]:
     return [column for model in models for column in model.columns]
 
@@ -117,7 +154,7 @@ def _add(
 ) -> None:
     texts[f"{name}.tex"] = latex.PREAMBLE + "\n".join(latex.table(model, style) for model in set_in_latex)
     texts[f"{name}.md"] = "\n".join(markdown.table(model) for model in models)
-    texts[f"{name}.csv"] = _table_csv(models)
+    texts[f"{name}.csv"] = table_csv(models)
     texts[f"{name}.json"] = _tables_json(models)
 
 
@@ -180,22 +217,22 @@ def _cells_csv(report: Report, columns: Sequence[Column]) -> str:
     return csv_text(CELL_COLUMNS, rows)
 
 
-def _table_csv(models: Sequence[Table]) -> str:
+def table_csv(models: Sequence[Table]) -> str:
     """Write tables as CSV, one row per system and column; values and bounds are in the unit named."""
     rows = []
     for model in models:
         for row in model.rows:
             for column, entry in zip(model.columns, row.entries, strict=True):
                 if entry is not None and entry.cell is not None:
-                    rows.append(_cell_row(row.system.name, column, entry.cell))
+                    rows.append(_cell_row(row.system.name, column, entry.cell, row.part))
     return csv_text(CELL_COLUMNS, rows)
 
 
-def _cell_row(system: str, column: Column, cell: Cell) -> list[str]:
-    measure = column.measure
+def _cell_row(system: str, column: Column, cell: Cell, part: Part = WHOLE) -> list[str]:
+    measure, place = column.measure, figure_place(column, part)
     figures = [None if v is None else v * measure.scale for v in (cell.value, cell.low, cell.high)]
     return (
-        [system, measure.name, column.dataset, column.direction]
+        [system, *place]
         + ["" if figure is None else f"{figure:.12g}" for figure in figures]
         + [str(getattr(cell, name)) for name in COUNTS]
         + [measure.unit, measure.better]

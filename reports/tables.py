@@ -2,26 +2,35 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Literal
 
 from vceval.metrics.band import NARROW_BAND
 from vceval.results.marks import interval_words, listed, mark_sentence
-from vceval.results.views import ALL, Cell, MeasureView, MetricView, Report, SystemView
+from vceval.results.views import ALL, Cell, MeasureView, MetricView, Report, SystemView, number
 
 __all__ = [
+    "LEADS",
+    "WHOLE",
     "Block",
     "Column",
     "Entry",
+    "Interval",
+    "Part",
     "PlainTable",
     "Row",
     "Table",
     "changed",
     "dataset_tables",
     "direction_tables",
+    "figure_place",
+    "judge_sentence",
     "main_tables",
     "mark_words",
+    "measure_table",
     "narrow_sentence",
     "results",
     "seeds_sentence",
@@ -33,8 +42,20 @@ __all__ = [
 
 #: With fewer speakers on a side, how they vary is hardly known.
 FEW = 5
+_SIDES = ("target", "source")
 #: Share of recordings with a narrow band from which on a table says so of a system.
 MANY_NARROW = 0.1
+#: The speaker encoder in a signature, without the hash of its weights.
+_ENCODER = re.compile(r"\|enc:(.+?)(?:-[0-9a-f]{8}[^|]*)?(?=\||$)")
+
+
+Interval = Literal["pm", "brackets", "none"]
+#: How intervals are set (by their arms: ``±``, or both where they differ; by both ends; not at all), and how a caption
+#: begins to speak of them.
+LEADS: Mapping[Interval, str] = {
+    "pm": "±, or + and − where they differ: arms of the 95 % interval",
+    "brackets": "In brackets: 95 % interval",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +101,7 @@ class Entry:
 
     ``brief`` leaves out of it what the caption says.
 
-    ``count`` is empty where every pair was skipped, so that nothing was expected. ``cell`` holds the figure as stored.
+    ``cell`` holds the figure as stored.
     """
 
     value: str
@@ -99,6 +120,15 @@ class Entry:
         """The 95 % interval, ``[low, high]``; empty where there is none."""
         return f"[{self.low}, {self.high}]" if self.low else ""
 
+    def arms(self, measure: MeasureView) -> tuple[str, str] | None:
+        """The arms of the interval as they are printed, up and down; None where there is none."""
+        cell = self.cell
+        if not self.low or cell is None or cell.value is None or cell.low is None or cell.high is None:
+            return None
+        ends = (cell.high - cell.value, cell.value - cell.low)
+        up, down = (number(max(0.0, end) * abs(measure.scale), measure.decimals) for end in ends)
+        return up, down
+
     @property
     def mark(self) -> str:
         """``best``, ``second`` or nothing."""
@@ -106,36 +136,59 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True)
+class Part:
+    """Some of the pairs, as rows of a table show them: one dataset or direction, or all."""
+
+    name: str = ""
+    dataset: str = ALL
+    direction: str = ALL
+
+
+#: All pairs.
+WHOLE = Part()
+
+
+@dataclass(frozen=True, slots=True)
 class Row:
     """One system; an entry is None where the run has nothing to say about that column.
 
-    ``remark`` stands behind its title: what keeps its figures from standing beside the others.
+    ``remark`` stands behind its title: what keeps its figures from standing beside the others. ``part`` holds the pairs
+    that it is about. ``pairs`` is how many these are, where rows differ in it and a column of its own says so.
     """
 
     system: SystemView
     entries: Sequence[Entry | None]
     remark: str = ""
+    part: Part = WHOLE
+    pairs: str = ""
 
     @property
     def title(self) -> str:
         """What the row is called: the system's title, and the remark in brackets."""
         return f"{self.system.title} ({self.remark})" if self.remark else self.system.title
 
+    @property
+    def given(self) -> int:
+        """How many pairs the system was given, whatever became of them."""
+        return max((entry.cell.given for entry in self.entries if entry and entry.cell), default=0)
+
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """Rows under one heading: controls; systems need none."""
+    """Rows under one heading: controls, or a dataset or direction; systems need none. ``shown``: print the heading."""
 
     heading: str
     rows: Sequence[Row]
+    shown: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Table:
     """A table of systems; ``usual`` is the count of every figure that does not state its own.
 
-    ``title`` names what is shown, ``group`` how it is split (``by dataset``; empty where it is not), ``marks`` says by
-    what bold and underlined figures were chosen.
+    ``title`` names what is shown, ``group`` how it is split (``by dataset``; empty where it is not), ``place`` the
+    suite or the corpora that the pairs are from, ``marks`` says by what bold and underlined figures were chosen.
+    ``words`` stand in place of a caption made of these.
     """
 
     id: str
@@ -148,6 +201,8 @@ class Table:
     usual: str
     notes: Sequence[str]
     marks: str = ""
+    place: str = ""
+    words: str = ""
 
     @property
     def rows(self) -> list[Row]:
@@ -160,15 +215,39 @@ class Table:
         return f"{self.title} {self.group}".rstrip()
 
     @property
+    def lead(self) -> str:
+        """What names the table: the words given, else its title and what it rests on."""
+        return self.words or f"{self.full_title} on {self.scope}".removesuffix(" on ") + "."
+
+    @property
+    def scope(self) -> str:
+        """What the figures rest on: suite or corpora, pairs, speakers."""
+        cells = [entry.cell for row in self.rows for entry in row.entries if entry and entry.cell]
+        pairs = _span([row.given for row in self.rows if row.given])
+        parts = [f"{pairs} conversion pair{'' if pairs == '1' else 's'}"] if pairs else []
+        split = any(row.part != WHOLE for row in self.rows)
+        if parts and (split or any(row.given != self.rows[0].given for row in self.rows)):
+            parts[-1] += " per row" if split else " per system"
+        known = [cell for cell in cells if cell.targets and cell.sources]
+        if known:
+            target, source = (_span([getattr(cell, side) for cell in known]) for side in ("targets", "sources"))
+            parts.append(f"{target} target × {source} source speakers")
+        return ": ".join(part for part in (self.place, ", ".join(parts)) if part)
+
+    @property
     def caption(self) -> str:
-        """What stands over the table: title, suite, what the marks mean."""
-        parts = [f"Suite {self.suite}."]
-        parts += self.figure_notes()
+        """What stands over the table, below its title: what it rests on, what the marks mean."""
+        return self.explained("brackets")
+
+    def explained(self, interval: Interval) -> str:
+        """What stands over the table, below its title, where intervals are set in a form."""
+        parts = [f"On {self.scope}."] if self.scope and not self.words else []
+        parts += self.figure_notes(LEADS[interval]) if interval != "none" else self.lone_notes
         if self.marks:
             parts.append(self.marks)
         return " ".join([*parts, *self.notes])
 
-    def figure_notes(self, lead: str = "In brackets: 95 % interval") -> list[str]:
+    def figure_notes(self, lead: str = LEADS["brackets"]) -> list[str]:
         """How intervals were made, after a lead that says where they stand, and :attr:`speaker_notes`."""
         entries = [entry for row in self.rows for entry in row.entries if entry and entry.interval]
         words = interval_words(entry.cell.method for entry in entries if entry.cell)
@@ -176,32 +255,40 @@ class Table:
 
     @property
     def speaker_notes(self) -> list[str]:
-        """What the numbers of speakers keep the figures from saying."""
-        named = [
+        """What the numbers of speakers keep the figures and their intervals from saying."""
+        cells = [cell for _, cell in self._named]
+        if cells and not any(cell.targets or cell.sources for cell in cells):
+            return ["No speaker is known: intervals take recordings for independent."]
+        few: dict[tuple[str, ...], list[str]] = {}
+        for side in _SIDES:
+            names = dict.fromkeys(name for name, cell in self._named if 1 < getattr(cell, f"{side}s") < FEW)
+            if names:
+                few.setdefault(tuple(names), []).append(side)
+        whole = len({name for name, _ in self._named})
+        return self.lone_notes + [
+            f"Fewer than {FEW} {' and '.join(sides)} speakers: "
+            f"{'all intervals' if len(names) == whole else f'intervals of {listed(names)}'} are rough."
+            for names, sides in few.items()
+        ]
+
+    @property
+    def lone_notes(self) -> list[str]:
+        """What one speaker alone keeps the figures from saying."""
+        counts = {side: {getattr(cell, f"{side}s") for _, cell in self._named} for side in _SIDES}
+        return [
+            f"One {side} speaker: {'the' if mine == {1} else 'some'} figures say nothing of others."
+            for side, mine in counts.items()
+            if 1 in mine
+        ]
+
+    @property
+    def _named(self) -> list[tuple[str, Cell]]:
+        """The figures that there are, with what their column is called."""
+        return [
             (column.full_heading, entry.cell)
             for row in self.rows
             for column, entry in zip(self.columns, row.entries, strict=True)
             if entry and entry.cell and entry.value
-        ]
-        cells = [cell for _, cell in named]
-        if cells and not any(cell.targets or cell.sources for cell in cells):
-            return ["No speaker is known: intervals take recordings for independent."]
-        counts = {side: [getattr(cell, f"{side}s") for cell in cells] for side in ("target", "source")}
-        notes = [
-            f"One {side} speaker: {'the' if set(mine) == {1} else 'some'} figures say nothing of others."
-            for side, mine in counts.items()
-            if 1 in mine
-        ]
-        few: dict[tuple[str, ...], list[str]] = {}
-        for side, mine in counts.items():
-            names = dict.fromkeys(name for (name, _), count in zip(named, mine, strict=True) if 1 < count < FEW)
-            if names:
-                few.setdefault(tuple(names), []).append(side)
-        whole = len({name for name, _ in named})
-        return notes + [
-            f"Fewer than {FEW} {' and '.join(sides)} speakers: "
-            f"{'all intervals' if len(names) == whole else f'intervals of {listed(names)}'} are rough."
-            for names, sides in few.items()
         ]
 
     @property
@@ -214,7 +301,7 @@ class Table:
         """What the numbers beside a figure are."""
         entries = [entry for row in self.rows for entry in row.entries if entry]
         known = any("×" in entry.count for entry in entries)
-        return "pairs scored/expected" + (" · target×source speakers" if known else "")
+        return "pairs scored/in all" + (" · target×source speakers" if known else "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,13 +324,16 @@ def main_tables(report: Report) -> list[Table]:
     primary = report.primary_measures
     others = [measure for measure in report.measures if measure not in primary]
     parts = (("main", "Results", primary), ("more", "More measures", others))
-    tables = [
-        results(report, name, title, [Column(m.label, m.unit, m.better, m) for m in measures])
-        for name, title, measures in parts
-        if measures or name == "main"
-    ]
+    return [measure_table(report, *part) for part in parts if part[2] or part[0] == "main"]
+
+
+def measure_table(
+    report: Report, identity: str, title: str, measures: Sequence[MeasureView], parts: Sequence[Part] = (WHOLE,)
+) -> Table:
+    """Build a table of some measures over all pairs, or over parts of them, with what keeps figures from comparison."""
+    table = results(report, identity, title, [Column(m.label, m.unit, m.better, m) for m in measures], parts=parts)
     notes = [f"{sentence}." for sentence in (trained_sentence(report), narrow_sentence(report)) if sentence]
-    return [replace(table, notes=[*table.notes, *notes]) for table in tables]
+    return replace(table, notes=[*table.notes, *notes])
 
 
 def trained_sentence(report: Report) -> str:
@@ -299,38 +389,85 @@ def _split(report: Report, identity: str, heading: str, parts: Sequence[tuple[st
     return tables
 
 
-def results(report: Report, identity: str, title: str, columns: Sequence[Column], group: str = "") -> Table:
-    """Build a table of systems: every column over the pairs that it names, best and second marked by the tests."""
+def results(
+    report: Report,
+    identity: str,
+    title: str,
+    columns: Sequence[Column],
+    group: str = "",
+    parts: Sequence[Part] = (WHOLE,),
+) -> Table:
+    """Build a table of systems: every column over the pairs that it names, best and second marked by the tests.
+
+    With several parts, the systems stand once below each.
+    """
     cells = {
-        (system.name, index): report.cell(system.name, column.measure.name, column.dataset, column.direction)
+        (system.name, index, part): report.cell(system.name, *figure_place(column, part))
         for system in report.systems
         for index, column in enumerate(columns)
+        for part in parts
     }
-    rankings = [report.ranking(column.measure.name, column.dataset, column.direction) for column in columns]
     counts = [_counts(cell) for cell in cells.values() if cell is not None and cell.value is not None]
-    usual = tuple(_often(part) for part in zip(*counts, strict=True)) if counts else ("", "")
+    usual = tuple(_often(some) for some in zip(*counts, strict=True)) if counts else ("", "")
     narrow = _narrow(report)
 
-    def row(system: SystemView) -> Row:
+    def row(system: SystemView, part: Part) -> Row:
         entries = []
         for index, column in enumerate(columns):
-            cell, mark = cells[system.name, index], rankings[index].mark(system.name)
+            cell, mark = cells[system.name, index, part], report.ranking(*figure_place(column, part)).mark(system.name)
             entries.append(_entry(cell, column.measure, mark, usual) if cell else None)
-        return Row(system, entries, NARROW_BAND if system.name in narrow else "")
+        return Row(system, entries, NARROW_BAND if system.name in narrow else "", part)
 
-    groups = [("", report.converters), ("Controls (lower and upper bounds, not ranked)", report.controls)]
-    blocks = [Block(heading, [row(system) for system in systems]) for heading, systems in groups if systems]
+    if len(parts) > 1:
+        order = [*report.converters, *report.controls]
+        rows = {part: [found for one in order if (found := row(one, part)).given] for part in parts}
+        blocks = [Block(part.name, rows[part], shown=True) for part in parts if rows[part]]
+    else:
+        groups = [("", report.converters), ("Controls (lower and upper bounds, not ranked)", report.controls)]
+        blocks = [Block(heading, [row(one, parts[0]) for one in systems]) for heading, systems in groups if systems]
     used = list(dict.fromkeys(column.measure.metric for column in columns))
     notes = [seeds_sentence(report)] if seeds_sentence(report) else []
     metrics = [report.metrics[name] for name in used if name in report.metrics]
-    words = mark_words(report, columns)
-    return Table(identity, title, group, suite_label(report), columns, blocks, metrics, _joined(usual), notes, words)
+    words = mark_words(report, columns, parts)
+    return Table(
+        identity, title, group, suite_label(report), columns, blocks, metrics, _joined(usual), notes, words,
+        suite_label(report) if "@" in report.suite else _corpora(report),
+    )  # fmt: skip
 
 
-def mark_words(report: Report, columns: Sequence[Column]) -> str:
+def mark_words(report: Report, columns: Sequence[Column], parts: Sequence[Part] = (WHOLE,)) -> str:
     """Say what the marks of some columns mean, and what is not ranked in them."""
-    found = [(c.full_heading, report.ranking(c.measure.name, c.dataset, c.direction)) for c in columns]
+    found = [
+        (f"{column.full_heading} {part.name}".rstrip(), report.ranking(*figure_place(column, part)))
+        for part in parts
+        for column in columns
+    ]
     return mark_sentence(found, report.titles)
+
+
+def figure_place(column: Column, part: Part) -> tuple[str, str, str]:
+    """Name the measure, dataset and direction of a figure."""
+    dataset = column.dataset if part.dataset == ALL else part.dataset
+    return column.measure.name, dataset, column.direction if part.direction == ALL else part.direction
+
+
+def _corpora(report: Report) -> str:
+    """Name the corpora of a run, or say how many they are."""
+    return listed(report.datasets) if len(report.datasets) < 4 else f"{len(report.datasets)} corpora"
+
+
+def judge_sentence(table: Table) -> str:
+    """Name the recognisers and speaker encoders behind the columns, and which columns these are."""
+    found: dict[str, list[str]] = {}
+    signatures = {metric.name: metric.signature for metric in table.metrics}
+    for column in table.columns:
+        measure = column.measure
+        encoder = _ENCODER.search(signatures.get(measure.metric, ""))
+        judge = measure.judge or (encoder[1].capitalize().replace("-", " ") if encoder else "")
+        if judge:
+            found.setdefault(judge, []).append(column.full_heading)
+    told = [f"{judge} ({listed(list(dict.fromkeys(names)))})" for judge, names in found.items()]
+    return f"Judged by {'; '.join(told)}." if told else ""
 
 
 def seeds_sentence(report: Report) -> str:
@@ -350,6 +487,12 @@ def suite_label(report: Report) -> str:
     return ", ".join([report.suite, *marks])
 
 
+def _span(numbers: Sequence[int]) -> str:
+    """Print numbers as one, or as the range that they span; empty where there is none."""
+    ends = sorted({min(numbers), max(numbers)}) if numbers else []
+    return "–".join(f"{end:,}" for end in ends)
+
+
 def _counts(cell: Cell) -> tuple[str, str]:
     """The pairs and the speakers of a figure."""
     pairs, _, speakers = cell.count.partition(" · ")
@@ -367,7 +510,8 @@ def _often(texts: Sequence[str]) -> str:
 
 
 def _entry(cell: Cell, measure: MeasureView, mark: str, usual: tuple[str, ...]) -> Entry:
-    brief = _joined("" if mine == one else mine for mine, one in zip(_counts(cell), usual, strict=True))
+    nothing = not cell.n and not cell.failed  # every pair was skipped: the dash says so
+    brief = "" if nothing else _joined(a if a != b else "" for a, b in zip(_counts(cell), usual, strict=True))
     bounded = cell.value is not None and cell.low is not None and cell.high is not None
     return Entry(
         value=measure.text(cell.value),
@@ -388,13 +532,16 @@ def without_empty(table: Table) -> Table | None:
     kept = [i for i in range(len(table.columns)) if any((e := row.entries[i]) and e.value for row in table.rows)]
     if not kept:
         return None
+    columns = [table.columns[i] for i in kept]
+    used = {column.measure.metric for column in columns}
     return replace(
         table,
-        columns=[table.columns[i] for i in kept],
+        columns=columns,
         blocks=[
-            Block(block.heading, [replace(row, entries=[row.entries[i] for i in kept]) for row in block.rows])
+            replace(block, rows=[replace(row, entries=[row.entries[i] for i in kept]) for row in block.rows])
             for block in table.blocks
         ],
+        metrics=[metric for metric in table.metrics if metric.name in used],
     )
 
 
@@ -408,7 +555,7 @@ def changed(table: Table, change: Callable[[Entry], Entry]) -> Table:
     return replace(
         table,
         blocks=[
-            Block(block.heading, [replace(row, entries=[e and change(e) for e in row.entries]) for row in block.rows])
+            replace(block, rows=[replace(row, entries=[e and change(e) for e in row.entries]) for row in block.rows])
             for block in table.blocks
         ],
     )

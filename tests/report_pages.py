@@ -99,9 +99,29 @@ def inputs(folder: Path, place: Path, files: str = "*.tex") -> str:
     return "".join(f"\\input{{{path.name}}}\\clearpage\n" for path in paths)
 
 
-def compiled(folder: Path, place: Path, packages: str = "", files: str = "*.tex") -> tuple[str, str]:
-    """Set tables in a two-column article; return what LaTeX said and what the pages say."""
-    text = f"\\documentclass[twocolumn]{{article}}\\usepackage{{booktabs}}{packages}\\begin{{document}}\n"
+def article(options: str, line: str, gap: str) -> str:
+    """The beginning of an article in Times, with the line and the gap between columns that a class documents."""
+    return (
+        f"\\documentclass[{options},twocolumn]{{article}}\\usepackage{{times}}\\setlength{{\\textwidth}}{{{line}}}"
+        f"\\setlength{{\\columnsep}}{{{gap}}}\\setlength{{\\oddsidemargin}}{{-8mm}}"
+    )
+
+
+#: What papers are set in: a class that TeX Live has, or an article of the same sizes where it has not.
+CLASSES = {
+    "plain": "\\documentclass[twocolumn]{article}",
+    "interspeech": article("10pt,a4paper", "170mm", "10mm"),
+    "ieee": article("10pt", "178mm", "6mm"),
+    "acl": article("11pt,a4paper", "160mm", "6mm"),
+    "IEEEtran": "\\documentclass[conference]{IEEEtran}",
+}
+
+
+def compiled(
+    folder: Path, place: Path, packages: str = "", files: str = "*.tex", kind: str = "plain"
+) -> tuple[str, str]:
+    """Set tables in two columns, in one of :data:`CLASSES`; return what LaTeX said and what the pages say."""
+    text = f"{CLASSES[kind]}\\usepackage{{booktabs}}{packages}\\begin{{document}}\n"
     text += f"x{inputs(folder, place, files)}\\vcevalRun: \\vcevalSignature[mcd]\\end{{document}}\n"
     log, shown = typeset(place, text), ""
     if reader := shutil.which("pdftotext"):

@@ -131,7 +131,8 @@ def ask(kind: str, name: str, what: str, question: Callable[[], T]) -> T:
 
 def unknown_name(kind: str, name: str, known: list[str]) -> UsageError:
     """Make the error for a name that is not known, with the nearest known names."""
-    near = difflib.get_close_matches(name.lower(), known, n=3, cutoff=0.5)
+    spelled = {one.lower(): one for one in known}
+    near = [spelled[one] for one in difflib.get_close_matches(name.lower(), spelled, n=3, cutoff=0.5)]
     hint = f"did you mean {' or '.join(near)}?" if near else f"known: {', '.join(known) or 'none'}"
     return UsageError(f"unknown {kind} {name!r}; {hint}")
 

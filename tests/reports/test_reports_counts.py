@@ -26,7 +26,8 @@ def test_a_count_names_pairs_and_speakers() -> None:
     assert cell().count == "20/20 · 5×4"
     assert cell(targets=0).count == "20/20 · ?×4"
     assert cell(targets=0, sources=0).count == "20/20"
-    assert Cell(None, None, None, 0, 0, 0, 7).count == ""
+    assert Cell(None, None, None, 0, 0, 0, 7).count == "0/7"
+    assert Cell(6.5, 6.0, 7.0, 7, 7, 0, 3, 5, 4).count == "7/10 · 5×4", "a pair that was skipped is not left out"
 
 
 @pytest.mark.parametrize(
@@ -70,6 +71,6 @@ def test_captions_say_what_few_speakers_can_not() -> None:
     ]
     assert "One source speaker" in table(cell(sources=1)).caption
     assert table(cell()).count_note == (
-        "n = 20/20 · 5×4 (pairs scored/expected · target×source speakers) unless stated otherwise."
+        "n = 20/20 · 5×4 (pairs scored/in all · target×source speakers) unless stated otherwise."
     )
     assert table(Cell(None, None, None, 0, 20, 20, 0)).speaker_notes == []

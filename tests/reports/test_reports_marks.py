@@ -129,7 +129,9 @@ def in_latex(model: tables.Table) -> Marked:
         head, body = part.split(r"\midrule")
         sizes = [int(size) for size in re.findall(r"\\multicolumn\{(\d)\}\{c\}", head)]
         for line in body.split(r"\bottomrule")[0].strip().splitlines():
-            title, *cells = line.removesuffix(r"\\").strip().split("&")
+            title, *cells = line.partition(r"\\")[0].strip().split("&")
+            if not title.strip():  # what stands below the figures
+                continue
             for place, cell in enumerate(cells[sum(sizes[:number])] for number in range(len(sizes))):
                 mark = "best" if r"\bfseries" in cell else "second" if r"\vcevalsecond" in cell else ""
                 found[title.strip(), start + place] = mark

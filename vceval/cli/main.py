@@ -30,6 +30,7 @@ from vceval.cli import (
     selfcheck,
     status,
     suite,
+    table,
     verify,
     work,
 )
@@ -163,8 +164,8 @@ def parser() -> argparse.ArgumentParser:
     top.add_argument("--version", action="version", version=f"vceval {__version__}")
     commands = top.add_subparsers(title="commands", metavar="COMMAND", required=True)
     for command in (
-        run, score, report, status, verify, compare, gate, listing, published, suite, checkpoints, env, listen, schema,
-        selfcheck, doctor,
+        run, score, report, table, status, verify, compare, gate, listing, published, suite, checkpoints, env, listen,
+        schema, selfcheck, doctor,
     ):  # fmt: skip
         command.add_commands(commands)
     return top

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from vceval.cli.table import STYLES
 from vceval.errors import UsageError
 from vceval.registry import unknown_name
 
@@ -21,9 +22,7 @@ def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
         "otherwise with what differs.",
     )
     report.add_argument("runs", type=Path, nargs="+", metavar="RUN", help="folders of finished runs")
-    report.add_argument(
-        "--style", choices=("acl", "ieee", "plain"), default="plain", help="what the LaTeX tables are set for (plain)"
-    )
+    report.add_argument("--style", choices=STYLES, default="plain", help="what the LaTeX tables are set for (plain)")
     report.add_argument(
         "--ablation",
         action="append",

@@ -182,10 +182,15 @@ class Cell:
     method: str = ""
 
     @property
+    def given(self) -> int:
+        """Pairs that the system was given: scored, failed, or skipped as they lack what the measure needs."""
+        return self.expected + self.skipped
+
+    @property
     def count(self) -> str:
-        """Pairs scored and expected, and target and source speakers where known: ``20/20 · 5×4``."""
+        """Pairs scored and given, and target and source speakers where known: ``20/20 · 5×4``."""
         speakers = f" · {self.targets or '?'}×{self.sources or '?'}" if self.targets or self.sources else ""
-        return f"{self.n}/{self.expected}{speakers}" if self.expected else ""
+        return f"{self.n}/{self.given}{speakers}" if self.given else ""
 
 
 @dataclass(frozen=True, slots=True)
