@@ -25,6 +25,7 @@ from vceval.cli import (
     report,
     run,
     schema,
+    select,
     selfcheck,
     status,
     suite,
@@ -160,7 +161,8 @@ def parser() -> argparse.ArgumentParser:
     top.add_argument("--version", action="version", version=f"vceval {__version__}")
     commands = top.add_subparsers(title="commands", metavar="COMMAND", required=True)
     for command in (
-        run, report, status, verify, compare, gate, listing, suite, checkpoints, env, listen, schema, selfcheck, doctor
+        run, report, status, verify, compare, select, gate, listing, suite, checkpoints, env, listen, schema, selfcheck,
+        doctor,
     ):  # fmt: skip
         command.add_commands(commands)
     return top
