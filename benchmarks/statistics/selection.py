@@ -7,7 +7,7 @@ the levels of target, source, text and pair, which all checkpoints share, and a 
 is above what gives the checkpoint its true acceptance. Levels and noise were measured on published demos
 (``benchmarks/simulations/noise.json``); a text has half of a pair's variance. The rule itself decides
 (:func:`vceval.results.selection.select`). Seeds are fixed. Every case is put into the table of the
-page that explains it, in place of the row that it has there.
+page that explains it, in place of the row that it has there, after every hundred trainings.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from vceval.results.selection import select
 from vceval.results.views import MeasureView
 
 COLUMNS = (
-    "Checkpoints", "best named", "or not worse", "best held", "bound holds", "alone", "wrongly alone", "covers",
+    "Checkpoints", "trainings", "best named", "or not worse", "best held", "bound holds", "alone", "wrongly alone", "covers",
     "behind", "too good", "corrected",
 )  # fmt: skip
 
@@ -41,6 +41,8 @@ Floats = NDArray[np.float64]
 ACCEPT = MeasureView("sv_accept", "sv", "SV acc.", "%", "higher", 100.0, 1, worst=0.0, rate=True, question="voice")
 WORDS = MeasureView("wer_capped", "wer", "WER cap.", "%", "lower", 100.0, 1, worst=1.0, rate=True, question="words")
 QUALITY = MeasureView("utmos", "utmos", "UTMOS", "", "higher", 1.0, 2, worst=1.0, question="quality")
+#: Trainings after which the table is written anew.
+AT_ONCE = 100
 #: True acceptance of the best checkpoint.
 TOP = 0.72
 #: Standard deviations of word error rate and predicted MOS by level and by a checkpoint's own noise.
@@ -120,10 +122,9 @@ class Found:
     corrected: float = 0.0
 
 
-def study(case: Case, trainings: int, seed: int) -> Found:
-    """Draw trainings of one case and let the rule decide each."""
+def study(case: Case, trainings: int, seed: Sequence[int], found: Found) -> Found:
+    """Draw trainings of one case, let the rule decide each, and add what came of them to what was found before."""
     random = np.random.default_rng(seed)
-    found = Found()
     for _ in range(trainings):
         gaps = case.gaps(random)
         names = [f"step-{number}" for number in range(len(gaps))]
@@ -210,15 +211,17 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--out", type=Path, default=page, metavar="PAGE")
     options = parser.parse_args(arguments)
     for number in range(len(CASES)) if options.cases is None else options.cases:
-        line = _row(CASES[number], study(CASES[number], options.trainings, number))
-        print(line, flush=True)
-        _put(options.out, line)
+        found = Found()
+        while found.trainings < options.trainings:
+            study(CASES[number], min(AT_ONCE, options.trainings - found.trainings), [number, found.trainings], found)
+            _put(options.out, _row(CASES[number], found))
+        print(_row(CASES[number], found), flush=True)
 
 
 def _row(case: Case, one: Found) -> str:
     shares = [one.best, one.equal, one.held, one.within, one.alone, one.wrongly, one.covered]
     points = [one.loss, one.plain, one.corrected]
-    cells = [f"{share / one.trainings:.1%}" for share in shares]
+    cells = [f"{one.trainings:,}", *(f"{share / one.trainings:.1%}" for share in shares)]
     cells += [f"{100.0 * total / one.trainings:.1f}".replace("-", "−") for total in points]
     return f"| {' | '.join([case.name, *cells])} |"
 

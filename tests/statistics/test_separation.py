@@ -44,7 +44,7 @@ def test_intervals(kind, nothing):
     again = separation(kind, natural, scores, labels)
     assert (found.value, found.interval()) == (again.value, again.interval())
     same = separation(kind, *population(np.random.default_rng(4), shift=0.0))
-    assert same.interval().low < nothing < same.interval.high
+    assert same.interval().low < nothing < same.interval().high
 
 
 def test_interval_covers_the_truth():
@@ -52,7 +52,7 @@ def test_interval_covers_the_truth():
     generator = np.random.default_rng(5)
     truth = 0.5
     hits = sum(
-        found.interval().low <= truth <= found.interval().high
+        (ends := found.interval()).low <= truth <= ends.high
         for found in (separation("auc", *population(generator, shift=0.0), resamples=300) for _ in range(200))
     )
     assert 0.9 * 200 <= hits <= 200

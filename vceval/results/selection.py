@@ -91,7 +91,7 @@ def of_report(report: Report, outcomes: Outcomes, floor: float | None = None) ->
         floor /= measure.scale
         if measure.rate and not 0.0 <= floor <= 1.0:
             raise UsageError(f"--floor {measure.text(floor)}: {measure.label} lies in 0 to {measure.text(1.0)}")
-    return select(outcomes, names, usable, floor, report.titles)
+    return select(outcomes, names, usable, floor, report.titles, plan=True)
 
 
 def select(
@@ -100,6 +100,8 @@ def select(
     measures: Sequence[tuple[str, MeasureView]],
     floor: float | None = None,
     titles: Mapping[str, str] | None = None,
+    *,
+    plan: bool = False,
 ) -> Selection:
     """Name one of several checkpoints by the measures of some questions, in their order.
 
@@ -109,6 +111,7 @@ def select(
         measures: question and what answers it.
         floor: of the first measure, as stored.
         titles: what the checkpoints are called, where not by their names.
+        plan: say also what would tell those apart that tie.
     """
     left, out = list(names), dict[str, tuple[str, str]]()
     shares = len(measures) + (floor is not None)
@@ -119,7 +122,7 @@ def select(
         out |= {name: (question, reason) for name, reason in work.unranked.items() if name in left}
         if floor is not None and not found:
             out |= {name: (FLOOR, reason) for name, reason in work.beyond(floor).items()}
-        ranking = work.ranking([name for name in left if name not in work.unranked])
+        ranking = work.ranking([name for name in left if name not in work.unranked], plan)
         can = can if found else [name for name in ranking.order if not _worse(ranking, name)]
         for name in ranking.order:
             if name not in out and (lost := _worse(ranking, name)):
@@ -152,7 +155,9 @@ class _Work:
         self._alpha = ALPHA / shares
         self._tests: dict[tuple[str, str], Difference] = {}
         self._confidence = level(len(names), self._alpha)
-        self._pairs, self._common, self.unranked = rankable(outcomes, names, measure, outcomes.everything)
+        given = [name for name in names if outcomes.outcome(name, measure).given.any()]
+        self._pairs, self._common, out = rankable(outcomes, given, measure, outcomes.everything)
+        self.unranked = {name: f"has no {measure.label}" for name in names if name not in given} | out
         values = {name: outcomes.value(name, measure, self._common) for name in names if name not in self.unranked}
         known = {name: value for name, value in values.items() if value is not None}
         middle, sign = measure.best or 0.0, measure.sign
@@ -185,8 +190,8 @@ class _Work:
         first = next(iter(self.figures))
         return shrunk(self.figures, (self._difference(first, name) for name in self.figures if name != first)) or {}
 
-    def ranking(self, left: Sequence[str]) -> Ranking:
-        """Compare the first of those that are left with the others; say what would tell it from the nearest."""
+    def ranking(self, left: Sequence[str], plan: bool) -> Ranking:
+        """Compare the first of those that are left with the others; ``plan`` what would tell it from the nearest."""
         order = [name for name in self.figures if name in left]
         tests = {name: self._difference(order[0], name) for name in order[1:]}
         p_values = {
@@ -194,7 +199,7 @@ class _Work:
             for name, test in tests.items()
         }
         tied = {name: p for name, p in p_values.items() if p is not None and p >= ALPHA}
-        near = min(tied, key=lambda name: tests[name].p_value or 0.0, default="")
+        near = min(tied, key=lambda name: tests[name].p_value or 0.0, default="") if plan else ""
         comparisons = [
             Comparison(order[0], name, int(self._common.sum()), test.value,
                        *(test.interval[:2] if test.interval else (None, None)), p_values[name],
