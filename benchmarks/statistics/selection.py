@@ -31,8 +31,8 @@ from vceval.results.selection import select
 from vceval.results.views import MeasureView
 
 COLUMNS = (
-    "Checkpoints", "trainings", "best named", "or not worse", "best held", "bound holds", "alone", "wrongly alone", "covers",
-    "behind", "too good", "corrected",
+    "Checkpoints", "trainings", "best named", "or not worse", "best held", "bound holds", "alone", "wrongly alone",
+    "covers", "behind", "too good", "corrected",
 )  # fmt: skip
 
 __all__ = ["CASES", "Case", "Found", "study"]

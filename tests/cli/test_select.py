@@ -21,12 +21,13 @@ ASKED = {"sv_accept": "voice", "wer": "words", "mcd": "quality"}
 
 
 def make(folder: Path, accepted: float, seed: int = 0, **systems: bool) -> Path:
-    """A finished run of 36 pairs with a system that is accepted so often."""
+    """A finished run of 36 pairs with systems that are accepted on such a share of them, drawn."""
     run = MadeRun(6, 6, systems={"target": True, **(systems or {"mine": False})}).fill(3)
     random = np.random.default_rng(seed)
-    for system, pair, measure in list(run.sums):
-        if system != "target" and measure == "sv_accept":
-            run.sums[system, pair, measure] = (float(random.random() < accepted), 1.0)
+    for system in run.systems:
+        lucky = random.permutation(list(run.pairs))[: round(36 * accepted)]
+        for pair in run.pairs:
+            run.sums[system, pair, "sv_accept"] = (float(pair in lucky), 1.0)
     run.write(folder)
 
     def ask(summary: dict[str, Any]) -> None:

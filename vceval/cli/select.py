@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from vceval.results.merge_runs import Material
     from vceval.results.rundir import RunDirectory
     from vceval.results.selection import Selection
+    from vceval.results.views import MeasureView
 
 __all__ = ["add_commands", "as_json", "lines"]
 
@@ -200,15 +201,19 @@ def _picked(selection: Selection) -> str:
     measure, cell = selection.verdicts[0].measure, selection.cell
     if measure is None or cell is None:
         return ""
-    words = f"{selection.named} has {measure.text(cell.value)} {measure.unit}".rstrip() + f" of {measure.label}"
+    words = f"{selection.named} has {_with_unit(measure, cell.value)} of {measure.label}"
     if cell.low is not None:
         words += f" [{measure.text(cell.low)}, {measure.text(cell.high)}]"
     if selection.corrected is not None:
-        words += f", {measure.text(selection.corrected)} without the luck of being first of many"
+        words += f", {_with_unit(measure, selection.corrected)} without the luck of being first of many"
     if selection.behind is not None:
         amount = selection.verdicts[0].amount(selection.behind)
         words += f"; the best, whichever that is, is better by {amount} at most"
     return f"{words}."
+
+
+def _with_unit(measure: MeasureView, value: float | None) -> str:
+    return f"{measure.text(value)} {measure.unit}".rstrip()
 
 
 def _table(selection: Selection) -> list[str]:
