@@ -137,7 +137,7 @@ def select(
     named = left[0]
     return Selection(
         named, left[1:], out, found, figures, floor, first.cell(named, 1.0 - ALPHA / len(names)),
-        first.shrunk(found[0].ranking).get(named), first.behind(named, can),
+        first.shrunk().get(named), first.behind(named, can),
     )  # fmt: skip
 
 
@@ -183,7 +183,7 @@ class _Work:
         """How far one is behind the best at most, which is one of some."""
         return behind(self._lead(other, name) for other in can if other != name)
 
-    def shrunk(self, ranking: Ranking) -> Mapping[str, float]:
+    def shrunk(self) -> Mapping[str, float]:
         """Figures without the luck of being first; empty where that can't be said."""
         if self._measure.reduction != "ratio":
             return {}
@@ -200,16 +200,16 @@ class _Work:
         }
         tied = {name: p for name, p in p_values.items() if p is not None and p >= ALPHA}
         near = min(tied, key=lambda name: tests[name].p_value or 0.0, default="") if plan else ""
-        comparisons = [
-            Comparison(order[0], name, int(self._common.sum()), test.value,
-                       *(test.interval[:2] if test.interval else (None, None)), p_values[name],
-                       self._enough(order[0], name) if name == near else None)
-            for name, test in tests.items()
-        ]  # fmt: skip
+        common = int(self._common.sum())
+        comparisons = []
+        for name, test in tests.items():
+            low, high = test.interval[:2] if test.interval else (None, None)
+            wanted = self._enough(order[0], name) if name == near else None
+            comparisons.append(Comparison(order[0], name, common, test.value, low, high, p_values[name], wanted))
         best = [name for name in order if (p := p_values.get(name)) is None or p >= ALPHA]
         undecided = len(best) == len(order)
         levels = self._outcomes.design(self._common).levels if order else {"target": 0, "source": 0}
-        pairs, common = int(self._pairs.sum()), int(self._common.sum())
+        pairs = int(self._pairs.sum())
         return Ranking(
             [*best, *(name for name in order if name not in best)], {name: self.figures[name] for name in order},
             pairs, pairs - common, levels["target"], levels["source"], unranked=self.unranked,
