@@ -111,10 +111,25 @@ def test_they_keep_their_contracts(tmp_path: Path, voices: Path, installed: dict
     assert (done.returncode, done.stdout.strip()) == (0, ""), done.stdout + done.stderr
 
 
+def test_a_training_ends_with_its_best_checkpoint(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, str(EXAMPLES / "fine_tuning.py"), "--checkpoints", "2", "--steps", "5", "--pairs", "4"],
+        cwd=tmp_path, capture_output=True, text=True, timeout=900, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert [path.name for path in sorted((tmp_path / "tuning").glob("*.pt"))] == ["step-000.pt", "step-005.pt"]
+    assert re.search(r"^step-00\d is named of 2; not told apart from it: step-00\d\.$", done.stdout, re.MULTILINE)
+    scores = pandas.read_parquet(tmp_path / "tuning" / "run" / "scores.parquet")
+    moved = scores[scores.measure == "sv_source_cosine"].groupby("system").value.mean()
+    assert moved["step-000"] > 0.999 > moved["step-005"]  # nothing learnt, something learnt
+
+
 def test_contributing_shows_the_examples() -> None:
     shown = dict(SHOWN.findall(CONTRIBUTING))
     files = {
-        path.name: path.read_text(encoding="utf-8") for path in EXAMPLES.iterdir() if path.suffix in (".py", ".yaml")
+        path.name: path.read_text(encoding="utf-8")
+        for path in EXAMPLES.iterdir()
+        if path.suffix == ".yaml" or path.name.startswith("example_")
     }
     assert shown == files
 

@@ -27,6 +27,7 @@ from vceval.cli import (
     run,
     schema,
     score,
+    select,
     selfcheck,
     status,
     suite,
@@ -164,8 +165,8 @@ def parser() -> argparse.ArgumentParser:
     top.add_argument("--version", action="version", version=f"vceval {__version__}")
     commands = top.add_subparsers(title="commands", metavar="COMMAND", required=True)
     for command in (
-        run, score, report, table, status, verify, compare, gate, listing, published, suite, checkpoints, env, listen,
-        schema, selfcheck, doctor,
+        run, score, report, table, status, verify, compare, select, gate, listing, published, suite, checkpoints, env,
+        listen, schema, selfcheck, doctor,
     ):  # fmt: skip
         command.add_commands(commands)
     return top

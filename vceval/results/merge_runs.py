@@ -38,12 +38,13 @@ class _Part:
     systems: Mapping[str, str]
 
 
-def material(runs: Sequence[RunDirectory]) -> Material:
+def material(runs: Sequence[RunDirectory], *, checkpoints: bool = False) -> Material:
     """Read one finished run, or put several together.
 
     Several go together if and only if they are of the same suite, with the same conversion pairs, metrics, signatures
     and calibrations; numbers of seeds may differ. Systems of the same name are told apart by the name of their run,
-    unless all their figures agree.
+    unless all their figures agree. Runs of ``checkpoints`` of one model give their own names to what they converted,
+    all of it stays, and nothing is ranked.
 
     Raises:
         UsageError: a run is not finished or malformed; or several differ, and the message says in what.
@@ -51,7 +52,8 @@ def material(runs: Sequence[RunDirectory]) -> Material:
     first = runs[0]
     if len(runs) == 1:
         report = views.load(first)
-        return Material(report, Outcomes.of_report(report))
+        if not checkpoints or len(report.converters) > 1:
+            return Material(report, Outcomes.of_report(report))
     if len({run.root.resolve() for run in runs}) < len(runs):
         raise UsageError("the same run is given twice")
     names = run_names([run.root for run in runs])
@@ -69,10 +71,10 @@ def material(runs: Sequence[RunDirectory]) -> Material:
     taken: dict[str, Report] = {}
     parts = []
     for run, report, name, mine in zip(runs, reports, names, known, strict=True):
-        systems = _system_names(report, name, taken)
+        systems = _system_names(report, name, taken, checkpoints)
         taken |= {new: report for old, new in systems.items()}
         parts.append(_Part(run, report, {pair: back[identity] for pair, identity in mine.items()}, systems))
-    return _merged(parts, names)
+    return _merged(parts, names, checkpoints)
 
 
 def run_names(folders: Sequence[Path]) -> list[str]:
@@ -108,12 +110,14 @@ def _reasons(one: _Given, another: _Given) -> list[str]:
     return found
 
 
-def _system_names(report: Report, run: str, taken: Mapping[str, Report]) -> dict[str, str]:
+def _system_names(report: Report, run: str, taken: Mapping[str, Report], checkpoints: bool) -> dict[str, str]:
     """Name the systems of a further run; those that agree with an earlier one in every figure are left out."""
     names = {}
     for system in report.systems:
         earlier = taken.get(system.name)
-        if earlier is None:
+        if checkpoints and not system.control:
+            names[system.name] = run if len(report.converters) == 1 else f"{run}/{system.name}"
+        elif earlier is None:
             names[system.name] = system.name
         elif _figures(earlier, system.name) != _figures(report, system.name):
             names[system.name] = f"{system.name} ({run})"
@@ -124,14 +128,15 @@ def _figures(report: Report, system: str) -> dict[Any, Any]:
     return {key[1:]: cell for key, cell in report.cells.items() if key[0] == system}
 
 
-def _merged(parts: Sequence[_Part], names: Sequence[str]) -> Material:
+def _merged(parts: Sequence[_Part], names: Sequence[str], checkpoints: bool) -> Material:
     first = parts[0].report
     systems: list[SystemView] = []
     for part in parts:
         for system in part.report.systems:
             if (new := part.systems.get(system.name)) is not None:
-                suffix = new.removeprefix(system.name)
-                systems.append(replace(system, name=new, title=system.title + suffix))
+                own = checkpoints and not system.control
+                title = new if own else system.title + new.removeprefix(system.name)
+                systems.append(replace(system, name=new, title=title))
     systems.sort(key=lambda system: not system.control)  # controls first, as in a single run
     report = replace(
         first,
@@ -164,7 +169,9 @@ def _merged(parts: Sequence[_Part], names: Sequence[str]) -> Material:
         published=[dict(row) for row in first.published],
     )
     outcomes = Outcomes.of_report(report)
-    found = ranked(outcomes, [system.name for system in report.converters], report.measures)
+    if checkpoints:
+        return Material(report, outcomes)
+    found = ranked(outcomes, [system.name for system in report.converters], report.measures, natural=report.natural)
     return Material(replace(report, rankings=rankings_of(*found)), outcomes)
 
 

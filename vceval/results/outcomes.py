@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from vceval.metrics.base import Calibrations
@@ -274,8 +275,8 @@ class Outcomes:
         total = float(found.denominators[chosen].sum())
         return float(found.numerators[chosen].sum()) / total if total else None
 
-    def cell(self, system: System, measure: MeasureView, among: NDArray[np.bool_]) -> Cell:
-        """The figure of one system over some pairs, its 95 % interval, and its counts.
+    def cell(self, system: System, measure: MeasureView, among: NDArray[np.bool_], confidence: float = 0.95) -> Cell:
+        """The figure of one system over some pairs, its interval, and its counts.
 
         ``n`` counts the pairs that were scored: where failed ones have the worst value, the figure rests on them too.
         """
@@ -284,13 +285,14 @@ class Outcomes:
         ends: Interval | None = None
         if measure.reduction != "ratio":
             drawn = self._separation(system, measure, chosen)
-            ends = drawn.interval if drawn else None
+            ends = drawn.interval(confidence) if drawn else None
         elif chosen.any():
             ends = interval(
                 found.numerators[chosen],
                 found.denominators[chosen],
                 self.design(chosen),
                 kind="rate" if measure.rate else "mean",
+                confidence=confidence,
                 resolution=measure.resolution,
                 added_variance=self._threshold_variance(measure, chosen, system),
             )
@@ -331,7 +333,14 @@ class Outcomes:
         learnt = self._learnt(systems[0], measure.metric)
         return threshold_variance(first, weights, datasets, learnt, less, their_weights) or 0.0
 
-    def difference(self, first: System, second: System, measure: MeasureView, among: NDArray[np.bool_]) -> Difference:
+    def difference(
+        self,
+        first: System,
+        second: System,
+        measure: MeasureView,
+        among: NDArray[np.bool_],
+        confidence: float = 0.95,
+    ) -> Difference:
         """Test two systems against each other on pairs that both have a value for: first minus second.
 
         Where the measure has a best value, the distances from it are compared. All tests of a run are made here.
@@ -340,8 +349,8 @@ class Outcomes:
             drawn = [self._separation(system, measure, among) for system in (first, second)]
             if drawn[0] is None or drawn[1] is None:
                 raise ValueError(f"nothing to compare {first} and {second} with on {measure.name}")
-            return paired_separation(drawn[0], drawn[1], measure.best)
-        found = self._paired(paired_test, first, second, measure, among)
+            return paired_separation(drawn[0], drawn[1], measure.best, confidence)
+        found = self._paired(partial(paired_test, confidence=confidence), first, second, measure, among)
         if measure.rate and found.interval is not None:  # no two rates differ by more than one
             low, high = max(found.interval.low, -1.0), min(found.interval.high, 1.0)
             found = found._replace(interval=found.interval._replace(low=low, high=high))

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-__all__ = ["MOST_LACKING", "decided", "level_of", "ranked", "wish"]
+__all__ = ["MOST_LACKING", "decided", "level_of", "rankable", "ranked", "wish"]
 
 #: A system without a value on a larger share of the pairs is not ranked.
 MOST_LACKING = 0.05
@@ -78,7 +78,7 @@ def _rank(
     outcomes: Outcomes, systems: Sequence[str], measure: MeasureView, group: NDArray[np.bool_], natural: str
 ) -> tuple[dict[str, Any], _Entries]:
     given = [name for name in systems if (outcomes.outcome(name, measure).given & group).any()]
-    pairs, common, unranked = _pairs(outcomes, given, measure, group)
+    pairs, common, unranked = rankable(outcomes, given, measure, group)
     mine = [name for name in given if name not in unranked]
     values = {name: outcomes.value(name, measure, common) for name in mine} if common.any() else {}
     known = {name: value for name, value in values.items() if value is not None}
@@ -150,7 +150,7 @@ def wish(design: Design, found: Wanted | None, names: Mapping[str, str] | None =
     return {"more": {(names or {}).get(side, side): count for side, count in more.items()}, "pairs": found.pairs}
 
 
-def _pairs(
+def rankable(
     outcomes: Outcomes, systems: Sequence[str], measure: MeasureView, group: NDArray[np.bool_]
 ) -> tuple[NDArray[np.bool_], NDArray[np.bool_], dict[str, str]]:
     """Find the pairs that a ranking is about, those that it rests on, and who is not ranked, with the reason."""

@@ -205,6 +205,15 @@ class RunDirectory:
         return (self.root / "run.json").is_file()
 
     @property
+    def finished(self) -> bool:
+        """Whether a run was carried out here to its end.
+
+        Raises:
+            UsageError: its ``run.json`` is damaged.
+        """
+        return self.exists and self.read_json("run.json", checked=False).get("state") == "finished"
+
+    @property
     def report(self) -> Path:
         """The folder of the report."""
         return self.root / "report"

@@ -257,6 +257,11 @@ class Report:
         return [system for system in self.systems if system.control]
 
     @property
+    def natural(self) -> str:
+        """The row of natural speech of the sources; empty where there is none."""
+        return next((system.name for system in self.controls if system.converter == "source"), "")
+
+    @property
     def sample_measures(self) -> list[MeasureView]:
         """The measures that samples show as figures.
 

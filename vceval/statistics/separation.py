@@ -34,14 +34,13 @@ class Separation(NamedTuple):
     drawn: NDArray[np.float64]
     speakers: int
 
-    @property
-    def interval(self) -> Interval | None:
-        """Percentiles of the draws, 95 %, widened for few speakers; None where none was drawn or all are alike."""
+    def interval(self, confidence: float = 0.95) -> Interval | None:
+        """Percentiles of the draws, widened for few speakers; None where none was drawn or all are alike."""
         known = self.drawn[np.isfinite(self.drawn)]
         if not len(known) or np.ptp(known) == 0.0:
             return None
-        low, high = np.quantile(known, percentile_levels(self.speakers))
-        return Interval(float(low), float(high), 0.95, self.speakers, 0, 0, self.speakers - 1.0, "bootstrap")
+        low, high = np.quantile(known, percentile_levels(self.speakers, confidence))
+        return Interval(float(low), float(high), confidence, self.speakers, 0, 0, self.speakers - 1.0, "bootstrap")
 
 
 def separation(
@@ -110,7 +109,9 @@ def separation(
     return Separation(float(figure(np.ones((1, others + 1)))[0]), drawn, others)
 
 
-def paired_separation(first: Separation, second: Separation, best: float | None = None) -> Difference:
+def paired_separation(
+    first: Separation, second: Separation, best: float | None = None, confidence: float = 0.95
+) -> Difference:
     """Compare two systems on the same pairs by the same draws of speakers: first minus second.
 
     With ``best``, the distances from it are compared: what is negative says that the first is closer. The standard
@@ -133,7 +134,7 @@ def paired_separation(first: Separation, second: Separation, best: float | None 
     error = float(known.std(ddof=1)) * sqrt(first.speakers / (first.speakers - 1))
     freedom = first.speakers - 1.0
     found = Estimate(difference, 0.0 if error <= 1e-12 else error, freedom, {})
-    return judged(found, (first.speakers, 0, 0), 2.0**-freedom, method="bootstrap")
+    return judged(found, (first.speakers, 0, 0), 2.0**-freedom, confidence, "bootstrap")
 
 
 class _Sides:
