@@ -362,3 +362,59 @@ def test_parameters_of_attributes_are_counted_by_their_names() -> None:
     assert mine.footprint() == Footprint()
     vars(mine).update(encoder=torch.nn.Linear(2, 3), _vocoder=torch.nn.Linear(4, 1, bias=False), name="x")
     assert mine.footprint().parameters == {"encoder": 9, "vocoder": 4}
+
+
+class Queue:
+    """Stands for a GPU in torch: every moment in its queue comes 2 s after the one before, or the device fails."""
+
+    fails = False
+
+    def __init__(self) -> None:
+        self.moments = 0
+        self.cuda = self
+
+    def Event(self, **_: Any) -> Queue.Moment:
+        self.moments += 1
+        return Queue.Moment(self, 2.0 * self.moments)
+
+    def current_stream(self, device: str) -> None:
+        """There is one."""
+
+    def reset_peak_memory_stats(self, device: str) -> None:
+        """Nothing is kept."""
+
+    def max_memory_allocated(self, device: str) -> int:
+        return 5 << 22
+
+    def get_device_name(self, device: str) -> str:
+        return "NVIDIA H200"
+
+    class Moment:
+        def __init__(self, queue: Queue, at: float) -> None:
+            self.queue, self.at = queue, at
+
+        def record(self, stream: None) -> None:
+            """It is on its way."""
+
+        def synchronize(self) -> None:
+            if self.queue.fails:
+                raise RuntimeError("the device is gone")
+
+        def elapsed_time(self, other: Queue.Moment) -> float:
+            return 1000.0 * (other.at - self.at)
+
+
+def test_on_a_gpu_its_own_queue_is_the_clock(slow: type[Slow], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was only queued took no time of the caller: 2 s a call for 1 s and 3 s of audio, whatever the 3 s here."""
+    queue = Queue()
+    monkeypatch.setattr(stopwatch, "_on_gpu", lambda device: queue)
+    work = Converting(tmp_path, "cuda:0", 0, workers=1)
+    first, third = work(task(0, 2))
+    assert [one["speed"]["wall"] for one in (first, third)] == [0.5, 1.5]
+    assert first["speed"]["processor"] is None
+    assert first["worker"]["device_memory"] == 5 << 22
+    assert first["worker"]["machine"]["device"] == "NVIDIA H200"
+    monkeypatch.setattr(Queue, "fails", True)
+    [later] = work(task(3))
+    assert later["status"] == "ok"
+    assert "speed" not in later
