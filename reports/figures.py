@@ -391,6 +391,7 @@ def _quality_against_time(report: Report, folder: Path) -> Drawing | None:
         axes.set_xlabel("real-time factor (seconds of converting per second of audio), lower is better")
         axes.set_ylabel(_axis_title(measure)).set_parse_math(False)
         axes.margins(0.09)
+        _decimal_ticks(axes)
         if many:
             side: dict[str, Any] = {"markerscale": 0.0, "handlelength": 0.0, "handletextpad": 0.0}
             legend = figure.legend(loc="outside right upper", ncols=1 + len(points) // 25, **side)
@@ -412,6 +413,19 @@ def _quality_against_time(report: Report, folder: Path) -> Drawing | None:
         f"intervals. Measured on {where}."
     )
     return Drawing(stem, f"{measure.labelled} against time.", f"{words}.", note, width, height, wide=many)
+
+
+def _decimal_ticks(axes: Axes) -> None:
+    """Label a logarithmic axis with decimal numbers: 1, 2 and 5 of every decade, of many decades 1 alone."""
+    import numpy as np
+
+    low, high = axes.get_xlim()
+    first, last = int(np.floor(np.log10(low))), int(np.ceil(np.log10(high)))
+    steps = (1.0,) if last - first > 4 else (1.0, 2.0, 5.0)
+    places = [step * 10.0**decade for decade in range(first, last + 1) for step in steps]
+    shown = [place for place in places if low <= place <= high]
+    axes.set_xticks(shown, [f"{place:g}" for place in shown])
+    axes.set_xticks([], minor=True)
 
 
 def _letters(place: int) -> str:

@@ -101,7 +101,7 @@ class Gauge:
     def footprint(self, converter: Converter) -> Footprint:
         """Ask a converter what it takes; a plug-in may throw anything, which is said and costs nothing but this."""
         try:
-            found = Footprint() if self._broken else converter.footprint()
+            found: Any = Footprint() if self._broken else converter.footprint()
             if isinstance(found, Footprint):
                 return found
             reason = f"footprint() gave a {type(found).__name__}, not a Footprint"
