@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import gc
 import os
 import re
 import signal
@@ -15,6 +16,8 @@ __all__ = ["die_with_parent", "forget_peak", "peak_memory", "processor_seconds"]
 _SET_DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG of Linux's prctl(2)
 # Looked up here, as a new process that was forked beside other threads should do as little as possible.
 _prctl = getattr(ctypes.CDLL(None), "prctl", None) if sys.platform == "linux" else None
+#: Of the GNU C library.
+_trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if sys.platform == "linux" else None
 
 
 def die_with_parent(parent: int | None = None) -> None:
@@ -41,7 +44,13 @@ def peak_memory(process: int) -> int | None:
 
 
 def forget_peak() -> bool:
-    """Have :func:`peak_memory` of this process count from now on; False where the kernel does not offer that."""
+    """Have :func:`peak_memory` of this process count from now on; False where the kernel does not offer that.
+
+    What was freed goes back to the kernel before, as far as it can.
+    """
+    gc.collect()
+    if _trim is not None:
+        _trim(0)
     with contextlib.suppress(OSError):
         Path("/proc/self/clear_refs").write_text("5")
         return True
