@@ -42,10 +42,10 @@ def make(
 ) -> Made:
     """Write the report of a finished run, or one of several with their systems side by side.
 
-    Reads run.json, summary.json, pairs.csv, audio.csv, scores.parquet, failures.csv, skipped.csv, leakage.csv and
-    calibration.json; writes into ``folder`` the page ``index.html``, its data in ``data/*``, ``tables/*``,
-    ``figures/*``, ``pictures/*`` (spectrograms of up to ``spectrograms`` recordings) and, for recordings outside of
-    the run directory, ``audio/*``. No score is computed. A report that is there is replaced.
+    Reads run.json, summary.json, pairs.csv, audio.csv, scores.parquet, failures.csv, skipped.csv, leakage.csv,
+    efficiency.json and calibration.json; writes into ``folder`` the page ``index.html``, its data in ``data/*``,
+    ``tables/*``, ``figures/*``, ``pictures/*`` (spectrograms of up to ``spectrograms`` recordings) and, for recordings
+    outside of the run directory, ``audio/*``. No score is computed. A report that is there is replaced.
 
     Raises:
         UsageError: a run is not finished or malformed, or several differ in suite, pairs, metrics, signatures or

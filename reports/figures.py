@@ -1,7 +1,7 @@
 """The figures of a report, in the order in which the page shows them; each as .png and .pdf.
 
-Corpus figures with intervals, distributions over pairs, one measure against another, detector scores, calibrations; the
-map of voices is drawn by :mod:`vceval.reports.figure_speakers`.
+Corpus figures with intervals, distributions over pairs, one measure against another, quality against the cost of
+converting, detector scores, calibrations; the map of voices is drawn by :mod:`vceval.reports.figure_speakers`.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from vceval.reports.efficiency_tables import factor
 from vceval.reports.figure_speakers import speaker_map
 from vceval.reports.figure_style import (
     GROUND,
@@ -26,6 +27,7 @@ from vceval.reports.figure_style import (
     system_axis,
     system_colours,
 )
+from vceval.results.efficiency import Efficiency
 from vceval.results.verdicts import ASKED, Verdict, verdicts
 from vceval.results.views import Cell, MeasureView, Report, SystemView
 from vceval.statistics.components import Design
@@ -69,6 +71,7 @@ def draw(report: Report, folder: Path, find: Callable[[str], Path | None]) -> tu
         *_distributions(report, folder),
         _against(report, "mcd", "sv_cosine", folder),
         _against(report, "wer", "sv_cosine", folder),
+        _quality_against_time(report, folder),
         _fake_scores(report, folder),
         _source_or_target(report, folder),
         voices,
@@ -351,6 +354,96 @@ def _cross(
             axes.plot(*line, color=colour, linewidth=1.2, alpha=0.25 if faint else 1.0, zorder=2)
     marker = {"marker": "D", "markerfacecolor": GROUND} if system.control else {"marker": "o"}
     axes.plot([at[0]], [at[1]], color=colour, linestyle="none", markersize=5.5, zorder=3, label=label, **marker)  # type: ignore[arg-type]
+
+
+def _quality_against_time(report: Report, folder: Path) -> Drawing | None:
+    """Draw a measure against the real-time factor of systems that converted here; None for fewer than two of them.
+
+    The measure is the one that answers how good it sounds, or else the next of the verdicts that is answered.
+    """
+    answered = {one.question: one.measure for one in verdicts(report) if one.measure is not None and not one.lacking}
+    measure = next((answered[question] for question in ("quality", "voice", "words") if question in answered), None)
+    if measure is None:
+        return None
+    systems = {system.name: system for system in report.converters}
+    points = [
+        (systems[one.system], one, cell)
+        for one in report.efficiency
+        if one.system in systems and (cell := _value(report, systems[one.system], measure)) is not None
+    ]
+    if len({system.name for system, _, _ in points}) < 2:
+        return None
+    machines = list(dict.fromkeys(one.machine.text for _, one, _ in points))
+    many = len(points) > MANY
+
+    def draw() -> Figure:
+        figure = canvas(10.0 if many else 6.0, 4.6 if many else 4.2)
+        axes = figure.add_subplot()
+        axes.set_xscale("log")
+        colours = system_colours(report)
+        for number, (system, one, cell) in enumerate(points, 1):
+            label = named(system.title, 28) + (f" on {_letter(machines, one)}" if len(machines) > 1 else "")
+            _costs(axes, measure, one, cell, colours[system.name], f"{number}  {label}" if many else label)
+            if many:
+                at = (one.rtf.median, (cell.value or 0.0) * measure.scale)
+                axes.annotate(str(number), at, (4, 3), textcoords="offset points", fontsize=7.5, zorder=5)
+        axes.grid()
+        axes.set_xlabel("real-time factor (seconds of converting per second of audio), lower is better")
+        axes.set_ylabel(_axis_title(measure)).set_parse_math(False)
+        axes.margins(0.09)
+        _decimal_ticks(axes)
+        if many:
+            side: dict[str, Any] = {"markerscale": 0.0, "handlelength": 0.0, "handletextpad": 0.0}
+            legend = figure.legend(loc="outside right upper", ncols=1 + len(points) // 25, **side)
+        else:
+            legend = axes.legend(loc="best", handletextpad=0.3)
+        plain(legend.get_texts())
+        return figure
+
+    stem = "quality_against_time"
+    width, height = save(folder, stem, draw)
+    words = "; ".join(
+        f"{system.title}: RTF {factor(one.rtf.median)}, {measure.label} {measure.text(cell.value)}"
+        for system, one, cell in points
+    )
+    keys = (f"{_letters(place)}: {text}" for place, text in enumerate(machines))
+    where = machines[0] if len(machines) == 1 else "; ".join(keys)
+    note = (
+        "Across: median over conversions, lines from 5 % to 95 % of them, logarithmic. Up: corpus figures with 95 % "
+        f"intervals. Measured on {where}."
+    )
+    return Drawing(stem, f"{measure.labelled} against time.", f"{words}.", note, width, height, wide=many)
+
+
+def _decimal_ticks(axes: Axes) -> None:
+    """Label a logarithmic axis with decimal numbers: 1, 2 and 5 of every decade, of many decades 1 alone."""
+    import numpy as np
+
+    low, high = axes.get_xlim()
+    first, last = int(np.floor(np.log10(low))), int(np.ceil(np.log10(high)))
+    steps = (1.0,) if last - first > 4 else (1.0, 2.0, 5.0)
+    places = [step * 10.0**decade for decade in range(first, last + 1) for step in steps]
+    shown = [place for place in places if low <= place <= high]
+    axes.set_xticks(shown, [f"{place:g}" for place in shown])
+    axes.set_xticks([], minor=True)
+
+
+def _letters(place: int) -> str:
+    return chr(ord("A") + place % 26) * (1 + place // 26)
+
+
+def _letter(machines: Sequence[str], one: Efficiency) -> str:
+    return _letters(machines.index(one.machine.text))
+
+
+def _costs(axes: Axes, measure: MeasureView, one: Efficiency, cell: Cell, colour: str, label: str) -> None:
+    """Draw one system: its figure and real-time factor, and how far both reach."""
+    at = (cell.value or 0.0) * measure.scale
+    axes.plot([one.rtf.low, one.rtf.high], [at] * 2, color=colour, linewidth=1.2, zorder=2)
+    if cell.low is not None and cell.high is not None:
+        ends = [cell.low * measure.scale, cell.high * measure.scale]
+        axes.plot([one.rtf.median] * 2, ends, color=colour, linewidth=1.2, zorder=2)
+    axes.plot([one.rtf.median], [at], marker="o", color=colour, linestyle="none", markersize=5.5, zorder=3, label=label)
 
 
 def _calibration_curves(report: Report, folder: Path) -> list[Drawing]:

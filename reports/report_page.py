@@ -9,6 +9,7 @@ from typing import Any
 from urllib.parse import quote
 
 from vceval.reports import (
+    efficiency_tables,
     filter_data,
     listening_tables,
     problems,
@@ -84,6 +85,7 @@ def page(
         "flags": problems.flags_table(report),
         "flag_names": names,
         "seeds": seed_tables.seed_tables(report),
+        "efficiency": efficiency_tables.efficiency_tables(report),
         "calibration": published_tables.calibration_details(report),
         "published": published_tables.published_table(report),
         "listening": listening_tables.listening_tables(report),

@@ -11,6 +11,7 @@ from typing import Any
 from vceval.errors import UsageError
 from vceval.reports import (
     bibliography,
+    efficiency_tables,
     grouped_tables,
     latex,
     listening_tables,
@@ -164,6 +165,7 @@ def _add_plain(texts: dict[str, str], found: Material, style: Style) -> None:
         training_speakers.training_table(report),
         problems.flags_table(report),
         *seed_tables.seed_tables(report),
+        *efficiency_tables.efficiency_tables(report),
         published_tables.calibration_table(report),
         *published_tables.comparison_tables(report),
         published_tables.published_table(report),

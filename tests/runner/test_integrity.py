@@ -28,6 +28,7 @@ from vceval.runner.execute import locked
 from vceval.runner.integrity import RESULTS, start_over
 from vceval.runner.journal import read_records
 
+TIMES = "efficiency.json"
 MORTAL = '''
 
 @dataclass(frozen=True)
@@ -103,8 +104,9 @@ def run(desk: Desk) -> Path:
 
 
 def contents(run: Path) -> dict[str, bytes]:
+    """What is the same to the byte however often it is made: all but the times that converting took."""
     audio = [str(path.relative_to(run)) for path in sorted((run / "audio").rglob("*.flac"))]
-    return {name: (run / name).read_bytes() for name in [*RESULTS, *audio]}
+    return {name: (run / name).read_bytes() for name in [*RESULTS, *audio] if name != TIMES}
 
 
 def emptied(path: Path) -> None:
@@ -132,7 +134,7 @@ DAMAGES: list[Callable[[Path], None]] = [emptied, halved, garbled, edited, Path.
 def test_what_is_damaged_is_refused_by_name_and_written_again(
     desk: Desk, run: Path, damage: Callable[[Path], None], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    before = contents(run)
+    before, times = contents(run), (run / TIMES).read_bytes()
     for name in ("run.json", *RESULTS):
         kept = (run / name).read_bytes()
         damage(run / name)
@@ -155,6 +157,7 @@ def test_what_is_damaged_is_refused_by_name_and_written_again(
         assert f"{run.name}/{name}: " in said
     assert desk.scored() == 0
     assert contents(run) == before
+    assert (run / TIMES).read_bytes() == times, "of the same conversions"
     assert main(["verify", str(run)]) == 0
     assert main(["report", str(run)]) == 0
     assert "all done and scored before" in desk.run(0, *ASKED, "--out", run.name)
@@ -305,11 +308,12 @@ def test_damaged_hashes_are_said_and_written_again(desk: Desk, run: Path, capsys
 
 def test_a_run_of_a_version_without_hashes_is_read(desk: Desk, run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (run / FILE).unlink()
+    (run / TIMES).unlink()  # which is younger still
     for name in ("convert", "score"):
         path = run / "journal" / f"{name}.jsonl"
         lines = []
         for line in map(json.loads, path.read_text().splitlines()):
-            gone = ("sha256", "crc32") + (("stamp",) if name == "convert" else ())
+            gone = ("sha256", "crc32") + (("stamp", "speed", "worker") if name == "convert" else ())
             lines.append(json.dumps({key: value for key, value in line.items() if key not in gone}))
         path.write_text("\n".join(lines) + "\n")
     with open(run / "audio.csv", encoding="utf-8", newline="") as stream:
@@ -325,6 +329,7 @@ def test_a_run_of_a_version_without_hashes_is_read(desk: Desk, run: Path, capsys
     desk.run(0, *ASKED, "--out", run.name)
     assert desk.scored() == 0
     assert contents(run).keys() == contents(desk.root / "whole").keys()
+    assert json.loads((run / TIMES).read_text())["systems"] == []
     assert (run / "scores.parquet").read_bytes() == (desk.root / "whole" / "scores.parquet").read_bytes()
     assert main(["verify", str(run)]) == 0
 

@@ -103,7 +103,7 @@ class AdaInVcCyhuang(AdaInConverter):
                 vocoder = open_archive(self.path(VOCODER.name), front.HOP, "cyhuang-tw's AdaIN-VC")
             except UsageError as error:
                 raise UsageError(f"{error}; or do without it: option vocoder=griffin-lim") from error
-            self._vocoder = vocoder.to(self.device)
+            self._vocoder = self.counted(VOCODER.name, vocoder.to(self.device))
 
     def decode(self, items: Sequence[tuple[Any, Any]], seeds: Sequence[int]) -> list[Waveform | ItemError]:
         """Make frames one by one, and audio from them, drawn with the seeds."""

@@ -63,7 +63,7 @@ class AdaInVcDemo(AdaInVc):
         """
         from vceval.checkpoints import arrays
 
-        self._network = demo_network().to(self.device)
+        self._network = self.counted("demo_adainvc.ckpt", demo_network().to(self.device))
         place = _folder() / "attr.npz"
         self.scale(arrays.read_arrays(place, {"mean": (front.BANDS,), "std": (front.BANDS,)}), str(place))
 

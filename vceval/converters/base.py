@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from abc import ABC
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -16,7 +17,9 @@ from vceval.signal import audio
 from vceval.signal.audio import MAX_RATE, MIN_RATE, Waveform
 from vceval.storage.cache import file_digest
 
-__all__ = ["Converter", "ConverterInfo", "Made", "Outcome", "Request", "Unfinished", "fitting"]
+__all__ = [
+    "Converter", "ConverterInfo", "Footprint", "Made", "Outcome", "Request", "Unfinished", "fitting", "parameters",
+]  # fmt: skip
 
 K = TypeVar("K", bound=Hashable)
 
@@ -56,6 +59,31 @@ class ConverterInfo:
             *fault(self, "trained_on", _are_speakers, "a dict of corpus names to frozensets of speakers, or None"),
         ]  # fmt: skip
         return [f"info: {text}" for text in found]
+
+
+@dataclass(frozen=True, slots=True)
+class Footprint:
+    """What an open converter takes, as far as it can tell; None and empty texts stand for what nobody knows.
+
+    parameters: of its networks, by file or name. precision: that they compute in. torch: version. threads: of one
+    conversion. program: number of the process that converts, 0 while it does not run; None where this process does.
+    memory, device_memory: most bytes that such a program had, by its own account. device: name of a GPU, by the same.
+    """
+
+    parameters: Mapping[str, int] | None = None
+    precision: str = ""
+    torch: str = ""
+    threads: int | None = None
+    program: int | None = None
+    memory: int | None = None
+    device_memory: int | None = None
+    device: str = ""
+
+    @classmethod
+    def of_torch(cls, parameters: Mapping[str, int], precision: str = "") -> Footprint:
+        """That of networks that torch computes in this process, by the numbers of their parameters."""
+        torch: Any = sys.modules["torch"]
+        return cls(parameters, precision, str(torch.__version__), torch.get_num_threads())
 
 
 class Request:
@@ -211,6 +239,13 @@ class Converter(ABC):
     def close(self) -> None:  # noqa: B027
         """Free what :meth:`open` took."""
 
+    def footprint(self) -> Footprint:
+        """Say what it takes, while it is open; by default what its attributes that are networks of torch take."""
+        torch = sys.modules.get("torch")
+        kind = torch.nn.Module if torch is not None else ()
+        counts = {name.strip("_"): parameters(one) for name, one in vars(self).items() if isinstance(one, kind)}
+        return Footprint.of_torch(counts) if counts else Footprint()
+
     def encode_content(self, sources: Sequence[Waveform]) -> list[Any]:
         """Encode what is said, one result per source; an ItemError may stand for a result."""
         raise TypeError(f"converter {self.info.name} does not split into steps; call convert()")
@@ -289,6 +324,11 @@ class Converter(ABC):
         for key in list(kept)[: max(0, len(kept) - self.encoding_cache_size)]:
             del kept[key]
         return found
+
+
+def parameters(network: Any) -> int:
+    """Count the parameters of a network of torch, shared ones once."""
+    return sum(one.numel() for one in network.parameters())
 
 
 def _are_speakers(value: object) -> bool:

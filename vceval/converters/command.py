@@ -7,6 +7,10 @@ vceval writes one JSON object a line to the worker's standard input:
 The worker writes the converted audio to ``output`` (WAV or FLAC) and answers with one line on standard output:
 ``{"id": "p1"}``, or ``{"id": "p1", "error": "what went wrong"}``. What it writes to standard error is kept for
 error messages. End of input means: stop.
+
+Any answer may hold ``report``, what the program says of itself, for the table of efficiency: ``parameters`` (their
+number, or numbers by network), ``precision``, ``torch``, ``device`` (texts), ``threads``, ``memory`` and
+``device_memory`` (the most so far, in bytes); each may be left out, and the last one said counts.
 """
 
 from __future__ import annotations
@@ -21,10 +25,11 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import IO, Any, ClassVar
 
-from vceval.converters.base import Converter, ConverterInfo, Outcome, Request
+from vceval.converters.base import Converter, ConverterInfo, Footprint, Outcome, Request
+from vceval.declared import is_text, is_whole
 from vceval.errors import ItemError, UsageError
 from vceval.signal import audio
 from vceval.storage.processes import die_with_parent
@@ -75,6 +80,8 @@ class Command(Converter):
         self.declare_noise(draws_noise)
         self._worker: _Worker | None = None
         self._device = "cpu"
+        self._told: dict[str, Any] = {}
+        self._refused: set[str] = set()
 
     def open(self, device: str) -> None:
         """Remember the device, which the worker finds in its variable VCEVAL_DEVICE."""
@@ -85,6 +92,10 @@ class Command(Converter):
         if self._worker is not None:
             self._worker.stop()
             self._worker = None
+
+    def footprint(self) -> Footprint:
+        """Tell what the program reported of itself."""
+        return Footprint(**self._told, program=0 if self._worker is None else self._worker.number)
 
     def convert(self, requests: Sequence[Request]) -> list[Outcome]:
         """Convert one by one."""
@@ -97,6 +108,8 @@ class Command(Converter):
         except ItemError as error:
             self.close()
             return error
+        if "report" in reply:
+            self._take(reply["report"])
         if reply.get("error"):
             return ItemError(f"the worker says: {str(reply['error'])[:1000]}")
         try:
@@ -106,6 +119,19 @@ class Command(Converter):
             return ItemError(f"the worker reported success, but {error}")
         finally:
             request.output.unlink(missing_ok=True)
+
+    def _take(self, report: Any) -> None:
+        """Note what the program says of itself; what is not of the form is named once."""
+        known = dict(self._told)
+        for key, value in (report if isinstance(report, dict) else {"": report}).items():
+            given = {"": value} if key == "parameters" and is_whole(value) else value
+            if key in _REPORTED and _REPORTED[key](given):
+                known[key] = given
+            elif key not in self._refused:
+                self._refused.add(key)
+                print(f"vceval: the worker reports {f'{key}: ' if key else ''}{value!r:.200}, which is left out; "
+                      f"known are {', '.join(_REPORTED)}", file=sys.stderr)  # fmt: skip
+        self._told = known
 
     def _asked(self, message: dict[str, Any]) -> dict[str, Any]:
         """Ask the worker; one that has more to say of what it was asked before is started again and asked once more."""
@@ -117,6 +143,17 @@ class Command(Converter):
                 self.close()
         self._worker = _Worker(self.command, self.cwd, self._device)
         return self._worker.ask(message, self.timeout)
+
+
+def _are_counts(value: object) -> bool:
+    return isinstance(value, dict) and all(isinstance(key, str) and is_whole(one) for key, one in value.items())
+
+
+#: What a program may report of itself, and what tells whether a value is of the form.
+_REPORTED: Mapping[str, Callable[[object], bool]] = {
+    "parameters": _are_counts, "precision": is_text, "torch": is_text, "device": is_text, "threads": is_whole,
+    "memory": is_whole, "device_memory": is_whole,
+}  # fmt: skip
 
 
 class _Stray(ItemError):
@@ -175,6 +212,11 @@ class _Worker:
     def _listen(self, stream: IO[bytes]) -> None:
         while line := stream.readline(_WORDS):
             self._errors.append(line.decode("utf-8", "replace").rstrip())
+
+    @property
+    def number(self) -> int:
+        """Of the process."""
+        return self._process.pid
 
     def ask(self, message: dict[str, Any], timeout: float) -> dict[str, Any]:
         assert self._process.stdin is not None

@@ -19,7 +19,7 @@ from vceval.checkpoints import store
 from vceval.checkpoints.known_files import GE2E, WAVLM_LARGE
 from vceval.checkpoints.weightfile import WeightFile
 from vceval.converters import environments, yourtts
-from vceval.converters.base import Converter, ConverterInfo, Outcome, Request
+from vceval.converters.base import Converter, ConverterInfo, Footprint, Outcome, Request
 from vceval.converters.command import Command
 from vceval.converters.freevc import FREEVC_24, FreeVc24
 from vceval.converters.native import check_length
@@ -210,6 +210,10 @@ class OpenVoice(Converter):
         if self._program is not None:
             self._program.close()
             self._program = None
+
+    def footprint(self) -> Footprint:
+        """Tell what the worker reported of itself."""
+        return Footprint(program=0) if self._program is None else self._program.footprint()
 
     def assets(self) -> dict[str, Path]:
         """Give the files that are there, by name, and what says which versions the environment has."""

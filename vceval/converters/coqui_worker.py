@@ -32,18 +32,20 @@ def main() -> int:
     os.dup2(2, 1)
     stay_offline()
     convert: Convert | None = None
+    report: dict[str, Any] = {}
     broken = ""
     for line in sys.stdin:
         task = json.loads(line)
         answer = {"id": task["id"]}
         if convert is None and not broken:
             try:
-                convert = load(asked["model"], asked["files"])
+                convert, report = load(asked["model"], asked["files"])
             except Exception as error:  # told with every pair, and not tried again
                 broken = f"{asked['model']} can't be loaded: {said(error)}"
         if convert is None:
             answer["error"] = broken
         else:
+            answer["report"] = report
             try:
                 write(convert, task)
             except Exception as error:  # whatever the library throws costs this pair
@@ -81,8 +83,12 @@ def write(convert: Convert, task: dict[str, Any]) -> None:
     soundfile.write(task["output"], np.asarray(samples, dtype=np.float32).reshape(-1), rate, subtype="FLOAT")
 
 
-def load(model: str, files: dict[str, str]) -> Convert:
-    """Load a model on the device that vceval names, or on the CPU where this environment's torch can't use that."""
+def load(model: str, files: dict[str, str]) -> tuple[Convert, dict[str, Any]]:
+    """Load a model on the device that vceval names, or on the CPU where this environment's torch can't use that.
+
+    Returns:
+        What converts, and what vceval is told of the network.
+    """
     import torch
 
     torch.set_num_threads(1)
@@ -93,7 +99,13 @@ def load(model: str, files: dict[str, str]) -> Convert:
         else:
             print(f"torch {torch.__version__} can't use {device}: converting on the CPU", file=sys.stderr)
             device = "cpu"
-    return {"openvoice_v2": openvoice, "freevc24": freevc, "your_tts": your_tts}[model](files, device)
+    network, convert = {"openvoice_v2": openvoice, "freevc24": freevc, "your_tts": your_tts}[model](files, device)
+    report = {
+        "parameters": {Path(files["checkpoint"]).name: sum(one.numel() for one in network.parameters())},
+        "precision": "float32", "torch": torch.__version__, "threads": torch.get_num_threads(),
+        **({"device": torch.cuda.get_device_name()} if device.startswith("cuda") else {}),
+    }  # fmt: skip
+    return convert, report
 
 
 def weights(path: str) -> dict[str, Any]:
@@ -107,7 +119,7 @@ def weights(path: str) -> dict[str, Any]:
     return found
 
 
-def openvoice(files: dict[str, str], device: str) -> Convert:
+def openvoice(files: dict[str, str], device: str) -> tuple[Any, Convert]:
     """OpenVoice: its sizes are taken from its configuration, as its authors' code does."""
     from TTS.vc.configs.openvoice_config import OpenVoiceArgs, OpenVoiceAudioConfig, OpenVoiceConfig
     from TTS.vc.models.openvoice import OpenVoice
@@ -128,10 +140,11 @@ def openvoice(files: dict[str, str], device: str) -> Convert:
     network = OpenVoice(config)
     network.load_state_dict(weights(files["checkpoint"]), strict=True)
     network.to(device).eval()
-    return lambda source, prompts: (network.voice_conversion(source, prompts), config.audio.output_sample_rate)
+    rate = config.audio.output_sample_rate
+    return network, lambda source, prompts: (network.voice_conversion(source, prompts), rate)
 
 
-def freevc(files: dict[str, str], device: str) -> Convert:
+def freevc(files: dict[str, str], device: str) -> tuple[Any, Convert]:
     """FreeVC-24 from its authors' files: the library's own class, kept from fetching the two encoders."""
     import TTS.vc.models.freevc as library
     from TTS.vc.configs.freevc_config import FreeVCArgs, FreeVCAudioConfig, FreeVCConfig
@@ -161,10 +174,10 @@ def freevc(files: dict[str, str], device: str) -> Convert:
     if lacking or unexpected:
         raise ValueError(f"{files['checkpoint']}: {len(lacking)} tensors missing, {len(unexpected)} too many")
     network.to(device).eval()
-    return lambda source, prompts: (network.voice_conversion(source, prompts), 24_000)
+    return network, lambda source, prompts: (network.voice_conversion(source, prompts), 24_000)
 
 
-def your_tts(files: dict[str, str], device: str) -> Convert:
+def your_tts(files: dict[str, str], device: str) -> tuple[Any, Convert]:
     """YourTTS: the groups of the published model that convert voices, and its speaker encoder."""
     from TTS.config import load_config
     from TTS.tts.models.vits import Vits
@@ -196,7 +209,7 @@ def your_tts(files: dict[str, str], device: str) -> Convert:
         raise ValueError(f"{files['checkpoint']}: {len(lacking)} tensors missing, {len(unexpected)} too many")
     network.to(device).eval()
     network.speaker_manager.use_cuda = device.startswith("cuda")
-    return lambda source, prompts: (network.voice_conversion(source, prompts).cpu().numpy(), 16_000)
+    return network, lambda source, prompts: (network.voice_conversion(source, prompts).cpu().numpy(), 16_000)
 
 
 if __name__ == "__main__":

@@ -105,9 +105,10 @@ class FragmentVc(NativeConverter):
         self._network = self.network(WEIGHTS.name)
         place = self.path(VOCODER.name)
         try:
-            self._vocoder = universal_vocoder.open_archive(place, HOP, "FragmentVC").to(self.device)
+            vocoder = universal_vocoder.open_archive(place, HOP, "FragmentVC").to(self.device)
         except UsageError as error:
             raise UsageError(f"{error}; FragmentVC's own vocoder.pt is at {VOCODER.page}") from error
+        self._vocoder = self.counted(VOCODER.name, vocoder)
         self._encoder = self.loaded(ENCODER.name, lambda path: wav2vec2.load(path, self.device))
 
     def decode(self, items: Sequence[tuple[Any, Any]], seeds: Sequence[int]) -> list[Waveform | ItemError]:

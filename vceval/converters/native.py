@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 from vceval.checkpoints import store
 from vceval.checkpoints.recognise import refusal
 from vceval.checkpoints.weightfile import WeightFile
-from vceval.converters.base import Converter, Made, Outcome, Request, Unfinished
+from vceval.converters.base import Converter, Footprint, Made, Outcome, Request, Unfinished, parameters
 from vceval.errors import ItemError, UsageError
 from vceval.networks.shapes import on_gpu
 from vceval.signal.audio import Waveform
@@ -76,6 +76,7 @@ class NativeConverter(Converter):
         self.weights = weights
         self.precision = precision
         self.device = "cpu"
+        self._parameters: dict[str, int] = {}
 
     def open(self, device: str) -> None:
         """Load the networks; one compute thread, as workers run side by side.
@@ -90,6 +91,7 @@ class NativeConverter(Converter):
         allowed = self.precision == "tf32"
         torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = allowed
         self.forget()
+        self._parameters.clear()
         self.device = device
         with ThreadPoolExecutor(1) as aside:  # a GPU's libraries take a second to load: meanwhile files are read
             awake = aside.submit(_wake, device)
@@ -221,10 +223,22 @@ class NativeConverter(Converter):
         """
         file, path = self.file(name), self.path(name)
         try:
-            return load(path)
+            return self.counted(name, load(path))
         except UsageError as error:
             # What the file is instead is worth more to a user than a list of names
             raise UsageError(refusal(path, file, store.catalogue()) or str(error)) from error
+
+    def counted(self, name: str, network: T) -> T:
+        """Give a network back whose parameters :meth:`footprint` is to tell, under the name of its file."""
+        import torch
+
+        if isinstance(network, torch.nn.Module):
+            self._parameters[name] = parameters(network)
+        return network
+
+    def footprint(self) -> Footprint:
+        """Tell the parameters of the networks as they were loaded, by file."""
+        return Footprint.of_torch(dict(self._parameters), self.precision)
 
     def plain(self, name: str) -> Any:
         """Read a file of arrays or a JSON configuration.

@@ -166,6 +166,12 @@ def _merged(parts: Sequence[_Part], names: Sequence[str], checkpoints: bool) -> 
         skips=[row for part in parts for row in _rows(part, part.report.skips)],
         training=_training(parts),
         seeds=_seeds(parts),
+        efficiency=[
+            replace(one, system=part.systems[one.system])
+            for part in parts
+            for one in part.report.efficiency
+            if one.system in part.systems
+        ],
         published=[dict(row) for row in first.published],
     )
     outcomes = Outcomes.of_report(report)

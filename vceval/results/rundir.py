@@ -7,6 +7,7 @@ journal/*.jsonl append-only records of finished work; what makes a killed run re
 scores.parquet  long form, one row per system, pair and measure (columns: SCORE_COLUMNS)
 failures.csv    what should have worked and did not (columns: FAILURE_COLUMNS)
 leakage.csv     what each system was trained on: exposure of the speakers of its pairs (LEAKAGE_COLUMNS)
+efficiency.json what converting took: parameters, real-time factor, memory, machine (vceval.results.efficiency)
 skipped.csv     values that can't exist because the pair lacks what the metric needs (SKIP_COLUMNS)
 calibration.json  metric -> dataset -> what was learnt from natural speech
 summary.json    per system, measure and direction: value, interval, counts (see vceval.results.summary)

@@ -14,6 +14,8 @@ from typing import Any
 
 from vceval.errors import UsageError
 from vceval.records import DIRECTIONS
+from vceval.results.efficiency import Efficiency
+from vceval.results.efficiency import read as read_efficiency
 from vceval.results.listening import rated, with_listening
 from vceval.results.marks import NOBODY, Ranking, rankings_of
 from vceval.results.rundir import RunDirectory
@@ -202,7 +204,8 @@ class Report:
     ``rankings`` are by measure, dataset and direction (:mod:`vceval.results.ranking`). ``exposures`` say of system and
     pair what is known of the source and the target speaker: ``trained``, ``unseen`` or ``unknown``.
     ``calibration_file`` is calibration.json: what ``calibration`` says, with scores of natural speech and error curves.
-    ``seeds`` is what the summary says of them (:mod:`vceval.results.seeds`).
+    ``seeds`` is what the summary says of them (:mod:`vceval.results.seeds`). ``efficiency`` says what converting took,
+    of systems that the run converted.
     """
 
     root: Path
@@ -232,6 +235,7 @@ class Report:
     exposures: Mapping[tuple[str, str], tuple[str, str]] = field(default_factory=dict)
     calibration_file: Mapping[str, Mapping[str, Mapping[str, Any]]] = field(default_factory=dict)
     seeds: Mapping[str, Any] | None = None
+    efficiency: Sequence[Efficiency] = ()
 
     def cell(self, system: str, measure: str, dataset: str = ALL, direction: str = ALL) -> Cell | None:
         """Return one corpus figure, or None where the summary has none."""
@@ -368,6 +372,7 @@ def load(run: RunDirectory, *, listened: bool = True) -> Report:
         exposures=_exposures(run),
         calibration_file=run.read_json("calibration.json") if run.has("calibration.json") else {},
         seeds=summary.get("seeds"),
+        efficiency=read_efficiency(run),
     )
 
 

@@ -166,7 +166,7 @@ def _device_name(device: str) -> str:
 
 
 def _easily(device: str) -> bool:
-    """Whether little of a GPU's memory was ever in use."""
+    """Whether little of a GPU's memory was ever in use since the converter was opened."""
     torch = sys.modules.get("torch")
     if torch is None or not torch.cuda.is_initialized():
         return False

@@ -48,7 +48,7 @@ def convert(
     devices = options.devices
 
     def arguments(slot: int) -> tuple[Any, ...]:
-        return run.root.resolve(), devices[slot % len(devices)], seed, options.cache, reading
+        return run.root.resolve(), devices[slot % len(devices)], seed, options.cache, reading, options.side_by_side
 
     pool = open_pool(
         options, Converting, arguments, lambda task: options.timeout * len(task.pairs) + _LOADING,

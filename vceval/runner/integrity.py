@@ -25,7 +25,7 @@ from vceval.storage.files import PART
 __all__ = ["JOURNALS", "RESULTS", "begun", "digest", "faulty", "look", "ours", "start_over", "unscored", "whole"]
 
 RESULTS = ("calibration.json", "pairs.csv", "audio.csv", "scores.parquet", "failures.csv", "skipped.csv",
-           "leakage.csv", "summary.json")  # fmt: skip
+           "leakage.csv", "efficiency.json", "summary.json")  # fmt: skip
 JOURNALS = ("journal/convert.jsonl", "journal/score.jsonl")
 #: What goes when a run starts over, in this order: what is left of one that is killed meanwhile is still of one plan.
 _MADE = ("journal", "audio", *RESULTS, "report", ".cache", "run.json")

@@ -30,6 +30,11 @@ class Options:
         return self.devices[0]
 
     @property
+    def side_by_side(self) -> int:
+        """How many workers convert side by side on this machine; 0 where a cluster decides."""
+        return 0 if self.executor == "ray" else len(self.devices) if self.on_gpu else self.workers
+
+    @property
     def on_gpu(self) -> bool:
         """Whether converters work on GPUs."""
         return self.devices[0] != "cpu"

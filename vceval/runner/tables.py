@@ -16,13 +16,15 @@ from typing import Any
 from vceval.errors import ItemError
 from vceval.metrics.base import Metric, Statistics
 from vceval.records import Failure, Score, Skip, System
+from vceval.results import efficiency
 from vceval.results.leakage import PairExposure, audit
 from vceval.results.rundir import RunDirectory, failure_row, skip_row
 from vceval.results.summary import shown, static_need, summarise
 from vceval.results.table import Tally
 from vceval.runner.audio_files import Conversions
+from vceval.runner.efficiency import measured
 from vceval.runner.factory import make_converter
-from vceval.runner.journal import Ledger, Take
+from vceval.runner.journal import Ledger, Take, read_records
 from vceval.runner.plan import Plan
 
 __all__ = ["write_results"]
@@ -35,7 +37,7 @@ def write_results(
     scored: Ledger,
     calibrations: Mapping[str, Mapping[str, Any]],
 ) -> dict[str, Any]:
-    """Write scores, failures, skips and the summary; returns the summary."""
+    """Write scores, failures, skips, what converting took, and the summary; returns the summary."""
     metrics = {name: plan.metric(name) for name in sorted(plan.metrics)}
     seeds = Counter(take.system for take in conversions.takes)
     several = max(seeds.values(), default=1) > 1
@@ -60,6 +62,8 @@ def write_results(
                 audio.write((take.system, pair, str(take.seed), _relative(path, run.root), sha256))
     exposures = _exposures(plan)
     run.write_leakage((entry.system, entry.pair, entry.source, entry.target) for entry in exposures)
+    records = () if plan.given is not None else read_records(run.root / "journal" / "convert.jsonl")
+    efficiency.write(run, measured([system.name for system in plan.systems], records))
     rows = [_system_row(plan, conversions, system) for system in plan.systems]
     summary: dict[str, Any] = {
         "name": plan.name,

@@ -1,17 +1,23 @@
-"""Child processes that do not outlive their parent."""
+"""Processes: children that do not outlive their parent, and what a process and its children took."""
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
+import gc
 import os
+import re
 import signal
 import sys
+from pathlib import Path
 
-__all__ = ["die_with_parent"]
+__all__ = ["die_with_parent", "forget_peak", "peak_memory", "processor_seconds"]
 
 _SET_DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG of Linux's prctl(2)
 # Looked up here, as a new process that was forked beside other threads should do as little as possible.
 _prctl = getattr(ctypes.CDLL(None), "prctl", None) if sys.platform == "linux" else None
+#: Of the GNU C library.
+_trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if sys.platform == "linux" else None
 
 
 def die_with_parent(parent: int | None = None) -> None:
@@ -26,3 +32,55 @@ def die_with_parent(parent: int | None = None) -> None:
         _prctl(_SET_DEATH_SIGNAL, signal.SIGKILL)
         if parent is not None and os.getppid() != parent:
             os._exit(1)
+
+
+def peak_memory(process: int) -> int | None:
+    """Most bytes of main memory that a process, with the children that it has now, ever held; None where nobody tells.
+
+    Sums up the peaks of each, so it may be above what they held at one time.
+    """
+    peaks = [peak for one in _family(process) if (peak := _peak(one)) is not None]
+    return sum(peaks) if peaks else None
+
+
+def forget_peak() -> bool:
+    """Have :func:`peak_memory` of this process count from now on; False where the kernel does not offer that.
+
+    What was freed goes back to the kernel before, as far as it can.
+    """
+    gc.collect()
+    if _trim is not None:
+        _trim(0)
+    with contextlib.suppress(OSError):
+        Path("/proc/self/clear_refs").write_text("5")
+        return True
+    return False
+
+
+def processor_seconds(process: int) -> float | None:
+    """Processor time that a process and its children took so far; None where nobody tells."""
+    # After the name, which may hold anything: times of the process itself, and of children of it that ended
+    times = [_read(one, "stat").rpartition(")")[2].split()[11:15] for one in _family(process)]
+    ticks = [int(part) for one in times for part in one]
+    return sum(ticks) / os.sysconf("SC_CLK_TCK") if ticks else None
+
+
+def _peak(process: int) -> int | None:
+    found = re.search(r"^VmHWM:\s+(\d+) kB$", _read(process, "status"), re.MULTILINE)
+    return 1024 * int(found[1]) if found else None
+
+
+def _family(process: int) -> list[int]:
+    """A process and all that it started, as far as they still run."""
+    found = [process]
+    for one in found:
+        found += map(int, _read(one, f"task/{one}/children").split())
+    return found
+
+
+def _read(process: int, name: str) -> str:
+    """What the kernel says of a process; empty where it has ended, or the kernel is another one."""
+    try:
+        return (Path("/proc") / str(process) / name).read_text()
+    except OSError:
+        return ""

@@ -1,0 +1,139 @@
+"""What converting took, as tables, and as columns beside measures.
+
+Figures of different machines never share a column without the machine.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+
+from vceval.errors import UsageError
+from vceval.reports.tables import Column, PlainTable, suite_label
+from vceval.results.efficiency import Efficiency, Spread
+from vceval.results.marks import listed
+from vceval.results.views import ALL, Cell, MeasureView, Report
+
+__all__ = ["COLUMNS", "columns", "efficiency_tables", "factor"]
+
+_MEGA = 1e6
+#: What :func:`columns` offers: name to the measure, and to what of an entry it shows.
+COLUMNS: Mapping[str, tuple[MeasureView, Callable[[Efficiency], float | None]]] = {
+    "params": (
+        MeasureView("params", "efficiency", "Parameters", "M", "lower", 1 / _MEGA, 1),
+        lambda one: one.total_parameters,
+    ),
+    "rtf": (MeasureView("rtf", "efficiency", "RTF", "", "lower", 1.0, 3), lambda one: one.rtf.median),
+    "memory": (MeasureView("memory", "efficiency", "Memory", "MB", "lower", 1 / _MEGA, 0), lambda one: one.memory),
+}
+
+
+def columns(report: Report, names: Sequence[str]) -> tuple[Report, list[Column]]:
+    """Give columns of what converting took, and the report with their figures as cells, for tables of results.
+
+    Time and memory have a column for each machine, which is named where measures name their judge. A system with
+    several set-ups on a machine shows the first.
+
+    Args:
+        report: of a run, or of several.
+        names: some of :data:`COLUMNS`.
+
+    Raises:
+        UsageError: an unknown name.
+    """
+    cells = dict(report.cells)
+    found = []
+    for name in names:
+        if name not in COLUMNS:
+            raise UsageError(f"{name!r} is no column of efficiency; there are {', '.join(COLUMNS)}")
+        measure, value = COLUMNS[name]
+        machines = list(dict.fromkeys("" if name == "params" else one.machine.text for one in report.efficiency))
+        for number, machine in enumerate(machines, 1):
+            mine = replace(measure, name=f"{name}:{number}" if number > 1 else name, judge=machine)
+            for one in report.efficiency:
+                if machine in ("", one.machine.text) and (known := value(one)) is not None:
+                    cell = Cell(float(known), None, None, one.counted, one.of, 0, 0)
+                    cells.setdefault((one.system, mine.name, ALL, ALL), cell)
+            found.append(Column(mine.label, mine.unit, mine.better, mine))
+    return replace(report, cells=cells), found
+
+
+def efficiency_tables(report: Report) -> list[PlainTable]:
+    """Build the table of what converting took, and that of the parameters by network; none where nothing converted."""
+    if not report.efficiency:
+        return []
+    titles, controls = report.titles, {system.name for system in report.controls}
+    shown = sorted(report.efficiency, key=lambda one: one.system in controls)
+    on_gpu = any(one.device_memory is not None for one in shown)
+    machines, set_ups = {one.machine.text for one in shown}, {one.set_up.text for one in shown}
+    gpu = ["GPU memory (MB)"] if on_gpu else []
+    headings = ["System", "Parameters (M)", "RTF", "Processor RTF", "Memory (MB)", *gpu, "Conversions"]
+    numeric = frozenset(range(1, len(headings)))
+    headings += [*(["Machine"] if len(machines) > 1 else []), *(["Set-up"] if len(set_ups) > 1 else [])]
+    rows = [
+        [
+            titles.get(one.system, one.system),
+            "–" if one.total_parameters is None else _millions(one.total_parameters),
+            _spread(one.rtf),
+            _spread(one.processor),
+            _megabytes(one.memory),
+            *([_megabytes(one.device_memory)] if on_gpu else []),
+            f"{one.counted:,}/{one.of:,}",
+            *([one.machine.text] if len(machines) > 1 else []),
+            *([one.set_up.text or "–"] if len(set_ups) > 1 else []),
+        ]
+        for one in shown
+    ]
+    caption = " ".join((f"Suite {suite_label(report)}.", *_sentences(report, shown, machines, set_ups, on_gpu)))
+    tables = [PlainTable("efficiency", "Efficiency", caption, headings, rows, numeric)]
+    counted = {one.system: one.parameters for one in shown if one.parameters}
+    networks = [
+        [titles.get(system, system), name or "all", f"{count:,}"]
+        for system, by_name in counted.items()
+        for name, count in by_name.items()
+    ]
+    if networks:
+        words = "Parameters as loaded, by the file or the name of their network."
+        named = ("System", "Network", "Parameters")
+        tables.append(
+            PlainTable("efficiency_networks", "Parameters by network", words, named, networks, frozenset({2}))
+        )
+    return tables
+
+
+def _sentences(
+    report: Report, shown: Sequence[Efficiency], machines: set[str], set_ups: set[str], on_gpu: bool
+) -> list[str]:
+    said = [
+        "RTF: seconds of converting per second of converted audio, without loading; median over conversions, in "
+        "brackets 5 % to 95 %. Processor RTF: the same of processor time. Memory: peak of a worker process, loading "
+        "included.",
+    ]
+    if on_gpu:
+        said.append("GPU memory: peak that torch had allocated.")
+    said.append("Conversions: those that times rest on, of all; a worker's first batch warms up and is left out.")
+    cold = list(dict.fromkeys(report.titles.get(one.system, one.system) for one in shown if not one.warm))
+    if cold:
+        said.append(f"With the first batch, as there was no other: {listed(cold)}.")
+    if len(machines) == 1:
+        said.append(f"Measured on {', '.join(machines)}.")
+    if len(set_ups) == 1 and any(set_ups):
+        said.append(f"Set-up: {', '.join(set_ups)}.")
+    return said
+
+
+def factor(value: float) -> str:
+    """Print a real-time factor with three digits."""
+    return f"{value:.0f}" if value >= 1000 else f"{value:#.3g}".rstrip(".")
+
+
+def _spread(found: Spread | None) -> str:
+    return "–" if found is None else f"{factor(found.median)} [{factor(found.low)}, {factor(found.high)}]"
+
+
+def _millions(count: int) -> str:
+    return f"{count / _MEGA:,.1f}" if count >= _MEGA else f"{count / _MEGA:.2g}"
+
+
+def _megabytes(size: int | None) -> str:
+    return "–" if size is None else f"{size / _MEGA:,.0f}"
