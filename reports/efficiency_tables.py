@@ -8,54 +8,58 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
-from vceval.errors import UsageError
-from vceval.reports.tables import Column, PlainTable, suite_label
+from vceval.reports.tables import PlainTable, suite_label
 from vceval.results.efficiency import Efficiency, Spread
 from vceval.results.marks import listed
 from vceval.results.views import ALL, Cell, MeasureView, Report
 
-__all__ = ["COLUMNS", "columns", "efficiency_tables", "factor"]
+__all__ = ["COLUMNS", "METRIC", "columns", "efficiency_tables", "factor"]
 
 _MEGA = 1e6
+#: What stands for a metric in its columns.
+METRIC = "efficiency"
 #: What :func:`columns` offers: name to the measure, and to what of an entry it shows.
 COLUMNS: Mapping[str, tuple[MeasureView, Callable[[Efficiency], float | None]]] = {
     "params": (
-        MeasureView("params", "efficiency", "Parameters", "M", "lower", 1 / _MEGA, 1),
+        MeasureView("params", METRIC, "Parameters", "M", "lower", 1 / _MEGA, 1),
         lambda one: one.total_parameters,
     ),
-    "rtf": (MeasureView("rtf", "efficiency", "RTF", "", "lower", 1.0, 3), lambda one: one.rtf.median),
-    "memory": (MeasureView("memory", "efficiency", "Memory", "MB", "lower", 1 / _MEGA, 0), lambda one: one.memory),
+    "rtf": (MeasureView("rtf", METRIC, "RTF", "", "lower", 1.0, 3), lambda one: one.rtf.median),
+    "memory": (MeasureView("memory", METRIC, "Memory", "MB", "lower", 1 / _MEGA, 0), lambda one: one.memory),
 }
 
 
-def columns(report: Report, names: Sequence[str]) -> tuple[Report, list[Column]]:
-    """Give columns of what converting took, and the report with their figures as cells, for tables of results.
+def columns(report: Report, names: Sequence[str]) -> tuple[Report, list[str]]:
+    """Give the report with what converting took as measures beside the others, for tables of results.
 
     Time and memory have a column for each machine, which is named where measures name their judge. A system with
     several set-ups on a machine shows the first.
 
     Args:
         report: of a run, or of several.
-        names: some of :data:`COLUMNS`.
+        names: of measures; those that are none of :data:`COLUMNS` stay as they are.
 
-    Raises:
-        UsageError: an unknown name.
+    Returns:
+        The report, and the names with those of all machines.
     """
-    cells = dict(report.cells)
+    cells, measures = dict(report.cells), {one.name: one for one in report.measures}
     found = []
     for name in names:
-        if name not in COLUMNS:
-            raise UsageError(f"{name!r} is no column of efficiency; there are {', '.join(COLUMNS)}")
+        if name not in COLUMNS or name in measures:
+            found.append(name)
+            continue
         measure, value = COLUMNS[name]
         machines = list(dict.fromkeys("" if name == "params" else one.machine.text for one in report.efficiency))
-        for number, machine in enumerate(machines, 1):
+        for number, machine in enumerate(machines or [""], 1):
             mine = replace(measure, name=f"{name}:{number}" if number > 1 else name, judge=machine)
             for one in report.efficiency:
                 if machine in ("", one.machine.text) and (known := value(one)) is not None:
-                    cell = Cell(float(known), None, None, one.counted, one.of, 0, 0)
+                    counts = (one.counted, one.of) if name == "rtf" else (0, 0)
+                    cell = Cell(float(known), None, None, *counts, 0, 0)
                     cells.setdefault((one.system, mine.name, ALL, ALL), cell)
-            found.append(Column(mine.label, mine.unit, mine.better, mine))
-    return replace(report, cells=cells), found
+            measures[mine.name] = mine
+            found.append(mine.name)
+    return replace(report, cells=cells, measures=list(measures.values())), found
 
 
 def efficiency_tables(report: Report) -> list[PlainTable]:

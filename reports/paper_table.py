@@ -10,6 +10,7 @@ from typing import Literal, NamedTuple
 from vceval import registry
 from vceval.errors import UsageError
 from vceval.records import NEEDS
+from vceval.reports import efficiency_tables
 from vceval.reports.tables import WHOLE, Interval, Part, Row, Table, measure_table, without_empty
 from vceval.results.marks import listed, rankings_of
 from vceval.results.merge_runs import Material
@@ -147,8 +148,8 @@ def paper_table(found: Material, choice: Choice, say: Callable[[str], None]) -> 
     Raises:
         UsageError: a measure or system that the run does not have, or nothing is left to show.
     """
-    report = found.report
-    measures = [_measure(report, name) for name in dict.fromkeys(choice.measures)]
+    report, names = efficiency_tables.columns(found.report, list(dict.fromkeys(choice.measures)))
+    measures = [_measure(report, name) for name in names]
     if choice.systems:
         systems = [named_system(report, name) for name in dict.fromkeys(choice.systems)]
         report = replace(report, systems=systems)
@@ -182,7 +183,11 @@ def _ranked_anew(found: Material, report: Report, measures: Sequence[MeasureView
     import numpy as np
 
     scores = report.scores
-    scored = [m for m in measures if np.isfinite(scores.numerators[:, :, scores.measures[m.name]]).any()]
+    scored = [
+        m
+        for m in measures
+        if m.name in scores.measures and np.isfinite(scores.numerators[:, :, scores.measures[m.name]]).any()
+    ]
     by = {measure.ranked_by for measure in scored} - {measure.name for measure in scored}
     rankers = [measure for measure in report.measures if measure.name in by]
     groups = found.outcomes.groups()
@@ -241,7 +246,7 @@ def _measure(report: Report, name: str) -> MeasureView:
         return known[name]
     if metrics := [one for one in _metrics_with(name) if one not in report.metrics]:
         raise UsageError(f"this run has no measure {name!r}: score it with --metrics {metrics[0]}")
-    raise registry.unknown_name("measure", name, list(known))
+    raise registry.unknown_name("measure", name, [*known, *efficiency_tables.COLUMNS])
 
 
 def _metrics_with(measure: str) -> list[str]:
@@ -261,6 +266,8 @@ def _metrics_with(measure: str) -> list[str]:
 
 def _reason(report: Report, measure: MeasureView) -> str:
     """Say why no system has a value of a measure."""
+    if measure.metric == efficiency_tables.METRIC:
+        return "nothing was converted in this run, or over no parts of the pairs"
     shown = {system.name for system in report.systems}
     needs = Counter(row["need"] for row in report.skips if row["measure"] == measure.name and row["system"] in shown)
     told = [f"{count:,} pairs lack {NEEDS.get(need, need)}" for need, count in needs.most_common(1)]

@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 from report_runs import HOSTILE, demo, make
 
-from vceval.errors import UsageError
 from vceval.reports import figures, latex, report_page, tables
 from vceval.reports.efficiency_tables import columns, efficiency_tables, factor
 from vceval.reports.table_files import write_tables
@@ -131,8 +130,10 @@ def test_one_system_is_no_figure(report: Report, tmp_path: Path, systems: list[s
 
 
 def test_columns_for_tables_of_results(report: Report) -> None:
-    with_figures, found = columns(report, ["rtf", "params", "memory"])
-    table = tables.results(with_figures, "chosen", "Chosen", found)
+    with_figures, found = columns(report, ["rtf", "params", "memory", "mcd"])
+    assert found == ["rtf", "params", "memory", "mcd"]
+    measures = [one for one in with_figures.measures if one.name in found[:3]]
+    table = tables.measure_table(with_figures, "chosen", "Chosen", measures, [tables.WHOLE])
     assert [column.labelled for column in table.columns] == [
         f"RTF ({HERE.text})", "Parameters", f"Memory ({HERE.text})",
     ]  # fmt: skip
@@ -147,14 +148,11 @@ def test_columns_for_tables_of_results(report: Report) -> None:
 def test_columns_of_two_machines_are_two(report: Report) -> None:
     several = replace(report, efficiency=[*report.efficiency, entry("good", 0.01, THERE)])
     with_figures, found = columns(several, ["rtf", "params"])
-    assert [column.labelled for column in found] == [f"RTF ({HERE.text})", f"RTF ({THERE.text})", "Parameters"]
-    cells = [with_figures.cell("good", column.measure.name) for column in found]
+    assert found == ["rtf", "rtf:2", "params"]
+    cells = [with_figures.cell("good", name) for name in found]
     assert [cell and cell.value for cell in cells] == [0.5, 0.01, 13_345_678.0]
-
-
-def test_an_unknown_column_is_refused(report: Report) -> None:
-    with pytest.raises(UsageError, match="there are params, rtf, memory"):
-        columns(report, ["speed"])
+    judges = {one.name: one.judge for one in with_figures.measures}
+    assert (judges["rtf"], judges["rtf:2"]) == (HERE.text, THERE.text)
 
 
 def test_runs_put_together_keep_what_each_took(tmp_path: Path) -> None:
