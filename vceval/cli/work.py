@@ -62,7 +62,7 @@ def request(kind: type[Asked], options: argparse.Namespace) -> Asked:
 
 def carry_out(plan: Plan, asked: Request, options: argparse.Namespace) -> int:
     """Carry out a plan, or only forecast it, and print what came of it; returns the exit code."""
-    from vceval.results import verdicts
+    from vceval.reports.terminal import ending
     from vceval.results.rundir import RunDirectory
     from vceval.runner.forecast import forecast, shown
     from vceval.runner.perform import perform
@@ -73,9 +73,7 @@ def carry_out(plan: Plan, asked: Request, options: argparse.Namespace) -> int:
         print(shown(forecast(plan, RunDirectory(folder), asked.settings(), options.fresh)))
         return 0
     done = perform(plan, folder, asked.settings(), options.fresh)
-    print((done.run.report / "tables" / "main.md").read_text(encoding="utf-8"))
-    print(*verdicts.lines(verdicts.verdicts(done.report)), sep="\n", flush=True)
-    say(f"report    {done.page}")
+    print(ending(done.report, done.page), flush=True)
     if done.failures:
         first = done.run.read_failures()[0]
         say(f"vceval: {done.failures} failures, listed in {done.run.root / 'failures.csv'}; the first: {_short(first)}")
