@@ -1,4 +1,4 @@
-"""The end of a run at a terminal: who is ahead, one table of what fits, why figures are missing, where the rest lies."""
+"""The end of a run at a terminal: who is ahead, one table, why figures are missing, where the rest lies."""
 
 from __future__ import annotations
 

@@ -121,7 +121,7 @@ def _one(folder: Path, options: argparse.Namespace) -> dict[str, float]:
     from vceval.records import System
     from vceval.reports.build import build
     from vceval.results.rundir import RunDirectory
-    from vceval.runner.execute import execute, prepare
+    from vceval.runner.execute import execute, locked, prepare
     from vceval.runner.options import Options
     from vceval.runner.plan import Plan
     from vceval.runner.verify import verify
