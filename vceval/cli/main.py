@@ -17,9 +17,12 @@ from vceval import __version__
 from vceval.cli import (
     checkpoints,
     compare,
+    completion,
+    config,
     doctor,
     env,
     gate,
+    init,
     listen,
     listing,
     report,
@@ -32,6 +35,8 @@ from vceval.cli import (
     verify,
     work,
 )
+from vceval.cli.examples import FIRST
+from vceval.cli.parser import Parser
 from vceval.errors import NoRoomError, VcevalError, no_room, reason_of
 
 __all__ = ["INTERNAL", "READER_LEFT", "main", "parsed", "parser"]
@@ -149,21 +154,34 @@ def parsed(arguments: Sequence[str]) -> argparse.Namespace:
     """Understand the words of a command.
 
     Raises:
-        SystemExit: they are no command, or ask for help; that is printed.
+        SystemExit: they are no command, or ask for help; that is printed. Without any, the first steps are.
+        UsageError: something is wrong in the file that the command reads.
     """
-    return parser().parse_args(gate.joined_words(arguments))
+    if not arguments:
+        print(_first_steps())
+        raise SystemExit(2)
+    words = gate.joined_words(arguments)
+    file = config.file_of(words[1:]) if words[0] in config.READERS else None
+    return parser().parse_args(words) if file is None else config.with_file(file, parser(), parser(), words)
+
+
+def _first_steps() -> str:
+    """What somebody sees who gives no command."""
+    longest = max(map(len, FIRST))
+    lines = [f"  {command:<{longest}}  {meaning}" for command, meaning in FIRST.items()]
+    return "\n".join(["vceval says how good a voice converter is. To begin with:", "", *lines])
 
 
 def parser() -> argparse.ArgumentParser:
     """Make the parser of the command line, with all commands."""
-    top = argparse.ArgumentParser(
+    top = Parser(
         prog="vceval", description="Objective evaluation and benchmarking of voice conversion.", epilog=work.EPILOG
     )
     top.add_argument("--version", action="version", version=f"vceval {__version__}")
     commands = top.add_subparsers(title="commands", metavar="COMMAND", required=True)
     for command in (
-        run, score, report, status, verify, compare, gate, listing, suite, checkpoints, env, listen, schema, selfcheck,
-        doctor,
+        run, score, init, report, status, verify, compare, gate, listing, suite, checkpoints, env, listen, schema,
+        selfcheck, doctor, completion,
     ):  # fmt: skip
         command.add_commands(commands)
     return top

@@ -11,21 +11,24 @@ def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
     """Add ``vceval schema`` to the parser."""
     schema = commands.add_parser(
         "schema",
-        help="print the JSON schema of suites, systems or rules, from which editors complete and check a YAML file",
+        help="print the JSON schema of a YAML file, from which editors complete and check it",
         description="Save it beside your file, and begin the file with: # yaml-language-server: $schema=SCHEMA.json",
     )
-    schema.add_argument("what", choices=("suite", "systems", "rules"))
+    schema.add_argument("what", choices=("suite", "systems", "rules", "config"))
     schema.set_defaults(command=_schema)
 
 
 def schema_of(what: str) -> str:
-    """Write the schema of one kind of file: ``suite``, ``systems`` or ``rules``."""
+    """Write the schema of one kind of file: ``suite``, ``systems``, ``rules`` or ``config``."""
     from vceval.gate.rules import RulesFile
+    from vceval.protocol.config import ConfigFile
     from vceval.protocol.schema import Section, json_schema
     from vceval.protocol.suite import SuiteFile
     from vceval.protocol.systems import SystemsFile
 
-    kinds: dict[str, type[Section]] = {"suite": SuiteFile, "systems": SystemsFile, "rules": RulesFile}
+    kinds: dict[str, type[Section]] = {
+        "suite": SuiteFile, "systems": SystemsFile, "rules": RulesFile, "config": ConfigFile,
+    }  # fmt: skip
     return json_schema(kinds[what])
 
 

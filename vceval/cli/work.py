@@ -7,6 +7,9 @@ import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
+from vceval import registry
+from vceval.cli import config
+from vceval.cli.parser import knows
 from vceval.signal.audio import CHANNELS, MAX_SECONDS
 
 if TYPE_CHECKING:
@@ -25,7 +28,14 @@ EPILOG = (
 
 def add_common(parser: argparse.ArgumentParser) -> None:
     """Add the options that every run has."""
-    parser.add_argument("--metrics", action="append", metavar="NAME[,NAME]", help="metrics instead of the usual ones")
+    metrics = parser.add_argument(
+        "--metrics",
+        action="append",
+        metavar="NAME[,NAME]",
+        help="metrics instead of the usual ones: %(known)s, and recipes of them (vceval list metrics)",
+    )
+    knows(metrics, lambda: registry.names("metric"))
+    config.add_options(parser)
     parser.add_argument("--out", type=Path, metavar="DIR", help="folder of the run (default: runs/<name>)")
     parser.add_argument("--device", default="auto", help="cpu, cuda, cuda:N or auto (default)")
     parser.add_argument(
