@@ -34,7 +34,7 @@ def ending(report: Report, page: Path, columns: int | None = None) -> str:
     """
     columns = columns or terminal.width()
     said = verdicts.lines(verdicts.verdicts(report), columns)
-    tables = f"{page.parent / 'tables'}  (all measures, and the signatures)"
+    tables = f"{page.parent / 'tables'}  (all measures, signatures)"
     places = [f"{head:<{_INDENT}}{clean(place)}" for head, place in (("page", str(page)), ("tables", tables))]
     return "\n".join([*said, "", results(report, columns), "", *places])
 

@@ -60,8 +60,9 @@ def with_file(file: Path, top: argparse.ArgumentParser, bare: argparse.ArgumentP
     mine = command_of(bare, words[0])
     _allow(mine, values)
     for action in mine._actions:
-        action.default = argparse.SUPPRESS
-    said = vars(bare.parse_args(words))
+        # Of words without an option, a default that is text would be read as one
+        action.default = argparse.SUPPRESS if action.option_strings else None
+    said = {name for name, value in vars(bare.parse_args(words)).items() if value not in (None, [])}
     taken = [name for name in values if name in vars(options) and name not in said]
     for name in taken:
         setattr(options, name, values[name])

@@ -8,10 +8,10 @@ __all__ = ["EXAMPLES", "FIRST"]
 
 #: What ``vceval`` alone shows: the command, and what it is for.
 FIRST: Mapping[str, str] = {
-    "vceval run": "the demo: converts, scores and reports, without downloads",
-    "vceval score conversions.csv": "score audio that you already have",
-    "vceval run --system 'mine=command:python worker.py'": "your own converter on the demo's voices",
-    "vceval init": "write a commented vceval.yaml with all that a run may be told",
+    "vceval run": "the demo: convert, score, report; no download",
+    "vceval score conversions.csv": "audio that you already have",
+    "vceval run --system 'mine=command:python worker.py'": "your own converter on the demo",
+    "vceval init": "write a commented vceval.yaml",
     "vceval doctor": "what works on this machine",
     "vceval --help": "all commands",
 }

@@ -50,7 +50,11 @@ def add_common(parser: argparse.ArgumentParser) -> None:
         "--max-seconds", type=float, default=MAX_SECONDS, metavar="S", help="refuse longer recordings (600)"
     )
     parser.add_argument("--fresh", action="store_true", help="throw away what an earlier run left in the folder")
-    parser.add_argument("--dry-run", action="store_true", help="only say what would be done, how long and how large")
+    parser.add_argument(
+        "--dry-run",
+        action="store_true",
+        help="only say what would be done, how long and how large; exit code 1 where a system will fail",
+    )
     parser.add_argument(
         "--recogniser",
         metavar="NAME",
@@ -80,8 +84,9 @@ def carry_out(plan: Plan, asked: Request, options: argparse.Namespace) -> int:
 
     folder = options.out or Path("runs") / plan.name
     if options.dry_run:
-        print(shown(forecast(plan, RunDirectory(folder), asked.settings(), options.fresh)))
-        return 0
+        found = forecast(plan, RunDirectory(folder), asked.settings(), options.fresh)
+        print(shown(found))
+        return 1 if found.fails else 0
     done = perform(plan, folder, asked.settings(), options.fresh)
     print(ending(done.report, done.page), flush=True)
     if done.failures:
