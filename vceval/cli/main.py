@@ -154,22 +154,20 @@ def parsed(arguments: Sequence[str]) -> argparse.Namespace:
     """Understand the words of a command.
 
     Raises:
-        SystemExit: they are no command, or ask for help; that is printed. Without any, the first steps are.
+        SystemExit: they are no command, or ask for help; that is printed.
         UsageError: something is wrong in the file that the command reads.
     """
-    if not arguments:
-        print(_first_steps())
-        raise SystemExit(2)
     words = gate.joined_words(arguments)
-    file = config.file_of(words[1:]) if words[0] in config.READERS else None
+    file = config.file_of(words[1:]) if words[:1] and words[0] in config.READERS else None
     return parser().parse_args(words) if file is None else config.with_file(file, parser(), parser(), words)
 
 
-def _first_steps() -> str:
+def _first_steps(options: argparse.Namespace) -> int:
     """What somebody sees who gives no command."""
     longest = max(map(len, FIRST))
-    lines = [f"  {command:<{longest}}  {meaning}" for command, meaning in FIRST.items()]
-    return "\n".join(["vceval says how good a voice converter is. To begin with:", "", *lines])
+    print("vceval says how good a voice converter is. To begin with:\n")
+    print(*(f"  {command:<{longest}}  {meaning}" for command, meaning in FIRST.items()), sep="\n")
+    return 2
 
 
 def parser() -> argparse.ArgumentParser:
@@ -178,7 +176,8 @@ def parser() -> argparse.ArgumentParser:
         prog="vceval", description="Objective evaluation and benchmarking of voice conversion.", epilog=work.EPILOG
     )
     top.add_argument("--version", action="version", version=f"vceval {__version__}")
-    commands = top.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    top.set_defaults(command=_first_steps)
+    commands = top.add_subparsers(title="commands", metavar="COMMAND")
     for command in (
         run, score, init, report, status, verify, compare, gate, listing, suite, checkpoints, env, listen, schema,
         selfcheck, doctor, completion,

@@ -66,7 +66,7 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Say what is wrong in one line, and where help is."""
-        message = re.sub(r"^the following arguments are required: ", "say also: ", message)
+        message = re.sub(r"^the following arguments are required: ", "required: ", message)
         self.exit(2, f"{self.prog}: {message} ({self.prog} --help says more)\n")
 
 

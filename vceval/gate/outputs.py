@@ -51,7 +51,7 @@ def red(outcome: Outcome, undecided: str) -> bool:
 def to_text(result: Result, undecided: str) -> str:
     """Write the result for a terminal: what can be seen, what is not passed in full, the rest in one line each."""
     lines = [clean(f"{result.run} against {result.baseline} ({result.suite}), {result.rules}")]
-    lines += [clean(line) for line in table(views)] if (views := views_of(result.verdicts)) else []
+    lines += table(views) if (views := views_of(result.verdicts)) else []
     shown = [verdict for verdict in result.verdicts if verdict.outcome != "pass" or verdict.figures]
     rows: list[list[str | Cell]] = []
     for verdict in shown:
