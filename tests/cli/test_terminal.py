@@ -183,7 +183,7 @@ def test_lists_fit_and_machines_read_them(what: str, capsys: pytest.CaptureFixtu
 
 @pytest.mark.parametrize("shell", SHELLS)
 def test_completions_are_written(shell: str) -> None:
-    written = script(shell)
+    written = script(shell, parser())
     assert "checkpoints" in written
     assert "gate plan" not in written  # a word with a blank is none
 
@@ -194,7 +194,7 @@ def test_completions_are_written(shell: str) -> None:
      ("checkpoints ve", "verify")],
 )  # fmt: skip
 def test_bash_completes(tmp_path: Path, words: str, offered: str) -> None:
-    (tmp_path / "vceval.bash").write_text(script("bash"))
+    (tmp_path / "vceval.bash").write_text(script("bash", parser()))
     typed = ["vceval", *words.split()]
     ask = (
         f"source vceval.bash; COMP_WORDS=({' '.join(typed)}); COMP_CWORD={len(typed) - 1}; "

@@ -10,7 +10,7 @@ SHELLS = ("bash", "fish", "zsh")
 
 
 def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Add ``vceval completion`` to the parser."""
+    """Add ``vceval completion`` to the parser; ``options.top`` is what is completed."""
     completion = commands.add_parser(
         "completion",
         help="print what a shell reads to complete commands and options",
@@ -21,13 +21,10 @@ def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
     completion.set_defaults(command=_completion)
 
 
-def script(shell: str) -> str:
-    """Write the completion of all commands for one shell."""
+def script(shell: str, top: argparse.ArgumentParser) -> str:
+    """Write the completion of a parser's commands for one shell; the parser is changed."""
     import shtab
 
-    from vceval.cli.main import parser
-
-    top = parser()
     for action in top._actions:
         if isinstance(action, argparse._SubParsersAction):  # no shell sees a command of two words as one
             for name in [name for name in action.choices if " " in name]:
@@ -50,5 +47,5 @@ def _files(parser: argparse.ArgumentParser) -> None:
 
 
 def _completion(options: argparse.Namespace) -> int:
-    print(script(options.shell), end="")
+    print(script(options.shell, options.top), end="")
     return 0

@@ -48,16 +48,12 @@ def listing(what: str, signatures: bool = False) -> str:
 
     *heads, last = _SHOWN[what]
     found = list(entries(what))
+    for one in found:
+        if one["unusable"]:
+            one[last] = f"can't be used: {one['unusable']}"
     if signatures:
-        return "\n".join(f"{one['name']}\n    {one.get('signature') or one['unusable']}" for one in found)
-    rows = [
-        [
-            *(_text(one.get(head)) for head in heads),
-            f"can't be used: {one['unusable']}" if one["unusable"] else one[last],
-        ]
-        for one in found
-    ]
-    return grid([*heads, last], [rows])
+        return "\n".join(f"{one['name']}  {one[last]}\n    {one.get('signature', '')}".rstrip() for one in found)
+    return grid([*heads, last], [[[_text(one.get(head)) for head in (*heads, last)] for one in found]])
 
 
 def _text(value: Any) -> str:

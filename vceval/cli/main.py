@@ -176,7 +176,7 @@ def parser() -> argparse.ArgumentParser:
         prog="vceval", description="Objective evaluation and benchmarking of voice conversion.", epilog=work.EPILOG
     )
     top.add_argument("--version", action="version", version=f"vceval {__version__}")
-    top.set_defaults(command=_first_steps)
+    top.set_defaults(command=_first_steps, top=top)
     commands = top.add_subparsers(title="commands", metavar="COMMAND")
     for command in (
         run, score, init, report, status, verify, compare, gate, listing, suite, checkpoints, env, listen, schema,
