@@ -132,7 +132,7 @@ def _set(table: Table, columns: int) -> str:
     style = {"best": "bold green", "second": "underline"}
     sections: list[list[list[str | Cell]]] = []
     for block in table.blocks:
-        heading = [[Cell("Controls (not ranked)", "dim")]] if block.heading else []
+        heading: list[list[str | Cell]] = [[Cell("Controls (not ranked)", "dim")]] if block.heading else []
         rows = [
             [row.title, *(Cell(_entry(entry), style.get(entry.mark, "") if entry else "") for entry in row.entries)]
             for row in block.rows

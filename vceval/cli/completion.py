@@ -31,7 +31,8 @@ def script(shell: str, top: argparse.ArgumentParser) -> str:
                 del action.choices[name]
             action._choices_actions = [one for one in action._choices_actions if " " not in one.dest]
     _files(top)
-    return shtab.complete(top, shell)
+    written: str = shtab.complete(top, shell)
+    return written
 
 
 def _files(parser: argparse.ArgumentParser) -> None:
