@@ -67,7 +67,7 @@ def recogniser(name: str = "") -> Recogniser:
         return Whisper(path, official_name(path))
     if kind == "faster-whisper" and which:
         return FasterWhisper(_converted(which))
-    raise UsageError(f"unknown recogniser {name!r}; known: {', '.join(_KINDS)}")
+    raise unknown_name("recogniser", name, list(_KINDS))
 
 
 def usual() -> str:

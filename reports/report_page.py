@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -164,8 +163,11 @@ def facts(run: Mapping[str, Any]) -> list[tuple[str, list[tuple[str, str]]]]:
 
 
 def _fact(value: Any) -> str:
-    if value is None or value == "":
-        return "–"
+    """Put a value of ``run.json`` in words."""
+    if isinstance(value, Mapping):
+        return "; ".join(f"{name}: {_fact(entry)}" for name, entry in value.items()) or "–"
+    if isinstance(value, list):
+        return ", ".join(map(_fact, value)) or "–"
     if isinstance(value, bool):
         return "yes" if value else "no"
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, sort_keys=True, default=str)
+    return "–" if value is None or value == "" else str(value)

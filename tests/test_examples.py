@@ -98,11 +98,11 @@ def test_all_of_them_run_together(tmp_path: Path, voices: Path, installed: dict[
 
 def test_lists_show_them(tmp_path: Path, installed: dict[str, str]) -> None:
     for what, words in (
-        ("metrics", ("PAUSES|", "pauses:strict", "as Roe counts them")),
+        ("metrics --signatures", ("PAUSES|", "pauses:strict", "as Roe counts them")),
         ("converters", ("same-level",)),
         ("corpora", ("folders",)),
     ):
-        done = python("-m", "vceval", "list", what, environment=installed, cwd=tmp_path)
+        done = python("-m", "vceval", "list", *what.split(), environment=installed, cwd=tmp_path)
         assert all(word in done.stdout for word in words), done.stdout + done.stderr
 
 

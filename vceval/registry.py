@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import difflib
 import pkgutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any, TypeVar
 
 from vceval.errors import UsageError, reason_of
 
-__all__ = ["CONTRACTS", "GROUPS", "ask", "load", "names", "origin", "unknown_name", "unusable"]
+__all__ = ["CONTRACTS", "GROUPS", "ask", "did_you_mean", "load", "names", "origin", "unknown_name", "unusable"]
 
 T = TypeVar("T")
 
@@ -131,10 +131,19 @@ def ask(kind: str, name: str, what: str, question: Callable[[], T]) -> T:
 
 def unknown_name(kind: str, name: str, known: list[str]) -> UsageError:
     """Make the error for a name that is not known, with the nearest known names."""
+    hint = did_you_mean(name, known) or f"; known: {', '.join(known) or 'none'}"
+    return UsageError(f"unknown {kind} {name!r}{hint}")
+
+
+def did_you_mean(word: str, known: Iterable[str], shown: Mapping[str, str] | None = None) -> str:
+    """Name the known words nearest to one, whatever their case: ``; did you mean run?``; empty where none is near.
+
+    ``shown`` has what words are called in the sentence.
+    """
     spelled = {one.lower(): one for one in known}
-    near = [spelled[one] for one in difflib.get_close_matches(name.lower(), spelled, n=3, cutoff=0.5)]
-    hint = f"did you mean {' or '.join(near)}?" if near else f"known: {', '.join(known) or 'none'}"
-    return UsageError(f"unknown {kind} {name!r}; {hint}")
+    near = [spelled[one] for one in difflib.get_close_matches(word.lower(), spelled, n=3, cutoff=0.5)]
+    names = [shown[name] if shown else name for name in near]
+    return f"; did you mean {' or '.join(names)}?" if names else ""
 
 
 def _entry(kind: str, name: str) -> EntryPoint:

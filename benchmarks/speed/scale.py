@@ -121,7 +121,7 @@ def _one(folder: Path, options: argparse.Namespace) -> dict[str, float]:
     from vceval.records import System
     from vceval.reports.build import build
     from vceval.results.rundir import RunDirectory
-    from vceval.runner.execute import execute, prepare
+    from vceval.runner.execute import execute, locked, prepare
     from vceval.runner.options import Options
     from vceval.runner.plan import Plan
     from vceval.runner.verify import verify
@@ -130,7 +130,8 @@ def _one(folder: Path, options: argparse.Namespace) -> dict[str, float]:
     name = "copy" if options.writes else "nothing"
     plan = Plan("scale", "scale", _pairs(folder, int(options.pairs)), [System(name, name)], ["zero"], [])
     run = prepare(folder / "run")
-    _, changed = execute(plan, run, Options(workers=options.workers))
+    with locked(run.root):
+        _, changed = execute(plan, run, Options(workers=options.workers))
     if options.report and changed:
         build(run)
     wall = time.perf_counter() - began

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 import shutil
 import sys
@@ -45,9 +46,9 @@ def test_known_but_not_run(name: str, kind: str) -> None:
 
 
 def test_listed_with_their_kind(capsys: pytest.CaptureFixture[str]) -> None:
-    assert cli.main(["list", "converters"]) == 0
-    rows = [line.split() for line in capsys.readouterr().out.splitlines()]
-    assert NAMES.items() <= {row[0]: row[1] for row in rows}.items()
+    assert cli.main(["list", "converters", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert NAMES.items() <= {one["name"]: one.get("kind") for one in found}.items()
 
 
 def run(*arguments: str) -> int:

@@ -10,12 +10,14 @@ from typing import Any
 import jsonschema
 import pytest
 import yaml
+from places import ROOT
 
 import vceval.benchmarks
 from vceval.cli.main import main
 from vceval.cli.schema import schema_of
 from vceval.errors import UsageError
 from vceval.gate.rules import DEFAULT, RulesFile
+from vceval.protocol.config import ConfigFile
 from vceval.protocol.schema import Section, read_document
 from vceval.protocol.suite import SuiteFile
 from vceval.protocol.systems import SystemsFile, read_systems, system_of
@@ -23,7 +25,7 @@ from vceval.protocol.systems import SystemsFile, read_systems, system_of
 BENCHMARKS = Path(str(vceval.benchmarks.__file__)).parent
 SUITES = sorted((BENCHMARKS / "suites").glob("*.yaml"))
 RULES = [DEFAULT, *sorted((BENCHMARKS / "rules").glob("*.yaml"))]
-KINDS: dict[str, type[Section]] = {"suite": SuiteFile, "systems": SystemsFile, "rules": RulesFile}
+KINDS: dict[str, type[Section]] = {"suite": SuiteFile, "systems": SystemsFile, "rules": RulesFile, "config": ConfigFile}
 SUITE = """
 name: mine
 version: 1
@@ -171,6 +173,18 @@ def test_suites_name_their_schema_by_a_path_that_is_there() -> None:
         found = re.match(r"# yaml-language-server: \$schema=(\S+)\n", path.read_text(encoding="utf-8"))
         assert found is not None, path
         assert (path.parent / found[1]).read_text(encoding="utf-8") == schema_of("suite")
+
+
+@pytest.mark.parametrize(
+    ("kind", "begins"), [("suite", "name: mine"), ("systems", "# systems.yaml"), ("config", "# vceval.yaml")]
+)
+def test_the_page_shows_files_of_the_schemas_and_all_keys(kind: str, begins: str) -> None:
+    page = (ROOT / "docs/pages/reference/suites.md").read_text(encoding="utf-8")
+    [shown] = [text for text in re.findall(r"```yaml\n(.*?)```", page, re.DOTALL) if text.startswith(begins)]
+    found = yaml.safe_load(shown)
+    assert [fault.message for fault in validator(kind).iter_errors(found)] == []
+    told = {*found, *re.findall(r"`(\w+)`", page), *re.findall(r"^(\w+):", page, re.MULTILINE)}
+    assert set(json.loads(schema_of(kind))["properties"]) <= told
 
 
 def validator(kind: str) -> jsonschema.Draft202012Validator:

@@ -113,7 +113,7 @@ def test_the_command_writes_one_report(
     assert main(["report", *folders]) == 2
     assert "--out DIR" in capsys.readouterr().err
     assert main(["report", *folders, "--out", str(out), "--style", "ieee", "--published", "mediumvc"]) == 0
-    assert capsys.readouterr().out.strip() == str(out / "index.html")
+    assert f"page     {out / 'index.html'}" in capsys.readouterr().out
     with open(out / "tables" / "main.csv", encoding="utf-8", newline="") as stream:
         assert {row["system"] for row in csv.DictReader(stream)} == {"source", "A", "B", "B (two)", "shaky"}
     assert "MediumVC" in (out / "tables" / "published.csv").read_text(encoding="utf-8")

@@ -183,7 +183,7 @@ def test_what_is_not_measured_is_said_with_what_would_tell(report: Report) -> No
     assert [one.headline for one in found] == ["Not measured"] * 3
     for one, metric in zip(found, ("sv", "wer or cer", "mos:utmos"), strict=True):
         assert metric in one.reason
-    assert [line.split()[0] for line in lines(found) if not line.startswith(" ")] == ["voice", "words", "quality"]
+    assert [line.split()[0] for line in lines(found, 80) if not line.startswith(" ")] == ["voice", "words", "quality"]
 
 
 def summed_up(tmp_path: Path, tally: Tally, names: Sequence[str], one: Measure) -> Report:
@@ -240,7 +240,7 @@ def test_every_kind_of_run_has_three_verdicts(tmp_path: Path) -> None:
     for name, make in RUNS.items():
         found = verdicts(views.load(make(tmp_path / name)))
         assert [one.question for one in found] == list(QUESTIONS)
-        assert all(len(line) <= 80 for line in lines(found)), name
+        assert all(len(line) <= 80 for line in lines(found, 80)), name
 
 
 def test_a_measure_that_another_one_ranks_has_no_verdict(report: Report) -> None:

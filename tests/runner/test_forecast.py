@@ -35,9 +35,9 @@ def test_a_forecast_before_and_after(tmp_path, capsys):
     assert main([*ASKED, "--dry-run"]) == 0
     before = lines(capsys)
     assert not (tmp_path / "runs").exists()
-    assert "8 to do of 8, never measured here" in before["convert world"]
+    assert "8 to do of 8, time unknown until measured" in before["convert world"]
     assert "16 to do of 16" in before["score mcd"]
-    assert "not known" in before["time"]
+    assert "unknown until measured: nothing of this" in before["time"]
     assert before["disk"].split("about ")[1] > "0.3 MB"
 
     assert main(ASKED) == 0

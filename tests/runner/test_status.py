@@ -20,7 +20,7 @@ def begin(root: Path, given: str | None = None, state: str = "running", conversi
     root.mkdir(exist_ok=True)
     facts = {
         "suite": "demo@1", "created": "2026-01-01T00:00:00+00:00", "state": state, "metrics": {"mcd": "M", "sv": "S"},
-        "expected": {"conversions": conversions, **({"values": 2 * conversions} if given else {})},
+        "expected": {"conversions": conversions, "natural": 12 if state == "finished" else 0},
         "plan": {"given": given},
     }  # fmt: skip
     (root / "run.json").write_text(json.dumps(facts), encoding="utf-8")
@@ -47,12 +47,13 @@ def test_a_run_at_work(tmp_path, capsys):
         found = status(root)
         assert main(["status", str(root)]) == 0
     assert found.state == "running"
-    convert, score = found.stages
+    convert, score, report = found.stages
     assert (convert.done, convert.failed, convert.expected) == (4, 1, 6)
     assert convert.rate == pytest.approx(1.0)
     assert convert.remaining == pytest.approx(2.0)
     assert convert.slowest[0] == (3.0, "world p2")
     assert (score.done, score.expected, score.rate) == (0, None, None)
+    assert (report.done, report.expected, report.unit) == (0, 1, "page")
     printed = capsys.readouterr().out
     assert "running" in printed
     assert "4/6 conversions, 1 failed, 1 a second, 2 s left" in printed
@@ -64,19 +65,38 @@ def test_a_run_that_was_cut_off(tmp_path, capsys):
     append(root, "score", *({**converted(0), "metric": name} for name in ("mcd", "sv")))
     found = status(root)
     assert found.state == "stopped"
-    assert [(stage.done, stage.failed, stage.expected) for stage in found.stages] == [(2, 0, 2), (2, 0, 4)]
+    counts = [(stage.done, stage.failed, stage.expected) for stage in found.stages]
+    assert counts == [(2, 0, 2), (1, 0, 2), (0, 0, 1)]
+    append(root, "score", {**converted(1, "failed"), "metric": "mcd"})  # the other metric is still to come
+    assert status(root).stages[1].done == 1
+    append(root, "score", {**converted(1), "metric": "sv"})
+    assert (status(root).stages[1].done, status(root).stages[1].failed) == (2, 1)
     assert main(["status", str(root), "--json"]) == 0
-    assert json.loads(capsys.readouterr().out)["stages"][1]["expected"] == 4
+    assert json.loads(capsys.readouterr().out)["stages"][1]["expected"] == 2
     (root / ".lock").touch()
     assert status(root).state == "stopped"
 
 
 def test_audio_that_was_given_is_not_converted(tmp_path):
     root = begin(tmp_path / "run", given="hash", state="finished")
-    append(root, "score", {**converted(0), "metric": "mcd"})
+    append(root, "score", *({**converted(0), "metric": name} for name in ("mcd", "sv")))
+    (root / "calibration.json").write_text("{}")
     found = status(root)
-    assert found.state == "finished"
-    assert [(stage.name, stage.done, stage.expected) for stage in found.stages] == [("score", 1, 12)]
+    assert [(stage.name, stage.done, stage.expected) for stage in found.stages] == [
+        ("calibrate", 12, 12), ("score", 1, 6), ("report", 0, 1)
+    ]  # fmt: skip
+
+
+def test_a_run_is_finished_once_its_report_is_there(tmp_path):
+    root = begin(tmp_path / "run", state="finished")
+    assert status(root).state == "stopped"
+    (root / "report").mkdir()
+    (root / "report" / "index.html").write_text("")
+    with open(root / ".lock", "w") as handle:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)  # the page of an earlier attempt is being replaced
+        assert status(root).state == "running"
+    assert status(root).state == "finished"
+    assert status(root).stages[-1].done == 1
 
 
 def test_old_rates_are_forgotten(tmp_path):
@@ -99,13 +119,16 @@ def test_a_real_run_can_be_looked_at(tmp_path, monkeypatch, capsys):
     assert main(["run", *options]) == 0
     found = status(Path("runs/demo"))
     assert found.state == "finished"
-    assert [(stage.done, stage.failed, stage.expected) for stage in found.stages] == [(8, 0, 8), (16, 0, 16)]
+    assert [(stage.done, stage.failed, stage.expected) for stage in found.stages] == [(8, 0, 8), (8, 0, 8), (1, 0, 1)]
     for name in ("convert", "score"):
         records = list(read_records(Path(f"runs/demo/journal/{name}.jsonl")))
         assert all(record["at"] > 1e9 and record["seconds"] >= 0 for record in records)
-    assert all(stage.slowest for stage in found.stages)
+    assert all(stage.slowest for stage in found.stages[:2])
+    told = capsys.readouterr().err
     assert main(["status", "runs/demo"]) == 0
-    assert "16/16 values" in capsys.readouterr().out
+    for printed in (told, capsys.readouterr().out):  # both count the same
+        for line in ("convert   8/8 conversions", "score     8/8 conversions", "report    1/1 page"):
+            assert line in printed
 
 
 def test_a_profile_says_where_the_time_went(tmp_path, capsys):

@@ -22,15 +22,15 @@ def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
     compare.add_argument(
         "--out", type=Path, metavar="DIR", help="folder of the page (default: beside the first run, named after both)"
     )
-    compare.add_argument("--no-page", action="store_true", help="only print the comparison, as Markdown")
+    compare.add_argument("--no-page", action="store_true", help="only print the comparison")
     compare.set_defaults(command=_compare)
 
 
 def _compare(options: argparse.Namespace) -> int:
-    from vceval.results.compare import compare, to_markdown
+    from vceval.results.compare import compare, to_text
 
     comparison = compare(options.runs)
-    print(to_markdown(comparison))
+    print(to_text(comparison))
     if not comparison.signatures:
         print("vceval: nothing may be compared: every common metric differs", file=sys.stderr)
         return 2
@@ -40,5 +40,5 @@ def _compare(options: argparse.Namespace) -> int:
         out = options.out or options.runs[0].resolve().parent / "-".join(
             ["compare", *(run.resolve().name for run in options.runs)]
         )
-        print(f"\n{write(comparison, out)}")
+        print(f"\npage     {write(comparison, out)}")
     return 1 if comparison.refused else 0

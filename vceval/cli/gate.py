@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from vceval.errors import UsageError
+from vceval.registry import did_you_mean
 
 __all__ = ["add_commands", "joined_words"]
 
@@ -97,7 +98,8 @@ def _save(options: argparse.Namespace) -> int:
 
 def _gate(options: argparse.Namespace) -> int:
     if options.others:
-        raise UsageError("one run at a time is held against a baseline")
+        near = did_you_mean(str(options.run), ("plan", "calibrate"))
+        raise UsageError(f"one run at a time is held against a baseline{near}")
     if options.baseline is None:
         raise UsageError("say with --baseline what to hold the run against: a run, or a file of vceval baseline save")
     from vceval.gate import outputs

@@ -3,82 +3,117 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+import json
+from collections.abc import Iterator
+from typing import Any
 
 from vceval import registry
 from vceval.errors import UsageError
 
-__all__ = ["add_commands", "listing"]
+__all__ = ["add_commands", "entries", "listing"]
+
+#: What is shown of each kind, besides why something can't be used; ``--json`` has all.
+_SHOWN = {
+    "suites": ("name", "corpus", "title"),
+    "converters": ("name", "kind", "title"),
+    "metrics": ("name", "title"),
+    "corpora": ("name", "languages", "licence", "title"),
+}
 
 
 def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add the command to the parser."""
     parser = commands.add_parser("list", help="list what is known: suites, converters, metrics or corpora")
-    parser.add_argument("what", choices=("suites", "converters", "metrics", "corpora"))
+    parser.add_argument("what", choices=tuple(_SHOWN))
+    parser.add_argument(
+        "--signatures", action="store_true", help="with each metric what makes its values what they are"
+    )
+    parser.add_argument("--json", action="store_true", help="for machines: everything known of each")
     parser.set_defaults(command=_list)
 
 
 def _list(options: argparse.Namespace) -> int:
-    print(listing(options.what))
+    if options.signatures and options.what != "metrics":
+        raise UsageError(f"--signatures: goes with metrics, not with {options.what}")
+    if options.json:
+        print(json.dumps(list(entries(options.what)), indent=1, ensure_ascii=False))
+    else:
+        print(listing(options.what, options.signatures))
     return 0
 
 
-def listing(what: str) -> str:
+def listing(what: str, signatures: bool = False) -> str:
     """Make the table of all suites, converters, metrics or corpora. A plug-in that can't be imported says why."""
-    rows = {"suites": _suites, "converters": _converters, "metrics": _metrics, "corpora": _corpora}[what]()
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]) - 1)]
-    return "\n".join(
-        "  ".join([*(cell.ljust(width) for cell, width in zip(row, widths, strict=False)), row[-1]]) for row in rows
-    )
+    from vceval.results.terminal import grid
+
+    *heads, last = _SHOWN[what]
+    found = list(entries(what))
+    for one in found:
+        if one["unusable"]:
+            one[last] = f"can't be used: {one['unusable']}"
+    if signatures:
+        return "\n".join(f"{one['name']}  {one[last]}\n    {one.get('signature', '')}".rstrip() for one in found)
+    return grid([*heads, last], [[[_text(one.get(head)) for head in (*heads, last)] for one in found]])
 
 
-def _suites() -> list[Sequence[str]]:
+def _text(value: Any) -> str:
+    return ", ".join(value) if isinstance(value, list) else str(value or "")
+
+
+def entries(what: str) -> Iterator[dict[str, Any]]:
+    """Say of every suite, converter, metric or corpus what is known; ``unusable`` says why one can't be used."""
+    return {"suites": _suites, "converters": _converters, "metrics": _metrics, "corpora": _corpora}[what]()
+
+
+def _suites() -> Iterator[dict[str, Any]]:
     from vceval.protocol import suite
 
-    rows: list[Sequence[str]] = []
     for name in suite.names():
         found = suite.load(name)
-        rows.append((found.label, found.corpus, found.title))
-    return rows
+        yield {
+            "name": found.label, "corpus": found.corpus, "title": found.title, "language": found.language,
+            "metrics": list(found.metrics), "systems": list(found.systems), "unusable": "",
+        }  # fmt: skip
 
 
-def _converters() -> list[Sequence[str]]:
-    rows: list[Sequence[str]] = []
+def _converters() -> Iterator[dict[str, Any]]:
     for name in registry.names("converter"):
         try:
             info = registry.load("converter", name).info
         except UsageError as error:
-            rows.append((name, "-", f"can't be used: {error}"))
+            yield {"name": name, "unusable": str(error)}
         else:
-            rows.append((name, info.kind, info.title))
-    return rows
+            yield {
+                "name": name, "kind": info.kind, "title": info.title, "sample_rate": info.sample_rate,
+                "licence": info.licence, "paper": info.paper, "control": info.control,
+                "checkpoints": list(info.checkpoints), "unusable": "",
+            }  # fmt: skip
 
 
-def _metrics() -> list[Sequence[str]]:
+def _metrics() -> Iterator[dict[str, Any]]:
     from vceval.runner.factory import make_metrics
 
-    rows: list[Sequence[str]] = []
     names = registry.names("metric")
     while names:
         name = names.pop(0)
         try:
             [metric] = make_metrics([name], {})
-            rows.append((name, metric.title, metric.signature()))
         except UsageError as error:
-            rows.append((name, "-", f"can't be used: {error}"))
+            yield {"name": name, "unusable": str(error)}
         else:
+            yield {"name": name, "title": metric.title, "signature": metric.signature(), "unusable": ""}
             if ":" not in name:
                 names[:0] = [f"{name}:{recipe}" for recipe in metric.recipes]
-    return rows
 
 
-def _corpora() -> list[Sequence[str]]:
-    rows: list[Sequence[str]] = []
+def _corpora() -> Iterator[dict[str, Any]]:
     for name in registry.names("corpus"):
         try:
             info = registry.load("corpus", name).info
         except UsageError as error:
-            rows.append((name, "-", "-", f"can't be used: {error}"))
+            yield {"name": name, "unusable": str(error)}
         else:
-            rows.append((name, ",".join(info.languages) or "any", info.licence, info.title))
-    return rows
+            yield {
+                "name": name, "languages": list(info.languages) or ["any"], "licence": info.licence,
+                "title": info.title, "unusable": "",
+            }  # fmt: skip

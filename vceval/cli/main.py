@@ -17,9 +17,12 @@ from vceval import __version__
 from vceval.cli import (
     checkpoints,
     compare,
+    completion,
+    config,
     doctor,
     env,
     gate,
+    init,
     listen,
     listing,
     published,
@@ -35,6 +38,8 @@ from vceval.cli import (
     verify,
     work,
 )
+from vceval.cli.examples import FIRST
+from vceval.cli.parser import Parser
 from vceval.errors import NoRoomError, VcevalError, no_room, reason_of
 
 __all__ = ["INTERNAL", "READER_LEFT", "main", "parsed", "parser"]
@@ -153,20 +158,32 @@ def parsed(arguments: Sequence[str]) -> argparse.Namespace:
 
     Raises:
         SystemExit: they are no command, or ask for help; that is printed.
+        UsageError: something is wrong in the file that the command reads.
     """
-    return parser().parse_args(gate.joined_words(arguments))
+    words = gate.joined_words(arguments)
+    file = config.file_of(words[1:]) if words[:1] and words[0] in config.READERS else None
+    return parser().parse_args(words) if file is None else config.with_file(file, parser(), parser(), words)
+
+
+def _first_steps(options: argparse.Namespace) -> int:
+    """What somebody sees who gives no command."""
+    longest = max(map(len, FIRST))
+    print("vceval says how good a voice converter is. To begin with:\n")
+    print(*(f"  {command:<{longest}}  {meaning}" for command, meaning in FIRST.items()), sep="\n")
+    return 2
 
 
 def parser() -> argparse.ArgumentParser:
     """Make the parser of the command line, with all commands."""
-    top = argparse.ArgumentParser(
+    top = Parser(
         prog="vceval", description="Objective evaluation and benchmarking of voice conversion.", epilog=work.EPILOG
     )
     top.add_argument("--version", action="version", version=f"vceval {__version__}")
-    commands = top.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    top.set_defaults(command=_first_steps, top=top)
+    commands = top.add_subparsers(title="commands", metavar="COMMAND")
     for command in (
-        run, score, report, table, status, verify, compare, select, gate, listing, published, suite, checkpoints, env,
-        listen, schema, selfcheck, doctor,
+        run, score, init, report, table, status, verify, compare, select, gate, listing, published, suite, checkpoints,
+        env, listen, schema, selfcheck, doctor, completion,
     ):  # fmt: skip
         command.add_commands(commands)
     return top

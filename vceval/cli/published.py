@@ -18,8 +18,6 @@ def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
         help="list figures that papers print of converters",
         description="List published figures: of a suite, of a system, of a paper, or, without a name, the papers. "
         "None of them is measured here; what measured them stands by each.",
-        epilog="examples: vceval published freevc; vceval published vctk_unseen --metric WER; "
-        "vceval published --laboratories",
     )
     parser.add_argument("what", nargs="?", metavar="NAME", help="a suite, a system or a paper")
     parser.add_argument("--metric", metavar="NAME", help="figures of this metric alone, such as WER")

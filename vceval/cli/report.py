@@ -53,9 +53,8 @@ def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
 def _report(options: argparse.Namespace) -> int:
     from vceval.protocol import published
     from vceval.reports.build import SPECTROGRAMS, Options, make
-    from vceval.results import verdicts
+    from vceval.reports.terminal import ending
     from vceval.results.rundir import RunDirectory
-    from vceval.runner.progress import say
 
     if len(options.runs) > 1 and options.out is None:
         raise UsageError("a report of several runs needs a folder of its own: --out DIR")
@@ -70,9 +69,7 @@ def _report(options: argparse.Namespace) -> int:
     folders = [RunDirectory(run) for run in options.runs]
     drawn = SPECTROGRAMS if options.spectrograms is None else options.spectrograms
     made = make(folders, options.out or folders[0].report, chosen, spectrograms=drawn)
-    print(made.index, flush=True)
-    for line in verdicts.lines(verdicts.verdicts(made.report)):
-        say(line)
+    print(ending(made.report, made.index), flush=True)
     if options.bundle or options.bundle_pairs is not None:
         from vceval.reports.bundle import bundle
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from vceval import registry
+from vceval.cli.parser import knows
 from vceval.cli.work import EPILOG, add_common, carry_out, request
 
 __all__ = ["add_commands"]
@@ -21,9 +23,13 @@ def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
     run.add_argument("--suite", default="demo", help="name of a suite, or a YAML file (default: demo)")
     run.add_argument("--data", type=Path, metavar="DIR", help="folder of the suite's corpus (the demo brings its own)")
     run.add_argument("--corpus", metavar="NAME", help="read --data by another reader, such as csv; needs --draw-pairs")
-    run.add_argument(
-        "--converters", action="append", metavar="NAME[,NAME]", help="registered converters instead of the suite's"
+    converters = run.add_argument(
+        "--converters",
+        action="append",
+        metavar="NAME[,NAME]",
+        help="registered converters instead of the suite's: %(known)s",
     )
+    knows(converters, lambda: registry.names("converter"))
     run.add_argument(
         "--system",
         action="append",

@@ -8,10 +8,10 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from textwrap import wrap
 from typing import TYPE_CHECKING, Any
 
 from vceval.errors import UsageError
+from vceval.results import terminal
 
 if TYPE_CHECKING:
     from vceval.results.merge_runs import Material
@@ -21,11 +21,10 @@ if TYPE_CHECKING:
 
 __all__ = ["add_commands", "as_json", "lines"]
 
+#: Columns that are taken of wider terminals.
 _WIDTH = 80
 #: Checkpoints that a sentence names; more are counted.
 _NAMED = 5
-#: A name has so many columns at least, however long the heads are.
-_LEAST = 12
 
 
 def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -186,7 +185,7 @@ def lines(selection: Selection) -> list[str]:
         *_wrapped(_capital(f"{_headline(selection)}.")), "",
         *_table(selection), "",
         *([*_wrapped(_picked(selection)), ""] if selection.cell else []),
-        *verdicts.lines(selection.verdicts), "",
+        *verdicts.lines(selection.verdicts, _width()), "",
         *_wrapped(f"Intervals and p-values are corrected for {len(selection.names)} checkpoints and for "
                   "what was asked of them."),
     ]  # fmt: skip
@@ -228,25 +227,16 @@ def _table(selection: Selection) -> list[str]:
                    for measure, found in zip(measures, selection.figures, strict=True)]  # fmt: skip
         mark = "*" if name == selection.named else "=" if name in selection.tied else " "
         rows.append([f"{mark} {name}", *figures, selection.out.get(name, ("",))[0]])
-    widths = [max(len(row[place]) for row in [heads, *rows]) for place in range(1, len(heads))]
-    first = min(max(len(row[0]) for row in rows), max(_WIDTH - sum(widths) - 2 * len(widths), _LEAST))
-    return [
-        "  ".join([_cut(row[0], first).ljust(first), *(text.rjust(width) for text, width in zip(row[1:], widths,
-                  strict=True))]).rstrip()
-        for row in [heads, *rows]
-    ]  # fmt: skip
+    numeric = range(1, len(heads) - 1)
+    return terminal.grid(heads, [rows], numeric, _width()).split("\n")
 
 
-def _cut(text: str, width: int) -> str:
-    """Shorten a name in its middle: checkpoints differ at their ends."""
-    if len(text) <= width:
-        return text
-    end = (width - 1) * 2 // 3
-    return f"{text[: width - 1 - end]}…{text[len(text) - end :]}"
+def _width() -> int:
+    return min(terminal.width(), _WIDTH)
 
 
 def _wrapped(text: str) -> list[str]:
-    return wrap(text, _WIDTH, break_on_hyphens=False)
+    return terminal.paragraph(text, columns=_width()).split("\n")
 
 
 def as_json(selection: Selection) -> dict[str, Any]:

@@ -11,15 +11,6 @@ __all__ = ["STYLES", "add_commands"]
 
 #: What LaTeX tables are set for, as ``vceval report`` has it too.
 STYLES = ("acl", "ieee", "interspeech", "plain")
-_EPILOG = r"""examples:
-  vceval table runs/demo
-  vceval table runs/demo --measures mcd,sv_accept,wer --style interspeech --out results.tex
-  vceval table runs/demo --systems world,adainvc-demo --rows direction --intervals none
-  vceval table runs/demo --preset seedvc --width text --caption 'Zero-shot conversion.' --out results.tex
-  vceval table runs/demo --format markdown
-
-In the paper: \usepackage{booktabs}, then \input{results.tex}; in the appendix \input{results-signatures.tex}.
-exit codes: 0 fine, 2 a name that is not known, or a table that does not fit"""
 
 
 def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -29,8 +20,8 @@ def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
         help="make one table for a paper: the measures and systems that you name",
         description="Write one table of a finished run, as one float that fits a column of the paper. Columns in which "
         "no system has a figure are left out, and it is said why.",
-        epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        epilog="In the paper: \\usepackage{booktabs}, then \\input{results.tex}; in the appendix "
+        "\\input{results-signatures.tex}. exit codes: 0 fine, 2 a name that is not known, or a table that does not fit",
     )
     table.add_argument("run", type=Path, metavar="RUN", help="folder of a finished run")
     table.add_argument(

@@ -7,6 +7,9 @@ import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
+from vceval import registry
+from vceval.cli import config
+from vceval.cli.parser import knows
 from vceval.signal.audio import CHANNELS, MAX_SECONDS
 
 if TYPE_CHECKING:
@@ -25,7 +28,14 @@ EPILOG = (
 
 def add_common(parser: argparse.ArgumentParser) -> None:
     """Add the options that every run has."""
-    parser.add_argument("--metrics", action="append", metavar="NAME[,NAME]", help="metrics instead of the usual ones")
+    metrics = parser.add_argument(
+        "--metrics",
+        action="append",
+        metavar="NAME[,NAME]",
+        help="metrics instead of the usual ones: %(known)s, and recipes of them (vceval list metrics)",
+    )
+    knows(metrics, lambda: registry.names("metric"))
+    config.add_options(parser)
     parser.add_argument("--out", type=Path, metavar="DIR", help="folder of the run (default: runs/<name>)")
     parser.add_argument("--device", default="auto", help="cpu, cuda, cuda:N or auto (default)")
     parser.add_argument(
@@ -40,7 +50,11 @@ def add_common(parser: argparse.ArgumentParser) -> None:
         "--max-seconds", type=float, default=MAX_SECONDS, metavar="S", help="refuse longer recordings (600)"
     )
     parser.add_argument("--fresh", action="store_true", help="throw away what an earlier run left in the folder")
-    parser.add_argument("--dry-run", action="store_true", help="only say what would be done, how long and how large")
+    parser.add_argument(
+        "--dry-run",
+        action="store_true",
+        help="only say what would be done, how long and how large; exit code 1 where a system will fail",
+    )
     parser.add_argument(
         "--recogniser",
         metavar="NAME",
@@ -62,7 +76,7 @@ def request(kind: type[Asked], options: argparse.Namespace) -> Asked:
 
 def carry_out(plan: Plan, asked: Request, options: argparse.Namespace) -> int:
     """Carry out a plan, or only forecast it, and print what came of it; returns the exit code."""
-    from vceval.results import verdicts
+    from vceval.reports.terminal import ending
     from vceval.results.rundir import RunDirectory
     from vceval.runner.forecast import forecast, shown
     from vceval.runner.perform import perform
@@ -70,12 +84,11 @@ def carry_out(plan: Plan, asked: Request, options: argparse.Namespace) -> int:
 
     folder = options.out or Path("runs") / plan.name
     if options.dry_run:
-        print(shown(forecast(plan, RunDirectory(folder), asked.settings(), options.fresh)))
-        return 0
+        found = forecast(plan, RunDirectory(folder), asked.settings(), options.fresh)
+        print(shown(found))
+        return 1 if found.fails else 0
     done = perform(plan, folder, asked.settings(), options.fresh)
-    print((done.run.report / "tables" / "main.md").read_text(encoding="utf-8"))
-    print(*verdicts.lines(verdicts.verdicts(done.report)), sep="\n", flush=True)
-    say(f"report    {done.page}")
+    print(ending(done.report, done.page), flush=True)
     if done.failures:
         first = done.run.read_failures()[0]
         say(f"vceval: {done.failures} failures, listed in {done.run.root / 'failures.csv'}; the first: {_short(first)}")

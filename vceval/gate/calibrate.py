@@ -23,11 +23,11 @@ from vceval.gate.cases import capped, figure
 from vceval.gate.check import most_new
 from vceval.gate.decide import Family, allowance, measure_worsening
 from vceval.gate.evidence import Evidence, of_run, side_by_side
-from vceval.gate.outputs import plain
 from vceval.gate.preconditions import applying, refuse_unless_comparable, systems_of
 from vceval.gate.rules import CountRule, MeasureRule, Rules, read_rules
 from vceval.gate.verdict import amount
 from vceval.results.rundir import write_atomically
+from vceval.results.terminal import grid, paragraph
 from vceval.results.views import MeasureView
 from vceval.statistics.components import Design
 from vceval.statistics.inference import Estimate, paired_residuals, t_quantile
@@ -230,31 +230,34 @@ class _Promised:
 
 
 def text(found: Calibration) -> str:
-    """Write the calibration as a Markdown table, with what it means."""
+    """Write the calibration for a terminal: how noisy each measure is, what can be promised, and what that means."""
+    noise, promise = [], []
+    for line in found.lines:
+        measure, precision = line.measure, line.precision
+        name = [line.system, f"{measure.name}{f' ({measure.unit})' if measure.unit else ''}"]
+        noise.append([
+            *name, *(amount(value, measure) for value in (line.mean, line.between_runs, precision.error)),
+            str(precision.pairs), ", ".join(f"{count} {side}s" for side, count in precision.levels.items()) or "–",
+            ", ".join(f"{side} {line.shares.get(side, 0.0):.0%}" for side in precision.levels) or "–",
+        ])  # fmt: skip
+        allowed = allowance(line.rule, line.mean)
+        needed = "these" if line.enough else "no number" if line.needed is None else line.needed.said()
+        promise.append([*name, *(amount(v, measure) for v in (line.tolerance, line.caught, allowed)), needed])
     lines = [
         f"{found.runs} runs of one model; false alarms in at most {found.false_alarm:.1%} of nights over all rules, "
         f"power {found.power:.0%}.",
         "",
-        "| System | Measure | Mean | Between runs (SD) | Error of a difference | Pairs | Speakers, texts | "
-        "Noise that is theirs | Tolerance | Then caught | Allowed by the rule | Pairs that needs |",
-        "| :-- | :-- | --: | --: | --: | --: | :-- | :-- | --: | --: | --: | --: |",
-    ]
-    for line in found.lines:
-        measure = line.measure
-        allowed = allowance(line.rule, line.mean)
-        cells = [
-            plain(line.system),
-            f"{measure.name}{f' ({measure.unit})' if measure.unit else ''}",
-            *(amount(value, measure) for value in (line.mean, line.between_runs, line.precision.error)),
-            str(line.precision.pairs),
-            ", ".join(f"{count} {side}s" for side, count in line.precision.levels.items()) or "–",
-            ", ".join(f"{side} {line.shares.get(side, 0.0):.0%}" for side in line.precision.levels) or "–",
-            amount(line.tolerance, measure),
-            amount(line.caught, measure),
-            amount(allowed, measure),
-            "these" if line.enough else "no number" if line.needed is None else line.needed.said(),
-        ]
-        lines.append(f"| {' | '.join(cells)} |")
+        grid(
+            ["System", "Measure", "Mean", "Between\nruns (SD)", "Error of a\ndifference", "Pairs", "Speakers, texts",
+             "Noise that\nis theirs"],
+            [noise], (2, 3, 4, 5),
+        ),
+        "",
+        grid(
+            ["System", "Measure", "Tolerance", "Then\ncaught", "Allowed by\nthe rule", "Pairs that needs"],
+            [promise], (2, 3, 4),
+        ),
+    ]  # fmt: skip
     lines += [
         "",
         "Tolerance: the smallest with which false alarms stay that rare and an unchanged model passes that often, with "
@@ -272,7 +275,7 @@ def text(found: Calibration) -> str:
         lines.append(f"{found.runs} runs say little of how runs differ; five or more are better.")
     if all(line.precision.error == 0.0 and line.between_runs == 0.0 for line in found.lines):
         lines.append("All runs are identical: allowances need only cover other machines.")
-    return "\n".join(lines)
+    return "\n".join(line if "\n" in line else paragraph(line) for line in lines)
 
 
 def save_rules(found: Calibration, path: Path) -> None:

@@ -21,6 +21,7 @@ from vceval.gate.decide import Outcome
 from vceval.gate.plan import table, views_of
 from vceval.gate.verdict import Offender, Result, Verdict, amount, blindness, catches
 from vceval.results.rundir import write_atomically
+from vceval.results.terminal import Cell, clean, grid, paragraph
 
 __all__ = [
     "Places", "plain", "red", "refusal_to_junit", "refusal_to_markdown", "to_junit", "to_markdown", "to_text", "write",
@@ -28,6 +29,7 @@ __all__ = [
 ]  # fmt: skip
 
 SUITE = "vceval gate"
+_STYLES = {"pass": "green", "regress": "bold red", "undecided": "yellow", "blind": "yellow"}
 MARKS = {"pass": "✅ pass", "regress": "❌ regress", "undecided": "❔ undecided", "blind": "🙈 blind"}
 
 
@@ -48,25 +50,22 @@ def red(outcome: Outcome, undecided: str) -> bool:
 
 def to_text(result: Result, undecided: str) -> str:
     """Write the result for a terminal: what can be seen, what is not passed in full, the rest in one line each."""
-    lines = [_printable(f"{result.run} against {result.baseline} ({result.suite}), {result.rules}")]
-    lines += [_printable(line) for line in table(views)] if (views := views_of(result.verdicts)) else []
+    lines = [clean(f"{result.run} against {result.baseline} ({result.suite}), {result.rules}")]
+    lines += table(views) if (views := views_of(result.verdicts)) else []
     shown = [verdict for verdict in result.verdicts if verdict.outcome != "pass" or verdict.figures]
-    width = max((len(f"{verdict.system}: {verdict.title}") for verdict in shown), default=0)
+    rows: list[list[str | Cell]] = []
     for verdict in shown:
-        name = _printable(f"{verdict.system}: {verdict.title}")
-        lines.append(f"{verdict.outcome:<9}  {name:<{width}}  {_printable(verdict.message)}")
+        name = f"{verdict.system}: {verdict.title}"
+        rows.append([Cell(verdict.outcome, _STYLES.get(verdict.outcome, "")), name, verdict.message])
         worst = verdict.offenders if verdict.outcome == "regress" else ()
-        lines += [f"{'':<11}- {_printable(f'{one.pair}: {one.said}')}" for one in worst]
+        rows += [["", "", f"- {one.pair}: {one.said}"] for one in worst]
+    if rows:
+        lines.append(grid(["", "", ""], [rows]))
     quiet = Counter(verdict.rule for verdict in result.verdicts if verdict not in shown)
     lines += [f"pass       {rule}: {number} systems" for rule, number in quiet.items()]
-    lines += [f"note       {_printable(note)}" for note in result.notes]
+    lines += [paragraph(clean(note), "note", 11) for note in result.notes]
     lines.append(f"gate: {result.outcome} ({result.said()})")
     return "\n".join(lines)
-
-
-def _printable(text: str) -> str:
-    """Replace control characters in names: a terminal would obey them."""
-    return "".join(letter if letter.isprintable() else "?" for letter in text)
 
 
 def write(result: Result, where: Places, undecided: str) -> None:

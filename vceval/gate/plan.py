@@ -18,6 +18,7 @@ from vceval.gate.sight import TIMES, Sight
 from vceval.gate.verdict import Verdict, amount, blind_of, catches
 from vceval.records import ConversionPair
 from vceval.results.outcomes import Outcomes
+from vceval.results.terminal import clean
 from vceval.results.views import MeasureView
 from vceval.statistics.planning import POWER, SHARES
 
@@ -133,7 +134,8 @@ def table(views: Sequence[View]) -> list[str]:
     lines = [f"{'':<26} {'pairs':>6} {'speakers':>9} {'allows':>8}  {'sees':<18}".rstrip()]
     for view in views:
         speakers = " × ".join(str(count) if count else "?" for count in (view.targets, view.sources))
-        name = view.name if len(view.name) <= 26 else f"{view.name[:25]}…"
+        name = clean(view.name)
+        name = name if len(name) <= 26 else f"{name[:25]}…"
         allowed = amount(view.sight.allowed, view.measure)
         sees = f"{catches(view.sight, view.measure)} {view.measure.unit}".strip()
         state = "" if not view.sight.blind else "(blind)" if view.sight.accepted else "blind"
@@ -149,7 +151,7 @@ def table(views: Sequence[View]) -> list[str]:
     blind: dict[str, list[str]] = {}
     for view in views:
         if view.sight.blind:
-            blind.setdefault(view.sight.add, []).append(view.name)
+            blind.setdefault(view.sight.add, []).append(clean(view.name))
     for add, names in blind.items():
         lines += wrap(f"Blind to {TIMES:.0f} times what it allows: {'; '.join(names)}: add {add}.", WIDTH)
     if any(view.sight.blind and view.sight.accepted for view in views):

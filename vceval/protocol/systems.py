@@ -13,7 +13,7 @@ from vceval.errors import UsageError
 from vceval.protocol.schema import Section, Text, read_document
 from vceval.records import System
 
-__all__ = ["SystemsFile", "read_systems", "system_of"]
+__all__ = ["SystemTable", "SystemsFile", "read_systems", "system_of", "systems_of"]
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,63}")
 _NO_NAME = "can't be the name of a system: letters, digits and ._+- only, at most 64"
@@ -34,16 +34,19 @@ class _SystemChoice(Section):
     """What ``vceval list converters`` lists."""
 
 
+SystemTable = Annotated[
+    dict[
+        Annotated[str, AfterValidator(_named), Field(json_schema_extra={"pattern": f"^{_NAME.pattern}$"})],
+        _SystemChoice,
+    ],
+    Field(min_length=1, json_schema_extra={"additionalProperties": False}),
+]
+
+
 class SystemsFile(Section):
     """Systems for vceval run --systems: names, with the converter and options of each."""
 
-    systems: Annotated[
-        dict[
-            Annotated[str, AfterValidator(_named), Field(json_schema_extra={"pattern": f"^{_NAME.pattern}$"})],
-            _SystemChoice,
-        ],
-        Field(min_length=1, json_schema_extra={"additionalProperties": False}),
-    ]
+    systems: SystemTable
 
 
 def system_of(text: str, timeout: float | None = None) -> System:
@@ -95,8 +98,12 @@ def read_systems(path: Path) -> list[System]:
     Raises:
         UsageError: the file can't be read or has another form.
     """
-    found = read_document(path, SystemsFile)
-    return [System(name, given.converter, given.model_extra or {}) for name, given in found.systems.items()]
+    return systems_of(read_document(path, SystemsFile).systems)
+
+
+def systems_of(table: SystemTable) -> list[System]:
+    """Make systems of what a file says of them."""
+    return [System(name, given.converter, given.model_extra or {}) for name, given in table.items()]
 
 
 def _checked(name: str, where: str) -> str:

@@ -20,12 +20,14 @@ from vceval.results.marks import ALPHA, interval_words, p_text
 from vceval.results.merge_runs import run_names
 from vceval.results.outcomes import Outcomes
 from vceval.results.rundir import RunDirectory, reading_of
+from vceval.results.terminal import Cell as TextCell
+from vceval.results.terminal import clean, grid, paragraph, width
 from vceval.results.views import Cell, MeasureView, Report, SystemView, with_interval
 from vceval.signal.audio import LENGTH_OPTION
 from vceval.statistics.holm import holm_tested
 from vceval.statistics.inference import Difference
 
-__all__ = ["Change", "Comparison", "Line", "Verdict", "compare", "to_markdown"]
+__all__ = ["Change", "Comparison", "Line", "Verdict", "compare", "to_text"]
 
 Verdict = Literal["better", "worse", "same", ""]
 #: Pairs shown of one measure that got worse most, and as many that got better most.
@@ -248,42 +250,51 @@ def _changes(measure: MeasureView, outcomes: Outcomes, runs: int) -> list[Change
     return worse[:EXAMPLES] + better[-EXAMPLES:]
 
 
-def to_markdown(comparison: Comparison) -> str:
-    """Write a comparison as Markdown: a table per measure, then what was refused."""
-    runs = enumerate(zip(comparison.runs, comparison.reports, strict=True), 1)
-    told = ", ".join(f"({n}) {name} with {len(report.pairs):,} pairs" for n, (name, report) in runs)
+def to_text(comparison: Comparison, columns: int | None = None) -> str:
+    """Write a comparison for a terminal: what was compared, one table with a section per measure, what was refused.
+
+    Args:
+        comparison: of two runs or more.
+        columns: of the terminal; its own where None.
+    """
+    columns = columns or width()
+    told = ", ".join(
+        f"{name} with {len(report.pairs):,} pairs"
+        for name, report in zip(comparison.runs, comparison.reports, strict=True)
+    )
     parts = [f"Runs: {told}; {comparison.common:,} in common", *comparison.notes()]
-    if comparison.lines:
-        parts.append(comparison.legend())
-    numbers = range(1, len(comparison.runs) + 1)
-    heads = [*(f"({n})" for n in numbers), *(f"({n}) − (1)" for n in numbers[1:])]
+    parts = [paragraph(clean(part), columns=columns) for part in parts]
+    first, *others = comparison.runs
+    heads = ["System", "pairs", *comparison.runs, *(f"{name} − {first}" for name in others)]
+    sections: list[list[list[str | TextCell]]] = []
     for measure in comparison.measures:
         if not (lines := comparison.of(measure)):
             continue
         judge = comparison.decided_by(measure)
-        table = [
-            f"**{measure.heading}** `{comparison.signatures[measure.metric]}`"
-            + (f" (judged by {judge.label})" if judge is not measure else ""),
-            "",
-            f"| System | pairs | {' | '.join(heads)} |",
-            f"| :-- | --: |{' --: |' * len(heads)}",
-        ]
-        for line in lines:
-            cells = [
-                with_interval(cell.value, cell.low, cell.high, measure.text) if cell else "–" for cell in line.cells
-            ]
-            cells += [_difference(line, run) for run in range(1, len(comparison.runs))]
-            table.append(f"| {line.system.name} | {line.count} | {' | '.join(cells).replace('-', '−')} |")
-        parts.append("\n".join(table))
+        judged = f", judged by {judge.label}" if judge is not measure else ""
+        sections.append([[TextCell(f"{measure.heading}{judged}", "bold")], *(_row(line) for line in lines)])
+    if sections:
+        parts += [grid(heads, sections, range(1, len(heads)), columns), paragraph(comparison.legend(), columns=columns)]
     for metric, reasons in comparison.refused.items():
-        parts.append(f"Not compared: {metric}\n" + "\n".join(f"- {reason}" for reason in reasons))
+        parts.append("\n".join([f"Not compared: {metric}", *(paragraph(f"- {r}", columns=columns) for r in reasons)]))
     return "\n\n".join(parts)
 
 
-def _difference(line: Line, run: int) -> str:
+def _row(line: Line) -> list[str | TextCell]:
+    """A system's figures in all runs, and below each difference its interval, its p-value and what follows."""
+    cells = [
+        with_interval(cell.value, cell.low, cell.high, line.measure.text).replace(" [", "\n[") if cell else "–"
+        for cell in line.cells
+    ]
+    gaps = [_difference(line, run) for run in range(1, len(line.cells))]
+    return [line.system.title, line.count, *(cell.replace("-", "−") for cell in cells), *gaps]
+
+
+def _difference(line: Line, run: int) -> TextCell:
     found, verdict = line.differences[run], line.verdict(run)
     if found is None:
-        return "–"
+        return TextCell("–")
     low, high = found.interval[:2] if found.interval else (None, None)
-    words = [with_interval(found.value, low, high, line.measure.signed), p_text(line.corrected[run])]
-    return " ".join(filter(None, [*words, verdict if verdict != "same" else ""]))
+    words = with_interval(found.value, low, high, line.measure.signed).replace(" [", "\n[").replace("-", "−")
+    told = ", ".join(filter(None, [p_text(line.corrected[run]), verdict if verdict != "same" else ""]))
+    return TextCell(f"{words}\n{told}".rstrip(), {"worse": "bold red", "better": "bold green"}.get(verdict, ""))

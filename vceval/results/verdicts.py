@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from textwrap import wrap
 from typing import Any
 
 from vceval.languages import same_language
@@ -18,6 +17,7 @@ from vceval.metrics.base import QUESTIONS
 from vceval.metrics.text import UNSPACED
 from vceval.records import NEEDS
 from vceval.results.marks import NOBODY, UNDECIDED, Comparison, Ranking, p_text
+from vceval.results.terminal import clean, paragraph
 from vceval.results.views import MeasureView, Report
 from vceval.statistics.planning import counted
 
@@ -46,7 +46,7 @@ _UNSPACED_WORDS = ("cer_capped", "wer_capped", "cer", "wer")
 _WOULD_TELL = {"voice": "sv", "words": "wer or cer", "quality": "mos:utmos or listeners (vceval listen)"}
 #: Systems that a sentence names; more are counted.
 _NAMED = 3
-_WIDTH, _INDENT = 80, 9
+_INDENT = 9
 
 
 @dataclass(frozen=True, slots=True)
@@ -248,16 +248,11 @@ def _missing(report: Report, measure: MeasureView, ranking: Ranking) -> Iterator
         yield ranking.reason
 
 
-def lines(found: Sequence[Verdict]) -> list[str]:
-    """Print verdicts for a terminal of 80 columns."""
+def lines(found: Sequence[Verdict], columns: int) -> list[str]:
+    """Print verdicts for a terminal of so many columns."""
     return [
-        line
-        for one in found
-        for line in wrap(
-            f"{one.question:<{_INDENT}}{one.sentence}", _WIDTH, subsequent_indent=" " * _INDENT,
-            drop_whitespace=True, break_on_hyphens=False,
-        )
-    ]  # fmt: skip
+        line for one in found for line in paragraph(clean(one.sentence), one.question, _INDENT, columns).split("\n")
+    ]
 
 
 def as_json(found: Sequence[Verdict]) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 
 from vceval.errors import UsageError
+from vceval.registry import did_you_mean
 
 __all__ = ["devices"]
 
@@ -21,7 +22,9 @@ def devices(asked: str) -> tuple[str, ...]:
     if asked == "cpu" or (asked == "auto" and not _driver()):
         return ("cpu",)
     if asked != "auto" and (kind != "cuda" or (number and not number.isdigit())):
-        raise UsageError(f"--device {asked}: must be cpu, cuda, cuda:N or auto")
+        raise UsageError(
+            f"--device {asked}: must be cpu, cuda, cuda:N or auto{did_you_mean(kind, ('cpu', 'cuda', 'auto'))}"
+        )
     import torch
 
     count = torch.cuda.device_count() if torch.cuda.is_available() else 0

@@ -53,62 +53,60 @@ def prepare(root: Path) -> RunDirectory:
 
 
 def execute(plan: Plan, run: RunDirectory, options: Options, fresh: bool = False) -> tuple[dict[str, Any], bool]:
-    """Do all that is not done yet, and again what is damaged.
+    """Do all that is not done yet, and again what is damaged; the folder is :func:`locked`.
 
     Args:
         plan: what is asked for.
         run: the folder.
         options: how it is done.
-        fresh: throw away what an earlier attempt left there, once nobody else is at work in it.
+        fresh: throw away what an earlier attempt left there.
 
     Returns:
         The summary, and whether anything was left to do.
 
     Raises:
-        UsageError: the folder holds a different run, or another process is working in it.
+        UsageError: the folder holds a different run.
         NoRoomError: a disk is full.
     """
-    run.root.mkdir(parents=True, exist_ok=True)
-    with locked(run.root):
-        if fresh:
-            start_over(run)
-        asked = fingerprint(plan)
-        facts = facts_of(plan, options, asked)
-        earlier = begun(run, asked)
-        facts["created"] = earlier.get("created", facts["created"])
-        with contextlib.ExitStack() as ledgers:
-            converted = None if plan.given is not None else ledgers.enter_context(convert_ledger(plan, run))
-            scored = ledgers.enter_context(score_ledger(plan, run))
-            conversions = Conversions(plan, run, converted)
-            finished = whole(run, [scored] if converted is None else [converted, scored])
-            finished = finished and earlier.get("state") == "finished"
-            unscored_now = look(plan, conversions, converted, scored)
-            unconverted = 0 if converted is None else converted.count("", "failed")
-            if finished and not unconverted and not unscored_now:
-                say(f"{'finished':<10}{len(conversions)} conversions, all done and scored before")
-                return run.read_json("summary.json"), False
-            run.write_json("run.json", {**facts, "state": "running"})
-            run.hashes.write("run.json", plan=digest(asked))
-            _tidy(run.root)
-            if options.cache is not None:
-                cache.trim(options.cache, cache.default_limit())
-            run.write_pairs(plan.pairs.values())
-            if converted is not None:
-                _convert(plan, run, options, converted)
-            workspace = Workspace(
-                cache=Cache(options.cache or run.root / ".cache", reading=plan.reading.key), natural=plan.natural,
-                device=options.device, reading=plan.reading,
-            )  # fmt: skip
-            learnt = run.root / "calibration.json"
-            with Scorers(plan.metrics, plan.metric_options, workspace, learnt, options) as scorers:
-                calibrations = _calibrate(plan, run, scorers)
-                _score(plan, conversions, scorers, scored)
-            Rates(options.cache).learn(_taken(plan, run, options))
-            summary = write_results(plan, run, conversions, scored, calibrations)
-        run.write_json("run.json", {**facts, "state": "finished"})
-        run.hashes.write("run.json", *RESULTS, *(name for name in JOURNALS if (run.root / name).is_file()))
-        shutil.rmtree(run.root / ".cache", ignore_errors=True)
-        return summary, True
+    if fresh:
+        start_over(run)
+    asked = fingerprint(plan)
+    facts = facts_of(plan, options, asked)
+    earlier = begun(run, asked)
+    facts["created"] = earlier.get("created", facts["created"])
+    with contextlib.ExitStack() as ledgers:
+        converted = None if plan.given is not None else ledgers.enter_context(convert_ledger(plan, run))
+        scored = ledgers.enter_context(score_ledger(plan, run))
+        conversions = Conversions(plan, run, converted)
+        finished = whole(run, [scored] if converted is None else [converted, scored])
+        finished = finished and earlier.get("state") == "finished"
+        unscored_now = look(plan, conversions, converted, scored)
+        unconverted = 0 if converted is None else converted.count("", "failed")
+        if finished and not unconverted and not unscored_now:
+            say(f"{'finished':<10}{len(conversions)} conversions, all done and scored before")
+            return run.read_json("summary.json"), False
+        run.write_json("run.json", {**facts, "state": "running"})
+        run.hashes.write("run.json", plan=digest(asked))
+        _tidy(run.root)
+        if options.cache is not None:
+            cache.trim(options.cache, cache.default_limit())
+        run.write_pairs(plan.pairs.values())
+        if converted is not None:
+            _convert(plan, run, options, converted)
+        workspace = Workspace(
+            cache=Cache(options.cache or run.root / ".cache", reading=plan.reading.key), natural=plan.natural,
+            device=options.device, reading=plan.reading,
+        )  # fmt: skip
+        learnt = run.root / "calibration.json"
+        with Scorers(plan.metrics, plan.metric_options, workspace, learnt, options) as scorers:
+            calibrations = _calibrate(plan, run, scorers)
+            _score(plan, conversions, scorers, scored)
+        Rates(options.cache).learn(_taken(plan, run, options))
+        summary = write_results(plan, run, conversions, scored, calibrations)
+    run.write_json("run.json", {**facts, "state": "finished"})
+    run.hashes.write("run.json", *RESULTS, *(name for name in JOURNALS if (run.root / name).is_file()))
+    shutil.rmtree(run.root / ".cache", ignore_errors=True)
+    return summary, True
 
 
 def convert_ledger(plan: Plan, run: RunDirectory) -> Ledger:
@@ -133,11 +131,12 @@ def _tidy(root: Path) -> None:
 
 @contextlib.contextmanager
 def locked(root: Path) -> Iterator[None]:
-    """Be the only process at work in a run's folder.
+    """Be the only process at work in a run's folder, which is made.
 
     Raises:
         UsageError: another one is.
     """
+    root.mkdir(parents=True, exist_ok=True)
     with open(root / ".lock", "w") as handle:
         for attempt in range(_LOCK_ATTEMPTS):
             try:

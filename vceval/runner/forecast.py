@@ -14,7 +14,7 @@ from vceval.results.rundir import RunDirectory
 from vceval.runner.audio_cache import Reuse
 from vceval.runner.audio_files import audio_file, stamp
 from vceval.runner.batches import Lengths
-from vceval.runner.factory import make_converter, pair_seed
+from vceval.runner.factory import make_converter, pair_seed, try_converter
 from vceval.runner.integrity import begun
 from vceval.runner.journal import Take, read_records
 from vceval.runner.options import Options
@@ -35,7 +35,7 @@ class Part:
     """A part of the work.
 
     kept: how many of those to do are taken from the cache. seconds: of one worker, for what is to do; None where that
-    was never measured here.
+    was never measured here. lack: why all of it will fail; empty where it will not.
     """
 
     stage: str
@@ -44,6 +44,7 @@ class Part:
     todo: int
     kept: int
     seconds: float | None
+    lack: str = ""
 
 
 @dataclass(frozen=True)
@@ -62,6 +63,11 @@ class Forecast:
         """Wall-clock time of the parts that were measured before."""
         known = [part.seconds for part in self.parts if part.seconds is not None and part.todo]
         return sum(known) / self.workers if known else None
+
+    @property
+    def fails(self) -> bool:
+        """Whether a part will fail, so that the run would end with exit code 1."""
+        return any(part.lack and part.todo for part in self.parts)
 
 
 def forecast(plan: Plan, run: RunDirectory, options: Options, fresh: bool = False) -> Forecast:
@@ -93,8 +99,10 @@ def forecast(plan: Plan, run: RunDirectory, options: Options, fresh: bool = Fals
             kept = sum(reuse.has(address, pair, pair_seed(plan.seed, pair.id, take.seed)) for take, pair in left)
             rate = rates.get(conversion_key(system.converter, options.device))
             seconds = None if rate is None and kept < len(left) else (rate or 0.0) * (len(left) - kept)
-            parts.append(Part("convert", system.name, len(takes) * len(plan.pairs), len(left), kept, seconds))
-            todo += [(system, pair) for _, pair in left]
+            lack = "; ".join(try_converter(system, options.device))
+            total = len(takes) * len(plan.pairs)
+            parts.append(Part("convert", system.name, total, len(left), kept, 0.0 if lack else seconds, lack))
+            todo += [] if lack else [(system, pair) for _, pair in left]
     given = [(Take(conversion.system, conversion.seed), conversion.pair.id) for conversion in plan.given or ()]
     names = [key for key, state in done.items() if state == "ok"] if plan.given is None else given
     for name in plan.metrics:
@@ -168,18 +176,32 @@ def shown(found: Forecast) -> str:
     """Put a forecast in words."""
     lines = [f"{found.label}: what would be done in {found.folder}; this is a forecast, nothing was done"]
     for part in found.parts:
-        line = f"{part.stage:<10}{part.name:<24}{part.todo:,} to do of {part.total:,}"
+        line = f"{part.stage:<10}{part.name:<24}"
+        if part.lack and part.todo:
+            lines.append(f"{line}{part.todo:,} of {part.total:,} will fail")
+            continue
+        line += f"{part.todo:,} to do of {part.total:,}"
         if part.kept:
             line += f", {part.kept:,} of them from the cache"
         if part.todo:
-            line += ", never measured here" if part.seconds is None else f", {lasting(part.seconds)} of work"
+            line += ", time unknown until measured" if part.seconds is None else f", {lasting(part.seconds)} of work"
         lines.append(line)
-    unknown = sum(part.seconds is None and part.todo > 0 for part in found.parts)
-    message = "not known" if found.seconds is None else f"about {lasting(found.seconds)}"
-    others = f", without {unknown} parts that were never measured" if unknown and found.seconds is not None else ""
-    lines.append(f"{'time':<10}{message} with {found.workers} workers{others}; calibration and report not counted")
+    lines.append(f"{'time':<10}{_time(found)}; calibration and report not counted")
     lines.append(f"{'disk':<10}about {_megabytes(found.needed)} for audio, {_megabytes(found.free)} free")
     return "\n".join(lines)
+
+
+def _time(found: Forecast) -> str:
+    todo = [part for part in found.parts if part.todo and not part.lack]
+    unknown = sum(part.seconds is None for part in todo)
+    if found.seconds is None or unknown == len(todo) > 0:
+        return "unknown until measured: nothing of this was done on this machine yet; --limit 4 measures it"
+    known = f"about {lasting(found.seconds)} with {found.workers} workers"
+    if not unknown:
+        return known
+    return (
+        f"unknown until measured for {unknown} of {len(todo)} parts (--limit 4 measures them), {known} for the others"
+    )
 
 
 def _workers(options: Options) -> int:

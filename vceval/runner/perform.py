@@ -9,10 +9,11 @@ from pathlib import Path
 from vceval.results import views
 from vceval.results.rundir import RunDirectory
 from vceval.results.views import Report
-from vceval.runner.execute import execute, prepare
+from vceval.runner.execute import execute, locked, prepare
 from vceval.runner.integrity import faulty
 from vceval.runner.options import Options
 from vceval.runner.plan import Plan
+from vceval.runner.progress import stage
 
 __all__ = ["Performed", "perform"]
 
@@ -52,8 +53,14 @@ def perform(plan: Plan, folder: Path, options: Options, fresh: bool = False) -> 
     from vceval.reports.build import make
 
     run = prepare(folder)
-    summary, changed = execute(plan, run, options, fresh)
     page = run.report / "index.html"
-    finished = RunDirectory(run.root)
-    report = make([finished], run.report).report if changed or not page.is_file() else views.load(finished)
+    with locked(run.root):
+        summary, changed = execute(plan, run, options, fresh)
+        finished = RunDirectory(run.root)
+        if changed or not page.is_file():
+            with stage("report", 1, "page") as advance:
+                report = make([finished], run.report).report
+                advance(1)
+        else:
+            report = views.load(finished)
     return Performed(run, report, page, summary["counts"]["failures"], faulty(summary["calibration"]))

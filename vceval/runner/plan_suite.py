@@ -41,6 +41,11 @@ def plan_suite(asked: SuiteRequest) -> Plan:
     )
     notes = [str(problem) for problem in corpus.problems]
     tell(notes, f"about {corpus.info.title}")
+    if asked.draw_pairs is not None and len(drawn.pairs) < asked.draw_pairs:
+        say(
+            f"vceval: only {len(drawn.pairs)} of {asked.draw_pairs} pairs could be drawn: the corpus has no more that "
+            "fit, as a source and another speaker's prompts"
+        )
     pairs = _limited(drawn.pairs, asked.limit)
     partial = drawn.partial or len(pairs) < len(drawn.pairs)
     if drawn.missing:

@@ -14,6 +14,7 @@ from typing import Any
 from vceval import __version__
 from vceval.runner.options import Options
 from vceval.runner.plan import Plan
+from vceval.runner.score import learning
 
 __all__ = ["facts_of"]
 
@@ -59,10 +60,10 @@ def facts_of(plan: Plan, options: Options, asked: Mapping[str, Any]) -> dict[str
 
 
 def _expected(plan: Plan) -> dict[str, int]:
-    """Count conversions, and the values of those that were made elsewhere."""
-    if plan.given is None:
-        return {"conversions": len(plan.takes()) * len(plan.pairs)}
-    return {"conversions": len(plan.given), "values": sum(len(plan.metrics_of(one.system)) for one in plan.given)}
+    """Count conversions, and the natural recordings that metrics learn from."""
+    natural = len(plan.natural) if learning(plan.metrics, plan.metric_options) else 0
+    conversions = len(plan.takes()) * len(plan.pairs) if plan.given is None else len(plan.given)
+    return {"conversions": conversions, "natural": natural}
 
 
 def _git_state() -> dict[str, str] | None:

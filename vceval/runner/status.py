@@ -6,8 +6,8 @@ import fcntl
 import heapq
 import json
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +44,10 @@ class StageStatus:
 
 @dataclass(frozen=True)
 class Status:
-    """State of a run: ``running``, ``stopped`` (cut off, or ended by hand) or ``finished``; and its stages."""
+    """State of a run: ``running``, ``stopped`` (cut off, or ended by hand) or ``finished``; and its stages.
+
+    A run is finished once its report is there.
+    """
 
     run: str
     suite: str
@@ -67,21 +70,44 @@ def status(root: Path) -> Status:
     if not run.exists:
         raise UsageError(f"{root}: holds no run (no run.json); name the folder that a run was given with --out")
     facts = run.read_json("run.json", checked=False)
-    asked = facts.get("expected") or {}
-    expected, values = asked.get("conversions"), asked.get("values")
-    conversions = _newest(read_records(run.root / "journal" / "convert.jsonl"), ("system", "pair"))
-    given = facts.get("plan", {}).get("given") is not None
+    asked, plan = facts.get("expected") or {}, facts.get("plan", {})
+    expected, natural = asked.get("conversions"), asked.get("natural")
+    given = plan.get("given") is not None
     stages = []
     if not given:
+        conversions = _newest(read_records(run.root / "journal" / "convert.jsonl"), ("system", "pair"))
         stages.append(_stage("convert", "conversions", conversions, expected))
-        beside, metrics = facts.get("plan", {}).get("beside", {}), facts.get("metrics") or ()
-        there = (key[0] for key, record in conversions.items() if record["status"] == "ok")
-        found = sum(len(beside.get(system, metrics)) for system in there)
-        values = found if stages[0].done == expected else None
-    scores = _newest(read_records(run.root / "journal" / "score.jsonl"), ("system", "pair", "metric"))
-    stages.append(_stage("score", "values", scores, values))
-    state = "finished" if facts.get("state") == "finished" else "running" if at_work(run.root) else "stopped"
+        there = sum(record["status"] == "ok" for record in conversions.values())
+        expected = there if stages[0].done == expected else None
+    if natural:
+        done = natural if run.has("calibration.json") else 0
+        stages.append(StageStatus("calibrate", "natural recordings", done, 0, natural, None, None))
+    stages.append(_scored(run.root, plan.get("beside", {}), facts.get("metrics") or (), expected))
+    done = facts.get("state") == "finished" and (run.report / "index.html").is_file()
+    working = at_work(run.root)
+    stages.append(StageStatus("report", "page", int(done and not working), 0, 1, None, None))
+    state = "running" if working else "finished" if done else "stopped"
     return Status(str(root), str(facts.get("suite", "")), state, str(facts.get("created", "")), stages)
+
+
+def _scored(
+    root: Path, beside: Mapping[str, Sequence[str]], metrics: Collection[str], expected: int | None
+) -> StageStatus:
+    """Count conversions as scored once all metrics are done with them, as the progress bar does."""
+    values = _newest(read_records(root / "journal" / "score.jsonl"), ("system", "pair", "metric"))
+    of: dict[tuple[str, ...], list[Mapping[str, Any]]] = {}
+    for (system, pair, _, *seed), record in values.items():
+        of.setdefault((system, pair, *seed), []).append(record)
+    scored = {
+        key: {
+            "status": "failed" if any(one["status"] == "failed" for one in records) else "ok",
+            **({"at": max(moments)} if (moments := [one["at"] for one in records if "at" in one]) else {}),
+        }
+        for key, records in of.items()
+        if len(records) >= len(beside.get(key[0], metrics))
+    }
+    slowest = heapq.nlargest(SLOWEST, _timed(values))
+    return replace(_stage("score", "conversions", scored, expected), slowest=slowest)
 
 
 @dataclass(frozen=True)
@@ -186,7 +212,6 @@ def _stage(
     counts = Counter(record["status"] for record in records.values())
     rate = _rate([record["at"] for record in records.values() if "at" in record])
     left = None if expected is None else expected - len(records)
-    timed = ((record["seconds"], " ".join(key)) for key, record in records.items() if "seconds" in record)
     return StageStatus(
         name=name,
         unit=unit,
@@ -195,8 +220,12 @@ def _stage(
         expected=expected,
         rate=rate,
         remaining=left / rate if rate and left else None,
-        slowest=heapq.nlargest(SLOWEST, timed),
+        slowest=heapq.nlargest(SLOWEST, _timed(records)),
     )
+
+
+def _timed(records: Mapping[tuple[str, ...], Mapping[str, Any]]) -> Iterator[tuple[float, str]]:
+    return ((record["seconds"], " ".join(key)) for key, record in records.items() if "seconds" in record)
 
 
 def _rate(times: list[float]) -> float | None:

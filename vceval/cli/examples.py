@@ -1,0 +1,74 @@
+"""Examples that the help of each command ends with."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+__all__ = ["EXAMPLES", "FIRST"]
+
+#: What ``vceval`` alone shows: the command, and what it is for.
+FIRST: Mapping[str, str] = {
+    "vceval run": "the demo: convert, score, report; no download",
+    "vceval score conversions.csv": "audio that you already have",
+    "vceval run --system 'mine=command:python worker.py'": "your own converter on the demo",
+    "vceval init": "write a commented vceval.yaml",
+    "vceval doctor": "what works on this machine",
+    "vceval --help": "all commands",
+}
+#: By command, without ``vceval``.
+EXAMPLES: Mapping[str, Sequence[str]] = {
+    "run": (
+        "vceval run --limit 8",
+        "vceval run --suite vctk_unseen --data /data/VCTK-Corpus-0.92 --converters freevc,knnvc --dry-run",
+        "vceval run --system 'mine=command:python worker.py' --metrics mcd,sv,wer --out runs/mine",
+    ),
+    "score": (
+        "vceval score conversions.csv --natural natural.csv --out runs/mine",
+        "vceval score converted --pattern '{system}_{source}TO{target}.wav'",
+        "vceval score --columns",
+    ),
+    "report": ("vceval report runs/demo --style acl", "vceval report runs/mine runs/baselines --out runs/both"),
+    "table": (
+        "vceval table runs/demo",
+        "vceval table runs/demo --measures mcd,sv_accept,wer,rtf --style interspeech --out results.tex",
+        "vceval table runs/mine --preset seedvc --format markdown",
+    ),
+    "select": (
+        "vceval select runs/epoch1 runs/epoch2 runs/epoch3",
+        "vceval select --watch runs --floor 60",
+    ),
+    "published": (
+        "vceval published freevc",
+        "vceval published vctk_unseen --metric WER",
+        "vceval published --laboratories",
+    ),
+    "status": ("vceval status runs/demo", "vceval status runs/demo --profile"),
+    "verify": ("vceval verify runs/demo",),
+    "compare": ("vceval compare runs/yesterday runs/today",),
+    "gate": (
+        "vceval baseline save runs/demo good.json",
+        "vceval gate runs/today --baseline good.json --junit gate.xml",
+    ),
+    "gate plan": ("vceval gate plan demo", "vceval gate plan runs/today --baseline good.json"),
+    "gate calibrate": ("vceval gate calibrate runs/seed1 runs/seed2 runs/seed3 --save-rules rules.yaml",),
+    "baseline save": ("vceval baseline save runs/demo good.json",),
+    "list": ("vceval list metrics", "vceval list converters --json"),
+    "suite freeze": ("vceval suite freeze rule.yaml --data /data/VCTK-Corpus-0.92 --out mine.yaml",),
+    "checkpoints list": ("vceval checkpoints list", "vceval checkpoints list freevc"),
+    "checkpoints path": ("vceval checkpoints path",),
+    "checkpoints add": ("vceval checkpoints add ~/Downloads/freevc.pth", "vceval checkpoints add whisper/large-v3"),
+    "checkpoints verify": ("vceval checkpoints verify",),
+    "env create": ("vceval env create coqui",),
+    "env list": ("vceval env list",),
+    "env path": ("vceval env path coqui",),
+    "env remove": ("vceval env remove coqui",),
+    "listen export": ("vceval listen export runs/demo --listeners 8 --pairs 4",),
+    "listen texts": ("vceval listen texts", "vceval listen texts de > mine.yaml"),
+    "listen serve": ("vceval listen serve runs/demo/listening --port 8123",),
+    "listen import": ("vceval listen import runs/demo runs/demo/listening/answers.sqlite",),
+    "schema": ("vceval schema suite > suite.schema.json", "vceval schema config > vceval.schema.json"),
+    "selfcheck": ("vceval selfcheck",),
+    "doctor": ("vceval doctor",),
+    "init": ("vceval init", "vceval init experiments/vceval.yaml"),
+    "completion": ("vceval completion bash > ~/.local/share/bash-completion/completions/vceval",),
+}
