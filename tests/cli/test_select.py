@@ -185,11 +185,10 @@ def test_a_watch_for_machines_prints_one_object_a_line(
     ]
 
 
-def test_long_names_are_cut_in_the_middle(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_long_names_are_wrapped_and_whole(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for number in (1, 2):
         make(tmp_path / f"{'long' * 25}-step-{number}", 0.5, number)
     assert main(["select", str(tmp_path)]) == 0
     told = capsys.readouterr().out.splitlines()
     assert max(map(len, told)) <= 80
-    rows = [line for line in told if "…" in line]
-    assert sorted(line.partition("…")[2].split()[0][-6:] for line in rows) == ["step-1", "step-2"]
+    assert all(any(f"-step-{number}" in line for line in told) for number in (1, 2))
