@@ -13,7 +13,6 @@ import warnings
 from collections.abc import Sequence
 from contextlib import suppress
 
-from vceval import __version__
 from vceval.cli import (
     checkpoints,
     compare,
@@ -33,6 +32,7 @@ from vceval.cli import (
     work,
 )
 from vceval.errors import NoRoomError, VcevalError, no_room, reason_of
+from vceval.version import VERSION
 
 __all__ = ["INTERNAL", "READER_LEFT", "main", "parsed", "parser"]
 
@@ -129,7 +129,7 @@ def _traced(error: Exception) -> str:
     import traceback
 
     text = "".join(traceback.format_exception(error))
-    text += f"\nvceval {__version__}, Python {sys.version}, {sys.platform}\n{sys.argv!r}\n"
+    text += f"\nvceval {VERSION}, Python {sys.version}, {sys.platform}\n{sys.argv!r}\n"
     try:
         with tempfile.NamedTemporaryFile(
             "w", prefix="vceval-trace-", suffix=".txt", delete=False, encoding="utf-8", errors="backslashreplace"
@@ -159,7 +159,7 @@ def parser() -> argparse.ArgumentParser:
     top = argparse.ArgumentParser(
         prog="vceval", description="Objective evaluation and benchmarking of voice conversion.", epilog=work.EPILOG
     )
-    top.add_argument("--version", action="version", version=f"vceval {__version__}")
+    top.add_argument("--version", action="version", version=f"vceval {VERSION}")
     commands = top.add_subparsers(title="commands", metavar="COMMAND", required=True)
     for command in (
         run, score, report, status, verify, compare, gate, listing, suite, checkpoints, env, listen, schema, selfcheck,

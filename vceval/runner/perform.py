@@ -14,7 +14,7 @@ from vceval.runner.integrity import faulty
 from vceval.runner.options import Options
 from vceval.runner.plan import Plan
 
-__all__ = ["Performed", "perform"]
+__all__ = ["Performed", "folder_of", "perform"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +35,11 @@ class Performed:
     def whole(self) -> bool:
         """Whether nothing failed."""
         return not self.failures and not self.unlearnt
+
+
+def folder_of(plan: Plan, out: Path | None) -> Path:
+    """The folder of a run: ``out``, or where nobody says one of the plan's name."""
+    return Path("runs") / plan.name if out is None else out
 
 
 def perform(plan: Plan, folder: Path, options: Options, fresh: bool = False) -> Performed:

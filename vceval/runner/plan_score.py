@@ -13,6 +13,7 @@ from vceval.records import Conversion, ConversionPair, System, Utterance
 from vceval.runner.plan import Plan
 from vceval.runner.progress import say
 from vceval.runner.request import SCORE_METRICS, ScoreRequest, beside, tell
+from vceval.storage.tables import FrameTable
 
 __all__ = ["plan_score"]
 
@@ -32,7 +33,13 @@ def plan_score(asked: ScoreRequest) -> Plan:
         natural, problems = read_manifest(asked.natural, asked.root, dataset=UNNAMED)
         notes = [str(problem) for problem in problems]
         tell(notes, f"about {asked.natural}")
-    if asked.pattern:
+    data = ""
+    if isinstance(asked.conversions, FrameTable):
+        if asked.pattern:
+            raise UsageError(f"pattern {asked.pattern!r} goes with a folder, not with a {asked.conversions}")
+        data = f"table:{asked.conversions.sha256}"
+        found = read_table(asked.conversions, asked.root)
+    elif asked.pattern:
         found = read_folder(asked.conversions, asked.pattern, natural)
     elif asked.conversions.is_dir():
         raise UsageError(f"{asked.conversions}: is a folder; say with --pattern how its files are named")
@@ -60,7 +67,7 @@ def plan_score(asked: ScoreRequest) -> Plan:
         beside={name: wanted[name] for name in (control.name for control in added)},
         natural=natural,
         metric_options=recogniser,
-        data=str(asked.conversions.resolve()),
+        data=data or str(asked.conversions.resolve()),
         given=[*conversions, *natural_speech],
         broken=found.failures,
         notes=notes,
