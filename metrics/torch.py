@@ -20,6 +20,7 @@ from vceval import registry
 from vceval.errors import ItemError, UnmetNeed, UsageError
 from vceval.metrics.base import Measure, Metric, Workspace
 from vceval.records import Conversion, ConversionPair, Utterance
+from vceval.signal.audio import MAX_RATE, MIN_RATE
 from vceval.storage.tables import FrameTable
 
 if TYPE_CHECKING:
@@ -67,7 +68,7 @@ class RunningMetric:
         unfit = [measure.name for measure in metric.measures if measure.reduction != "ratio"]
         if unfit:
             raise UsageError(f"{metric.name}: {', '.join(unfit)} is no ratio of sums; score a run for it")
-        self.metric, self.sample_rate = metric, sample_rate
+        self.metric, self.sample_rate = metric, _rate(sample_rate)
         self._numbers = itertools.count()
         self.workspace = Workspace(device=device)
         metric.open(self.workspace)
@@ -119,7 +120,8 @@ class RunningMetric:
         for place, measure in enumerate(self.measures):
             start = len(_COUNTS) + _EACH * place
             numerator, denominator, items = sums[start : start + _EACH]
-            if measure.worst is not None and counts["failed"]:
+            exists = items or not counts["scored"]  # there is no leakage of a source that nobody gave
+            if measure.worst is not None and counts["failed"] and exists:
                 size = counts["failed"] * (denominator / items if items else 1.0)
                 numerator, denominator = numerator + measure.worst * size, denominator + size
             found[measure.name] = numerator / denominator if denominator else float("nan")
@@ -163,10 +165,12 @@ class RunningMetric:
         def utterance(name: str, samples: NDArray[np.float32], rate: int) -> Utterance:
             return Utterance(name, _written(folder / f"{number}-{name}.wav", samples, rate), _DATASET)
 
-        parts = {name: utterance(name, *facts[name]) for name in ("source", "reference") if facts.get(name) is not None}
+        source, reference = (
+            utterance(name, *facts[name]) if name in facts else None for name in ("source", "reference")
+        )
         prompts = tuple(utterance(f"prompt{k}", *one) for k, one in enumerate(facts.get("prompts", ())))
         text, language = facts.get("transcript"), facts.get("language")
-        pair = ConversionPair(number, _DATASET, prompts=prompts, transcript=text, language=language, **parts)
+        pair = ConversionPair(number, _DATASET, source, prompts, reference, transcript=text, language=language)
         path = _written(folder / f"{number}.wav", wave, self.sample_rate)
         return Conversion("model", pair, path, text, language)
 
@@ -182,7 +186,7 @@ class MCD(RunningMetric):
 
     def __init__(self, sample_rate: int, reference_rate: int | None = None, recipe: str = "") -> None:
         super().__init__(_metric("mcd", recipe), sample_rate)
-        self._rate = reference_rate or sample_rate
+        self._rate = _rate(reference_rate or sample_rate)
 
     def update(
         self,
@@ -228,7 +232,7 @@ class SV(RunningMetric):
         self._given: float | None = None
         self._learnt: Mapping[str, Any] = {}
         super().__init__(_metric("sv", recipe), sample_rate, device)
-        self._rate = target_rate or sample_rate
+        self._rate = _rate(target_rate or sample_rate)
         if threshold is not None and natural is not None:
             raise UsageError("give a threshold or natural speech to find one with, not both")
         if isinstance(threshold, Mapping):
@@ -361,6 +365,12 @@ class MOS(RunningMetric):
 def _metric(name: str, recipe: str, **parameters: Any) -> Metric:
     metric: Metric = registry.load("metric", f"{name}:{recipe}" if recipe else name)(**parameters)
     return metric
+
+
+def _rate(sample_rate: int) -> int:
+    if not MIN_RATE <= sample_rate <= MAX_RATE:
+        raise UsageError(f"sample rate {sample_rate} Hz: must lie in {MIN_RATE} to {MAX_RATE} Hz")
+    return int(sample_rate)
 
 
 def _waves(audio: Any, lengths: Sequence[int] | None, what: str) -> list[NDArray[np.float32]]:
