@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import re
 import tempfile
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -132,7 +133,7 @@ class RunningMetric:
         waves = _waves(audio, lengths, "audio")
         if len(waves) != len(pairs):
             raise UsageError(f"{len(waves)} recordings, but {len(pairs)} pairs to score them by")
-        with tempfile.TemporaryDirectory(prefix="vceval-") as folder, _threads_kept():
+        with tempfile.TemporaryDirectory(prefix="vceval-") as folder, _one_thread():
             place = Path(folder)
             conversions = [self._conversion(place, wave, facts) for wave, facts in zip(waves, pairs, strict=True)]
             if len(conversions) > 1 or self.metric.on_device:
@@ -231,7 +232,8 @@ class SV(RunningMetric):
     ) -> None:
         self._given: float | None = None
         self._learnt: Mapping[str, Any] = {}
-        super().__init__(_metric("sv", recipe), sample_rate, device)
+        drawn = _drawn(threshold) if isinstance(threshold, Mapping) else {}
+        super().__init__(_metric("sv", recipe, **drawn), sample_rate, device)
         self._rate = _rate(target_rate or sample_rate)
         if threshold is not None and natural is not None:
             raise UsageError("give a threshold or natural speech to find one with, not both")
@@ -293,6 +295,9 @@ class SV(RunningMetric):
         encoder = getattr(self.metric, "encoder_identity", "")
         if learnt.get("encoder", encoder) != encoder:
             raise UsageError(f"the threshold is that of another encoder: {learnt['encoder']}, not {encoder}")
+        signed = str(learnt.get("signature", self.metric.signature())).partition("|channel:")[0]
+        if signed != self.metric.signature():
+            raise UsageError(f"the threshold is that of another metric: {signed}, not {self.metric.signature()}")
         self._learnt = learnt
         self.workspace.calibrations = {_DATASET: learnt}
         self.reset()
@@ -305,7 +310,7 @@ class SV(RunningMetric):
         corpora = sorted({one.dataset for one in speech})
         if len(corpora) > 1:
             raise UsageError(f"{table}: natural speech of {', '.join(corpora)}; a threshold is that of one corpus")
-        with _threads_kept():
+        with _one_thread():
             self.metric.analyse_many(speech)
             return self.metric.learn(_DATASET, speech) or {}
 
@@ -365,6 +370,12 @@ class MOS(RunningMetric):
 def _metric(name: str, recipe: str, **parameters: Any) -> Metric:
     metric: Metric = registry.load("metric", f"{name}:{recipe}" if recipe else name)(**parameters)
     return metric
+
+
+def _drawn(learnt: Mapping[str, Any]) -> dict[str, int]:
+    """How many trials a run asked for to learn a threshold, and by which seed they were drawn."""
+    signed = str(learnt.get("signature", ""))
+    return {name: int(found[1]) for name in ("trials", "seed") if (found := re.search(rf"\|{name}:(\d+)", signed))}
 
 
 def _rate(sample_rate: int) -> int:
@@ -430,13 +441,16 @@ def _without_place(error: Exception, conversion: Conversion) -> str:
 
 
 @contextlib.contextmanager
-def _threads_kept() -> Iterator[None]:
-    """Leave torch as many threads as the training has: metrics take one."""
+def _one_thread() -> Iterator[None]:
+    """Compute in one thread, as workers of a run do: sums of floats depend on it. The training gets its own back."""
     import torch
+    from threadpoolctl import threadpool_limits
 
     before = torch.get_num_threads()
+    torch.set_num_threads(1)
     try:
-        yield
+        with threadpool_limits(1, user_api="blas"):
+            yield
     finally:
         torch.set_num_threads(before)
 

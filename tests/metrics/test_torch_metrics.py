@@ -129,6 +129,15 @@ def test_sv_with_what_a_run_learnt(scored: vceval.Results, waves: Waves) -> None
     check(scored, metric, "sv")
 
 
+def test_a_threshold_says_of_what_metric_it_is(scored: vceval.Results) -> None:
+    """Suites draw other numbers of trials."""
+    learnt = scored.calibration()
+    signed = scored.signatures["sv"].replace("|trials:30000|seed:0|", "|trials:3000|seed:7|")
+    assert SV(RATE, threshold={**learnt, "signature": f"{signed}|channel:left"}).signature == signed
+    with pytest.raises(UsageError, match=r"that of another metric: SV\|enc:other"):
+        SV(RATE, threshold={**learnt, "signature": "SV|enc:other"})
+
+
 def test_sv_calibrated_on_natural_speech(scored: vceval.Results, waves: Waves, natural: pandas.DataFrame) -> None:
     metric = SV(RATE, natural=natural)
     metric.update(waves["converted"], [[wave] for wave in waves["target"]], waves["source"])

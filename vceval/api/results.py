@@ -223,7 +223,9 @@ class Results:
         return pandas.DataFrame(rows, columns=None if rows else ["metric", "dataset"]).set_index(["metric", "dataset"])
 
     def calibration(self, metric: str = "sv", dataset: str | None = None) -> Mapping[str, Any]:
-        """All that a metric learnt from the natural speech of one dataset: what :mod:`vceval.metrics.torch` takes.
+        """All that a metric learnt from the natural speech of one dataset, and its signature.
+
+        :class:`vceval.metrics.torch.SV` takes its threshold from it.
 
         Raises:
             UsageError: there is none, or there are several datasets and none is named.
@@ -235,7 +237,8 @@ class Results:
             raise UsageError(f"{metric} was calibrated on {', '.join(learnt)}: name one as dataset")
         if dataset is not None and dataset not in learnt:
             raise registry.unknown_name("dataset", dataset, list(learnt))
-        return learnt[next(iter(learnt)) if dataset is None else dataset]
+        found = learnt[next(iter(learnt)) if dataset is None else dataset]
+        return {**found, "signature": self.signatures[metric]}
 
     # Outputs
 
