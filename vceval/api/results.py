@@ -176,10 +176,11 @@ class Results:
             for number, (cell, difference) in enumerate(zip(line.cells, line.differences, strict=True)):
                 if not number or cell is None or difference is None:
                     continue
+                base = line.cells[0]
                 low, high = difference.interval[:2] if difference.interval else (None, None)
                 rows.append({
                     "measure": line.measure.name, "system": line.system.name, "run": found.runs[number],
-                    "before": _scaled(line.cells[0] and line.cells[0].value, line.measure),
+                    "before": _scaled(base.value if base else None, line.measure),
                     "value": _scaled(cell.value, line.measure),
                     "difference": _scaled(difference.value, line.measure), "low": _scaled(low, line.measure),
                     "high": _scaled(high, line.measure), "p": difference.p_value, "p_holm": line.corrected[number],
