@@ -13,7 +13,7 @@ from urllib.parse import quote
 if TYPE_CHECKING:
     import jinja2
 
-__all__ = ["fill", "read"]
+__all__ = ["fill", "fragment", "read"]
 
 _TEMPLATES = Path(__file__).parent / "templates"
 
@@ -48,6 +48,11 @@ def fill(template: str, style: str, script: str, sources: Mapping[str, str], val
             **values,
         )
     )
+
+
+def fragment(template: str, **values: Any) -> str:
+    """Fill in a template that is a part of somebody else's page."""
+    return _environment().get_template(template).render(**values)
 
 
 @functools.cache

@@ -7,8 +7,8 @@ import urllib.request
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from vceval import __version__
 from vceval.errors import UsageError
+from vceval.version import VERSION
 
 __all__ = ["download"]
 
@@ -32,7 +32,7 @@ def download(url: str, path: Path, timeout: float = 60.0) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(path.name + ".part")
     have = part.stat().st_size if part.exists() else 0
-    headers = {"User-Agent": f"vceval/{__version__}", "Accept-Encoding": "identity"}
+    headers = {"User-Agent": f"vceval/{VERSION}", "Accept-Encoding": "identity"}
     if have:
         headers["Range"] = f"bytes={have}-"
     request = urllib.request.Request(url, headers=headers)  # noqa: S310 - the scheme was checked

@@ -11,10 +11,11 @@ from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from vceval import __version__, registry
+from vceval import registry
 from vceval.converters import environments
 from vceval.errors import UsageError
 from vceval.storage import cache
+from vceval.version import VERSION
 
 __all__ = ["add_commands", "diagnose"]
 
@@ -50,7 +51,7 @@ def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 def diagnose() -> int:
     """Print what works; 0 when the demo suite can run, 1 when something that it needs is broken."""
-    print(f"vceval {__version__}, Python {platform.python_version()}, {platform.platform()}")
+    print(f"vceval {VERSION}, Python {platform.python_version()}, {platform.platform()}")
     broken = 0
     for module, distribution, purpose, needed in _PACKAGES:
         state, fine = _package(module, distribution)

@@ -13,7 +13,6 @@ import warnings
 from collections.abc import Sequence
 from contextlib import suppress
 
-from vceval import __version__
 from vceval.cli import (
     checkpoints,
     compare,
@@ -41,6 +40,7 @@ from vceval.cli import (
 from vceval.cli.examples import FIRST
 from vceval.cli.parser import Parser
 from vceval.errors import NoRoomError, VcevalError, no_room, reason_of
+from vceval.version import VERSION
 
 __all__ = ["INTERNAL", "READER_LEFT", "main", "parsed", "parser"]
 
@@ -137,7 +137,7 @@ def _traced(error: Exception) -> str:
     import traceback
 
     text = "".join(traceback.format_exception(error))
-    text += f"\nvceval {__version__}, Python {sys.version}, {sys.platform}\n{sys.argv!r}\n"
+    text += f"\nvceval {VERSION}, Python {sys.version}, {sys.platform}\n{sys.argv!r}\n"
     try:
         with tempfile.NamedTemporaryFile(
             "w", prefix="vceval-trace-", suffix=".txt", delete=False, encoding="utf-8", errors="backslashreplace"
@@ -178,7 +178,7 @@ def parser() -> argparse.ArgumentParser:
     top = Parser(
         prog="vceval", description="Objective evaluation and benchmarking of voice conversion.", epilog=work.EPILOG
     )
-    top.add_argument("--version", action="version", version=f"vceval {__version__}")
+    top.add_argument("--version", action="version", version=f"vceval {VERSION}")
     top.set_defaults(command=_first_steps, top=top)
     commands = top.add_subparsers(title="commands", metavar="COMMAND")
     for command in (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -71,7 +72,8 @@ def request(kind: type[Asked], options: argparse.Namespace) -> Asked:
     from vceval.cli.offer import offer
 
     known = {one.name for one in dataclasses.fields(kind)} & vars(options).keys()
-    return kind(offer=offer, **{name: getattr(options, name) for name in known})
+    words = ("vceval", *sys.argv[1:])
+    return kind(offer=offer, command=words, **{name: getattr(options, name) for name in known - {"command"}})
 
 
 def carry_out(plan: Plan, asked: Request, options: argparse.Namespace) -> int:
@@ -79,10 +81,10 @@ def carry_out(plan: Plan, asked: Request, options: argparse.Namespace) -> int:
     from vceval.reports.terminal import ending
     from vceval.results.rundir import RunDirectory
     from vceval.runner.forecast import forecast, shown
-    from vceval.runner.perform import perform
+    from vceval.runner.perform import folder_of, perform
     from vceval.runner.progress import say
 
-    folder = options.out or Path("runs") / plan.name
+    folder = folder_of(plan, options.out)
     if options.dry_run:
         found = forecast(plan, RunDirectory(folder), asked.settings(), options.fresh)
         print(shown(found))

@@ -13,7 +13,7 @@ from vceval.errors import UsageError
 from vceval.languages import language_code
 from vceval.records import Utterance
 from vceval.storage.paths import hint, resolve_inside
-from vceval.storage.tables import Column, Table
+from vceval.storage.tables import Column, FrameTable, Table
 
 __all__ = ["TABLE", "CsvManifest", "read_manifest"]
 
@@ -40,13 +40,14 @@ MANIFEST = "utterances.csv"
 
 
 def read_manifest(
-    path: Path, root: Path | None = None, *, dataset: str = "unnamed"
+    table: Path | FrameTable, root: Path | None = None, *, dataset: str = "unnamed"
 ) -> tuple[list[Utterance], list[Problem]]:
     """Read a table of recordings; :data:`TABLE` declares its columns. Empty cells mean unknown.
 
     Args:
-        path: the table.
-        root: the folder that paths start from and must stay in; None is the table's own folder.
+        table: a file, or a table in memory.
+        root: the folder that paths start from and must stay in; None is the file's own folder, or for a
+            table in memory the working directory, from which paths may lead anywhere.
         dataset: what utterances belong to where the table does not say.
 
     Returns:
@@ -57,8 +58,9 @@ def read_manifest(
         UsageError: the table can't be read, its header is unfit, it has no rows, or rows have problems: other numbers
             of cells than the header, no file, a path that leads out of the root, the file or id of another row.
     """
-    folder = path.parent if root is None else root
-    sheet = TABLE.read(path)
+    folder = table.parent if root is None and isinstance(table, Path) else root
+    path = table if isinstance(table, Path) else Path(table.name)
+    sheet = TABLE.read(table)
     utterances: list[Utterance] = []
     for column in ("speaker", "dataset"):
         sheet.note_alike(f"{column}s", column)

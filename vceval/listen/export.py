@@ -15,7 +15,6 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from vceval import __version__
 from vceval.errors import UsageError
 from vceval.listen.answers import LINK
 from vceval.listen.completion import PARTICIPANT, Completion
@@ -29,6 +28,7 @@ from vceval.results.rundir import RunDirectory, write_atomically
 from vceval.signal.audio import read_as
 from vceval.storage.cache import file_digest
 from vceval.storage.csv_files import csv_text
+from vceval.version import VERSION
 
 __all__ = ["LEVEL", "Exported", "Look", "export"]
 
@@ -135,7 +135,7 @@ def _export(run: RunDirectory, folder: Path, settings: Settings, look: Look, sys
     key = {
         "schema": SCHEMA,
         "plan": plan.id,
-        "vceval": __version__,
+        "vceval": VERSION,
         "run": str(run.read_json("summary.json").get("name", "")),
         "settings": asdict(settings),
         "audio": {"sample_rate": rate, "format": "FLAC, 16 bit", "loudness_lufs": round(level, 2)},

@@ -15,7 +15,7 @@ from vceval.languages import language_code
 from vceval.protocol.patterns import Pattern
 from vceval.records import DIRECTIONS, Conversion, ConversionPair, Failure, Gender, Utterance, direction_of
 from vceval.storage.paths import composed, existing, hint, resolve_inside
-from vceval.storage.tables import Column, Row, Sheet, Table
+from vceval.storage.tables import Column, FrameTable, Row, Sheet, Table
 
 __all__ = ["TABLE", "UNNAMED", "Conversions", "read_folder", "read_table"]
 
@@ -124,8 +124,10 @@ class _Row:
     paths: dict[str, Path]
 
 
-def read_table(path: Path, root: Path | None = None) -> Conversions:
+def read_table(table: Path | FrameTable, root: Path | None = None) -> Conversions:
     """Read a table of conversions; paths in it are relative to ``root``, by default the table's folder.
+
+    Those of a table in memory start from the working directory by default.
 
     Rows about the same source, target and reference are one conversion pair, so that systems are compared
     pair by pair. Rows of one system on one pair are takes, by their seeds; without seeds they are pairs of their own.
@@ -137,14 +139,14 @@ def read_table(path: Path, root: Path | None = None) -> Conversions:
             of cells than the header, a value that can't be (a gender that is neither F nor M), a path that leaves the
             root, the same recordings of the same system as in another row, a seed twice.
     """
-    root = root or path.parent
-    sheet = TABLE.read(path)
+    root = table.parent if root is None and isinstance(table, Path) else root
+    sheet = TABLE.read(table)
     rows = [_row(sheet, row, root) for row in sheet.rows]
     sheet.check()
     for what, *columns in _NAMES:
         sheet.note_alike(what, *columns)
     gathered = _gather(rows)
-    gathered.notes = [f"{path}: {note}" for note in sheet.notes]
+    gathered.notes = [f"{table}: {note}" for note in sheet.notes]
     return gathered
 
 
@@ -213,7 +215,7 @@ def _beside(file: Path, stems: Iterable[str]) -> Path | None:
     return None
 
 
-def _row(sheet: Sheet, row: Row, root: Path) -> _Row:
+def _row(sheet: Sheet, row: Row, root: Path | None) -> _Row:
     """Resolve a row's paths; what is wrong with them is added to the sheet's problems."""
     values, paths = dict(row.values), {}
     for name in ("source_gender", "target_gender"):

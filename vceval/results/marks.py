@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import inf
 from typing import Any
 
@@ -46,7 +46,8 @@ class Comparison:
     """Two systems on the pairs that the ranking rests on: first minus second, as stored, with its 95 % interval.
 
     Of a measure with a best value, it is the difference of the distances from it. ``p_value`` is corrected by Holm over
-    all comparisons on the measure; None where nothing could be tested. ``enough`` is None where nobody asked.
+    all comparisons on the measure, ``plain_p_value`` is not; None where nothing could be tested. ``enough`` is None
+    where nobody asked.
     """
 
     first: str
@@ -57,12 +58,13 @@ class Comparison:
     high: float | None
     p_value: float | None
     enough: Enough | None = None
+    plain_p_value: float | None = None
 
     def turned(self) -> Comparison:
         """Second minus first."""
         low = None if self.high is None else -self.high
         high = None if self.low is None else -self.low
-        return Comparison(self.second, self.first, self.n, -self.difference, low, high, self.p_value, self.enough)
+        return replace(self, first=self.second, second=self.first, difference=-self.difference, low=low, high=high)
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +121,7 @@ def rankings_of(
             Comparison(
                 str(entry["first"]), str(entry["second"]), int(entry["n"]), float(entry["difference"]),
                 low, high, p_value, Enough.of(entry["enough"]) if "enough" in entry else None,
+                None if entry.get("p_value") is None else float(entry["p_value"]),
             )
         )  # fmt: skip
     return {

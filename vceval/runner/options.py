@@ -15,6 +15,7 @@ class Options:
     devices: where converters work: ``("cpu",)``, or a GPU for every worker. workers: processes for whatever runs on
     processors. timeout: seconds that one pair may take. cache: folder of earlier results, None for none.
     executor: ``local`` for this machine, ``ray`` for the cluster at ``ray_address`` (None: one of this machine's own).
+    command: the words by which the run was asked for.
     """
 
     devices: tuple[str, ...] = ("cpu",)
@@ -23,6 +24,7 @@ class Options:
     cache: Path | None = None
     executor: str = "local"
     ray_address: str | None = None
+    command: tuple[str, ...] = ()
 
     @property
     def device(self) -> str:

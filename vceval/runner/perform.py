@@ -15,7 +15,7 @@ from vceval.runner.options import Options
 from vceval.runner.plan import Plan
 from vceval.runner.progress import stage
 
-__all__ = ["Performed", "perform"]
+__all__ = ["Performed", "folder_of", "perform"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +36,11 @@ class Performed:
     def whole(self) -> bool:
         """Whether nothing failed."""
         return not self.failures and not self.unlearnt
+
+
+def folder_of(plan: Plan, out: Path | None) -> Path:
+    """The folder of a run: ``out``, or where nobody says one of the plan's name."""
+    return Path("runs") / plan.name if out is None else out
 
 
 def perform(plan: Plan, folder: Path, options: Options, fresh: bool = False) -> Performed:

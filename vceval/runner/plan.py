@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from vceval import __version__
 from vceval.errors import UsageError
 from vceval.metrics.base import Metric
 from vceval.records import Conversion, ConversionPair, Failure, System, Utterance
@@ -17,6 +16,7 @@ from vceval.runner.factory import make_converter, make_metric
 from vceval.runner.journal import Take
 from vceval.signal.audio import USUAL, Reading
 from vceval.storage.cache import file_digest
+from vceval.version import VERSION
 
 __all__ = ["Plan", "check_same", "differences", "fingerprint"]
 
@@ -85,7 +85,7 @@ class Plan:
 def fingerprint(plan: Plan) -> dict[str, Any]:
     """Name all that must be the same for finished work to be used again."""
     return {
-        "vceval": __version__,
+        "vceval": VERSION,
         "suite": plan.label,
         "data": plan.data,
         "seed": plan.seed,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 from vceval.corpora.csv_manifest import read_manifest
 from vceval.errors import UsageError
@@ -13,6 +14,7 @@ from vceval.records import Conversion, ConversionPair, System, Utterance
 from vceval.runner.plan import Plan
 from vceval.runner.progress import say
 from vceval.runner.request import SCORE_METRICS, ScoreRequest, beside, tell
+from vceval.storage.tables import FrameTable
 
 __all__ = ["plan_score"]
 
@@ -32,7 +34,11 @@ def plan_score(asked: ScoreRequest) -> Plan:
         natural, problems = read_manifest(asked.natural, asked.root, dataset=UNNAMED)
         notes = [str(problem) for problem in problems]
         tell(notes, f"about {asked.natural}")
-    if asked.pattern:
+    if isinstance(asked.conversions, FrameTable):
+        if asked.pattern:
+            raise UsageError(f"pattern {asked.pattern!r} goes with a folder, not with a {asked.conversions}")
+        found = read_table(asked.conversions, asked.root)
+    elif asked.pattern:
         found = read_folder(asked.conversions, asked.pattern, natural)
     elif asked.conversions.is_dir():
         raise UsageError(f"{asked.conversions}: is a folder; say with --pattern how its files are named")
@@ -60,12 +66,17 @@ def plan_score(asked: ScoreRequest) -> Plan:
         beside={name: wanted[name] for name in (control.name for control in added)},
         natural=natural,
         metric_options=recogniser,
-        data=str(asked.conversions.resolve()),
+        data=_named(asked.conversions),
         given=[*conversions, *natural_speech],
         broken=found.failures,
         notes=notes,
         reading=asked.reading(),
     )
+
+
+def _named(conversions: Path | FrameTable) -> str:
+    """Say of what a run was made: where it lies, or what is in it."""
+    return f"table:{conversions.sha256}" if isinstance(conversions, FrameTable) else str(conversions.resolve())
 
 
 def _unconverted(pairs: Mapping[str, ConversionPair], controls: Sequence[System]) -> list[Conversion]:

@@ -5,16 +5,15 @@ from __future__ import annotations
 import platform
 import shutil
 import subprocess
-import sys
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
-from vceval import __version__
 from vceval.runner.options import Options
 from vceval.runner.plan import Plan
 from vceval.runner.score import learning
+from vceval.version import VERSION
 
 __all__ = ["facts_of"]
 
@@ -26,7 +25,7 @@ _PACKAGES = (
 
 def facts_of(plan: Plan, options: Options, asked: Mapping[str, Any]) -> dict[str, Any]:
     """Gather what ``run.json`` says besides the plan: versions, machine, command line, state of the repository."""
-    versions = {"python": platform.python_version(), "vceval": __version__}
+    versions = {"python": platform.python_version(), "vceval": VERSION}
     for package in _PACKAGES:
         try:
             versions[package] = version(package)
@@ -37,7 +36,7 @@ def facts_of(plan: Plan, options: Options, asked: Mapping[str, Any]) -> dict[str
         "suite": plan.label,
         "expected": _expected(plan),
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
-        "command": ["vceval", *sys.argv[1:]],
+        "command": list(options.command),
         "versions": versions,
         "platform": platform.platform(),
         "device": ", ".join(options.devices),

@@ -17,6 +17,7 @@ from vceval.records import System
 from vceval.runner.options import Options
 from vceval.runner.progress import say
 from vceval.signal.audio import MAX_SECONDS, Channel, Reading
+from vceval.storage.tables import FrameTable
 
 if TYPE_CHECKING:
     from vceval.protocol.suite import Suite
@@ -41,6 +42,7 @@ class Request:
     allow_download: whether the recogniser may be fetched. offer: asked where there is none; gives the name of the
     Whisper to fetch, or nothing. device: cpu, cuda, cuda:N or auto. executor: local or ray. workers: None for one a
     core. channel: what to take of recordings whose channels differ. max_seconds: longer recordings are refused.
+    command: the words by which it was asked for, for ``run.json``.
     """
 
     metrics: Sequence[str] | None = None
@@ -54,6 +56,7 @@ class Request:
     channel: Channel | None = None
     max_seconds: float = MAX_SECONDS
     timeout: float = 600.0
+    command: Sequence[str] = field(default=(), repr=False)
 
     def settings(self) -> Options:
         """How the run is carried out.
@@ -84,6 +87,7 @@ class Request:
             cache=cache.default_root(),
             executor=self.executor,
             ray_address=self.ray_address,
+            command=tuple(self.command),
         )
 
     def reading(self) -> Reading:
@@ -145,9 +149,9 @@ class SuiteRequest(Request):
 class ScoreRequest(Request):
     """What ``vceval score`` is asked for: see its options."""
 
-    conversions: Path
+    conversions: Path | FrameTable
     pattern: str | None = None
-    natural: Path | None = None
+    natural: Path | FrameTable | None = None
     root: Path | None = None
     language: str | None = None
 

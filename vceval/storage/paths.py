@@ -124,14 +124,15 @@ def _listing(folder: Path, _changed: int) -> _Names:
     return _Names(names, alike, said)
 
 
-def resolve_inside(root: Path, value: str, where: str) -> Path:
+def resolve_inside(root: Path | None, value: str, where: str) -> Path:
     """Resolve a path written in a manifest and make sure that it stays in its root.
 
     Links are followed, so one that leads out of the root is refused too. The file need not exist; one whose name is
     written in another way (:func:`existing`) is found.
 
     Args:
-        root: the folder that relative paths start from and must stay in.
+        root: the folder that relative paths start from and must stay in. None is for paths that are nobody else's: they
+            start from the working directory and may lead anywhere.
         value: the path as written: relative to ``root``, or an absolute one inside of it.
         where: file and line of the value, for the message (``scores.csv:3``).
 
@@ -145,13 +146,14 @@ def resolve_inside(root: Path, value: str, where: str) -> Path:
         raise UsageError(f"{where}: {value!r} is no path of a file")
     if PureWindowsPath(value).drive:
         raise UsageError(
-            f"{where}: {value!r} is a path of another system; write it relative to {root}, or give another root"
+            f"{where}: {value!r} is a path of another system; write it relative to {root or Path.cwd()}, or give "
+            "another root"
         )
-    base = os.path.realpath(root)
+    base = os.path.realpath(root or "")
     found = os.path.realpath(os.path.join(base, value))  # noqa: PTH118 - twice as fast, and called once per recording
     if not os.path.lexists(found):
         found = os.path.realpath(existing(Path(found)))
-    if found != base and not found.startswith(base.rstrip(os.sep) + os.sep):
+    if root is not None and found != base and not found.startswith(base.rstrip(os.sep) + os.sep):
         raise UsageError(
             f"{where}: {value!r} leads to {found}, outside of {base}; "
             "move the file into that folder, or give another root that holds it"

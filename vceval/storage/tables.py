@@ -9,15 +9,20 @@ from __future__ import annotations
 import codecs
 import difflib
 import functools
+import hashlib
 import re
 import unicodedata
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from vceval.errors import UsageError
 
-__all__ = ["Column", "Row", "Sheet", "Table"]
+if TYPE_CHECKING:
+    import pandas
+
+__all__ = ["Column", "FrameTable", "Row", "Sheet", "Table"]
 
 #: Bytes of a table, characters of a line, columns: more is no table of recordings.
 LARGEST, LONGEST, WIDEST = 64 << 20, 100_000, 500
@@ -28,6 +33,8 @@ _SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
 #: What programs write into a cell that has no value, in lower case, and the longest of them.
 _EMPTY = frozenset({"nan", "null", "none", "n/a", "#n/a", "<na>"})
 _LONGEST_EMPTY = max(map(len, _EMPTY))
+#: What messages call a table in memory.
+_FRAME = "DataFrame"
 _QUOTED = re.compile(r'"([^"]*(?:""[^"]*)*)"(?!")')
 #: Excel's own line above the header.
 _SEP_LINE = re.compile(r'"?sep=.?"?', re.IGNORECASE)
@@ -139,6 +146,46 @@ class Sheet:
             raise UsageError("\n  ".join([f"{self.name}: {len(found)} problems{first}:", *found[:_NAMED]]))
 
 
+@dataclass(frozen=True, slots=True)
+class FrameTable:
+    """A table that somebody has in memory, as the text of a CSV file: the line of a row is its place plus 2."""
+
+    text: str
+    name: str = _FRAME
+
+    @classmethod
+    def of(cls, frame: pandas.DataFrame) -> FrameTable:
+        """Write a DataFrame down: its columns, without its index; what pandas takes for missing is empty.
+
+        Raises:
+            UsageError: a column has two levels, or a cell holds a line break.
+        """
+        if frame.columns.nlevels > 1:
+            raise UsageError(f"{_FRAME}: its columns have {frame.columns.nlevels} levels; give a table with one")
+        lines = [",".join(_cell_text(name) for name in frame.columns)]
+        columns = (frame.iloc[:, place].tolist() for place in range(frame.shape[1]))
+        for values in zip(*columns, strict=True):
+            lines.append(",".join(_cell_text(value) for value in values))
+        found = cls("\n".join(lines) + "\n")
+        for line, text in enumerate(lines, start=1):
+            if "\n" in text or "\r" in text:
+                raise UsageError(f"{found}:{line}: a cell holds a line break; replace it with a blank")
+        return found
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def stem(self) -> str:
+        """A name that no other table has."""
+        return f"table-{self.sha256[:8]}"
+
+    @property
+    def sha256(self) -> str:
+        """Of the text."""
+        return hashlib.sha256(self.text.encode(errors="backslashreplace")).hexdigest()
+
+
 class Table:
     """A kind of table: its columns, and names that can't be told apart.
 
@@ -157,14 +204,16 @@ class Table:
         self._known = {_plain(name): column for name, column in every}
         self._known_words = {_plain(name): _words(name) for name, _ in every}
 
-    def read(self, path: Path) -> Sheet:
+    def read(self, table: Path | FrameTable) -> Sheet:
         """Read a file: UTF-8, or UTF-16 that says so; commas, semicolons, tabs or bars; any order of columns.
+
+        A table in memory is read by the same rules.
 
         Raises:
             UsageError: it can't be read, is no text, its header is unfit, or it has no rows. Problems of single rows
                 wait in the sheet for its :meth:`Sheet.check`.
         """
-        return self.parse(_text(path), str(path))
+        return self.parse(table.text if isinstance(table, FrameTable) else _text(table), str(table))
 
     def parse(self, text: str, name: str) -> Sheet:
         """Read a table from its text; ``name`` is what messages call it.
@@ -351,6 +400,15 @@ class Table:
             are = "1 cell is" if len(emptied) == 1 else f"{len(emptied)} cells are"
             first_one = f"the first is {cell!r} in line {number}, column {name}"
             sheet.notes.append(f"{are} taken as empty, as nan, null, none and n/a are no values; {first_one}")
+
+
+def _cell_text(value: Any) -> str:
+    """Write a value into a cell: missing ones as nothing, whole numbers that pandas made floats of as they were."""
+    if value is None or str(value) in ("nan", "NaT", "<NA>"):
+        return ""
+    text = str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
+    quoted = text.replace('"', '""')
+    return f'"{quoted}"' if any(mark in text for mark in '",;|\t') or text != text.strip() else text
 
 
 def _fault(column: Column, value: str) -> str:
