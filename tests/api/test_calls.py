@@ -28,7 +28,7 @@ INNER: dict[type[Request], set[str]] = {
 #: What happens to a request, not what is asked.
 OUTER = {"out": None, "fresh": False}
 #: Options of the command line that make sense there alone.
-ONLY_WORDS = {"dry_run", "columns", "help", "command"}
+ONLY_WORDS = {"dry_run", "columns", "help", "command", "config", "no_config", "top"}
 HEAVY = {"numpy", "pandas", "torch", "scipy", "pyarrow", "matplotlib", "soundfile", "jinja2", "yaml", "argparse"}
 
 
