@@ -22,6 +22,7 @@ from vceval.cli import (
     gate,
     listen,
     listing,
+    manifest,
     report,
     run,
     schema,
@@ -162,8 +163,8 @@ def parser() -> argparse.ArgumentParser:
     top.add_argument("--version", action="version", version=f"vceval {__version__}")
     commands = top.add_subparsers(title="commands", metavar="COMMAND", required=True)
     for command in (
-        run, score, report, status, verify, compare, gate, listing, suite, checkpoints, env, listen, schema, selfcheck,
-        doctor,
+        run, score, manifest, report, status, verify, compare, gate, listing, suite, checkpoints, env, listen, schema,
+        selfcheck, doctor,
     ):  # fmt: skip
         command.add_commands(commands)
     return top

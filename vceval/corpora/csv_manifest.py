@@ -40,7 +40,7 @@ MANIFEST = "utterances.csv"
 
 
 def read_manifest(
-    path: Path, root: Path | None = None, *, dataset: str = "unnamed"
+    path: Path, root: Path | None = None, *, dataset: str = "unnamed", option: str = ""
 ) -> tuple[list[Utterance], list[Problem]]:
     """Read a table of recordings; :data:`TABLE` declares its columns. Empty cells mean unknown.
 
@@ -48,6 +48,7 @@ def read_manifest(
         path: the table.
         root: the folder that paths start from and must stay in; None is the table's own folder.
         dataset: what utterances belong to where the table does not say.
+        option: what gives another root, for messages.
 
     Returns:
         The utterances whose file is there, in the table's order; and what there is to say: how the table was read,
@@ -65,7 +66,7 @@ def read_manifest(
     problems = [Problem(path, note) for note in sheet.notes]
     for row in sheet.rows:
         try:
-            audio = resolve_inside(folder, row["file"], "file")
+            audio = resolve_inside(folder, row["file"], "file", path.parent, option)
         except UsageError as error:
             sheet.problem(row.line, str(error))
             continue

@@ -59,10 +59,9 @@ def facts_of(plan: Plan, options: Options, asked: Mapping[str, Any]) -> dict[str
 
 
 def _expected(plan: Plan) -> dict[str, int]:
-    """Count conversions, and the values of those that were made elsewhere."""
-    if plan.given is None:
-        return {"conversions": len(plan.takes()) * len(plan.pairs)}
-    return {"conversions": len(plan.given), "values": sum(len(plan.metrics_of(one.system)) for one in plan.given)}
+    """Count conversions that are made here, and the values of those that were made elsewhere."""
+    made = len(plan.takes(plan.converting)) * len(plan.pairs_to_convert()) if plan.converting else 0
+    return {"conversions": made, "given": sum(len(plan.metrics_of(one.system)) for one in plan.given)}
 
 
 def _git_state() -> dict[str, str] | None:

@@ -68,16 +68,15 @@ def status(root: Path) -> Status:
         raise UsageError(f"{root}: holds no run (no run.json); name the folder that a run was given with --out")
     facts = run.read_json("run.json", checked=False)
     asked = facts.get("expected") or {}
-    expected, values = asked.get("conversions"), asked.get("values")
+    expected, values = asked.get("conversions"), asked.get("given", 0)
     conversions = _newest(read_records(run.root / "journal" / "convert.jsonl"), ("system", "pair"))
-    given = facts.get("plan", {}).get("given") is not None
     stages = []
-    if not given:
+    if expected != 0:
         stages.append(_stage("convert", "conversions", conversions, expected))
         beside, metrics = facts.get("plan", {}).get("beside", {}), facts.get("metrics") or ()
         there = (key[0] for key, record in conversions.items() if record["status"] == "ok")
         found = sum(len(beside.get(system, metrics)) for system in there)
-        values = found if stages[0].done == expected else None
+        values = values + found if stages[0].done == expected else None
     scores = _newest(read_records(run.root / "journal" / "score.jsonl"), ("system", "pair", "metric"))
     stages.append(_stage("score", "values", scores, values))
     state = "finished" if facts.get("state") == "finished" else "running" if at_work(run.root) else "stopped"
