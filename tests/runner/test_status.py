@@ -20,7 +20,7 @@ def begin(root: Path, given: str | None = None, state: str = "running", conversi
     root.mkdir(exist_ok=True)
     facts = {
         "suite": "demo@1", "created": "2026-01-01T00:00:00+00:00", "state": state, "metrics": {"mcd": "M", "sv": "S"},
-        "expected": {"conversions": conversions, **({"values": 2 * conversions} if given else {})},
+        "expected": {"conversions": 0, "given": 2 * conversions} if given else {"conversions": conversions, "given": 0},
         "plan": {"given": given},
     }  # fmt: skip
     (root / "run.json").write_text(json.dumps(facts), encoding="utf-8")

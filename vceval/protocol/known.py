@@ -77,6 +77,10 @@ class Known:
         plain = _MICROPHONE.sub("", name)
         return self._ids.get(name) or self._stems.get(name) or self._ids.get(plain) or self._stems.get(plain)
 
+    def is_name(self, word: str) -> bool:
+        """Whether a word is an utterance, a speaker or a microphone: nothing that a system is called."""
+        return self.find(word) is not None or bool(self.speaks(word) or _MICROPHONE.fullmatch(f"_{word}"))
+
     def of(self, path: Path) -> Utterance | None:
         """The utterance whose recording a file is, or whose name it bears."""
         return self._paths.get(path) or self.find(path.stem)

@@ -211,12 +211,12 @@ def _pair_by_names(lines: Sequence[Line]) -> list[str]:
 
 def _help(gathered: Conversions, lines: Sequence[Line], table: Path, root: Path | None) -> None:
     """Say which ``--root`` would find the files of a table in which none is found."""
-    if not lines or not all(line.missing for line in lines):
+    if any(os.path.isfile(line.paths["converted"]) for line in lines):  # noqa: PTH113 - False where a name is too long
         return
     cell = lines[0].values["converted"]
     here = root or table.parent
     places = [Path.cwd(), *Path.cwd().parents, *table.resolve().parents]
-    there = (place for place in dict.fromkeys(places) if os.path.isfile(place / cell))  # noqa: PTH113 - the same
+    there = (place for place in dict.fromkeys(places) if os.path.isfile(place / cell))  # noqa: PTH113
     holding = next(there, None)
     gathered.advice = f"Paths in {table} start from {here}" + (
         f"; they are there from --root {holding}" if holding else "; --root DIR names another folder"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import glob
 import os
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -31,9 +31,10 @@ Neighbours = dict[Path, dict[str, Path]]
 
 @dataclass(frozen=True, slots=True)
 class _File:
-    """A recording: its path, that within the folder that was named, and that with the folder's name before it."""
+    """A recording: its path, the folder that was named, the path in it, and that with the folder's name before it."""
 
     path: Path
+    folder: Path
     inner: str
     outer: str
 
@@ -118,15 +119,17 @@ def read_trees(paths: Sequence[Path], pattern: str | None = None, known: Known |
     strays = [file for file in files if file.path not in readings and file.path not in used and not _marked(file)]
     spare = Known((Utterance(f.path.stem, f.path, UNNAMED) for f in files if f.path not in readings), "the folders")
     about = known if known is not None else spare
-    lines = [_line(file, readings[file.path], known) for file in files if file.path in readings]
+    search = _Searched(chosen, about, {one.fields["system"] for one in readings.values() if not one.lacking})
+    read = [file for file in files if file.path in readings]
+    lines = [_line(file, readings[file.path], known) for file in read]
     if not lenient:
-        for file, line in zip((file for file in files if file.path in readings), lines, strict=True):
-            line.missing += _lacks(file, readings[file.path], chosen, about)
+        for file, line in zip(read, lines, strict=True):
+            line.missing += search.lacks(file, readings[file.path])
     _check_once(lines)
     gathered = gather(lines, known)
     natural = [file for file in strays if known is not None and known.find(file.path.stem) is not None]
-    lost = [f"{file.path}: {_unfit(file, chosen, about)}" for file in strays if file not in natural]
-    gathered.missing += lost
+    lost = {file: f"{file.path}: {search.unfit(file)}" for file in strays if file not in natural}
+    gathered.missing += [told for file, told in lost.items() if file.path.stem not in search.meant]
     if pattern is None:
         gathered.notes.insert(0, f"files are read as {chosen.text}, such as {_example(lines[0], chosen)}")
     if lenient and chosen.fields & {"source", "target"}:
@@ -154,7 +157,7 @@ def _listed(paths: Sequence[Path]) -> list[_File]:
         for one in within:
             inner = composed((one if path.is_dir() else one.absolute()).relative_to(folder).as_posix())
             if not any(part.startswith(".") for part in inner.split("/")):
-                found.setdefault(one, _File(one, inner, composed(f"{folder.resolve().name}/{inner}")))
+                found.setdefault(one, _File(one, folder, inner, composed(f"{folder.resolve().name}/{inner}")))
     unread = [file.path for file in found.values() if file.path.suffix.lower() in MEDIA]
     if unread:
         raise UsageError(
@@ -173,19 +176,20 @@ def _read(
 ) -> dict[Path, _Reading]:
     """Read the names of files that a pattern fits, each in the way of which most is there.
 
-    Names are read within the folders that were named; with the names of these where nothing fits so.
+    Names are read within the folder that was named; with its name before them where none in it fits so.
     """
-    for whole in (False, True):
-        found = {}
-        for file in files:
-            ways = [] if _marked(file) else pattern.readings(file.outer if whole else file.inner)
-            if ways:
-                found[file.path] = max(
-                    (_looked_up(file, way, known, neighbours) for way in ways), key=lambda one: one.worth
-                )
-        if found:
-            return found
-    return {}
+    found: dict[Path, _Reading] = {}
+    for folder in dict.fromkeys(file.folder for file in files):
+        mine = [file for file in files if file.folder == folder and not _marked(file)]
+        for name in ("inner", "outer"):
+            ways = {file: pattern.readings(getattr(file, name)) for file in mine}
+            if any(ways.values()):
+                break
+        for file, some in ways.items():
+            if some:
+                looked_up = (_looked_up(file, way, known, neighbours) for way in some)
+                found[file.path] = max(looked_up, key=lambda one: one.worth)
+    return found
 
 
 def _looked_up(file: _File, fields: Mapping[str, str], known: Known | None, neighbours: Neighbours) -> _Reading:
@@ -223,8 +227,8 @@ def _line(file: _File, reading: _Reading, known: Known | None) -> Line:
     line = Line(str(file.path), {name: fields.get(name, "") for name in TABLE.names})
     line.paths = {"converted": file.path, **reading.beside}
     for side in reading.sides:
-        if known is not None and side not in reading.beside:
-            line.name(side, fields[side], known)
+        if known is not None and line.name(side, fields[side], known):
+            line.paths.pop(side, None)  # the same for all systems, whatever lies beside their files
     if reading.sides:
         line.names["pair"] = " ".join(fields[side] for side in reading.sides)
     return line
@@ -247,9 +251,8 @@ def _usual(files: Sequence[_File], known: Known | None, neighbours: Neighbours, 
         pattern = Pattern(form)
         sure = {path: one for path, one in _read(some, pattern, known, neighbours).items() if _sure(one, known)}
         if sure:
-            recorded = sum(one.recorded for one in sure.values())
             directed = sum("direction" in one.fields for one in sure.values())
-            counts[form] = (len(sure) if "target" in pattern.fields else 0, len(sure), recorded, directed)
+            counts[form] = sum(len(one.sides) + one.recorded for one in sure.values()), directed
             read[form] = tuple(
                 (str(path), *(one.fields.get(name, "") for name in ("system", "source", "target")))
                 for path, one in sure.items()
@@ -281,7 +284,7 @@ def _usual(files: Sequence[_File], known: Known | None, neighbours: Neighbours, 
 def _sure(reading: _Reading, known: Known | None) -> bool:
     """Whether all is there that a reading names, and its system is no recording or speaker."""
     system = reading.fields.get("system", "")
-    taken = known is not None and (known.find(system) is not None or bool(known.speaks(system)))
+    taken = known is not None and known.is_name(system)
     return bool(reading.sides) and "source" in reading.fields and not reading.lacking and not taken
 
 
@@ -299,41 +302,48 @@ def _example(line: Line, pattern: Pattern) -> str:
 # What is missing
 
 
-def _lacks(file: _File, reading: _Reading, pattern: Pattern, about: Known) -> Iterator[str]:
-    """Say which sides of a name are nowhere, and what may be meant."""
-    if reading.lacking and (meant := _meant(file, pattern, about)):
-        named = ", ".join(f"{side} {reading.fields[side]}" for side in reading.lacking)
-        yield f"reads as system {reading.fields['system']}, {named}, which is nowhere; is it {meant}?"
-        return
-    for side in reading.lacking:
-        name = reading.fields[side]
-        near = about.nearest(name, speakers=side == "target")
-        nearest = f"; the nearest: {', '.join(near)}" if near else ""
-        yield f"{side} {name} is nowhere in {about.what}{nearest}"
+@dataclass(frozen=True, slots=True)
+class _Searched:
+    """Finds what may be meant by names that name nothing: in what is known, among the systems of the other files."""
 
+    pattern: Pattern
+    about: Known
+    systems: Collection[str]
+    #: Recordings that are meant by some of them.
+    meant: set[str] = field(default_factory=set)
 
-def _unfit(file: _File, pattern: Pattern, about: Known) -> str:
-    meant = _meant(file, pattern, about)
-    return f"does not fit {pattern.text}" + (f"; is it {meant}?" if meant else "")
+    def lacks(self, file: _File, reading: _Reading) -> Iterator[str]:
+        """Say which sides of a name are nowhere, and what may be meant."""
+        if reading.lacking and (name := self.name(file)):
+            named = ", ".join(f"{side} {reading.fields[side]}" for side in reading.lacking)
+            yield f"reads as system {reading.fields['system']}, {named}, which is nowhere; is it {name}?"
+            return
+        for side in reading.lacking:
+            near = self.about.nearest(reading.fields[side], speakers=side == "target")
+            self.meant.update(near)
+            nearest = f"; the nearest: {', '.join(near)}" if near else ""
+            yield f"{side} {reading.fields[side]} is nowhere in {self.about.what}{nearest}"
 
+    def unfit(self, file: _File) -> str:
+        """Say that a name does not fit, and what may be meant."""
+        name = self.name(file)
+        return f"does not fit {self.pattern.text}" + (f"; is it {name}?" if name else "")
 
-def _meant(file: _File, pattern: Pattern, about: Known) -> str:
-    """The name that a file would have by the pattern, where another way of naming is sure of what it names."""
-    for form in USUAL_FORMS:
-        other = Pattern(form)
-        if not other.fields >= pattern.fields & {"source", "target"}:
-            continue
-        for path in (file.inner, file.outer):
-            for fields in other.readings(path):
-                reading = _Reading(fields, known={s for s in ("source", "target") if _there(s, fields, about)})
-                if _sure(reading, about):
-                    return Path(pattern.filled({**fields, "ext": file.path.suffix[1:]})).name
-    return ""
+    def name(self, file: _File) -> str:
+        """The name that a file would have by the pattern, where another way of naming finds all that is named.
 
-
-def _there(side: str, fields: Mapping[str, str], about: Known) -> bool:
-    name = fields.get(side, "")
-    return bool(name) and (about.find(name) is not None or (side == "target" and bool(about.speaks(name))))
+        It names recordings, and a system that other files have.
+        """
+        for form in USUAL_FORMS:
+            other = Pattern(form)
+            if not other.fields >= self.pattern.fields & {"source", "target"}:
+                continue
+            for fields in (*other.readings(file.inner), *other.readings(file.outer)):
+                sides = [fields[side] for side in ("source", "target") if side in fields]
+                if fields.get("system") in self.systems and all(map(self.about.find, sides)):
+                    self.meant.update(sides)
+                    return Path(self.pattern.filled({**fields, "ext": file.path.suffix[1:]})).name
+        return ""
 
 
 def _check_once(lines: Sequence[Line]) -> None:
