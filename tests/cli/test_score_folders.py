@@ -86,7 +86,7 @@ def test_one_command_makes_a_table_of_eight_folders(place: Path, capsys: pytest.
     made = next((run.root / "audio" / "resynthesis").iterdir())
     made.write_bytes(made.read_bytes()[:1000])
     assert main(asked) == 0
-    assert f"not what was converted: {made.resolve()}" in capsys.readouterr().err
+    assert "not what was converted: " in capsys.readouterr().err
     assert main(["verify", "runs/out"]) == 0
 
 
@@ -96,7 +96,7 @@ def test_a_plan_knows_what_the_corpus_knows(place: Path) -> None:
     pair = made.pairs["p225_001-p226_003"]
     assert (pair.direction, pair.dataset) == ("F2M", "VCTK 0.92")
     assert pair.reference is not None
-    assert pair.reference.path == recording("p226_001")
+    assert pair.reference.path.absolute() == recording("p226_001")
     assert len(made.natural) == len(VOICES) * RECORDINGS
     assert made.metric_options["trials"] == 30_000
     assert [one.name for one in plan("out", no_controls=True).systems if one.control] == []
@@ -151,7 +151,7 @@ def test_rows_that_are_controls_are_taken_for_them(place: Path) -> None:
     ("name", "utterance", "words"),
     [
         ("source", "p226_001", "2 of its 2 files are not the source of their pairs"),
-        ("target", "p225_002", "2 of its 2 files are not the target of their pairs"),
+        ("target", "p225_003", "2 of its 2 files are not the target of their pairs"),
         ("copy-synthesis", "p227_005", "files are not the resynthesis of their pairs.*is not as long as"),
     ],
 )

@@ -140,20 +140,15 @@ def gather(lines: Sequence[Line], known: Known | None) -> Conversions:
 
 def uneven(found: Conversions) -> list[str]:
     """Say of every system that was not given all pairs how many it has, and which it lacks."""
-    mine: dict[str, set[str]] = defaultdict(set)
-    systems = set(found.systems)
-    for system, pair, _ in found.lines:
-        if pair in found.pairs and system in systems:
-            mine[system].add(pair)
-    several = len({frozenset(pairs) for pairs in mine.values()}) > 1
+    mine: dict[str, dict[str, None]] = defaultdict(dict)
+    for one in found.conversions:
+        mine[one.system][one.pair.id] = None
+    every = dict.fromkeys(pair for pairs in mine.values() for pair in pairs)
     said = []
     for system, pairs in mine.items():
-        lacking = [name for name in found.pairs if name not in pairs]
-        if several and lacking:
+        if lacking := [name for name in every if name not in pairs]:
             more = f" and {len(lacking) - _NAMED} more" if len(lacking) > _NAMED else ""
-            told = (
-                f"{system} has {len(pairs)} of {len(found.pairs)} pairs; it lacks {', '.join(lacking[:_NAMED])}{more}"
-            )
+            told = f"{system} has {len(pairs)} of {len(every)} pairs; it lacks {', '.join(lacking[:_NAMED])}{more}"
             said.append(told)
     return said
 
