@@ -44,8 +44,8 @@ def main() -> None:
             metrics, recogniser = f"{metrics},wer", ["--recogniser", f"whisper:{_whisper(Path(folder))}"]
         for device in options.device.split(","):
             command = [
-                "score", f"{folder}/table.csv", "--root", "/", "--no-controls", "--out", f"{folder}/run", "--fresh", "--device", device,
-                "--metrics", metrics, "--workers", str(options.workers), *recogniser,
+                "score", f"{folder}/table.csv", "--root", "/", "--out", f"{folder}/run", "--fresh", "--device", device,
+                "--no-controls", "--metrics", metrics, "--workers", str(options.workers), *recogniser,
             ]  # fmt: skip
             # A process of its own, as its start is part of the time
             began = time.perf_counter()
