@@ -227,8 +227,10 @@ def _line(file: _File, reading: _Reading, known: Known | None) -> Line:
     line = Line(str(file.path), {name: fields.get(name, "") for name in TABLE.names})
     line.paths = {"converted": file.path, **reading.beside}
     for side in reading.sides:
-        if known is not None and line.name(side, fields[side], known):
-            line.paths.pop(side, None)  # the same for all systems, whatever lies beside their files
+        # Of a corpus, the same recording for all systems, whatever lies beside their files
+        wanted = known is not None and (known.settles or side not in reading.beside)
+        if known is not None and wanted and line.name(side, fields[side], known):
+            line.paths.pop(side, None)
     if reading.sides:
         line.names["pair"] = " ".join(fields[side] for side in reading.sides)
     return line
@@ -267,14 +269,11 @@ def _usual(files: Sequence[_File], known: Known | None, neighbours: Neighbours, 
         )
     most = max(counts.values())
     best = [form for form, count in counts.items() if count == most]
-    ways: dict[object, str] = {}
+    ways: dict[tuple[tuple[str, ...], ...], str] = {}
     for form in best:
         ways.setdefault(read[form], form)
     if len(ways) > 1:
-        shown = [
-            f"--pattern '{form}': {_shown(rows[0])}"  # type: ignore[index]
-            for rows, form in list(ways.items())[:_CANDIDATES]
-        ]
+        shown = [f"--pattern '{form}': {_shown(rows[0])}" for rows, form in list(ways.items())[:_CANDIDATES]]
         raise UsageError(
             "\n  ".join([f"{_named(paths)}: the names can be read in {len(ways)} ways; say which:", *shown])
         )

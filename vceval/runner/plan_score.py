@@ -108,7 +108,9 @@ def material(asked: ScoreRequest) -> Material:
         UsageError: something that is named is not there, or can't be.
     """
     places = spread([asked.conversions] if isinstance(asked.conversions, Path) else asked.conversions)
-    known, natural, notes = None, [], []
+    known: Known | None = None
+    natural: list[Utterance] = []
+    notes: list[str] = []
     options: dict[str, Any] = {}
     if asked.corpus is not None:
         if asked.natural is not None:
