@@ -62,7 +62,8 @@ def _plain(name: str) -> str:
 
 def _of_natural(one: Conversion) -> Conversion:
     natural = one.pair.natural
-    return Conversion(one.system, one.pair, one.path, natural and natural.transcript, one.language, one.seed)
+    words = natural.transcript if natural is not None else None
+    return Conversion(one.system, one.pair, one.path, words, one.language, one.seed)
 
 
 def _no_source(one: Conversion) -> str:
