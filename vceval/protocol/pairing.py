@@ -100,7 +100,7 @@ def gather(lines: Sequence[Line], known: Known | None) -> Conversions:
         facts = tuple(map(line.values.get, _FACTS))
         if not any(sides):
             sides = (line.names.get("pair"),)
-        key: tuple[object, ...] = (sides, facts) if any(sides) else (line.paths["converted"],)
+        key: tuple[object, ...] = (sides, facts) if any(sides) else (line.paths["converted"], facts)
         system = line.values["system"]
         if gathered.seeded and not any(sides):
             raise UsageError(f"{line.where}: a seed needs source, target or reference, which say what the pair is")
