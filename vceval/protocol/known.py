@@ -126,10 +126,13 @@ class Known:
         return next((one for one in readings if one.id not in given), readings[0] if readings else None)
 
     def natural(self, pair: ConversionPair) -> Utterance | None:
-        """Natural speech of a pair's target that no converter was given: its reference, unless that is a prompt."""
+        """Natural speech of a pair's target that no converter was given: its reference where there is one.
+
+        None where the reference is a prompt: other words could not be held against it.
+        """
         prompts = [prompt.id for prompt in pair.prompts]
-        if pair.reference is not None and pair.reference.id not in prompts:
-            return pair.reference
+        if pair.reference is not None:
+            return pair.reference if pair.reference.id not in prompts else None
         if pair.target_speaker is None:
             return None
         said = [normalise(pair.transcript), *(normalise(prompt.transcript) for prompt in pair.prompts)]

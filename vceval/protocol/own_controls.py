@@ -71,7 +71,7 @@ def _no_source(one: Conversion) -> str:
 
 
 def _no_target(one: Conversion) -> str:
-    fault = _other_than(one.path, [one.pair.natural, one.pair.reference], "natural speech of the pair's target")
+    fault = _other_than(one.path, [one.pair.natural], "natural speech of the pair's target")
     if fault and not _other_than(one.path, one.pair.prompts, ""):
         return "is the prompt itself, and a recording is always like itself"
     return fault

@@ -182,7 +182,9 @@ def _told_prompts(pairs: Iterable[ConversionPair]) -> list[str]:
     )
     if not count:
         return []
-    return [f"in {count} pairs the target recording says the source's text: it is both prompt and reference of MCD"]
+    return [
+        f"in {count} pairs the target recording says the source's text: it is both prompt and reference of MCD, and no control"
+    ]
 
 
 def _complete(line: Line, known: Known | None) -> None:
