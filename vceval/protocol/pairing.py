@@ -183,7 +183,7 @@ def _told_prompts(pairs: Iterable[ConversionPair]) -> list[str]:
     if not count:
         return []
     return [
-        f"in {count} pairs the target recording says the source's text: it is both prompt and reference of MCD, and no control"
+        f"in {count} pairs the target recording says the source's text: it is prompt and reference of MCD, no control"
     ]
 
 
