@@ -45,7 +45,7 @@ def main() -> None:
         for device in options.device.split(","):
             command = [
                 "score", f"{folder}/table.csv", "--root", "/", "--out", f"{folder}/run", "--fresh", "--device", device,
-                "--metrics", metrics, "--workers", str(options.workers), *recogniser,
+                "--no-controls", "--metrics", metrics, "--workers", str(options.workers), *recogniser,
             ]  # fmt: skip
             # A process of its own, as its start is part of the time
             began = time.perf_counter()

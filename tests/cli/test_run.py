@@ -270,7 +270,10 @@ def test_scoring_a_table_with_every_kind_of_bad_audio(
     names = ("good.wav", "eight.wav", "tiny.wav", "text.wav", "cut.flac", "absent.wav")
     table = tmp_path / "c.csv"
     table.write_text("system,converted,transcript\n" + "".join(f"A,{n},Hello.\n" for n in names) + "B,good.wav,\n")
-    done = cli("score", table, "--metrics", "loudness", "--out", "out")
+    asked = ("score", table, "--metrics", "loudness", "--out", "out")
+    assert cli(*asked).returncode == 2
+    assert not (tmp_path / "out").exists()
+    done = cli(*asked, "--allow-missing")
     assert done.returncode == 1, done.stderr
     failures = rows(tmp_path / "out" / "failures.csv")
     assert len(failures) == 4

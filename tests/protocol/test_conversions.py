@@ -9,7 +9,9 @@ import pytest
 
 from vceval.corpora.csv_manifest import read_manifest
 from vceval.errors import UsageError
-from vceval.protocol.manifest import TABLE, read_folder, read_table
+from vceval.protocol.known import Known
+from vceval.protocol.manifest import TABLE, read_table
+from vceval.protocol.trees import read_trees, spread
 
 
 def table(path: Path, *rows: str, header: str = ",".join(TABLE.names)) -> Path:
@@ -162,7 +164,7 @@ def test_a_folder_in_the_naming_of_mae_vc(make_sound: Callable[..., Path], tmp_p
         f"{base}p1_001.wav,VCTK,p1,F,en,Hello.",
         header="file,dataset,speaker,gender,language,transcript",
     )
-    found = read_folder(tmp_path / "pages", "mae-vc", read_manifest(natural)[0])
+    found = read_trees([tmp_path / "pages"], "mae-vc", Known(read_manifest(natural)[0], "natural.csv"))
     assert sorted(found.systems) == ["ADAINVC", "MAEVC"]
     [pair] = found.pairs.values()
     assert (pair.dataset, pair.direction, pair.transcript, pair.source_speaker) == ("VCTK", "F2M", "Hello.", "p1")
@@ -175,7 +177,7 @@ def test_a_folder_in_the_naming_of_mae_vc(make_sound: Callable[..., Path], tmp_p
 def test_a_folder_in_the_naming_of_skqvc(make_sound: Callable[..., Path], tmp_path: Path) -> None:
     for name in ("src", "tgt", "Ours", "FreeVC"):
         make_sound(f"VCTK/src;p1_001&tgt;p2_002/{name}.wav")
-    found = read_folder(tmp_path, "skqvc")
+    found = read_trees([tmp_path], "skqvc")
     assert sorted(found.systems) == ["FreeVC", "Ours"]
     [pair] = found.pairs.values()
     assert pair.source is not None
@@ -187,17 +189,17 @@ def test_a_folder_in_the_naming_of_skqvc(make_sound: Callable[..., Path], tmp_pa
 def test_a_folder_that_fits_no_pattern_is_refused(make_sound: Callable[..., Path], tmp_path: Path) -> None:
     make_sound("x.wav")
     with pytest.raises(UsageError, match="none of 1 audio files fits"):
-        read_folder(tmp_path, "mae-vc")
+        read_trees([tmp_path], "mae-vc")
     with pytest.raises(UsageError, match="where the system's name stands"):
-        read_folder(tmp_path, "{source}.wav")
-    with pytest.raises(UsageError, match="no such folder"):
-        read_folder(tmp_path / "none", "mae-vc")
+        read_trees([tmp_path], "{source}.wav")
+    with pytest.raises(UsageError, match="none: no such file or folder"):
+        spread([tmp_path / "none"])
 
 
 def test_recordings_decide_how_a_name_is_divided(make_sound: Callable[..., Path], tmp_path: Path) -> None:
     for name in ("p1_001", "p2_002", "A_VQVC_plus_p1_001TOp2_002", "B_Ours_p1_001TOp2_002"):
         make_sound(f"out/{name}.wav")
-    found = read_folder(tmp_path / "out", "{system}_{source}TO{target}.wav")
+    found = read_trees([tmp_path / "out"], "{system}_{source}TO{target}.wav")
     assert sorted(found.systems) == ["A_VQVC_plus", "B_Ours"]
     [pair] = found.pairs.values()
     assert pair.source is not None

@@ -20,7 +20,10 @@ def begin(root: Path, given: str | None = None, state: str = "running", conversi
     root.mkdir(exist_ok=True)
     facts = {
         "suite": "demo@1", "created": "2026-01-01T00:00:00+00:00", "state": state, "metrics": {"mcd": "M", "sv": "S"},
-        "expected": {"conversions": conversions, "natural": 12 if state == "finished" else 0},
+        "expected": {
+            "conversions": 0 if given else conversions, "given": conversions if given else 0,
+            "natural": 12 if state == "finished" else 0,
+        },
         "plan": {"given": given},
     }  # fmt: skip
     (root / "run.json").write_text(json.dumps(facts), encoding="utf-8")

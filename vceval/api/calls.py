@@ -104,10 +104,14 @@ def run(
 
 
 def score(
-    conversions: PathLike | pandas.DataFrame,
+    conversions: PathLike | Sequence[PathLike] | pandas.DataFrame,
     *,
     pattern: str | None = None,
     natural: PathLike | pandas.DataFrame | None = None,
+    corpus: str | None = None,
+    data: PathLike | None = None,
+    allow_missing: bool = False,
+    no_controls: bool = False,
     root: PathLike | None = None,
     language: str | None = None,
     metrics: str | Sequence[str] | None = None,
@@ -125,11 +129,15 @@ def score(
     """Score audio that somebody already converted, as ``vceval score`` does; what is scored is not scored again.
 
     Args:
-        conversions: a CSV table, a DataFrame with the same columns (``vceval score --columns`` names them), or a folder
-            with ``pattern``. Paths in a DataFrame start from ``root``, or else from the working directory and may lead
+        conversions: a CSV table, a DataFrame with the same columns (``vceval score --columns`` names them), or folders
+            and recordings, one or a list. Paths in a DataFrame start from ``root``, or else from the working directory and may lead
             anywhere; messages name its rows by the line that they would have in a CSV file, the header's being 1.
-        pattern: of file names, such as ``"{system}_{source}TO{target}.wav"``, or its name.
+        pattern: of file names, such as ``"{system}_{source}TO{target}.wav"``, or its name; found out where it is None.
         natural: natural speech, as a CSV table or a DataFrame.
+        corpus: its reader, such as ``vctk``, instead: sources, targets and words are looked up in it by id.
+        data: the folder of the corpus.
+        allow_missing: whether the rest is scored where something that is named is absent.
+        no_controls: leave out the controls source, target and resynthesis.
         root: folder that paths in the tables start from, and must stay in.
         language: of the speech where the table names none.
         metrics: instead of the usual ones.
@@ -192,6 +200,8 @@ def _plain(name: str, value: Any) -> Any:
         return value
     if hasattr(value, "columns") and hasattr(value, "itertuples"):
         return FrameTable.of(value)
+    if isinstance(value, list | tuple) and name == "conversions":
+        return [Path(one).expanduser() for one in value]
     if not isinstance(value, str | os.PathLike):
         raise UsageError(f"{name}: expected a path or a DataFrame, not {type(value).__name__}")
     return Path(value).expanduser()

@@ -24,9 +24,11 @@ EXAMPLES: Mapping[str, Sequence[str]] = {
     ),
     "score": (
         "vceval score conversions.csv --natural natural.csv --out runs/mine",
+        "vceval score out/*/ --corpus vctk --data /data/VCTK-Corpus-0.92",
         "vceval score converted --pattern '{system}_{source}TO{target}.wav'",
         "vceval score --columns",
     ),
+    "manifest": ("vceval manifest out/*/ --corpus vctk --data /data/VCTK-Corpus-0.92 > conversions.csv",),
     "report": ("vceval report runs/demo --style acl", "vceval report runs/mine runs/baselines --out runs/both"),
     "table": (
         "vceval table runs/demo",

@@ -24,6 +24,7 @@ from vceval.cli import (
     init,
     listen,
     listing,
+    manifest,
     published,
     report,
     run,
@@ -182,8 +183,8 @@ def parser() -> argparse.ArgumentParser:
     top.set_defaults(command=_first_steps, top=top)
     commands = top.add_subparsers(title="commands", metavar="COMMAND")
     for command in (
-        run, score, init, report, table, status, verify, compare, select, gate, listing, published, suite, checkpoints,
-        env, listen, schema, selfcheck, doctor, completion,
+        run, score, manifest, init, report, table, status, verify, compare, select, gate, listing, published, suite,
+        checkpoints, env, listen, schema, selfcheck, doctor, completion,
     ):  # fmt: skip
         command.add_commands(commands)
     return top

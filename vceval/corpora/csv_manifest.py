@@ -40,7 +40,7 @@ MANIFEST = "utterances.csv"
 
 
 def read_manifest(
-    table: Path | FrameTable, root: Path | None = None, *, dataset: str = "unnamed"
+    table: Path | FrameTable, root: Path | None = None, *, dataset: str = "unnamed", option: str = ""
 ) -> tuple[list[Utterance], list[Problem]]:
     """Read a table of recordings; :data:`TABLE` declares its columns. Empty cells mean unknown.
 
@@ -49,6 +49,7 @@ def read_manifest(
         root: the folder that paths start from and must stay in; None is the file's own folder, or for a
             table in memory the working directory, from which paths may lead anywhere.
         dataset: what utterances belong to where the table does not say.
+        option: what gives another root, for messages.
 
     Returns:
         The utterances whose file is there, in the table's order; and what there is to say: how the table was read,
@@ -60,6 +61,7 @@ def read_manifest(
     """
     folder = table.parent if root is None and isinstance(table, Path) else root
     path = table if isinstance(table, Path) else Path(table.name)
+    beside = table.parent if isinstance(table, Path) else None
     sheet = TABLE.read(table)
     utterances: list[Utterance] = []
     for column in ("speaker", "dataset"):
@@ -67,7 +69,7 @@ def read_manifest(
     problems = [Problem(path, note) for note in sheet.notes]
     for row in sheet.rows:
         try:
-            audio = resolve_inside(folder, row["file"], "file")
+            audio = resolve_inside(folder, row["file"], "file", beside, option)
         except UsageError as error:
             sheet.problem(row.line, str(error))
             continue

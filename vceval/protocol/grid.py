@@ -10,13 +10,14 @@ from vceval.corpora.base import Corpus
 from vceval.errors import ItemError, UsageError
 from vceval.languages import same_language
 from vceval.protocol import pairlist
+from vceval.protocol.known import other_speech
 from vceval.protocol.pairlist import FrozenPair
-from vceval.protocol.sampling import Candidate, Rule, draw, normalise, pick, ranked
-from vceval.protocol.suite import DrawSpec, Expected, Suite, frozen_pairs
+from vceval.protocol.sampling import Candidate, Rule, draw, normalise, pick
+from vceval.protocol.suite import DrawSpec, Expected, NaturalSpec, Suite, frozen_pairs
 from vceval.records import ConversionPair, Utterance, direction_of
 from vceval.signal import audio
 
-__all__ = ["Grid", "build", "drawn_list"]
+__all__ = ["Grid", "as_in_tables", "build", "check_filled", "drawn_list", "natural_speech"]
 
 #: Problems that are printed where a corpus has nothing.
 _REASONS = 3
@@ -68,7 +69,7 @@ def build(
     """
     if draw_pairs is not None and draw_pairs < 1:
         raise UsageError(f"--draw-pairs must be at least 1, not {draw_pairs}")
-    _check_filled(corpus)
+    check_filled(corpus)
     if draw_pairs is not None:
         rows, missing = _draw(corpus, _CUSTOM.model_copy(update={"seed": seed}), draw_pairs, strict=False)
         partial = False
@@ -77,7 +78,7 @@ def build(
     else:
         rows, missing, partial = _frozen(suite, corpus, allow_missing)
     custom = draw_pairs is not None
-    natural = _natural(suite, corpus, None if custom else suite.language)
+    natural = natural_speech(corpus, suite.natural, None if custom else suite.language)
     return Grid(
         pairs=[_pair(row, corpus, suite) for row in rows],
         natural=natural,
@@ -89,7 +90,7 @@ def build(
     )
 
 
-def _check_filled(corpus: Corpus) -> None:
+def check_filled(corpus: Corpus) -> None:
     """Refuse a corpus without an utterance, saying why its reader found none."""
     if not len(corpus):
         # What was left out tells more than what is unknown of it
@@ -145,14 +146,11 @@ def _repair(row: FrozenPair, gone: set[str], corpus: Corpus, suite: Suite) -> Fr
     reference = None if row.reference in gone else row.reference
     natural = row.natural if row.natural not in gone else reference
     if natural is None:
-        prompt = corpus.find(row.prompts[0])
-        taken = {normalise(corpus.find(u).transcript) for u in (row.source, *row.prompts)} - {None}
-        others = [
-            u.id
-            for u in corpus.utterances()
-            if u.speaker == prompt.speaker and u.id not in row.prompts and normalise(u.transcript) not in taken
-        ]
-        natural = next(iter(ranked(others, suite.natural.seed, row.pair)), None)
+        speaker = corpus.find(row.prompts[0]).speaker
+        said = [normalise(corpus.find(u).transcript) for u in (row.source, *row.prompts)]
+        spoken = (u for u in corpus.utterances() if u.speaker == speaker)
+        other = other_speech(spoken, row.prompts, said, suite.natural.seed, row.pair)
+        natural = None if other is None else other.id
     return replace(row, reference=reference, natural=natural)
 
 
@@ -196,7 +194,7 @@ def drawn_list(suite: Suite, spec: DrawSpec, corpus: Corpus) -> list[FrozenPair]
         UsageError: the corpus is not the release that the suite expects, recordings can't be read, or no pair can be
             drawn.
     """
-    _check_filled(corpus)
+    check_filled(corpus)
     wrong = _other_inventory(spec, corpus)
     if wrong:
         raise UsageError(
@@ -268,25 +266,28 @@ def _why(pool: Sequence[Candidate], corpus: Corpus, spec: DrawSpec, strict: bool
 # Both
 
 
-def _natural(suite: Suite, corpus: Corpus, language: str | None) -> list[Utterance]:
-    """Natural speech for calibration: so many utterances of every speaker, in the suite's language."""
+def natural_speech(corpus: Corpus, wanted: NaturalSpec, language: str | None) -> list[Utterance]:
+    """Natural speech for calibration: so many utterances of every speaker, in one language where one is given."""
     groups: dict[str, list[str]] = defaultdict(list)
     for utterance in corpus.utterances():
         tag = utterance.language
         foreign = language is not None and tag is not None and not same_language(tag, language)
         if utterance.speaker is not None and not foreign:
             groups[utterance.speaker].append(utterance.id)
-    chosen = pick(groups, suite.natural.utterances_per_speaker, suite.natural.seed)
+    chosen = pick(groups, wanted.utterances_per_speaker, wanted.seed)
     return [_find(corpus, name) for name in chosen]
 
 
 def _find(corpus: Corpus, name: str) -> Utterance:
-    """Find an utterance, its dataset called as tables call it.
+    return as_in_tables(corpus.find(name), corpus)
+
+
+def as_in_tables(found: Utterance, corpus: Corpus) -> Utterance:
+    """An utterance of a corpus, its dataset called as tables call it.
 
     Pairs and natural speech must agree on that name: calibration is per dataset. A manifest may hold several
     datasets and names them itself.
     """
-    found = corpus.find(name)
     return replace(found, dataset=corpus.info.title) if found.dataset == corpus.info.name else found
 
 

@@ -1,23 +1,24 @@
-"""Speech that somebody already converted: a CSV table, or a folder with a file-name pattern."""
+"""Tables of speech that somebody already converted."""
 
 from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections import Counter, defaultdict
+from collections.abc import Sequence
 from pathlib import Path
 
 from vceval.corpora.base import gender_of
-from vceval.corpora.folders import ENDINGS
 from vceval.errors import UsageError
 from vceval.languages import language_code
-from vceval.protocol.patterns import Pattern
-from vceval.records import DIRECTIONS, Conversion, ConversionPair, Failure, Gender, Utterance, direction_of
-from vceval.storage.paths import composed, existing, hint, resolve_inside
+from vceval.protocol.known import Known
+from vceval.protocol.pairing import RECORDINGS, Conversions, Line, gather
+from vceval.records import DIRECTIONS
+from vceval.storage.csv_files import as_written, csv_text
+from vceval.storage.paths import hint, resolve_inside
 from vceval.storage.tables import Column, FrameTable, Row, Sheet, Table
 
-__all__ = ["TABLE", "UNNAMED", "Conversions", "read_folder", "read_table"]
+__all__ = ["TABLE", "read_table", "rendered"]
 
 
 def _gender(word: str) -> None:
@@ -84,53 +85,22 @@ TABLE = Table(
         ("gender", "sex"): ("source_gender", "target_gender"),
     },
 )  # fmt: skip
-#: Columns that are recordings; rows of one system that agree in all of them are one row written twice.
-_RECORDINGS = ("converted", "source", "target", "reference")
 #: Names that rows share, and their columns.
 _NAMES = (("systems", "system"), ("speakers", "source_speaker", "target_speaker"), ("datasets", "dataset"))
-#: What is known of a pair besides its recordings.
-_FACTS = (
-    "transcript", "language", "dataset", "direction",
-    "source_speaker", "source_gender", "target_speaker", "target_gender",
-)  # fmt: skip
-#: What speech belongs to where nobody says, natural or converted.
-UNNAMED = "unnamed"
-#: Stems that mark the source and the target recording beside converted files.
-SOURCE_STEMS, TARGET_STEMS = ("src", "source"), ("tgt", "target", "tar")
 
 
-@dataclass(slots=True)
-class Conversions:
-    """Conversions to be scored, what was wrong with the others, and notes on how they were read."""
+def read_table(table: Path | FrameTable, root: Path | None = None, known: Known | None = None) -> Conversions:
+    """Read a table of conversions.
 
-    conversions: list[Conversion] = field(default_factory=list)
-    pairs: dict[str, ConversionPair] = field(default_factory=dict)
-    failures: list[Failure] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
-
-    @property
-    def systems(self) -> list[str]:
-        """Names of all systems in the order of their first file."""
-        names = [c.system for c in self.conversions] + [f.system for f in self.failures]
-        return list(dict.fromkeys(names))
-
-
-@dataclass(frozen=True, slots=True)
-class _Row:
-    """One line, paths resolved."""
-
-    where: str
-    values: dict[str, str]
-    paths: dict[str, Path]
-
-
-def read_table(table: Path | FrameTable, root: Path | None = None) -> Conversions:
-    """Read a table of conversions; paths in it are relative to ``root``, by default the table's folder.
-
-    Those of a table in memory start from the working directory by default.
+    Paths in it are relative to ``root``, by default the table's folder, or else to the table's folder, and stay inside
+    of the root. Where natural speech is known, ``source``, ``target`` and ``reference`` may hold ids of utterances,
+    and ``target`` a speaker; cells that are empty are filled with what is known of them. Paths of a table in memory
+    start from the working directory by default, and may lead anywhere.
 
     Rows about the same source, target and reference are one conversion pair, so that systems are compared
     pair by pair. Rows of one system on one pair are takes, by their seeds; without seeds they are pairs of their own.
+    Where no row names a recording but the converted one, and every system has files of the same names, those of one
+    name are a pair.
     A row whose converted file is absent becomes a failure; an absent source, target or reference is a failure too,
     since a value without it would not be the one that was asked for. So is a seed that other pairs of the system have.
 
@@ -139,186 +109,117 @@ def read_table(table: Path | FrameTable, root: Path | None = None) -> Conversion
             of cells than the header, a value that can't be (a gender that is neither F nor M), a path that leaves the
             root, the same recordings of the same system as in another row, a seed twice.
     """
-    root = table.parent if root is None and isinstance(table, Path) else root
+    home = table.parent if isinstance(table, Path) else None
     sheet = TABLE.read(table)
-    rows = [_row(sheet, row, root) for row in sheet.rows]
+    lines = [_line(sheet, row, home, root, known) for row in sheet.rows]
     sheet.check()
     for what, *columns in _NAMES:
         sheet.note_alike(what, *columns)
-    gathered = _gather(rows)
-    gathered.notes = [f"{table}: {note}" for note in sheet.notes]
+    notes = [*sheet.notes, *_pair_by_names(lines)]
+    gathered = gather(lines, known)
+    gathered.notes[:0] = [f"{table}: {note}" for note in notes]
+    _help(gathered, lines, table, root)
     return gathered
 
 
-def read_folder(folder: Path, pattern: str, natural: Sequence[Utterance] = ()) -> Conversions:
-    """Read a folder by a file-name pattern (:mod:`vceval.protocol.patterns`; fields ``system`` and ``source`` needed).
+def rendered(found: Conversions, folder: Path) -> str:
+    """Write conversions as a table that :func:`read_table` reads to the same pairs.
 
-    The recordings of source and target are looked for beside each converted file: named like the utterance, or
-    ``src``/``source`` and ``tgt``/``target``. Speaker, gender and transcript come from ``natural`` where it
-    has a recording with the utterance's name; they are not guessed from the name.
-
-    Raises:
-        UsageError: no such folder, a bad pattern, or no file fits it.
+    Sides that a corpus knows are ids; other files are relative to a folder where they lie in it.
     """
-    if not folder.is_dir():
-        raise UsageError(f"{folder}: no such folder")
-    compiled = Pattern(pattern)
-    if not {"system"} <= compiled.fields:
-        raise UsageError(f"pattern {pattern!r} does not say where the system's name stands: it needs {{system}}")
-    known = {composed(utterance.path.stem): utterance for utterance in natural}
-    files = sorted(p for p in folder.rglob("*") if p.suffix.lower() in ENDINGS and p.is_file())
     rows = []
-    for file in files:
-        if file.stem.lower() in SOURCE_STEMS + TARGET_STEMS:
-            continue
-        readings = [
-            (fields, _recordings(file, fields, known))
-            for fields in compiled.readings(composed(file.relative_to(folder).as_posix()))
-        ]
-        if not readings:
-            continue
-        # Where a name can be divided in several ways, the recordings that are there decide.
-        fields, recordings = max(readings, key=lambda reading: len(reading[1]))
-        values = {name: fields.get(name, "") for name in TABLE.names}
-        paths = {"converted": file, **recordings}
-        for side in ("source", "target"):
-            if (utterance := known.get(fields.get(side, ""))) is not None:
-                values[f"{side}_speaker"], values[f"{side}_gender"] = utterance.speaker or "", utterance.gender or ""
-        if (source := known.get(fields.get("source", ""))) is not None:
-            values["transcript"], values["language"] = source.transcript or "", source.language or ""
-            values["dataset"] = values["dataset"] or source.dataset
-        rows.append(_Row(str(file), values, {**paths}))
-    if not rows:
-        raise UsageError(f"{folder}: none of {len(files)} audio files fits the pattern {compiled.text!r}")
-    return _gather(rows)
+    for one in found.conversions:
+        pair, line = one.pair, found.lines[one.system, one.pair.id, one.seed]
+        cells = {name: line.names.get(name) or _path_cell(line.paths.get(name), folder) for name in RECORDINGS}
+        cells |= {
+            "system": one.system,
+            "transcript": pair.transcript or "",
+            "language": pair.language or "",
+            "dataset": line.values["dataset"],
+            "direction": pair.direction or "",
+            "source_speaker": pair.source_speaker or "",
+            "source_gender": pair.source_gender or "",
+            "target_speaker": pair.target_speaker or "",
+            "target_gender": pair.target_gender or "",
+            "seed": str(one.seed) if found.seeded else "",
+        }
+        rows.append([cells[name] for name in TABLE.names])
+    return csv_text(TABLE.names, rows)
 
 
-def _recordings(file: Path, fields: Mapping[str, str], known: Mapping[str, Utterance]) -> dict[str, Path]:
-    """Find the recordings of source and target that a reading of a file name speaks of."""
-    found = {}
-    for side, stems in (("source", SOURCE_STEMS), ("target", TARGET_STEMS)):
-        name = fields.get(side, "")
-        recording = _beside(file, [name, *stems])
-        if recording is None and name in known:
-            recording = known[name].path
-        if recording is not None:
-            found[side] = recording
-    return found
+def _path_cell(path: Path | None, folder: Path) -> str:
+    if path is None:
+        return ""
+    full = Path(os.path.realpath(path))
+    inside = Path(os.path.realpath(folder))
+    return full.relative_to(inside).as_posix() if full.is_relative_to(inside) else str(full)
 
 
-def _beside(file: Path, stems: Iterable[str]) -> Path | None:
-    for stem in stems:
-        for suffix in ENDINGS:
-            candidate = existing(file.parent / f"{stem}{suffix}")
-            if stem and candidate != file and candidate.is_file():
-                return candidate
-    return None
-
-
-def _row(sheet: Sheet, row: Row, root: Path | None) -> _Row:
-    """Resolve a row's paths; what is wrong with them is added to the sheet's problems."""
-    values, paths = dict(row.values), {}
+def _line(sheet: Sheet, row: Row, home: Path | None, root: Path | None, known: Known | None) -> Line:
+    """Resolve a row's paths and ids; what is wrong with them is added to the sheet's problems."""
+    line = Line(sheet.where(row.line), {name: as_written(cell) for name, cell in row.values.items()})
+    values = line.values
     for name in ("source_gender", "target_gender"):
         values[name] = gender_of(values[name]) or ""
     values["direction"] = values["direction"].upper()
-    for name in _RECORDINGS:
-        if values[name]:
-            try:
-                paths[name] = resolve_inside(root, values[name], name)
-            except UsageError as error:
-                sheet.problem(row.line, str(error))
-    if all(name in paths for name in _RECORDINGS if values[name]):
-        key = (values["system"], values["seed"], *map(paths.get, _RECORDINGS))
+    for name in RECORDINGS:
+        if not (cell := values[name]):
+            continue
+        if name != "converted" and known is not None and line.name(name, cell, known):
+            continue
+        try:
+            line.paths[name] = resolve_inside(root or home, cell, name, home, "--root")
+        except UsageError as error:
+            sheet.problem(row.line, str(error))
+            continue
+        if not os.path.isfile(line.paths[name]):  # noqa: PTH113 - False, not an error, where a name is too long
+            line.missing.append(f"no such file: {name} {line.paths[name]}{hint(line.paths[name])}")
+            if name != "converted" and not os.path.splitext(cell)[1]:  # noqa: PTH122 - the same
+                line.missing[-1] += _nowhere(cell, name, known)
+    if known is not None and not values["target"] and values["target_speaker"]:
+        line.name("target", values["target_speaker"], known)
+    if all(name in line.paths or name in line.names for name in RECORDINGS if values[name]):
+        key = (values["system"], values["seed"], *(line.names.get(name) or line.paths.get(name) for name in RECORDINGS))
         sheet.once(row, key, f"the same recordings of {values['system']}")
-    return _Row(sheet.where(row.line), values, paths)
+    return line
 
 
-def _gather(rows: Sequence[_Row]) -> Conversions:
-    gathered = Conversions()
-    identity: dict[tuple[object, ...], str] = {}
-    seen: dict[tuple[str, str], int] = {}
-    seeded = any(row.values.get("seed") for row in rows)
-    takes: dict[tuple[str, str], dict[int, str]] = {}
-    width = len(str(len(rows)))
-    for row in rows:
-        recordings = tuple(map(row.paths.get, _RECORDINGS[1:]))
-        facts = tuple(map(row.values.get, _FACTS))
-        key: tuple[object, ...] = (recordings, facts) if any(recordings) else (row.paths["converted"],)
-        system = row.values["system"]
-        if seeded and not any(recordings):
-            raise UsageError(f"{row.where}: a seed needs source, target or reference, which say what the pair is")
-        # the same system twice on the same pair without seeds: two takes, kept apart as two pairs
-        seen[system, repr(key)] = take = 1 if seeded else seen.get((system, repr(key)), 0) + 1
-        key = (*key, take)
-        if key not in identity:
-            identity[key] = f"{len(identity) + 1:0{width}d}-{_name(row)}"
-        pair = _pair(identity[key], row)
-        gathered.pairs.setdefault(pair.id, pair)
-        seed = int(row.values.get("seed") or 0)
-        first = takes.setdefault((system, pair.id), {}).setdefault(seed, row.where)
-        if first != row.where:
-            raise UsageError(f"{row.where}: seed {seed} of {system} on this pair stands in {first} already")
-        absent = [
-            f"{name} {path}{hint(path)}"
-            for name, path in row.paths.items()
-            if not os.path.isfile(path)  # noqa: PTH113 - False, not an error, where a name is too long
+def _nowhere(cell: str, name: str, known: Known | None) -> str:
+    if known is None:
+        return "; if it is the id of an utterance, name its corpus: --corpus NAME --data DIR"
+    near = known.nearest(cell, speakers=name == "target")
+    return f"; {known.what} has no such utterance" + (f", the nearest: {', '.join(near)}" if near else "")
+
+
+def _pair_by_names(lines: Sequence[Line]) -> list[str]:
+    """Pair rows by the names of their files, where that is without doubt; returns what there is to say."""
+    systems = {line.values["system"] for line in lines}
+    if len(systems) < 2 or any(line.values[name] for line in lines for name in (*RECORDINGS[1:], "target_speaker")):
+        return []
+    stems: dict[str, list[str]] = defaultdict(list)
+    for line in lines:
+        stems[line.values["system"]].append(Path(line.values["converted"]).stem)
+    texts = {(Path(line.values["converted"]).stem, line.values["transcript"]) for line in lines}
+    first, *others = (Counter(some) for some in stems.values())
+    if any(other != first for other in others) or max(first.values()) > 1 or len(texts) > len(first):
+        return [
+            "its systems can't be compared pair by pair: columns source and target would say which rows belong "
+            "together, and the names of the files differ"
         ]
-        if absent:
-            reason = f"{row.where}: no such file: {', '.join(absent)}"
-            gathered.failures.append(Failure(system, pair.id, "input", "", reason, seed))
-        else:
-            gathered.conversions.append(
-                Conversion(system, pair, row.paths["converted"], pair.transcript, pair.language, seed)
-            )
-    counts: dict[str, int] = {}
-    for (system, _), mine in takes.items():
-        counts[system] = max(counts.get(system, 0), max(mine) + 1)
-    for (system, name), mine in takes.items():
-        reason = f"{next(iter(mine.values()))}: the pair has no row of this seed, and {system} has {counts[system]}"
-        lacking = (seed for seed in range(counts[system]) if seed not in mine)
-        gathered.failures += [Failure(system, name, "input", "", reason, seed) for seed in lacking]
-    return gathered
+    for line in lines:
+        line.names["pair"] = Path(line.values["converted"]).stem
+    return ["rows of one file name are taken as one pair, as no column source, target or reference says which are"]
 
 
-def _name(row: _Row) -> str:
-    """A readable part of a pair's id, safe as a file name."""
-    path = row.paths.get("source", row.paths["converted"])
-    generic = path.stem.lower() in SOURCE_STEMS or "source" not in row.paths
-    text = path.parent.name if generic and path.parent.name else path.stem
-    return re.sub(r"[^A-Za-z0-9._-]+", "_", text).strip("._-")[:60] or "pair"
-
-
-def _pair(identifier: str, row: _Row) -> ConversionPair:
-    values, paths = row.values, row.paths
-    dataset = values["dataset"] or UNNAMED
-    language = values["language"] or None
-
-    def gender(name: str) -> Gender | None:
-        return {"F": "F", "M": "M"}.get(values[name])  # type: ignore[return-value]
-
-    def utterance(name: str, side: str, transcript: str | None) -> Utterance | None:
-        if name not in paths:
-            return None
-        identity = values[name] if values[name] else paths[name].stem
-        speaker = values[f"{side}_speaker"] or None
-        return Utterance(identity, paths[name], dataset, speaker, gender(f"{side}_gender"), language, transcript)
-
-    transcript = values["transcript"] or None
-    source = utterance("source", "source", transcript)
-    target = utterance("target", "target", None)
-    reference = utterance("reference", "target", transcript)
-    return ConversionPair(
-        id=identifier,
-        dataset=dataset,
-        source=source,
-        prompts=(target,) if target else (),
-        reference=reference,
-        natural=reference,
-        source_speaker=values["source_speaker"] or None,
-        source_gender=gender("source_gender"),
-        target_speaker=values["target_speaker"] or None,
-        target_gender=gender("target_gender"),
-        direction=values["direction"] or direction_of(gender("source_gender"), gender("target_gender")),
-        transcript=transcript,
-        language=language,
+def _help(gathered: Conversions, lines: Sequence[Line], table: Path | FrameTable, root: Path | None) -> None:
+    """Say which ``--root`` would find the files of a table in which none is found."""
+    if any(os.path.isfile(line.paths["converted"]) for line in lines):  # noqa: PTH113 - False where a name is too long
+        return
+    cell = lines[0].values["converted"]
+    here = root or (table.parent if isinstance(table, Path) else Path.cwd())
+    places = [Path.cwd(), *Path.cwd().parents, *(table.resolve().parents if isinstance(table, Path) else ())]
+    there = (place for place in dict.fromkeys(places) if os.path.isfile(place / cell))  # noqa: PTH113
+    holding = next(there, None)
+    gathered.advice = f"Paths in {table} start from {here}" + (
+        f"; they are there from --root {holding}" if holding else "; --root DIR names another folder"
     )

@@ -47,6 +47,7 @@ class SystemView:
     """One row of the results: a converter's system or a control.
 
     ``seeds`` is how many times it converted each pair; ``expected``, ``converted`` and ``failed`` count conversions.
+    ``sample_rates`` are those of recordings made elsewhere that have several.
     """
 
     name: str
@@ -61,6 +62,7 @@ class SystemView:
     converted: int
     failed: int
     seeds: int = 1
+    sample_rates: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -398,6 +400,7 @@ def _system(entry: Mapping[str, Any]) -> SystemView:
         kind=str(entry.get("kind") or ""),
         converter=str(entry.get("converter") or ""),
         sample_rate=int(rate) if rate else None,
+        sample_rates=tuple(map(int, entry.get("sample_rates", ()))),
         licence=str(entry.get("licence") or ""),
         paper=str(entry.get("paper") or ""),
         expected=int(entry["expected"]),

@@ -75,7 +75,7 @@ def execute(plan: Plan, run: RunDirectory, options: Options, fresh: bool = False
     earlier = begun(run, asked)
     facts["created"] = earlier.get("created", facts["created"])
     with contextlib.ExitStack() as ledgers:
-        converted = None if plan.given is not None else ledgers.enter_context(convert_ledger(plan, run))
+        converted = ledgers.enter_context(convert_ledger(plan, run)) if plan.converting else None
         scored = ledgers.enter_context(score_ledger(plan, run))
         conversions = Conversions(plan, run, converted)
         finished = whole(run, [scored] if converted is None else [converted, scored])
@@ -111,7 +111,9 @@ def execute(plan: Plan, run: RunDirectory, options: Options, fresh: bool = False
 
 def convert_ledger(plan: Plan, run: RunDirectory) -> Ledger:
     """Open what the run's folder says of every system's conversion of every pair."""
-    axes: dict[str, Sequence[Hashable]] = {"take": plan.takes(), "pair": list(plan.pairs)}
+    axes: dict[str, Sequence[Hashable]] = {
+        "take": plan.takes(plan.converting), "pair": list(plan.pairs_to_convert()),
+    }  # fmt: skip
     return Ledger(run.root / "journal" / "convert.jsonl", axes)
 
 
@@ -152,8 +154,8 @@ def locked(root: Path) -> Iterator[None]:
 
 
 def _convert(plan: Plan, run: RunDirectory, options: Options, ledger: Ledger) -> None:
-    takes = plan.takes()
-    total = len(takes) * len(plan.pairs)
+    takes, pairs = plan.takes(plan.converting), plan.pairs_to_convert()
+    total = len(takes) * len(pairs)
 
     def todo(take: Take, pair: ConversionPair) -> bool:
         return ledger.state(take, pair.id) in ("", "failed")
@@ -163,13 +165,13 @@ def _convert(plan: Plan, run: RunDirectory, options: Options, ledger: Ledger) ->
         say(f"{'convert':<10}{total}/{total} conversions, all done before")
         return
     lengths = Lengths()
-    systems = {system.name: system for system in plan.systems}
-    left_over = ((systems[take.system], p) for take in takes for p in plan.pairs.values() if todo(take, p))
+    systems = {system.name: system for system in plan.converting}
+    left_over = ((systems[take.system], p) for take in takes for p in pairs.values() if todo(take, p))
     check_room(run.root, left_over, lengths)
     seeds = Counter(take.system for take in takes)
     with stage("convert", total, "conversions", total - left) as advance:
         for records in convert(
-            run, plan.systems, plan.pairs.values(), todo, options, plan.seed, lengths, seeds, plan.reading
+            run, plan.converting, pairs.values(), todo, options, plan.seed, lengths, seeds, plan.reading
         ):
             ledger.append(records)
             advance(len(records), sum(record["status"] == "failed" for record in records))

@@ -91,20 +91,20 @@ def forecast(plan: Plan, run: RunDirectory, options: Options, fresh: bool = Fals
     reuse = Reuse(options.cache, plan.reading)
     parts = []
     todo: list[tuple[System, ConversionPair]] = []
-    if plan.given is None:
-        for system in plan.systems:
-            takes = [Take(system.name, number) for number in range(plan.seeds_of(system))]
-            left = [(take, pair) for take in takes for pair in plan.pairs.values() if (take, pair.id) not in done]
-            address = reuse.system(system, make_converter(system), options.device)
-            kept = sum(reuse.has(address, pair, pair_seed(plan.seed, pair.id, take.seed)) for take, pair in left)
-            rate = rates.get(conversion_key(system.converter, options.device))
-            seconds = None if rate is None and kept < len(left) else (rate or 0.0) * (len(left) - kept)
-            lack = "; ".join(try_converter(system, options.device))
-            total = len(takes) * len(plan.pairs)
-            parts.append(Part("convert", system.name, total, len(left), kept, 0.0 if lack else seconds, lack))
-            todo += [] if lack else [(system, pair) for _, pair in left]
-    given = [(Take(conversion.system, conversion.seed), conversion.pair.id) for conversion in plan.given or ()]
-    names = [key for key, state in done.items() if state == "ok"] if plan.given is None else given
+    pairs = plan.pairs_to_convert()
+    for system in plan.converting:
+        takes = plan.takes([system])
+        left = [(take, pair) for take in takes for pair in pairs.values() if (take, pair.id) not in done]
+        address = reuse.system(system, make_converter(system), options.device)
+        kept = sum(reuse.has(address, pair, pair_seed(plan.seed, pair.id, take.seed)) for take, pair in left)
+        rate = rates.get(conversion_key(system.converter, options.device))
+        seconds = None if rate is None and kept < len(left) else (rate or 0.0) * (len(left) - kept)
+        lack = "; ".join(try_converter(system, options.device))
+        total = len(takes) * len(pairs)
+        parts.append(Part("convert", system.name, total, len(left), kept, 0.0 if lack else seconds, lack))
+        todo += [] if lack else [(system, pair) for _, pair in left]
+    names = [(Take(conversion.system, conversion.seed), conversion.pair.id) for conversion in plan.given]
+    names += [key for key, state in done.items() if state == "ok"]
     for name in plan.metrics:
         coming = sum(name in plan.metrics_of(system.name) for system, _ in todo)
         there = [key for key in names if name in plan.metrics_of(key[0].system)]
@@ -117,7 +117,7 @@ def forecast(plan: Plan, run: RunDirectory, options: Options, fresh: bool = Fals
 def _conversions_done(plan: Plan, root: Path, records: Iterable[Mapping[str, Any]]) -> dict[tuple[Take, str], str]:
     """The conversions that need not be made, with their states; a control that does not exist for a pair is skipped."""
     done: dict[tuple[Take, str], str] = {}
-    asked = set(plan.takes())
+    asked = set(plan.takes(plan.converting))
     for record in records:
         key = Take.of(record), record["pair"]
         there = record["status"] == "skipped" or (

@@ -119,26 +119,27 @@ def look(plan: Plan, conversions: Conversions, converted: Ledger | None, scored:
     same and only bears another time, as in a folder that was copied, the new time is written down.
     """
     count = 0
-    changed: list[Path] = []
+    changed: dict[str, list[Path]] = {}
+    converting = {system.name for system in plan.converting}
     for conversion in conversions.slots():
         if conversion is None:
             continue
         names, path = (take_of(conversion), conversion.pair.id), conversion.path
         present = stamp(path)
         metrics = plan.metrics_of(conversion.system)
-        if converted is not None:
+        made = converted is not None and conversion.system in converting
+        if converted is not None and made:
             doubtful = any(scored.state(*names, name) == "failed" for name in metrics)
             if not _agrees(converted, [names], path, present, doubtful):
                 converted.forget(*names)
-                changed.append(path)
+                changed.setdefault("converted", []).append(path)
         done = [(*names, name) for name in metrics if scored.state(*names, name) in ("ok", "skipped")]
-        if not _agrees(scored, done, path, present) and converted is None:
-            changed.append(path)
+        if not _agrees(scored, done, path, present) and not made:
+            changed.setdefault("scored", []).append(path)
         count += unscored(plan, scored, conversion) is not None
-    if changed:
-        more = f" and {len(changed) - _NAMED} more" if len(changed) > _NAMED else ""
-        named = ", ".join(map(str, changed[:_NAMED]))
-        work = "scored" if converted is None else "converted"
+    for work, paths in changed.items():
+        more = f" and {len(paths) - _NAMED} more" if len(paths) > _NAMED else ""
+        named = ", ".join(map(str, paths[:_NAMED]))
         say(f"vceval: not there any more, or not what was {work}: {named}{more}: {work} again")
     return count
 

@@ -18,8 +18,10 @@ from vceval.signal.audio import USUAL, Reading
 from vceval.storage.cache import file_digest
 from vceval.version import VERSION
 
-__all__ = ["Plan", "check_same", "differences", "fingerprint"]
+__all__ = ["GIVEN", "Plan", "check_same", "differences", "fingerprint"]
 
+#: The converter of systems whose audio comes from elsewhere.
+GIVEN = "given"
 #: Form of the journals: those of another form can't be gone on with.
 _FORMAT = 2
 
@@ -28,13 +30,15 @@ _FORMAT = 2
 class Plan:
     """Everything that determines the results of a run.
 
-    given: conversions made elsewhere (``vceval score``); None when ``systems`` convert the ``pairs``.
+    given: conversions made elsewhere (``vceval score``), by the systems whose converter is :data:`GIVEN`; all others
+        convert here.
     broken: rows that can't be scored from the start.
     missing: utterances of the frozen list that are absent on disk.
     notes: what a corpus reader found missing or malformed, for ``run.json``.
     seeds: how many times systems that draw noise convert each pair; given conversions have their own.
     beside: controls that nobody asked for, and the metrics that want them; all others are scored by all metrics.
     reading: how recordings are read; which channel is taken is part of every signature.
+    rates: sample rates of given files, by system.
     """
 
     name: str
@@ -47,7 +51,7 @@ class Plan:
     seed: int = 0
     seeds: int = 1
     data: str = ""
-    given: Sequence[Conversion] | None = None
+    given: Sequence[Conversion] = ()
     broken: Sequence[Failure] = ()
     missing: Sequence[str] = ()
     notes: Sequence[str] = ()
@@ -57,6 +61,7 @@ class Plan:
     published: Sequence[Mapping[str, Any]] = field(default_factory=list)
     beside: Mapping[str, Sequence[str]] = field(default_factory=dict)
     reading: Reading = USUAL
+    rates: Mapping[str, Sequence[int]] = field(default_factory=dict)
 
     def metric(self, name: str) -> Metric:
         """Construct one of the plan's metrics, with the suite's parameters."""
@@ -72,14 +77,27 @@ class Plan:
 
     def seeds_of(self, system: System) -> int:
         """How many times a system converts each pair."""
-        if self.given is not None:
+        if system.converter == GIVEN:
             known: list[Conversion | Failure] = [*self.given, *self.broken]
             return max((one.seed for one in known if one.system == system.name), default=0) + 1
         return self.seeds if self.seeds > 1 and make_converter(system).info.draws_noise else 1
 
-    def takes(self) -> list[Take]:
-        """All systems, each with every seed that it converts a pair with."""
-        return [Take(system.name, number) for system in self.systems for number in range(self.seeds_of(system))]
+    def takes(self, systems: Iterable[System] | None = None) -> list[Take]:
+        """All systems, or some, each with every seed that it converts a pair with."""
+        some = self.systems if systems is None else systems
+        return [Take(system.name, number) for system in some for number in range(self.seeds_of(system))]
+
+    @property
+    def converting(self) -> list[System]:
+        """The systems that convert here."""
+        return [system for system in self.systems if system.converter != GIVEN]
+
+    def pairs_to_convert(self) -> Mapping[str, ConversionPair]:
+        """What the systems that convert here are given: beside audio from elsewhere, the pairs that it is of."""
+        if len(self.converting) == len(self.systems):
+            return self.pairs
+        there = {conversion.pair.id for conversion in self.given}
+        return {name: pair for name, pair in self.pairs.items() if name in there}
 
 
 def fingerprint(plan: Plan) -> dict[str, Any]:
@@ -92,20 +110,20 @@ def fingerprint(plan: Plan) -> dict[str, Any]:
         **({"seeds": plan.seeds} if plan.seeds > 1 else {}),
         **({"beside": {name: list(metrics) for name, metrics in plan.beside.items()}} if plan.beside else {}),
         **({"channel": plan.reading.channel} if plan.reading.channel else {}),
-        "systems": [_system(system, plan.given is None) for system in plan.systems],
+        "systems": [_system(system) for system in plan.systems],
         "metrics": plan.signatures(),
         "journal": _FORMAT,
         "pairs": _digest(plan.pairs.values()),
         "natural": _digest(plan.natural),
-        "given": None if plan.given is None else _digest(plan.given),
+        "given": _digest(plan.given) if plan.given else None,
     }
 
 
-def _system(system: System, converts: bool) -> dict[str, Any]:
+def _system(system: System) -> dict[str, Any]:
     described: dict[str, Any] = {
         "name": system.name, "converter": system.converter, "options": dict(system.options),
     }  # fmt: skip
-    files = make_converter(system).assets() if converts else {}
+    files = make_converter(system).assets() if system.converter != GIVEN else {}
     if files:
         described["files"] = {name: file_digest(path) for name, path in sorted(files.items())}
     return described

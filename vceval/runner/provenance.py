@@ -59,10 +59,10 @@ def facts_of(plan: Plan, options: Options, asked: Mapping[str, Any]) -> dict[str
 
 
 def _expected(plan: Plan) -> dict[str, int]:
-    """Count conversions, and the natural recordings that metrics learn from."""
+    """Count conversions that are made here and elsewhere, and the natural recordings that metrics learn from."""
+    made = len(plan.takes(plan.converting)) * len(plan.pairs_to_convert()) if plan.converting else 0
     natural = len(plan.natural) if learning(plan.metrics, plan.metric_options) else 0
-    conversions = len(plan.takes()) * len(plan.pairs) if plan.given is None else len(plan.given)
-    return {"conversions": conversions, "natural": natural}
+    return {"conversions": made, "given": len(plan.given), "natural": natural}
 
 
 def _git_state() -> dict[str, str] | None:

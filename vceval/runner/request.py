@@ -147,12 +147,19 @@ class SuiteRequest(Request):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScoreRequest(Request):
-    """What ``vceval score`` is asked for: see its options."""
+    """What ``vceval score`` is asked for: see its options.
 
-    conversions: Path | FrameTable
+    conversions: a table; or folders and recordings, wildcards spread out.
+    """
+
+    conversions: Path | FrameTable | Sequence[Path]
     pattern: str | None = None
     natural: Path | FrameTable | None = None
+    corpus: str | None = None
+    data: Path | None = None
     root: Path | None = None
+    allow_missing: bool = False
+    no_controls: bool = False
     language: str | None = None
 
 

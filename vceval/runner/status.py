@@ -71,14 +71,14 @@ def status(root: Path) -> Status:
         raise UsageError(f"{root}: holds no run (no run.json); name the folder that a run was given with --out")
     facts = run.read_json("run.json", checked=False)
     asked, plan = facts.get("expected") or {}, facts.get("plan", {})
-    expected, natural = asked.get("conversions"), asked.get("natural")
-    given = plan.get("given") is not None
+    expected, natural, given = asked.get("conversions"), asked.get("natural"), asked.get("given", 0)
     stages = []
-    if not given:
+    if expected != 0:
         conversions = _newest(read_records(run.root / "journal" / "convert.jsonl"), ("system", "pair"))
         stages.append(_stage("convert", "conversions", conversions, expected))
         there = sum(record["status"] == "ok" for record in conversions.values())
         expected = there if stages[0].done == expected else None
+    expected = None if expected is None else expected + given
     if natural:
         done = natural if run.has("calibration.json") else 0
         stages.append(StageStatus("calibrate", "natural recordings", done, 0, natural, None, None))

@@ -25,7 +25,7 @@ from vceval.runner.audio_files import Conversions
 from vceval.runner.efficiency import measured
 from vceval.runner.factory import make_converter
 from vceval.runner.journal import Ledger, Take, read_records
-from vceval.runner.plan import Plan
+from vceval.runner.plan import GIVEN, Plan
 
 __all__ = ["write_results"]
 
@@ -62,7 +62,7 @@ def write_results(
                 audio.write((take.system, pair, str(take.seed), _relative(path, run.root), sha256))
     exposures = _exposures(plan)
     run.write_leakage((entry.system, entry.pair, entry.source, entry.target) for entry in exposures)
-    records = () if plan.given is not None else read_records(run.root / "journal" / "convert.jsonl")
+    records = () if not plan.converting else read_records(run.root / "journal" / "convert.jsonl")
     efficiency.write(run, measured([system.name for system in plan.systems], records))
     rows = [_system_row(plan, conversions, system) for system in plan.systems]
     summary: dict[str, Any] = {
@@ -146,19 +146,23 @@ def _scores(take: Take, pair: str, metrics: Mapping[str, Metric], scored: Ledger
 def _exposures(plan: Plan) -> list[PairExposure]:
     """Look up what the systems (not the controls) have heard of their pairs' speakers."""
     systems = {system.name: system.converter for system in plan.systems if not system.control}
-    if plan.given is None:
-        return audit(systems, ((name, pair) for name in systems for pair in plan.pairs.values()))
+    converting = [system.name for system in plan.converting if not system.control]
+    made = ((name, pair) for name in converting for pair in plan.pairs_to_convert().values())
     broken = [(f.system, plan.pairs[f.pair]) for f in plan.broken if f.pair in plan.pairs]
-    work = [*((c.system, c.pair) for c in plan.given), *broken]
+    given = [(c.system, c.pair) for c in plan.given if c.system in systems]
+    work = [*made, *given, *(one for one in broken if one[0] in systems)]
     return audit(systems, {(system, pair.id): (system, pair) for system, pair in work}.values())
 
 
 def _system_row(plan: Plan, conversions: Conversions, system: System) -> dict[str, Any]:
     expected = conversions.expected(system)
     several = {"seeds": seeds} if (seeds := plan.seeds_of(system)) > 1 else {}
-    if plan.given is not None and not system.control:
-        return {"name": system.name, "title": system.name, "converter": "given", "kind": "given", "control": False,
-                "sample_rate": None, "licence": "", "paper": "", "expected": expected, **several}  # fmt: skip
+    if system.converter == GIVEN:
+        rates = sorted(plan.rates.get(system.name, ()))
+        return {"name": system.name, "title": system.name, "converter": GIVEN, "kind": "given",
+                "control": system.control, "sample_rate": rates[0] if len(rates) == 1 else None,
+                **({"sample_rates": rates} if len(rates) > 1 else {}),
+                "licence": "", "paper": "", "expected": expected, **several}  # fmt: skip
     info = make_converter(system).info
     return {
         "name": system.name,

@@ -9,9 +9,10 @@ import contextlib
 import hashlib
 import io
 import os
+import shlex
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from math import ceil
 from pathlib import Path
@@ -29,9 +30,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 __all__ = [
-    "CHANNELS", "LENGTH_OPTION", "MAX_RATE", "MAX_SECONDS", "MIN_RATE", "MIN_SECONDS", "USUAL", "Channel", "Facts",
-    "Reading", "Waveform", "Written", "duration", "load", "once", "read_as", "reading", "resample", "sample_rate",
-    "shared", "use", "write_flac",
+    "CHANNELS", "LENGTH_OPTION", "MAX_RATE", "MAX_SECONDS", "MEDIA", "MIN_RATE", "MIN_SECONDS", "USUAL", "Channel",
+    "Facts", "Reading", "Waveform", "Written", "duration", "ffmpeg_line", "load", "once", "read_as", "reading",
+    "resample", "sample_rate", "shared", "use", "write_flac",
 ]  # fmt: skip
 
 #: Sample rates outside of this range are refused, not resampled silently.
@@ -55,6 +56,11 @@ _SLACK = 0.1
 #: Frames that are read at a time where nothing tells how many come.
 _BLOCK = 1 << 16
 _ADVICE = "convert it to FLAC or 16-bit WAV"
+#: Endings of sound and video that are not read, and that ffmpeg reads.
+MEDIA = frozenset({
+    ".m4a", ".m4b", ".mp4", ".m4v", ".mov", ".mkv", ".mka", ".webm", ".avi", ".flv", ".3gp", ".aac", ".wma", ".wmv",
+    ".amr", ".mp2", ".ac3", ".ape", ".wv", ".tta",
+})  # fmt: skip
 #: Samples of recordings that are held for whoever asks for them next (64 MB).
 _HELD = 16_000_000
 
@@ -376,12 +382,37 @@ def _sound(path: Path, stream: BinaryIO, header: Header | None) -> Iterator[soun
     except (RuntimeError, ValueError, TypeError) as error:
         # Any bytes may look like a frame of MPEG audio
         what = f"{header.codec} in {header.container}: " if header is not None and header.container != "MPEG" else ""
-        raise ItemError(f"{path}: can't be read as audio ({what}{_words(error)}); {_ADVICE}") from error
+        raise ItemError(f"{path}: can't be read as audio ({what}{_words(error)}); {_advice(path)}") from error
     with handle:
         if header is None or (header.container == "MPEG" and handle.format != "MP3"):
             form = handle.format_info
-            raise ItemError(f"{path}: {form} is not read, as nothing tells whether such a file is whole; {_ADVICE}")
+            raise ItemError(
+                f"{path}: {form} is not read, as nothing tells whether such a file is whole; {_advice(path)}"
+            )
         yield handle
+
+
+def ffmpeg_line(paths: Sequence[str | os.PathLike[str]]) -> str:
+    """The line for a shell that converts recordings to FLAC beside them, at their own rate and with their channels.
+
+    Names may hold anything. Nothing is overwritten; of a video the first sound is taken.
+    """
+    flags = "-nostdin -n -loglevel error -i {0} -map 0:a:0 -c:a flac -sample_fmt s32 {1}"
+    names = [os.fspath(path) for path in paths]
+    names = [f"./{name}" if name.startswith("-") else name for name in names]  # no option
+    if len(names) == 1:
+        made = os.path.splitext(names[0])[0] + ".flac"  # noqa: PTH122 - a text
+        return "ffmpeg " + flags.format(shlex.quote(f"file:{names[0]}"), shlex.quote(f"file:{made}"))
+    endings = sorted({os.path.splitext(name)[1] for name in names})  # noqa: PTH122 - a text
+    tests = " -o ".join(f"-name '*{ending}'" for ending in endings)
+    inner = "ffmpeg " + flags.format('"file:$1"', '"file:${1%.*}.flac"')
+    folder = os.path.commonpath([os.path.dirname(name) or "." for name in names])  # noqa: PTH120 - a text
+    return f"find {shlex.quote(folder)} -type f \\( {tests} \\) -exec sh -c '{inner}' _ {{}} \\;"
+
+
+def _advice(path: Path) -> str:
+    known = path.suffix.lower() in MEDIA
+    return f"{_ADVICE}: {ffmpeg_line([path])}" if known else _ADVICE
 
 
 def _rewritten(path: Path, stream: BinaryIO, header: Header) -> io.BytesIO:

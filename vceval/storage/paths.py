@@ -124,7 +124,7 @@ def _listing(folder: Path, _changed: int) -> _Names:
     return _Names(names, alike, said)
 
 
-def resolve_inside(root: Path | None, value: str, where: str) -> Path:
+def resolve_inside(root: Path | None, value: str, where: str, beside: Path | None = None, option: str = "") -> Path:
     """Resolve a path written in a manifest and make sure that it stays in its root.
 
     Links are followed, so one that leads out of the root is refused too. The file need not exist; one whose name is
@@ -135,6 +135,9 @@ def resolve_inside(root: Path | None, value: str, where: str) -> Path:
             start from the working directory and may lead anywhere.
         value: the path as written: relative to ``root``, or an absolute one inside of it.
         where: file and line of the value, for the message (``scores.csv:3``).
+        beside: the folder of the manifest, where the root is another one: a relative path that leads to no file from
+            the root, or out of it, starts from there.
+        option: what gives another root, such as ``--root``.
 
     Returns:
         The absolute path, all links resolved.
@@ -150,12 +153,21 @@ def resolve_inside(root: Path | None, value: str, where: str) -> Path:
             "another root"
         )
     base = os.path.realpath(root or "")
-    found = os.path.realpath(os.path.join(base, value))  # noqa: PTH118 - twice as fast, and called once per recording
-    if not os.path.lexists(found):
-        found = os.path.realpath(existing(Path(found)))
-    if root is not None and found != base and not found.startswith(base.rstrip(os.sep) + os.sep):
+    inside = base.rstrip(os.sep) + os.sep
+    found = _real(base, value)
+    if beside is not None and not (os.path.lexists(found) and found.startswith(inside)):
+        other = _real(os.path.realpath(beside), value)
+        if other.startswith(inside) and (os.path.lexists(other) or not found.startswith(inside)):
+            found = other
+    if root is not None and found != base and not found.startswith(inside):
+        root_option = f" ({option})" if option else ""
         raise UsageError(
             f"{where}: {value!r} leads to {found}, outside of {base}; "
-            "move the file into that folder, or give another root that holds it"
+            f"move the file into that folder, or give another root that holds it{root_option}"
         )
     return Path(found)
+
+
+def _real(base: str, value: str) -> str:
+    found = os.path.realpath(os.path.join(base, value))  # noqa: PTH118 - twice as fast, and called once per recording
+    return found if os.path.lexists(found) else os.path.realpath(existing(Path(found)))
