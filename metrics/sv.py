@@ -17,7 +17,7 @@ from vceval.corpora.names import known_corpus
 from vceval.errors import ItemError, UnmetNeed, UsageError
 from vceval.metrics.band import narrow_band
 from vceval.metrics.base import Measure, Recipe, Statistics, Workspace
-from vceval.metrics.sv_encoders import DvectorEncoder, EcapaEncoder
+from vceval.metrics.sv_encoders import CamPlusPlusEncoder, DvectorEncoder, EcapaEncoder
 from vceval.metrics.sv_resemblyzer import ResemblyzerEncoder
 from vceval.metrics.trials import SpeakerMetric, Trials, calibration, draw_pairs, embed_natural
 from vceval.records import Conversion, ConversionPair, Utterance
@@ -95,6 +95,16 @@ _RECIPES: Mapping[str, Recipe | str] = {
         "d-vector",
         "d-vector with attentive pooling",
         changes=_DVECTOR,
+    ),
+    "campplus": Recipe(
+        "Speaker verification with CAM++ of 3D-Speaker, trained on Mandarin, otherwise as the default.",
+        "CAM++",
+        changes={
+            "encoder_type": CamPlusPlusEncoder,
+            "packages": ("torch", "soxr", "numpy"),
+            "version": "1.0",
+            "source": "Wang et al., CAM++: A fast and efficient network for speaker verification, Interspeech 2023",
+        },
     ),
     "ecapa": Recipe(
         "Speaker verification with SpeechBrain's ECAPA-TDNN, otherwise as the default.",

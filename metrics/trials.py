@@ -10,6 +10,7 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from vceval.checkpoints.weightfile import WeightFile
 from vceval.errors import ItemError
 from vceval.metrics.base import Metric, Workspace
 from vceval.metrics.sv_encoders import SpeakerEncoder
@@ -39,6 +40,14 @@ class SpeakerMetric(Metric):
         "dtype": "float32",
     }
     packages: ClassVar[tuple[str, ...]] = ("resemblyzer", "webrtcvad", "torch", "soxr", "numpy")
+
+    #: Weight files that its encoder takes and ``vceval checkpoints`` files.
+    files: ClassVar[tuple[WeightFile, ...]] = ()
+
+    def __init_subclass__(cls) -> None:
+        """Name the files of the class's encoder, which recipes change."""
+        super().__init_subclass__()
+        cls.files = cls.encoder_type.files
 
     def open(self, workspace: Workspace) -> None:
         """Take the workspace; the encoder's weights are read when the first recording needs them."""

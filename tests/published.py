@@ -115,6 +115,7 @@ FILES: dict[str, Published] = {
     "checkpoint-3900.pt": Published(247, _BRIGHTGU, old=True),
     "checkpoint-3000.pt": Published(114, _BRIGHTGU, old=True),
     "dvector-step250000.pt": Published(16, None, {"seg_len": 160}),
+    "campplus_cn_common.bin": Published(937, bare),
     "VQMIVC-model.ckpt-500.pt": Published(162, _vqmivc),
     "vocoder/checkpoint-3000000steps.pkl": Published(349, _pwg),
     "openvoice_v2/checkpoint.pth": Published(486, under("model", iteration=1)),
