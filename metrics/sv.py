@@ -177,6 +177,10 @@ class SpeakerVerification(SpeakerMetric):
     leakage of the source: the share of conversions that are still accepted, at the same threshold, as the speaker of
     the source recording that was converted, and ``sv_source_cosine`` the mean cosine with it.
 
+    ``sv_place`` puts the cosine on a scale that encoders share: 0 is the mean of impostors, 1 that of same-speaker
+    trials, both of natural speech of the corpus. ``sv_percentile`` is the share of these same-speaker trials that score
+    no more.
+
     ``trials`` and ``seed`` say how many natural trials are drawn (half of each kind), and by which seed.
     ``threshold`` is ``calibrated`` or the name of a published one that was measured with the same encoder
     (:data:`PUBLISHED`); it goes by the corpus of the target's recordings, and one without has no acceptance then.
@@ -220,9 +224,23 @@ class SpeakerVerification(SpeakerMetric):
             thresholded="sv_source_cosine",
         ),
         Measure("sv_source_cosine", "Src. cos.", "", "lower", decimals=3, secondary=True),
+        Measure("sv_place", "SV place", "", "higher", decimals=2, secondary=True, placed="means"),
+        Measure(
+            "sv_percentile",
+            "SV pct.",
+            "%",
+            "higher",
+            scale=100.0,
+            decimals=1,
+            secondary=True,
+            rate=True,
+            placed="trials",
+        ),
     )
     source: ClassVar[str] = "Wan et al., Generalized end-to-end loss for speaker verification, ICASSP 2018"
     recipes: ClassVar[Mapping[str, Recipe | str]] = _RECIPES
+    #: Every encoder at its own calibrated threshold, one recipe each.
+    groups: ClassVar[Mapping[str, Sequence[str]]] = {"panel": ("sv", "sv:dvector", "sv:campplus", "sv:ecapa")}
     choices: ClassVar[str] = (
         "SV|enc:{0.encoder_identity}|{0.encoder_type.front_end}|enrol:each-prompt|thr:{0.threshold_rule}"
         "|trials:{0.trials}|seed:{0.seed}"
@@ -286,7 +304,7 @@ class SpeakerVerification(SpeakerMetric):
         """
         voice = self.encoder.embed(conversion.path)
         cosines = self._cosines(conversion, voice)
-        accept, cosine, source, likeness = (measure.name for measure in self.measures)
+        accept, cosine, source, likeness, place, percentile = (measure.name for measure in self.measures)
         count = float(len(cosines))
         sums = {cosine: (sum(cosines.values()), count)}
         details: dict[str, Any] = {"cosines": {name: round(value, 6) for name, value in cosines.items()}}
@@ -297,6 +315,13 @@ class SpeakerVerification(SpeakerMetric):
             sums[likeness] = (alike, 1.0)
         else:
             unmet[source] = unmet[likeness] = alike
+        learnt = self.workspace.calibrations.get(conversion.pair.dataset, {})
+        if "same_mean" in learnt and learnt["same_mean"] > learnt["impostor_mean"]:
+            places = _places(np.array(list(cosines.values())), learnt)
+            sums |= {name: (float(some.sum()), count) for name, some in zip((place, percentile), places, strict=True)}
+        else:
+            why = f"natural speech of dataset {conversion.pair.dataset!r} gave this encoder no scale"
+            unmet[place] = unmet[percentile] = ("calibration", str(learnt.get("unavailable", why)))
         threshold, reason = self._threshold(conversion.pair)
         if threshold is None:
             return Statistics(
@@ -347,6 +372,14 @@ class SpeakerVerification(SpeakerMetric):
         if file_digest(source.path) == file_digest(conversion.path):
             return "other", f"{conversion.path} is the source itself: a trial against itself says nothing"
         return float(voice @ embedding)
+
+
+def _places(cosines: NDArray[np.float64], learnt: Mapping[str, Any]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Where cosines lie between impostors (0) and same-speaker trials (1), and among the latter (0 to 1)."""
+    low, high = float(learnt["impostor_mean"]), float(learnt["same_mean"])
+    quantiles = np.asarray(learnt["same_quantiles"], dtype=np.float64)
+    among = np.interp(cosines, quantiles, np.linspace(0.0, 1.0, len(quantiles)), left=0.0, right=1.0)
+    return (cosines - low) / (high - low), among
 
 
 @dataclass(frozen=True)

@@ -61,6 +61,10 @@ class SpeakerEncoder(ABC):
     on_device: ClassVar[bool] = True
     #: What it is called: its identity up to the first hyphen, and the folder of its embeddings in the cache.
     kind: ClassVar[str]
+    #: What people call it.
+    title: ClassVar[str]
+    #: Encoders of converters that are related to it: as converters declare them, to what each has in common with it.
+    relatives: ClassVar[Mapping[str, str]] = {}
     #: What is done to a recording before it is embedded, as signatures put it.
     front_end: ClassVar[str]
     #: Conversions whose recordings are best embedded together on a processor; 1 where vectors would move by it.
@@ -180,6 +184,7 @@ class DvectorEncoder(SpeakerEncoder):
     """
 
     kind: ClassVar[str] = "dvector"
+    title: ClassVar[str] = "d-vector"
     front_end: ClassVar[str] = "sr:16000-sox|level:peak-3dB|vad:sox-silence-1%"
     files: ClassVar[tuple[WeightFile, ...]] = (DVECTOR,)
 
@@ -229,6 +234,7 @@ class CamPlusPlusEncoder(SpeakerEncoder):
     """
 
     kind: ClassVar[str] = "campplus"
+    title: ClassVar[str] = "CAM++"
     front_end: ClassVar[str] = LEVELLED
     files: ClassVar[tuple[WeightFile, ...]] = (CAMPPLUS,)
 
@@ -279,6 +285,7 @@ class EcapaEncoder(SpeakerEncoder):
     """
 
     kind: ClassVar[str] = "ecapa"
+    title: ClassVar[str] = "ECAPA-TDNN"
     front_end: ClassVar[str] = "sr:16000|level:none|vad:none"
 
     @classmethod

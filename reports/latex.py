@@ -12,7 +12,7 @@ from math import ceil
 from typing import Literal
 
 from vceval.reports.latex_escape import breakable, escape
-from vceval.reports.tables import Column, Entry, PlainTable, Row, Table, suite_label
+from vceval.reports.tables import OWN, Column, Entry, PlainTable, Row, Table, suite_label
 from vceval.results.verdicts import Verdict
 from vceval.results.views import Report, number
 
@@ -302,6 +302,7 @@ def _heading_lines(column: Column) -> list[str]:
 
 def _tail_text(entry: Entry, column: Column, style: Style) -> str:
     interval = entry.interval if style.interval == "brackets" else f"±{arm}" if (arm := _arm(entry, column)) else ""
+    interval += OWN if entry.own else ""
     return interval + ("" if entry.usual else f" ({entry.brief})")
 
 
@@ -331,6 +332,7 @@ def _tail(entry: Entry, column: Column, style: Style) -> str:
         text = rf"\vcevalinterval{{{_signed(entry.low)}}}{{{_signed(entry.high)}}}"
     elif arm := _arm(entry, column):
         text = rf"\vceval{style.interval}{{{arm}}}"
+    text += r"\textsuperscript{\textdagger}" if entry.own else ""
     return text + ("" if entry.usual else rf"\,\vcevaln{{{escape(entry.brief)}}}")
 
 

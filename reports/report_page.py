@@ -11,6 +11,7 @@ from urllib.parse import quote
 from vceval.reports import (
     filter_data,
     listening_tables,
+    panel_tables,
     problems,
     published_tables,
     samples,
@@ -80,6 +81,7 @@ def page(
         "exposed": any(filter_data.exposed(report)),
         "trained": training_speakers.trained_marks(report),
         "training": training_speakers.training_table(report),
+        "encoders": panel_tables.panel_tables(report),
         "unseen": training_speakers.unseen_tables(report),
         "flags": problems.flags_table(report),
         "flag_names": names,

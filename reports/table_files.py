@@ -15,6 +15,7 @@ from vceval.reports import (
     latex,
     listening_tables,
     markdown,
+    panel_tables,
     problems,
     published_tables,
     seed_tables,
@@ -125,6 +126,7 @@ def _add_plain(texts: dict[str, str], found: Material, style: Style) -> None:
     report = found.report
     plains: tuple[PlainTable | None, ...] = (
         training_speakers.training_table(report),
+        *panel_tables.panel_tables(report),
         problems.flags_table(report),
         *seed_tables.seed_tables(report),
         published_tables.calibration_table(report),

@@ -11,6 +11,7 @@ from vceval.results.marks import interval_words, listed, mark_sentence
 from vceval.results.views import ALL, Cell, MeasureView, MetricView, Report, SystemView
 
 __all__ = [
+    "OWN",
     "Block",
     "Column",
     "Entry",
@@ -35,6 +36,9 @@ __all__ = [
 FEW = 5
 #: Share of recordings with a narrow band from which on a table says so of a system.
 MANY_NARROW = 0.1
+
+#: Stands behind a figure that the system's own encoder judges, or one related to it.
+OWN = "†"
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +84,8 @@ class Entry:
 
     ``brief`` leaves out of it what the caption says.
 
+    ``own`` says that the encoder which judges is the system's own, or related to it: shown, and not ranked.
+
     ``count`` is empty where every pair was skipped, so that nothing was expected. ``cell`` holds the figure as stored.
     """
 
@@ -93,6 +99,7 @@ class Entry:
     usual: bool
     second: bool = False
     cell: Cell | None = None
+    own: bool = False
 
     @property
     def interval(self) -> str:
@@ -101,8 +108,8 @@ class Entry:
 
     @property
     def mark(self) -> str:
-        """``best``, ``second`` or nothing."""
-        return "best" if self.best else "second" if self.second else ""
+        """``best``, ``second``, ``own`` or nothing."""
+        return "best" if self.best else "second" if self.second else "own" if self.own else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -315,6 +322,7 @@ def results(report: Report, identity: str, title: str, columns: Sequence[Column]
         entries = []
         for index, column in enumerate(columns):
             cell, mark = cells[system.name, index], rankings[index].mark(system.name)
+            mark = "own" if (system.name, column.measure.metric) in report.kin else mark
             entries.append(_entry(cell, column.measure, mark, usual) if cell else None)
         return Row(system, entries, NARROW_BAND if system.name in narrow else "")
 
@@ -324,6 +332,8 @@ def results(report: Report, identity: str, title: str, columns: Sequence[Column]
     notes = [seeds_sentence(report)] if seeds_sentence(report) else []
     metrics = [report.metrics[name] for name in used if name in report.metrics]
     words = mark_words(report, columns)
+    if any(entry and entry.own for block in blocks for one in block.rows for entry in one.entries):
+        words = f"{words} {OWN}: judged by an encoder that the system was made with, or by one related to it.".strip()
     return Table(identity, title, group, suite_label(report), columns, blocks, metrics, _joined(usual), notes, words)
 
 
@@ -380,6 +390,7 @@ def _entry(cell: Cell, measure: MeasureView, mark: str, usual: tuple[str, ...]) 
         usual=not brief,
         second=mark == "second",
         cell=cell,
+        own=mark == "own",
     )
 
 

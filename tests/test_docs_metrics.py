@@ -30,7 +30,8 @@ WORDS = {
 
 
 def names() -> list[str]:
-    return [full for name in registry.names("metric") for full in (name, *recipes(name))]
+    groups = [f"{name}:{group}" for name in registry.names("metric") for group in registry.load("metric", name).groups]
+    return [*(full for name in registry.names("metric") for full in (name, *recipes(name))), *groups]
 
 
 def recipes(name: str) -> list[str]:
@@ -51,7 +52,7 @@ def _no_models_of_the_user(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     """Pages show the signatures of an installation without any weight file."""
     for name in ("HOME", "XDG_CACHE_HOME", "VCEVAL_CHECKPOINTS"):
         monkeypatch.setenv(name, str(tmp_path))
-    for name in ("VCEVAL_WHISPER", "VCEVAL_UTMOS", "VCEVAL_DVECTOR", "VCEVAL_ECAPA", "TORCH_HOME"):
+    for name in ("VCEVAL_WHISPER", "VCEVAL_UTMOS", "VCEVAL_DVECTOR", "VCEVAL_CAMPPLUS", "VCEVAL_ECAPA", "TORCH_HOME"):
         monkeypatch.delenv(name, raising=False)
 
 

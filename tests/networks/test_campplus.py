@@ -93,9 +93,11 @@ def test_a_tampered_kit_fails_in_words(shared: Path, tmp_path: Path, capsys: pyt
     told = capsys.readouterr().out
     assert "features.npz out_fbank_719: differs by 0.01, allowed 0.005" in told
     assert "0 of 1 kits pass" in told
+    whole = (kit / "features.npz").read_bytes()
     (kit / "features.npz").write_bytes((kit / "features.npz").read_bytes()[:500])
     assert main(["selfcheck", "--kits", str(tmp_path)]) == 1
     assert "features.npz: can't be read" in capsys.readouterr().out
+    (kit / "features.npz").write_bytes(whole)
     described = json.loads((kit / "kit.json").read_text())
     described["state_dict"][0]["shape"] = [32, 1, 3, 5]
     (kit / "kit.json").write_text(json.dumps(described))

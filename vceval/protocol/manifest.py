@@ -75,6 +75,7 @@ TABLE = Table(
         Column("target_gender", "tables by direction: F or M", (
             "tgt_gender", "trg_gender", "target_sex", "tgt_sex",
         ), check=_gender),
+        Column("encoders", "speaker encoders that the system was made with (`dvector`): they do not rank it"),
         Column("seed", "takes of a system that draws noise, from 0: a pair has the mean over them", check=_seed),
     ),
     {
@@ -107,6 +108,8 @@ class Conversions:
     pairs: dict[str, ConversionPair] = field(default_factory=dict)
     failures: list[Failure] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    #: By system: the speaker encoders that its rows name.
+    encoders: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
     @property
     def systems(self) -> list[str]:
@@ -239,6 +242,10 @@ def _gather(rows: Sequence[_Row]) -> Conversions:
     takes: dict[tuple[str, str], dict[int, str]] = {}
     width = len(str(len(rows)))
     for row in rows:
+        if named := tuple(sorted({*row.values.get("encoders", "").replace(",", " ").split()})):
+            first = gathered.encoders.setdefault(row.values["system"], named)
+            if first != named:
+                raise UsageError(f"{row.where}: {row.values['system']} has the encoders {named}, and {first} before")
         recordings = tuple(map(row.paths.get, _RECORDINGS[1:]))
         facts = tuple(map(row.values.get, _FACTS))
         key: tuple[object, ...] = (recordings, facts) if any(recordings) else (row.paths["converted"],)

@@ -63,13 +63,14 @@ class SystemView:
 
 @dataclass(frozen=True, slots=True)
 class MetricView:
-    """One metric with the signature that every caption repeats."""
+    """One metric with the signature that every caption repeats; ``encoder``: that which judges, if any."""
 
     name: str
     title: str
     signature: str
     source: str
     long_signature: str = ""
+    encoder: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +95,7 @@ class MeasureView:
     natural_limit: float | None = None
     judge: str = ""
     question: str = ""
+    placed: str = ""
 
     @classmethod
     def of(cls, entry: Mapping[str, Any]) -> MeasureView:
@@ -118,6 +120,7 @@ class MeasureView:
             natural_limit=finite(entry.get("natural_limit")),
             judge=str(entry.get("judge") or ""),
             question=str(entry.get("question") or ""),
+            placed=str(entry.get("placed") or ""),
         )
 
     def text(self, value: float | None) -> str:
@@ -197,7 +200,8 @@ class Report:
     ``rankings`` are by measure, dataset and direction (:mod:`vceval.results.ranking`). ``exposures`` say of system and
     pair what is known of the source and the target speaker: ``trained``, ``unseen`` or ``unknown``.
     ``calibration_file`` is calibration.json: what ``calibration`` says, with scores of natural speech and error curves.
-    ``seeds`` is what the summary says of them (:mod:`vceval.results.seeds`).
+    ``seeds`` is what the summary says of them (:mod:`vceval.results.seeds`). ``kin`` says of system and metric why the
+    encoder that judges there does not rank it, ``panels`` how far encoders agree (:mod:`vceval.results.panel`).
     """
 
     root: Path
@@ -227,6 +231,8 @@ class Report:
     exposures: Mapping[tuple[str, str], tuple[str, str]] = field(default_factory=dict)
     calibration_file: Mapping[str, Mapping[str, Mapping[str, Any]]] = field(default_factory=dict)
     seeds: Mapping[str, Any] | None = None
+    kin: Mapping[tuple[str, str], str] = field(default_factory=dict)
+    panels: Sequence[Mapping[str, Any]] = ()
 
     def cell(self, system: str, measure: str, dataset: str = ALL, direction: str = ALL) -> Cell | None:
         """Return one corpus figure, or None where the summary has none."""
@@ -358,6 +364,8 @@ def load(run: RunDirectory, *, listened: bool = True) -> Report:
         exposures=_exposures(run),
         calibration_file=run.read_json("calibration.json") if run.has("calibration.json") else {},
         seeds=summary.get("seeds"),
+        kin={(str(one["system"]), str(one["metric"])): str(one["reason"]) for one in summary.get("kin", ())},
+        panels=summary.get("panels", ()),
     )
 
 
@@ -401,6 +409,7 @@ def _metric(entry: Mapping[str, Any]) -> MetricView:
         signature,
         str(entry.get("source") or ""),
         str(entry.get("long_signature") or signature),
+        str(entry.get("encoder") or ""),
     )
 
 

@@ -44,7 +44,7 @@ def plan_score(asked: ScoreRequest) -> Plan:
         conversions = [
             dataclasses.replace(c, pair=pairs[c.pair.id], language=pairs[c.pair.id].language) for c in conversions
         ]
-    systems = [System(name, "given") for name in found.systems]
+    systems = [System(name, "given", encoders=found.encoders.get(name)) for name in found.systems]
     controls, wanted = beside(systems, metrics, recogniser)
     natural_speech = _unconverted(pairs, controls)
     added = [control for control in controls if any(one.system == control.name for one in natural_speech)]
