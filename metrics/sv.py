@@ -17,7 +17,14 @@ from vceval.corpora.names import known_corpus
 from vceval.errors import ItemError, UnmetNeed, UsageError
 from vceval.metrics.band import narrow_band
 from vceval.metrics.base import Measure, Recipe, Statistics, Workspace
-from vceval.metrics.sv_encoders import CamPlusPlusEncoder, DvectorEncoder, EcapaEncoder
+from vceval.metrics.sv_encoders import (
+    CamPlusPlusEncoder,
+    DvectorEncoder,
+    EcapaEncoder,
+    SeedTtsEncoder,
+    SpeakerEncoder,
+    WavLmSvEncoder,
+)
 from vceval.metrics.sv_resemblyzer import ResemblyzerEncoder
 from vceval.metrics.trials import SpeakerMetric, Trials, calibration, draw_pairs, embed_natural
 from vceval.records import Conversion, ConversionPair, Utterance
@@ -27,6 +34,7 @@ __all__ = [
     "CALIBRATED",
     "PUBLISHED",
     "Published",
+    "SeedTtsSimilarity",
     "SpeakerVerification",
     "SpoofVerification",
     "check_threshold",
@@ -117,6 +125,18 @@ _RECIPES: Mapping[str, Recipe | str] = {
             "source": "Desplanques et al., ECAPA-TDNN, Interspeech 2020",
         },
     ),
+    "wavlm": Recipe(
+        "Speaker verification with WavLM-Large and ECAPA-TDNN of UniSpeech, otherwise as the default.",
+        "WavLM-SV",
+        changes={
+            "encoder_type": WavLmSvEncoder,
+            "packages": ("torch", "soxr", "numpy"),
+            "version": "1.0",
+            "source": "Chen et al., Large-scale self-supervised speech representation learning for automatic speaker "
+            "verification, ICASSP 2022",
+        },
+    ),
+    "seedtts": "vceval.metrics.sv:SeedTtsSimilarity",
     "mediumvc": Recipe(
         "Acceptance at the thresholds in MediumVC's README: VCTK 0.462, LibriSpeech 0.337, VCC2020 0.432, d-vector.",
         "MediumVC",
@@ -240,7 +260,9 @@ class SpeakerVerification(SpeakerMetric):
     source: ClassVar[str] = "Wan et al., Generalized end-to-end loss for speaker verification, ICASSP 2018"
     recipes: ClassVar[Mapping[str, Recipe | str]] = _RECIPES
     #: Every encoder at its own calibrated threshold, one recipe each.
-    groups: ClassVar[Mapping[str, Sequence[str]]] = {"panel": ("sv", "sv:dvector", "sv:campplus", "sv:ecapa")}
+    groups: ClassVar[Mapping[str, Sequence[str]]] = {
+        "panel": ("sv", "sv:dvector", "sv:campplus", "sv:ecapa", "sv:wavlm")
+    }
     choices: ClassVar[str] = (
         "SV|enc:{0.encoder_identity}|{0.encoder_type.front_end}|enrol:each-prompt|thr:{0.threshold_rule}"
         "|trials:{0.trials}|seed:{0.seed}"
@@ -303,7 +325,7 @@ class SpeakerVerification(SpeakerMetric):
             ItemError: a recording can't be read or holds no speech.
         """
         voice = self.encoder.embed(conversion.path)
-        cosines = self._cosines(conversion, voice)
+        cosines = self.prompt_cosines(conversion, voice)
         accept, cosine, source, likeness, place, percentile = (measure.name for measure in self.measures)
         count = float(len(cosines))
         sums = {cosine: (sum(cosines.values()), count)}
@@ -341,24 +363,6 @@ class SpeakerVerification(SpeakerMetric):
         learnt = self.workspace.calibrations.get(pair.dataset, {})
         reason = str(learnt.get("unavailable", f"nothing was calibrated for dataset {pair.dataset!r}"))
         return (float(learnt["threshold"]) if "threshold" in learnt else None), reason
-
-    def _cosines(self, conversion: Conversion, voice: NDArray[np.float64]) -> dict[str, float]:
-        """Compare with every prompt that is no copy of the recording itself: prompt id to cosine."""
-        pair = conversion.pair
-        if not pair.prompts:
-            raise UnmetNeed("target", f"pair {pair.id} names no prompt of the target speaker to compare with")
-        own = file_digest(conversion.path)
-        cosines: dict[str, float] = {}
-        for prompt in pair.prompts:
-            try:
-                embedding = self.encoder.embed(prompt.path)
-            except ItemError as error:
-                raise ItemError(f"prompt {prompt.id} of pair {pair.id}: {error}") from error
-            if file_digest(prompt.path) != own:
-                cosines[prompt.id] = float(voice @ embedding)
-        if not cosines:
-            raise UnmetNeed("other", f"{conversion.path} is the prompt itself: a trial against itself says nothing")
-        return cosines
 
     def _source_cosine(self, conversion: Conversion, voice: NDArray[np.float64]) -> float | tuple[str, str]:
         """Compare with the source recording; otherwise the need that is not met, and why."""
@@ -436,8 +440,48 @@ class SpoofVerification(SpeakerVerification):
         if not learnt.get("natural_scores"):
             reason = learnt.get("unavailable", f"nothing was calibrated for dataset {conversion.pair.dataset!r}")
             raise UnmetNeed("calibration", str(reason))
-        prompt, cosine = next(iter(self._cosines(conversion, self.encoder.embed(conversion.path)).items()))
+        prompt, cosine = next(iter(self.prompt_cosines(conversion, self.encoder.embed(conversion.path)).items()))
         return Statistics({self.measures[0].name: (cosine, 1.0)}, {"prompt": prompt, **narrow_band(conversion)})
+
+
+@dataclass(frozen=True)
+class SeedTtsSimilarity(SpeakerMetric):
+    """SIM of seed-tts-eval: cosine of WavLM-SV's vectors of the conversion and of its first prompt, both whole.
+
+    Nothing is cut or levelled, and the figure is the mean over files. seed-tts-eval drops files that it can't read and
+    outputs that do not exist without a word; here they are counted. Its script fails on stereo, of which vceval reads
+    one channel where both are equal.
+
+    Source: Anastassiou et al., "Seed-TTS: A family of high-quality versatile speech generation models", arXiv
+    2406.02430, 2024, and the scripts released with it.
+    """
+
+    encoder_type: ClassVar[type[SpeakerEncoder]] = SeedTtsEncoder
+    name: ClassVar[str] = "sv:seedtts"
+    title: ClassVar[str] = "Speaker similarity of seed-tts-eval"
+    version: ClassVar[str] = "1.0"
+    needs: ClassVar[frozenset[str]] = frozenset({"target"})
+    measures: ClassVar[tuple[Measure, ...]] = (
+        Measure("sv_cosine:seedtts", "SIM (seed-tts-eval)", "", "higher", decimals=3, question="voice"),
+    )
+    source: ClassVar[str] = "Anastassiou et al., Seed-TTS, arXiv 2406.02430, 2024"
+    choices: ClassVar[str] = "SIM|enc:{0.encoder_identity}|{0.encoder_type.front_end}|enrol:first-prompt"
+    facts: ClassVar[Mapping[str, str]] = {"channels": "equal or chosen", "dtype": "float32", "aggregation": "mean"}
+    packages: ClassVar[tuple[str, ...]] = ("torch", "numpy")
+
+    def recordings(self, conversion: Conversion) -> list[Path]:
+        """The conversion and its first prompt."""
+        return [conversion.path, *(one.path for one in conversion.pair.prompts[:1])]
+
+    def statistics(self, conversion: Conversion) -> Statistics:
+        """Compare one conversion with its first prompt.
+
+        Raises:
+            UnmetNeed: the pair has no prompt but the recording itself.
+            ItemError: a recording can't be read or is too short.
+        """
+        cosines = self.prompt_cosines(conversion, self.encoder.embed(conversion.path), 1)
+        return Statistics({self.measures[0].name: (sum(cosines.values()), 1.0)}, narrow_band(conversion))
 
 
 def check_threshold(name: str, encoder: str) -> None:

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vceval.checkpoints import store
-from vceval.checkpoints.known_files import CAMPPLUS, DVECTOR
+from vceval.checkpoints.known_files import CAMPPLUS, DVECTOR, WAVLM_SV
 from vceval.checkpoints.weightfile import WeightFile
 from vceval.errors import ItemError, UsageError
 from vceval.signal import audio
@@ -29,7 +29,8 @@ from vceval.storage.cache import Cache, file_digest
 from vceval.storage.embeddings import parameters
 
 __all__ = [
-    "LEVELLED", "CamPlusPlusEncoder", "DvectorEncoder", "EcapaEncoder", "SpeakerEncoder", "levelled_speech",
+    "LEVELLED", "CamPlusPlusEncoder", "DvectorEncoder", "EcapaEncoder", "SeedTtsEncoder", "SpeakerEncoder",
+    "WavLmSvEncoder", "levelled_speech",
 ]  # fmt: skip
 
 #: Level that :func:`levelled_speech` brings speech to. Resemblyzer errs there on natural speech as seldom as behind its
@@ -273,6 +274,80 @@ class CamPlusPlusEncoder(SpeakerEncoder):
         return embed(network, prepared, self.device, 1 if self.device == "cpu" else 16)
 
 
+class WavLmSvEncoder(SpeakerEncoder):
+    """WavLM-Large with an ECAPA-TDNN (UniSpeech), 256 values, on what lies between the first and the last speech.
+
+    The checkpoint is the file that $VCEVAL_WAVLM_SV names, else the one that ``vceval checkpoints add`` has filed. It
+    is another one than ``WavLM-Large.pt``, of which it was made. The network takes the level off itself.
+
+    Source: Chen et al., "Large-scale self-supervised speech representation learning for automatic speaker
+    verification", ICASSP 2022.
+    """
+
+    kind: ClassVar[str] = "wavlm"
+    title: ClassVar[str] = "WavLM-SV"
+    relatives: ClassVar[Mapping[str, str]] = {"wavlm-large": "WavLM-Large, of which this encoder was made"}
+    front_end: ClassVar[str] = LEVELLED
+    files: ClassVar[tuple[WeightFile, ...]] = (WAVLM_SV,)
+
+    @classmethod
+    def checkpoint(cls) -> Path:
+        """Find the checkpoint.
+
+        Raises:
+            UsageError: it is not there.
+        """
+        return _filed(WAVLM_SV, "VCEVAL_WAVLM_SV", "WavLM for speaker verification")
+
+    @classmethod
+    def identity(cls) -> str:
+        """Name the encoder and its weights: ``wavlm-<start of the file's SHA-256>``."""
+        return f"wavlm-{file_digest(cls.checkpoint())[:8]}"
+
+    def prepare(self, path: Path) -> NDArray[np.float32]:
+        """Read one recording at 16 kHz, cut to its speech.
+
+        Raises:
+            ItemError: it can't be read, no speech is found in it, or less than 45 ms.
+        """
+        return self._enough(path, levelled_speech(path).samples)
+
+    def _enough(self, path: Path, samples: NDArray[np.float32]) -> NDArray[np.float32]:
+        from vceval.networks.wavlm_sv import LEAST
+
+        if len(samples) < LEAST:
+            raise ItemError(f"{path}: holds {len(samples) / _SAMPLE_RATE:.3f} s, and WavLM-SV needs 0.045 s")
+        return samples
+
+    def embed_prepared(self, prepared: Sequence[NDArray[np.float32]]) -> list[NDArray[np.float32]]:
+        """Embed recordings one by one: padding would count in every statistic."""
+        from vceval.networks.wavlm_sv import embed
+
+        return embed(_wavlm_sv(self.checkpoint(), self.device), prepared, self.device)
+
+
+class SeedTtsEncoder(WavLmSvEncoder):
+    """The same network on whole recordings, resampled as seed-tts-eval does."""
+
+    front_end: ClassVar[str] = "sr:16000-sinc6|level:none|vad:none"
+
+    @classmethod
+    def identity(cls) -> str:
+        """Name the encoder, its weights and that recordings are whole: ``wavlm-51f07e3b-whole``."""
+        return f"{super().identity()}-whole"
+
+    def prepare(self, path: Path) -> NDArray[np.float32]:
+        """Read one recording, whole, at 16 kHz.
+
+        Raises:
+            ItemError: it can't be read, or is shorter than 45 ms.
+        """
+        from vceval.networks.wavlm_sv_features import resampled
+
+        wave = audio.shared(path)
+        return self._enough(path, resampled(wave.samples, wave.sample_rate))
+
+
 class EcapaEncoder(SpeakerEncoder):
     """SpeechBrain's ECAPA-TDNN trained on VoxCeleb, 192 values; cosines lie in -1 to 1.
 
@@ -355,6 +430,14 @@ def _campplus(path: Path, device: str) -> Any:
 
     torch.set_num_threads(1)
     return CAMPPLUS.load(path, device)
+
+
+@functools.cache
+def _wavlm_sv(path: Path, device: str) -> Any:
+    import torch
+
+    torch.set_num_threads(1)
+    return WAVLM_SV.load(path, device)
 
 
 def _speechbrain() -> tuple[Any, Any, Any]:

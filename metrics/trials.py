@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vceval.checkpoints.weightfile import WeightFile
-from vceval.errors import ItemError
+from vceval.errors import ItemError, UnmetNeed
 from vceval.metrics.base import Metric, Workspace
 from vceval.metrics.sv_encoders import SpeakerEncoder
 from vceval.metrics.sv_resemblyzer import LevelledResemblyzer
@@ -80,6 +80,36 @@ class SpeakerMetric(Metric):
     def recordings(self, conversion: Conversion) -> list[Path]:
         """What :meth:`statistics` embeds of a conversion."""
         return [conversion.path]
+
+    def prompt_cosines(
+        self, conversion: Conversion, voice: NDArray[np.float64], most: int | None = None
+    ) -> dict[str, float]:
+        """Compare a conversion, embedded, with every prompt that is no copy of it: prompt id to cosine.
+
+        Args:
+            conversion: whose prompts are meant.
+            voice: its embedding.
+            most: prompts that are looked at, the first ones; None for all.
+
+        Raises:
+            UnmetNeed: the pair has no prompt, or none but the recording itself.
+            ItemError: a prompt can't be read or holds no speech.
+        """
+        pair = conversion.pair
+        if not pair.prompts:
+            raise UnmetNeed("target", f"pair {pair.id} names no prompt of the target speaker to compare with")
+        own = file_digest(conversion.path)
+        cosines: dict[str, float] = {}
+        for prompt in pair.prompts[:most]:
+            try:
+                embedding = self.encoder.embed(prompt.path)
+            except ItemError as error:
+                raise ItemError(f"prompt {prompt.id} of pair {pair.id}: {error}") from error
+            if file_digest(prompt.path) != own:
+                cosines[prompt.id] = float(voice @ embedding)
+        if not cosines:
+            raise UnmetNeed("other", f"{conversion.path} is the prompt itself: a trial against itself says nothing")
+        return cosines
 
     @property
     def on_device(self) -> bool:

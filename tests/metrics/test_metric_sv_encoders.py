@@ -8,12 +8,14 @@ from pathlib import Path
 import numpy as np
 import parity
 import pytest
+import small_wavlm
 import soundfile
 import torch
 from sounds import hum
 
 from vceval import registry
 from vceval.checkpoints.known_files import CAMPPLUS
+from vceval.checkpoints.weights import load_strict
 from vceval.cli.main import main
 from vceval.conformance.kits import made_up_weights
 from vceval.errors import ItemError, UsageError
@@ -21,6 +23,9 @@ from vceval.metrics import sv_encoders, sv_resemblyzer
 from vceval.metrics.base import Workspace
 from vceval.metrics.sv_encoders import CamPlusPlusEncoder, DvectorEncoder, EcapaEncoder
 from vceval.networks import dvector, dvector_features
+from vceval.networks.wavlm import Sizes
+from vceval.networks.wavlm_sv import WavLmSv, embed
+from vceval.networks.wavlm_sv_features import resampled
 from vceval.records import Conversion, ConversionPair, Utterance
 from vceval.signal.audio import Waveform
 from vceval.storage.cache import Cache, file_digest
@@ -223,6 +228,29 @@ def test_files_say_whether_they_are_the_published_ones(shared, campplus, tmp_pat
     assert "not byte for byte what was published" in capsys.readouterr().out
 
 
+def test_sim_of_seedtts_is_the_cosine_of_whole_recordings(tmp_path, monkeypatch, make_sound):
+    """With a small network of made-up weights: no silence is cut, and no level changed."""
+    made = WavLmSv(Sizes.read(small_wavlm.settings()))
+    network = load_strict(made, made_up_weights(made), "made-up weights")
+    (tmp_path / "wavlm.pth").write_bytes(b"stand-in")
+    monkeypatch.setenv("VCEVAL_WAVLM_SV", str(tmp_path / "wavlm.pth"))
+    monkeypatch.setattr(sv_encoders, "_wavlm_sv", lambda path, device: network)
+    paths = [make_sound(f"{n}.wav", seconds=1.0, rate=24_000, seed=n) for n in range(3)]
+    prompts = tuple(Utterance(f"u{n}", paths[n], "toy", "s") for n in (1, 2))
+    metric = registry.load("metric", "sv:seedtts")()
+    metric.open(Workspace(cache=Cache(tmp_path / "c")))
+    found = metric.statistics(Conversion("x", ConversionPair("p", "toy", prompts=prompts), paths[0]))
+    waves = []
+    for path in paths[:2]:
+        samples, rate = soundfile.read(path, dtype="float32")
+        waves.append(resampled(samples, rate))
+    one, other = embed(network, waves)
+    assert found.sums["sv_cosine:seedtts"] == (pytest.approx(float(one @ other), abs=1e-5), 1.0)
+    assert "|sr:16000-sinc6|level:none|" in metric.signature()
+    assert "-whole|" in metric.signature()
+    assert registry.load("metric", "sv:wavlm")().encoder_kin["wavlm-large"]
+
+
 def test_wrong_weights_are_refused(made_up, tmp_path):
     path = tmp_path / "weights.pt"
     for wrong in ({**made_up, "more": torch.zeros(1)}, {k: v for k, v in made_up.items() if k != "linear.bias"}):
@@ -245,7 +273,8 @@ def test_sv_with_the_dvector(checkpoint, tmp_path, make_sound):
     pair = ConversionPair("p", "toy", source=source, prompts=(prompt,), target_speaker="s1")
     found = metric.statistics(Conversion("x", pair, paths[0]))
     assert found.sums["sv_accept:dvector"] == found.sums["sv_source:dvector"] == (1.0, 1.0)
-    assert {measure.name for measure in metric.measures} == set(found.sums)
+    assert {measure.name for measure in metric.measures} == {*found.sums, *found.unmet}
+    assert set(found.unmet) == {"sv_place:dvector", "sv_percentile:dvector"}  # no trials of natural speech gave a scale
     assert f"enc:dvector-{file_digest(checkpoint)[:8]}|" in metric.signature()
 
 

@@ -16,6 +16,7 @@ __all__ = [
     "SINGLEVC",
     "UNNEEDED",
     "WAVLM_LARGE",
+    "WAVLM_SV",
 ]
 
 #: HiFi-GAN for 22050 Hz mel spectra (MediumVC, MAE-VC).
@@ -62,7 +63,21 @@ CAMPPLUS = WeightFile(
     also_called=("campplus.bin",),
 )
 
-#: Of the same layout as the one above.
+#: The speaker encoder of seed-tts-eval's SIM, which the metrics ``sv:wavlm`` and ``sv:seedtts`` take.
+WAVLM_SV = WeightFile(
+    name="wavlm_large_finetune.pth",
+    holds="WavLM-Large, fine-tuned on VoxCeleb together with an ECAPA-TDNN for speaker verification",
+    page="https://github.com/microsoft/UniSpeech/tree/main/downstreams/speaker_verification (row: WavLM large, fix "
+    "pre-train: No), and https://huggingface.co/bezzam/wavlm_large_finetune_seed_tts_eval",
+    licence="CC BY-SA 3.0 (repository microsoft/UniSpeech; nothing is stated for the file itself)",
+    network="vceval.networks.wavlm_sv:WavLmSv",
+    size=1_301_926_579,
+    sha256="51f07e3b94d9e0262a6a675ef5a087be3dd09e8c62e9d886827f44f82fe7f94b",
+    entry=("model",),
+    ignored=("loss_calculator.projection.weight",),
+)
+
+#: Of the same layout as CAM++'s.
 CAMPPLUS_ADVANCED = WeightFile(
     name="campplus_cn_en_common.pt",
     holds="CAM++ speaker encoder of 3D-Speaker, trained on Mandarin and English",
