@@ -207,7 +207,7 @@ def test_sv_counts_trials_with_every_prompt(voices):
         cosines = [float(voices.embeddings[path] @ voices.embeddings[p.path]) for p in prompts]
         assert found.sums["sv_cosine"] == (pytest.approx(sum(cosines)), 3.0)
         assert found.sums["sv_accept"] == (sum(c >= 0.8 for c in cosines), 3.0)
-        assert set(found.unmet) == {"sv_source", "sv_source_cosine"}
+        assert set(found.unmet) == {"sv_source", "sv_source_cosine", "sv_place", "sv_percentile"}
     assert metric.statistics(conversion(like, prompts)).sums["sv_accept"][0] == 3.0
     assert metric.statistics(conversion(unlike, prompts)).sums["sv_accept"][0] == 0.0
 

@@ -87,10 +87,11 @@ class _SegmentMeans(nn.Module):
         """Take (batch, channels, frames), zero beyond each item's end where there is a mask; give the same shape."""
         length = x.shape[-1]
         known = x.new_ones(1, 1, length) if mask is None else mask
-        padded = functional.pad(x, (0, -length % _SEGMENT)).unflatten(-1, (-1, _SEGMENT)).sum(-1)
-        counts = functional.pad(known, (0, -length % _SEGMENT)).unflatten(-1, (-1, _SEGMENT)).sum(-1)
+        padded = functional.pad(x, (0, -length % _SEGMENT)).reshape(*x.shape[:-1], -1, _SEGMENT).sum(-1)
+        counts = functional.pad(known, (0, -length % _SEGMENT)).reshape(len(known), 1, -1, _SEGMENT).sum(-1)
         segments = (padded / counts.clamp_min(1.0)).repeat_interleave(_SEGMENT, dim=-1)[..., :length]
-        return segments + x.sum(-1, keepdim=True) / known.sum(-1, keepdim=True)
+        context: Tensor = segments + x.sum(-1, keepdim=True) / known.sum(-1, keepdim=True)
+        return context
 
 
 class _Context(nn.Module):
@@ -179,7 +180,7 @@ class CamPlusPlus(nn.Module):
         Returns:
             (batch, 192).
         """
-        steps = self.xvector
+        steps: Any = self.xvector
         half = None
         mask = None
         if lengths is not None and bool((lengths != frames.shape[1]).any()):

@@ -80,7 +80,7 @@ def mel_filters() -> NDArray[np.float64]:
 
     ends = _mel(np.array([_LOWEST, _HIGHEST]))
     corners = np.linspace(ends[0], ends[1], BANDS + 2)
-    places = _mel(np.arange(_FFT // 2 + 1) * (SAMPLE_RATE / _FFT))
+    places = _mel(np.linspace(0.0, SAMPLE_RATE / 2.0, _FFT // 2 + 1))
     lower, centre, upper = corners[:-2, None], corners[1:-1, None], corners[2:, None]
     sides = np.minimum((places - lower) / (centre - lower), (upper - places) / (upper - centre))
     filters: NDArray[np.float64] = np.maximum(0.0, sides)

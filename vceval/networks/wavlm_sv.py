@@ -132,7 +132,7 @@ class WavLmSv(nn.Module):
         encoder = self.feature_extract.get_submodule("model")
         assert isinstance(encoder, WavLm)
         shares = torch.softmax(self.feature_weight, dim=0)
-        total: Tensor = sum(share * state for share, state in zip(shares, encoder.states(samples), strict=True))  # type: ignore[assignment]
+        total: Tensor = sum(share * state for share, state in zip(shares, encoder.states(samples), strict=True))
         return total.transpose(1, 2) + 1e-6
 
 

@@ -243,9 +243,9 @@ def _gather(rows: Sequence[_Row]) -> Conversions:
     width = len(str(len(rows)))
     for row in rows:
         if named := tuple(sorted({*row.values.get("encoders", "").replace(",", " ").split()})):
-            first = gathered.encoders.setdefault(row.values["system"], named)
-            if first != named:
-                raise UsageError(f"{row.where}: {row.values['system']} has the encoders {named}, and {first} before")
+            before = gathered.encoders.setdefault(row.values["system"], named)
+            if before != named:
+                raise UsageError(f"{row.where}: {row.values['system']} has the encoders {named}, and {before} before")
         recordings = tuple(map(row.paths.get, _RECORDINGS[1:]))
         facts = tuple(map(row.values.get, _FACTS))
         key: tuple[object, ...] = (recordings, facts) if any(recordings) else (row.paths["converted"],)

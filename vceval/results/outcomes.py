@@ -319,8 +319,8 @@ class Outcomes:
         import numpy as np
 
         if measure.placed == "means":
-            found = [self.outcome(system, measure) for system in systems]
-            sides = [part[among] for one in found for part in (one.numerators, one.denominators)]
+            placed = [self.outcome(system, measure) for system in systems]
+            sides = [part[among] for one in placed for part in (one.numerators, one.denominators)]
             names = [self.speakers.datasets[place] for place in np.flatnonzero(among).tolist()]
             learnt = self._learnt(systems[0], measure.metric)
             return scale_variance(sides[0], sides[1], names, learnt, *sides[2:]) or 0.0

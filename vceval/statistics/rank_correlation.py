@@ -29,7 +29,8 @@ def kendall(first: NDArray[np.float64], second: NDArray[np.float64]) -> NDArray[
     one, other = (np.where(known, sign, 0.0) for sign in signs)
     scale = np.sqrt((one**2).sum(axis=0) * (other**2).sum(axis=0))
     together = (one * other).sum(axis=0)
-    return np.divide(together, scale, out=np.full(len(scale), np.nan), where=scale > 0)
+    taus: NDArray[np.float64] = np.divide(together, scale, out=np.full(len(scale), np.nan), where=scale > 0)
+    return taus
 
 
 def kendall_agreement(
