@@ -27,6 +27,7 @@ Calibrations = Mapping[str, Mapping[str, Any]]
 
 Better = Literal["lower", "higher"]
 Reduction = Literal["ratio", "eer", "auc"]
+Placed = Literal["", "means", "trials"]
 Question = Literal["voice", "words", "quality", ""]
 #: What a report answers first: is it the target's voice, are these the source's words, does it sound good?
 QUESTIONS: tuple[Question, ...] = ("voice", "words", "quality")
@@ -64,6 +65,12 @@ class Measure:
     the worst figure of natural speech (the row that :attr:`Metric.beside` names) with which the measure ranks: what
     judges natural speech worse can't tell whose fault it is.
 
+    ``placed`` says that values are places among trials of natural speech, which the calibration has learnt: ``means``,
+    0 at the mean of impostors and 1 at that of same-speaker trials, so that figures of different encoders compare, or
+    ``trials``, the share of same-speaker trials that score no more. Intervals of ``means`` hold the uncertainty of both
+    ends (:func:`vceval.statistics.scales.scale_variance`); those of ``trials`` take the trials for exact. Recipes keep
+    such measures though they are secondary.
+
     ``question``, one of :data:`QUESTIONS`, says which of the report's verdicts the measure may decide
     (:mod:`vceval.results.verdicts`); empty for a measure that explains and decides nothing.
     """
@@ -84,6 +91,7 @@ class Measure:
     ranked_by: str = ""
     natural_limit: float | None = None
     question: Question = ""
+    placed: Placed = ""
 
     def declaration_faults(self) -> list[str]:
         """Say what is declared wrongly, each in words; nothing where all is well."""
@@ -108,6 +116,7 @@ class Measure:
             *fault(self, "natural_limit", lambda v: v is None or (self.reduction == "ratio" and _is_finite(v)),
                    "None or a finite number, and None for an eer or auc"),
             *fault(self, "ranked_by", lambda v: isinstance(v, str), "a text: the name of a measure, or empty"),
+            *_one_of(self, "placed", get_args(Placed)),
             *fault(self, "question", lambda v: v == "" or (v in QUESTIONS and not self.ranked_by),
                    f"{', '.join(QUESTIONS)}, or empty, as where another measure ranks this one's systems"),
         ]  # fmt: skip
@@ -204,6 +213,8 @@ class Metric(ABC):
     beside: ClassVar[str] = ""
     #: Which row of that table this class is; empty for the default.
     recipe: ClassVar[str] = ""
+    #: Names that stand for several metrics: what follows the colon, to their names; those that are here are scored.
+    groups: ClassVar[Mapping[str, Sequence[str]]] = {}
     #: The signature without the version: ``MCD|order:{0.order}|c0:no``, where braces put in parameters and other
     #: attributes of the metric (:meth:`str.format`). Where it is empty, the name and all parameters stand there.
     choices: ClassVar[str] = ""
@@ -262,6 +273,15 @@ class Metric(ABC):
     def judge(self) -> str:
         """What made the figures, such as a recogniser, as heads of tables name it; empty where the metric says all."""
         return ""
+
+    @property
+    def encoder_kin(self) -> Mapping[str, str]:
+        """Speaker encoders whose systems the metric favours: as converters declare them, to what each is here.
+
+        The first is the encoder that judges, its title the text; the others are related to it. Empty for a metric that
+        no encoder judges for. Systems that one of them was made with are shown and not ranked.
+        """
+        return {}
 
     @property
     def cites(self) -> str:
@@ -474,7 +494,7 @@ def _of_recipe(metric: type[Metric], name: str) -> type[Metric]:
                 question=measure.question or asked.get(measure.ranked_by, ""),
             )
             for measure in kind.measures
-            if measure in primary or measure.name in needed
+            if measure in primary or measure.name in needed or measure.placed
         )
     attributes |= {key: value for key, value in row.changes.items() if key not in known}
     return make_dataclass(f"{kind.__name__}[{name}]", parameters, bases=(kind,), namespace=attributes, frozen=True)

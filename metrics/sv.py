@@ -17,7 +17,14 @@ from vceval.corpora.names import known_corpus
 from vceval.errors import ItemError, UnmetNeed, UsageError
 from vceval.metrics.band import narrow_band
 from vceval.metrics.base import Measure, Recipe, Statistics, Workspace
-from vceval.metrics.sv_encoders import DvectorEncoder, EcapaEncoder
+from vceval.metrics.sv_encoders import (
+    CamPlusPlusEncoder,
+    DvectorEncoder,
+    EcapaEncoder,
+    SeedTtsEncoder,
+    SpeakerEncoder,
+    WavLmSvEncoder,
+)
 from vceval.metrics.sv_resemblyzer import ResemblyzerEncoder
 from vceval.metrics.trials import SpeakerMetric, Trials, calibration, draw_pairs, embed_natural
 from vceval.records import Conversion, ConversionPair, Utterance
@@ -27,6 +34,7 @@ __all__ = [
     "CALIBRATED",
     "PUBLISHED",
     "Published",
+    "SeedTtsSimilarity",
     "SpeakerVerification",
     "SpoofVerification",
     "check_threshold",
@@ -96,6 +104,16 @@ _RECIPES: Mapping[str, Recipe | str] = {
         "d-vector with attentive pooling",
         changes=_DVECTOR,
     ),
+    "campplus": Recipe(
+        "Speaker verification with CAM++ of 3D-Speaker, trained on Mandarin, otherwise as the default.",
+        "CAM++",
+        changes={
+            "encoder_type": CamPlusPlusEncoder,
+            "packages": ("torch", "soxr", "numpy"),
+            "version": "1.0",
+            "source": "Wang et al., CAM++: A fast and efficient network for speaker verification, Interspeech 2023",
+        },
+    ),
     "ecapa": Recipe(
         "Speaker verification with SpeechBrain's ECAPA-TDNN, otherwise as the default.",
         "ECAPA",
@@ -107,6 +125,18 @@ _RECIPES: Mapping[str, Recipe | str] = {
             "source": "Desplanques et al., ECAPA-TDNN, Interspeech 2020",
         },
     ),
+    "wavlm": Recipe(
+        "Speaker verification with WavLM-Large and ECAPA-TDNN of UniSpeech, otherwise as the default.",
+        "WavLM-SV",
+        changes={
+            "encoder_type": WavLmSvEncoder,
+            "packages": ("torch", "soxr", "numpy"),
+            "version": "1.0",
+            "source": "Chen et al., Large-scale self-supervised speech representation learning for automatic speaker "
+            "verification, ICASSP 2022",
+        },
+    ),
+    "seedtts": "vceval.metrics.sv:SeedTtsSimilarity",
     "mediumvc": Recipe(
         "Acceptance at the thresholds in MediumVC's README: VCTK 0.462, LibriSpeech 0.337, VCC2020 0.432, d-vector.",
         "MediumVC",
@@ -167,6 +197,10 @@ class SpeakerVerification(SpeakerMetric):
     leakage of the source: the share of conversions that are still accepted, at the same threshold, as the speaker of
     the source recording that was converted, and ``sv_source_cosine`` the mean cosine with it.
 
+    ``sv_place`` puts the cosine on a scale that encoders share: 0 is the mean of impostors, 1 that of same-speaker
+    trials, both of natural speech of the corpus. ``sv_percentile`` is the share of these same-speaker trials that score
+    no more.
+
     ``trials`` and ``seed`` say how many natural trials are drawn (half of each kind), and by which seed.
     ``threshold`` is ``calibrated`` or the name of a published one that was measured with the same encoder
     (:data:`PUBLISHED`); it goes by the corpus of the target's recordings, and one without has no acceptance then.
@@ -210,9 +244,25 @@ class SpeakerVerification(SpeakerMetric):
             thresholded="sv_source_cosine",
         ),
         Measure("sv_source_cosine", "Src. cos.", "", "lower", decimals=3, secondary=True),
+        Measure("sv_place", "SV place", "", "higher", decimals=2, secondary=True, placed="means"),
+        Measure(
+            "sv_percentile",
+            "SV pct.",
+            "%",
+            "higher",
+            scale=100.0,
+            decimals=1,
+            secondary=True,
+            rate=True,
+            placed="trials",
+        ),
     )
     source: ClassVar[str] = "Wan et al., Generalized end-to-end loss for speaker verification, ICASSP 2018"
     recipes: ClassVar[Mapping[str, Recipe | str]] = _RECIPES
+    #: Every encoder at its own calibrated threshold, one recipe each.
+    groups: ClassVar[Mapping[str, Sequence[str]]] = {
+        "panel": ("sv", "sv:dvector", "sv:campplus", "sv:ecapa", "sv:wavlm")
+    }
     choices: ClassVar[str] = (
         "SV|enc:{0.encoder_identity}|{0.encoder_type.front_end}|enrol:each-prompt|thr:{0.threshold_rule}"
         "|trials:{0.trials}|seed:{0.seed}"
@@ -275,8 +325,8 @@ class SpeakerVerification(SpeakerMetric):
             ItemError: a recording can't be read or holds no speech.
         """
         voice = self.encoder.embed(conversion.path)
-        cosines = self._cosines(conversion, voice)
-        accept, cosine, source, likeness = (measure.name for measure in self.measures)
+        cosines = self.prompt_cosines(conversion, voice)
+        accept, cosine, source, likeness, place, percentile = (measure.name for measure in self.measures)
         count = float(len(cosines))
         sums = {cosine: (sum(cosines.values()), count)}
         details: dict[str, Any] = {"cosines": {name: round(value, 6) for name, value in cosines.items()}}
@@ -287,6 +337,13 @@ class SpeakerVerification(SpeakerMetric):
             sums[likeness] = (alike, 1.0)
         else:
             unmet[source] = unmet[likeness] = alike
+        learnt = self.workspace.calibrations.get(conversion.pair.dataset, {})
+        if "same_mean" in learnt and learnt["same_mean"] > learnt["impostor_mean"]:
+            places = _places(np.array(list(cosines.values())), learnt)
+            sums |= {name: (float(some.sum()), count) for name, some in zip((place, percentile), places, strict=True)}
+        else:
+            why = f"natural speech of dataset {conversion.pair.dataset!r} gave this encoder no scale"
+            unmet[place] = unmet[percentile] = ("calibration", str(learnt.get("unavailable", why)))
         threshold, reason = self._threshold(conversion.pair)
         if threshold is None:
             return Statistics(
@@ -307,24 +364,6 @@ class SpeakerVerification(SpeakerMetric):
         reason = str(learnt.get("unavailable", f"nothing was calibrated for dataset {pair.dataset!r}"))
         return (float(learnt["threshold"]) if "threshold" in learnt else None), reason
 
-    def _cosines(self, conversion: Conversion, voice: NDArray[np.float64]) -> dict[str, float]:
-        """Compare with every prompt that is no copy of the recording itself: prompt id to cosine."""
-        pair = conversion.pair
-        if not pair.prompts:
-            raise UnmetNeed("target", f"pair {pair.id} names no prompt of the target speaker to compare with")
-        own = file_digest(conversion.path)
-        cosines: dict[str, float] = {}
-        for prompt in pair.prompts:
-            try:
-                embedding = self.encoder.embed(prompt.path)
-            except ItemError as error:
-                raise ItemError(f"prompt {prompt.id} of pair {pair.id}: {error}") from error
-            if file_digest(prompt.path) != own:
-                cosines[prompt.id] = float(voice @ embedding)
-        if not cosines:
-            raise UnmetNeed("other", f"{conversion.path} is the prompt itself: a trial against itself says nothing")
-        return cosines
-
     def _source_cosine(self, conversion: Conversion, voice: NDArray[np.float64]) -> float | tuple[str, str]:
         """Compare with the source recording; otherwise the need that is not met, and why."""
         source = conversion.pair.source
@@ -337,6 +376,14 @@ class SpeakerVerification(SpeakerMetric):
         if file_digest(source.path) == file_digest(conversion.path):
             return "other", f"{conversion.path} is the source itself: a trial against itself says nothing"
         return float(voice @ embedding)
+
+
+def _places(cosines: NDArray[np.float64], learnt: Mapping[str, Any]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Where cosines lie between impostors (0) and same-speaker trials (1), and among the latter (0 to 1)."""
+    low, high = float(learnt["impostor_mean"]), float(learnt["same_mean"])
+    quantiles = np.asarray(learnt["same_quantiles"], dtype=np.float64)
+    among = np.interp(cosines, quantiles, np.linspace(0.0, 1.0, len(quantiles)), left=0.0, right=1.0)
+    return (cosines - low) / (high - low), among
 
 
 @dataclass(frozen=True)
@@ -393,8 +440,48 @@ class SpoofVerification(SpeakerVerification):
         if not learnt.get("natural_scores"):
             reason = learnt.get("unavailable", f"nothing was calibrated for dataset {conversion.pair.dataset!r}")
             raise UnmetNeed("calibration", str(reason))
-        prompt, cosine = next(iter(self._cosines(conversion, self.encoder.embed(conversion.path)).items()))
+        prompt, cosine = next(iter(self.prompt_cosines(conversion, self.encoder.embed(conversion.path)).items()))
         return Statistics({self.measures[0].name: (cosine, 1.0)}, {"prompt": prompt, **narrow_band(conversion)})
+
+
+@dataclass(frozen=True)
+class SeedTtsSimilarity(SpeakerMetric):
+    """SIM of seed-tts-eval: cosine of WavLM-SV's vectors of the conversion and of its first prompt, both whole.
+
+    Nothing is cut or levelled, and the figure is the mean over files. seed-tts-eval drops files that it can't read and
+    outputs that do not exist without a word; here they are counted. Its script fails on stereo, of which vceval reads
+    one channel where both are equal.
+
+    Source: Anastassiou et al., "Seed-TTS: A family of high-quality versatile speech generation models", arXiv
+    2406.02430, 2024, and the scripts released with it.
+    """
+
+    encoder_type: ClassVar[type[SpeakerEncoder]] = SeedTtsEncoder
+    name: ClassVar[str] = "sv:seedtts"
+    title: ClassVar[str] = "Speaker similarity of seed-tts-eval"
+    version: ClassVar[str] = "1.0"
+    needs: ClassVar[frozenset[str]] = frozenset({"target"})
+    measures: ClassVar[tuple[Measure, ...]] = (
+        Measure("sv_cosine:seedtts", "SIM (seed-tts-eval)", "", "higher", decimals=3, question="voice"),
+    )
+    source: ClassVar[str] = "Anastassiou et al., Seed-TTS, arXiv 2406.02430, 2024"
+    choices: ClassVar[str] = "SIM|enc:{0.encoder_identity}|{0.encoder_type.front_end}|enrol:first-prompt"
+    facts: ClassVar[Mapping[str, str]] = {"channels": "equal or chosen", "dtype": "float32", "aggregation": "mean"}
+    packages: ClassVar[tuple[str, ...]] = ("torch", "numpy")
+
+    def recordings(self, conversion: Conversion) -> list[Path]:
+        """The conversion and its first prompt."""
+        return [conversion.path, *(one.path for one in conversion.pair.prompts[:1])]
+
+    def statistics(self, conversion: Conversion) -> Statistics:
+        """Compare one conversion with its first prompt.
+
+        Raises:
+            UnmetNeed: the pair has no prompt but the recording itself.
+            ItemError: a recording can't be read or is too short.
+        """
+        cosines = self.prompt_cosines(conversion, self.encoder.embed(conversion.path), 1)
+        return Statistics({self.measures[0].name: (sum(cosines.values()), 1.0)}, narrow_band(conversion))
 
 
 def check_threshold(name: str, encoder: str) -> None:

@@ -10,13 +10,15 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from vceval.errors import ItemError
+from vceval.checkpoints.weightfile import WeightFile
+from vceval.errors import ItemError, UnmetNeed
 from vceval.metrics.base import Metric, Workspace
 from vceval.metrics.sv_encoders import SpeakerEncoder
 from vceval.metrics.sv_resemblyzer import LevelledResemblyzer
 from vceval.protocol.sampling import rank
 from vceval.records import Conversion, Gender, Utterance
 from vceval.statistics.eer import equal_error_rate, error_curve, error_rate_intervals
+from vceval.statistics.scales import mean_draws
 from vceval.storage.cache import file_digest
 
 __all__ = ["SpeakerMetric", "Speech", "Trials", "calibration", "draw_pairs", "embed_natural", "pair_keys", "smallest"]
@@ -27,6 +29,8 @@ MIN_TARGET_TRIALS = 10
 _CURVE_POINTS = 240
 #: Thresholds of resampled speakers that are kept, and their digits: a cosine has no more.
 _DRAWS, _DIGITS = 200, 6
+#: Quantiles of the same-speaker trials that are kept, 0 and 1 among them.
+_QUANTILES = 201
 
 
 class SpeakerMetric(Metric):
@@ -40,6 +44,14 @@ class SpeakerMetric(Metric):
     }
     packages: ClassVar[tuple[str, ...]] = ("resemblyzer", "webrtcvad", "torch", "soxr", "numpy")
 
+    #: Weight files that its encoder takes and ``vceval checkpoints`` files.
+    files: ClassVar[tuple[WeightFile, ...]] = ()
+
+    def __init_subclass__(cls) -> None:
+        """Name the files of the class's encoder, which recipes change."""
+        super().__init_subclass__()
+        cls.files = cls.encoder_type.files
+
     def open(self, workspace: Workspace) -> None:
         """Take the workspace; the encoder's weights are read when the first recording needs them."""
         super().open(workspace)
@@ -47,6 +59,11 @@ class SpeakerMetric(Metric):
         if key not in workspace.shared:
             workspace.shared[key] = self.encoder_type(workspace.cache, workspace.device)
         object.__setattr__(self, "_encoder", workspace.shared[key])
+
+    @property
+    def encoder_kin(self) -> Mapping[str, str]:
+        """The encoder, and those related to it."""
+        return {self.encoder_type.kind: self.encoder_type.title, **self.encoder_type.relatives}
 
     @property
     def encoder_identity(self) -> str:
@@ -63,6 +80,36 @@ class SpeakerMetric(Metric):
     def recordings(self, conversion: Conversion) -> list[Path]:
         """What :meth:`statistics` embeds of a conversion."""
         return [conversion.path]
+
+    def prompt_cosines(
+        self, conversion: Conversion, voice: NDArray[np.float64], most: int | None = None
+    ) -> dict[str, float]:
+        """Compare a conversion, embedded, with every prompt that is no copy of it: prompt id to cosine.
+
+        Args:
+            conversion: whose prompts are meant.
+            voice: its embedding.
+            most: prompts that are looked at, the first ones; None for all.
+
+        Raises:
+            UnmetNeed: the pair has no prompt, or none but the recording itself.
+            ItemError: a prompt can't be read or holds no speech.
+        """
+        pair = conversion.pair
+        if not pair.prompts:
+            raise UnmetNeed("target", f"pair {pair.id} names no prompt of the target speaker to compare with")
+        own = file_digest(conversion.path)
+        cosines: dict[str, float] = {}
+        for prompt in pair.prompts[:most]:
+            try:
+                embedding = self.encoder.embed(prompt.path)
+            except ItemError as error:
+                raise ItemError(f"prompt {prompt.id} of pair {pair.id}: {error}") from error
+            if file_digest(prompt.path) != own:
+                cosines[prompt.id] = float(voice @ embedding)
+        if not cosines:
+            raise UnmetNeed("other", f"{conversion.path} is the prompt itself: a trial against itself says nothing")
+        return cosines
 
     @property
     def on_device(self) -> bool:
@@ -230,11 +277,12 @@ def calibration(
 
     Intervals of EER and threshold come from one bootstrap over speakers. ``threshold_draws`` keeps its thresholds, in
     the order drawn, for the uncertainty that acceptance rates inherit
-    (:func:`vceval.statistics.thresholds.threshold_variance`). ``same_gender`` holds EER and threshold of the harder
-    trials that are left without speakers of two genders, or None for both and the ``reason``. ``curve`` holds false
-    alarms and misses by threshold, at few enough points to be stored and drawn. With ``keep_scores`` the scores of the
-    same-speaker trials are kept, sorted and by speaker (``natural_scores``), for measures that compare natural with
-    converted speech. ``{"unavailable": reason}`` where there is too little speech.
+    (:func:`vceval.statistics.thresholds.threshold_variance`). ``impostor_mean``, ``same_mean`` and ``mean_draws`` are
+    the ends of the scale on which places stand, ``same_quantiles`` the scores of same-speaker trials. ``same_gender``
+    holds EER and threshold of the harder trials that are left without speakers of two genders, or None for both and the
+    ``reason``. ``curve`` holds false alarms and misses by threshold, at few enough points to be stored and drawn. With
+    ``keep_scores`` the scores of the same-speaker trials are kept, sorted and by speaker (``natural_scores``), for
+    measures that compare natural with converted speech. ``{"unavailable": reason}`` where there is too little speech.
     """
     counts = {"speakers": len(speech.speakers), "utterances": len(speech.ids), "unusable": speech.unusable}
     if len(speech.speakers) < 2:
@@ -264,6 +312,7 @@ def calibration(
         "threshold_low": intervals.threshold[0],
         "threshold_high": intervals.threshold[1],
         "threshold_draws": [round(float(value), _DIGITS) for value in intervals.draws[:_DRAWS]],
+        **_scale(speech, trials, seed),
         "same_gender": _same_gender(speech, trials),
         "target_trials": targets,
         "nontarget_trials": len(trials.target) - targets,
@@ -279,6 +328,20 @@ def calibration(
             if (claimed == number).any()
         }
     return found
+
+
+def _scale(speech: Speech, trials: Trials, seed: int) -> dict[str, Any]:
+    """Mean scores of impostors and of same-speaker trials, of resamples of speakers, and quantiles of the latter."""
+    sides = [(trials.scores[mask], trials.speakers[mask]) for mask in (~trials.target, trials.target)]
+    low, high = (float(scores.mean()) for scores, _ in sides)
+    draws = mean_draws(sides, len(speech.speakers), seed, _DRAWS)
+    levels = np.linspace(0.0, 1.0, _QUANTILES)
+    return {
+        "impostor_mean": low,
+        "same_mean": high,
+        "mean_draws": [[round(float(value), _DIGITS) for value in row] for row in draws],
+        "same_quantiles": [round(float(value), _DIGITS) for value in np.quantile(sides[1][0], levels)],
+    }
 
 
 def _same_gender(speech: Speech, trials: Trials) -> dict[str, Any]:

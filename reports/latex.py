@@ -13,7 +13,17 @@ from math import ceil
 
 from vceval.errors import UsageError
 from vceval.reports.latex_escape import breakable, escape
-from vceval.reports.tables import LEADS, Column, Entry, Interval, PlainTable, Row, Table, judge_sentence, suite_label
+from vceval.reports.tables import (
+    LEADS,
+    Column,
+    Entry,
+    Interval,
+    PlainTable,
+    Row,
+    Table,
+    judge_sentence,
+    suite_label,
+)
 from vceval.results.marks import interval_words
 from vceval.results.verdicts import Verdict
 from vceval.results.views import Report
@@ -276,6 +286,9 @@ class _Sheet:
         layout = self._layout
         beside: list[_Piece] = []
         below: list[_Piece] = []
+        if entry.own:
+            code = r"\textsuperscript{\textdagger}"
+            beside.append(_Piece(code, self._measure(OWN, SCRIPT[layout.size]), LEADINGS[layout.small]))
         if piece := _interval_piece(entry, column, self._interval, layout, self._measure):
             (below if layout.interval_below else beside).append(piece)
         if not entry.usual:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
-from vceval.reports.tables import Column, Entry, Interval, PlainTable, Table, judge_sentence
+from vceval.reports.tables import OWN, Column, Entry, Interval, PlainTable, Table, judge_sentence
 from vceval.results.verdicts import ASKED, Verdict
 from vceval.results.views import with_unit
 
@@ -52,7 +52,7 @@ def _heading(column: Column) -> str:
 def _entry(entry: Entry | None, column: Column, interval: Interval) -> str:
     if entry is None:
         return ""
-    value = entry.value or "–"
+    value = (entry.value or "–") + (OWN if entry.own else "")
     parts = [f"**{value}**" if entry.best else f"<u>{value}</u>" if entry.second else value]
     arms = entry.arms(column.measure)
     if interval == "brackets" and entry.interval:

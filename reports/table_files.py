@@ -16,6 +16,7 @@ from vceval.reports import (
     latex,
     listening_tables,
     markdown,
+    panel_tables,
     problems,
     published_tables,
     seed_tables,
@@ -163,6 +164,7 @@ def _add_plain(texts: dict[str, str], found: Material, style: Style) -> None:
     report = found.report
     plains: tuple[PlainTable | None, ...] = (
         training_speakers.training_table(report),
+        *panel_tables.panel_tables(report),
         problems.flags_table(report),
         *seed_tables.seed_tables(report),
         *efficiency_tables.efficiency_tables(report),

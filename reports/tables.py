@@ -14,6 +14,7 @@ from vceval.results.views import ALL, Cell, MeasureView, MetricView, Report, Sys
 
 __all__ = [
     "LEADS",
+    "OWN",
     "WHOLE",
     "Block",
     "Column",
@@ -56,6 +57,9 @@ LEADS: Mapping[Interval, str] = {
     "pm": "±, or + and − where they differ: arms of the 95 % interval",
     "brackets": "In brackets: 95 % interval",
 }
+
+#: Stands behind a figure that the system's own encoder judges, or one related to it.
+OWN = "†"
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +105,8 @@ class Entry:
 
     ``brief`` leaves out of it what the caption says.
 
+    ``own`` says that the encoder which judges is the system's own, or related to it: shown, and not ranked.
+
     ``cell`` holds the figure as stored.
     """
 
@@ -114,6 +120,7 @@ class Entry:
     usual: bool
     second: bool = False
     cell: Cell | None = None
+    own: bool = False
 
     @property
     def interval(self) -> str:
@@ -131,8 +138,8 @@ class Entry:
 
     @property
     def mark(self) -> str:
-        """``best``, ``second`` or nothing."""
-        return "best" if self.best else "second" if self.second else ""
+        """``best``, ``second``, ``own`` or nothing."""
+        return "best" if self.best else "second" if self.second else "own" if self.own else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -415,6 +422,7 @@ def results(
         entries = []
         for index, column in enumerate(columns):
             cell, mark = cells[system.name, index, part], report.ranking(*figure_place(column, part)).mark(system.name)
+            mark = "own" if (system.name, column.measure.metric) in report.kin else mark
             entries.append(_entry(cell, column.measure, mark, usual) if cell else None)
         return Row(system, entries, NARROW_BAND if system.name in narrow else "", part)
 
@@ -429,6 +437,8 @@ def results(
     notes = [seeds_sentence(report)] if seeds_sentence(report) else []
     metrics = [report.metrics[name] for name in used if name in report.metrics]
     words = mark_words(report, columns, parts)
+    if any(entry and entry.own for block in blocks for one in block.rows for entry in one.entries):
+        words = f"{words} {OWN}: judged by an encoder that the system was made with, or by one related to it.".strip()
     return Table(
         identity, title, group, suite_label(report), columns, blocks, metrics, _joined(usual), notes, words,
         suite_label(report) if "@" in report.suite else _corpora(report),
@@ -524,6 +534,7 @@ def _entry(cell: Cell, measure: MeasureView, mark: str, usual: tuple[str, ...]) 
         usual=not brief,
         second=mark == "second",
         cell=cell,
+        own=mark == "own",
     )
 
 

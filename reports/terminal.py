@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from vceval.records import NEEDS
-from vceval.reports.tables import Block, Column, Entry, Table, main_tables, without_empty
+from vceval.reports.tables import OWN, Block, Column, Entry, Table, main_tables, without_empty
 from vceval.results import terminal, verdicts
 from vceval.results.marks import ALPHA, listed
 from vceval.results.terminal import Cell, clean, paragraph
@@ -124,7 +124,7 @@ def _entry(entry: Entry | None) -> str:
     """A figure, below it its interval, and its count where that is not the usual one."""
     if entry is None:
         return ""
-    value = (entry.value or "–") + (_BEST if entry.best else _SECOND if entry.second else "")
+    value = (entry.value or "–") + (_BEST if entry.best else _SECOND if entry.second else OWN if entry.own else "")
     return "\n".join(filter(None, (value, entry.interval, "" if entry.usual else f"n={entry.brief}")))
 
 

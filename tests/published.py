@@ -84,6 +84,11 @@ def _hasp(tensors: Tensors) -> Any:
     return {"model": {**computed, **tensors}, "criterion": {"w": torch.ones(1)}, "optimizer": OPTIMIZER, "step": 7}
 
 
+def _wavlm_sv(tensors: Tensors) -> Any:
+    training = {"loss_calculator.projection.weight": torch.zeros(()).expand(5994, 256)}
+    return {"model": OrderedDict([*tensors.items(), *training.items()]), "best_valid_eer": 0.4}
+
+
 _FREEVC = under("model", iteration=10, optimizer=OPTIMIZER, learning_rate=1e-4)
 _BRIGHTGU = under("Generator", epoch=1, config={"lr": 1e-5}, optimizer=OPTIMIZER, scheduler={"last_epoch": 1})
 _VOCODER = {"sample_rate": 16_000, "quant_dim": 512, "pad": 16}
@@ -115,6 +120,8 @@ FILES: dict[str, Published] = {
     "checkpoint-3900.pt": Published(247, _BRIGHTGU, old=True),
     "checkpoint-3000.pt": Published(114, _BRIGHTGU, old=True),
     "dvector-step250000.pt": Published(16, None, {"seg_len": 160}),
+    "campplus_cn_common.bin": Published(937, bare),
+    "wavlm_large_finetune.pth": Published(710, _wavlm_sv),
     "VQMIVC-model.ckpt-500.pt": Published(162, _vqmivc),
     "vocoder/checkpoint-3000000steps.pkl": Published(349, _pwg),
     "openvoice_v2/checkpoint.pth": Published(486, under("model", iteration=1)),

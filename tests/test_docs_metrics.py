@@ -51,7 +51,15 @@ def _no_models_of_the_user(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     """Pages show the signatures of an installation without any weight file."""
     for name in ("HOME", "XDG_CACHE_HOME", "VCEVAL_CHECKPOINTS"):
         monkeypatch.setenv(name, str(tmp_path))
-    for name in ("VCEVAL_WHISPER", "VCEVAL_UTMOS", "VCEVAL_DVECTOR", "VCEVAL_ECAPA", "TORCH_HOME"):
+    for name in (
+        "VCEVAL_WHISPER",
+        "VCEVAL_UTMOS",
+        "VCEVAL_DVECTOR",
+        "VCEVAL_CAMPPLUS",
+        "VCEVAL_WAVLM_SV",
+        "VCEVAL_ECAPA",
+        "TORCH_HOME",
+    ):
         monkeypatch.delenv(name, raising=False)
 
 
@@ -68,7 +76,8 @@ def test_signatures_are_those_that_the_code_prints() -> None:
 
 
 def test_recipes_are_those_that_there_are() -> None:
-    known = set(names())
+    groups = {f"{name}:{group}" for name in registry.names("metric") for group in registry.load("metric", name).groups}
+    known = {*names(), *groups}
     for path in EVERYWHERE:
         for metric, recipe in RECIPE.findall(path.read_text(encoding="utf-8")):
             assert f"{metric}:{recipe}" in known, f"{path.relative_to(ROOT)}: {metric}:{recipe}"

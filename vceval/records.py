@@ -100,13 +100,15 @@ class System:
     """One converter with one checkpoint and one configuration: a row of a results table.
 
     ``converter`` is the registered name of the adapter, ``options`` its keyword arguments
-    (plain JSON values). ``control`` marks the rows that convert nothing.
+    (plain JSON values). ``control`` marks the rows that convert nothing. ``encoders`` names the speaker encoders that
+    it was made with, as :mod:`vceval.results.encoder_audit` knows them; None where its converter says it.
     """
 
     name: str
     converter: str
     options: Mapping[str, Any] = field(default_factory=dict)
     control: bool = False
+    encoders: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)

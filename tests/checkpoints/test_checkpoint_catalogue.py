@@ -53,8 +53,8 @@ def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_every_file_is_described() -> None:
     assert set(published.FILES) <= set(KNOWN)
-    by_converter = [file for files in checkpoints._by_converter().values() for file in files]
-    for file in (*by_converter, *known_files.UNNEEDED):
+    by_user = [file for files in checkpoints._by_user().values() for file in files]
+    for file in (*by_user, *known_files.UNNEEDED):
         assert KNOWN[file.name] == file, f"two files are called {file.name}"
         assert file.page.startswith("https://")
         assert file.url is None or file.url.startswith(("https://", "http://speech.ee.ntu.edu.tw/"))
@@ -63,6 +63,7 @@ def test_every_file_is_described() -> None:
         assert file.form == "json" or file.layout()
         assert bool(checkpoints.users(file)) != bool(file.unneeded)
     own = [name for name in registry.names("converter") if registry.origin("converter", name).startswith("vceval.")]
+    own += [f"sv:{recipe}" for recipe in registry.load("metric", "sv").recipes]
     assert {file.name for name in own for file in checkpoints.files_of(name)} <= {file.name for file in FILES}
     for name, facts in published.FILES.items():
         assert len(KNOWN[name].layout()) == facts.count, name

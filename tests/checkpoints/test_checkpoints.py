@@ -63,7 +63,7 @@ def known(monkeypatch: pytest.MonkeyPatch) -> dict[str, WeightFile]:
         WeightFile("stats.pkl", "Statistics", "https://example.org", "MIT", form="arrays", arrays=(("mean", (3,)),)),
         WeightFile("config.json", "Settings", "https://example.org", "MIT", form="json"),
     )
-    monkeypatch.setattr(store, "_by_converter", lambda: {"conv": files, "second": files[:1]})
+    monkeypatch.setattr(store, "_by_user", lambda: {"conv": files, "second": files[:1]})
     monkeypatch.setattr(store, "UNNEEDED", ())
     return {file.name: file for file in files}
 
@@ -302,7 +302,7 @@ def test_equal_layouts_are_told_apart_by_name(
 ) -> None:
     twin = WeightFile("twin.pt", "Twin", "https://example.org", "MIT", "small", entry=("model",))
     files = (*known.values(), twin)
-    monkeypatch.setattr(store, "_by_converter", lambda: {"conv": files})
+    monkeypatch.setattr(store, "_by_user", lambda: {"conv": files})
     torch.save({"model": Small().state_dict()}, tmp_path / "x.pt")
     with pytest.raises(UsageError, match=r"small\.pt or twin\.pt, their layouts are the same; say which"):
         store.add(tmp_path / "x.pt")
@@ -426,7 +426,7 @@ def test_a_name_with_a_link_is_fetched_and_one_without_names_its_page(
 ) -> None:
     torch.save({"model": Small().state_dict()}, tmp_path / "served" / "w.pt")
     linked = WeightFile("small.pt", "Small", "page", "MIT", "small", url=f"{server}/w.pt", entry=("model",))
-    monkeypatch.setattr(store, "_by_converter", lambda: {"conv": (linked, known["other.pt"])})
+    monkeypatch.setattr(store, "_by_user", lambda: {"conv": (linked, known["other.pt"])})
     assert main(["checkpoints", "add", "conv"]) == 1
     printed = capsys.readouterr().out
     assert (place / "small.pt").is_file()

@@ -20,7 +20,7 @@ from vceval.signal.speech import SpeechFinder
 #: Name to what a run stores of the metric; versions of packages stand as ``*``.
 CATALOGUE: dict[str, dict[str, Any]] = json.loads(Path(__file__).with_name("metric_catalogue.json").read_text())
 #: What measures declare only where there is something to say.
-SELDOM = {"thresholded", "rate", "resolution", "worst", "best", "ranked_by", "question", "natural_limit"}
+SELDOM = {"thresholded", "rate", "resolution", "worst", "best", "ranked_by", "placed", "question", "natural_limit"}
 USUAL = {field.name: field.default for field in dataclasses.fields(Measure)}
 #: Folders of the recognisers of recipes.
 CTC = ("hubert-large-ls960-ft", "wav2vec2-large-960h-lv60-self")
@@ -37,7 +37,12 @@ VERSIONED = {
 def _weights(tmp_path, monkeypatch):
     """Stand-ins for the weights that signatures name by their bytes, and no Whisper at hand."""
     (tmp_path / "embedding_model.ckpt").write_bytes(b"ecapa")
-    for variable, name in (("VCEVAL_DVECTOR", "dvector.pt"), ("VCEVAL_UTMOS", "utmos.pt")):
+    for variable, name in (
+        ("VCEVAL_DVECTOR", "dvector.pt"),
+        ("VCEVAL_CAMPPLUS", "campplus.bin"),
+        ("VCEVAL_WAVLM_SV", "wavlm_sv.pth"),
+        ("VCEVAL_UTMOS", "utmos.pt"),
+    ):
         (tmp_path / name).write_bytes(name.encode())
         monkeypatch.setenv(variable, str(tmp_path / name))
     monkeypatch.setenv("VCEVAL_ECAPA", str(tmp_path))
@@ -132,7 +137,7 @@ def test_every_parameter_is_part_of_the_signature(name):
             continue
         if field.name == "threshold" and isinstance(value, str):
             others = {"calibrated", "mediumvc" if metric.encoder_type.kind == "dvector" else "tzuhsien"} - {value}
-            if metric.encoder_type.kind == "ecapa":  # nobody published a threshold of it
+            if metric.encoder_type.kind in ("campplus", "ecapa", "wavlm"):  # nobody published a threshold of it
                 continue
             other = min(others)
         elif isinstance(value, SpeechFinder):

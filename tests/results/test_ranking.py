@@ -12,9 +12,10 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from made_outcomes import ACCEPT, Given, outcomes_of
 from report_runs import demo
 
-from vceval.records import ConversionPair, Failure, Score, Skip
+from vceval.records import ConversionPair, Score
 from vceval.results import views
 from vceval.results.marks import ALPHA, Ranking, mark_sentence, rankings_of
 from vceval.results.outcomes import Outcomes
@@ -25,44 +26,9 @@ from vceval.statistics.holm import holm
 from vceval.statistics.inference import interval, paired_test
 
 BANDWIDTH = MeasureView("bandwidth", "bandwidth", "Bandw.", "kHz", "higher", 1.0, 1)
-ACCEPT = MeasureView("accept", "sv", "SV acc.", "%", "higher", 100.0, 1, worst=0.0, rate=True)
 WER = MeasureView("wer", "wer", "WER", "%", "lower", 100.0, 1, ranked_by="wer_capped")
 CAPPED = MeasureView("wer_capped", "wer", "WER cap.", "%", "lower", 100.0, 1, worst=1.0, rate=True)
 EER = MeasureView("eer", "sv", "Spoof EER", "%", "higher", 100.0, 1, "eer", best=0.5)
-
-#: A value as a number or as (numerator, denominator); or "failed", "skipped"; None where the pair was not given.
-Given = float | tuple[float, float] | str | None
-
-
-def outcomes_of(
-    given: Mapping[str, Mapping[str, Sequence[Given]]],
-    measures: Sequence[MeasureView],
-    targets: int = 5,
-    sources: int = 4,
-    learnt: Mapping[str, Any] | None = None,
-) -> Outcomes:
-    """Outcomes of systems: by system and measure, what became of each pair."""
-    count = len(next(iter(next(iter(given.values())).values())))
-    pairs = {
-        f"p{n}": ConversionPair(
-            f"p{n}", "d", source_speaker=f"s{n // targets % sources}", target_speaker=f"t{n % targets}",
-            direction=("F2F", "F2M")[n % 2],
-        )
-        for n in range(count)
-    }  # fmt: skip
-    tally = Tally(pairs)
-    metric_of = {measure.name: measure.metric for measure in measures}
-    for system, columns in given.items():
-        for measure, values in columns.items():
-            for pair, value in zip(pairs, values, strict=True):
-                if value == "failed":
-                    tally.failure(Failure(system, pair, "score", metric_of[measure], "why"))
-                elif value == "skipped":
-                    tally.skip(Skip(system, pair, metric_of[measure], measure, "other", "why"))
-                elif value is not None:
-                    above, below = value if isinstance(value, tuple) else (float(value), 1.0)
-                    tally.score(Score(system, pair, metric_of[measure], measure, above / below, above, below))
-    return Outcomes.of_tally(tally, list(given), learnt or {})
 
 
 def rank(

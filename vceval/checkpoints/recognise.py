@@ -14,6 +14,7 @@ from vceval.checkpoints.containers import NotNeeded
 from vceval.checkpoints.known_files import COMPANIONS
 from vceval.checkpoints.weightfile import WeightFile
 from vceval.errors import UsageError
+from vceval.storage.cache import file_digest
 
 __all__ = ["Recognised", "recognise", "refusal"]
 
@@ -43,8 +44,8 @@ class Recognised:
 def recognise(path: Path, known: Mapping[str, WeightFile]) -> Recognised:
     """Find the known files that a file can be.
 
-    Where layouts are equal (FreeVC at 16 and at 24 kHz, say), what else the file states decides (the samples per frame
-    of a vocoder), then its own name if it is that of one of them.
+    Where layouts are equal (FreeVC at 16 and at 24 kHz, say), the published file's hash decides, then what else the
+    file states (the samples per frame of a vocoder), then its own name if it is that of one of them.
 
     Raises:
         UsageError: the file can't be read, or was refused because reading it could run code. ``NotNeeded``, a kind of
@@ -88,7 +89,9 @@ def _by_content(path: Path, known: Mapping[str, WeightFile]) -> tuple[list[Weigh
     if refused is not None:
         raise refused  # named as a file of arrays: what is wrong with it as such is the answer
     content = weights.read(path)
-    found = [file for file in known.values() if file.form == "weights" and not _wrong(content, file)]
+    found = [file for file in known.values() if file.form == "weights" and not _wrong(content, file, path)]
+    published = [file for file in found if file.sha256 == file_digest(path)]
+    found = published or found
     stated = [file for file in found if file.metadata]
     # A file that needs no attributes to be stated fits as well; the one whose attributes are stated is meant
     if stated and all(name in _stated(content) for file in stated for name, _ in file.metadata):
@@ -133,8 +136,8 @@ def _stated(content: Any) -> Mapping[Any, Any]:
     return attributes if isinstance(attributes, Mapping) else {}
 
 
-def _wrong(content: Any, file: WeightFile) -> str:
-    """Say how content differs from a file's layout; empty where it does not."""
+def _wrong(content: Any, file: WeightFile, path: Path | None = None) -> str:
+    """Say how content, read from a path, differs from a file's layout; empty where it does not."""
     from vceval.checkpoints import weights
 
     try:
@@ -152,6 +155,8 @@ def _wrong(content: Any, file: WeightFile) -> str:
             return f"its {name} is {str(stated[name])[:40]}, not {value}"
         if name not in stated and file.unneeded:
             return f"it does not state {name}"
+    if path and file.unneeded and file.sha256 and file.sha256 != file_digest(path):
+        return "its bytes are not those that were published"
     return ""
 
 
@@ -259,11 +264,11 @@ def refusal(path: Path, wanted: WeightFile, known: Mapping[str, WeightFile]) -> 
         return ""
     content = weights.read(path)
     others = [file for name, file in known.items() if name != wanted.name and file.form == "weights"]
-    wrong = _wrong(content, wanted)
+    wrong = _wrong(content, wanted, path)
     if not wrong:
         # Of the same layout, but it says itself that it is another one
         others = [file for file in others if file.unneeded]
-    actual = [file for file in others if not _wrong(content, file)]
+    actual = [file for file in others if not _wrong(content, file, path)]
     if actual:
         return (
             f"{path} is {' or '.join(f'{file.name} ({file.holds})' for file in actual)}, "

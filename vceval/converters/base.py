@@ -31,6 +31,9 @@ class ConverterInfo:
     sample_rate: of its output in Hz; None when it is that of whatever it is given.
     trained_on: corpus name to the speakers its checkpoint was trained on; empty when nothing was trained. None when it
         can't say: ``training_speakers.csv`` is then asked, which has what the authors of checkpoints published.
+    encoders: speaker encoders that it was conditioned on or trained with, by the keys of
+        :mod:`vceval.results.encoder_audit`, each with what it was used for; empty for none. None when it can't say:
+        ``speaker_encoders.csv`` is then asked.
     draws_noise: whether the seed of a pair changes its audio. One that draws none is converted once, however many seeds
         a run has.
     """
@@ -45,6 +48,7 @@ class ConverterInfo:
     checkpoints: tuple[str, ...] = ()
     trained_on: dict[str, frozenset[str]] | None = field(default_factory=dict)
     draws_noise: bool = False
+    encoders: dict[str, str] | None = None
 
     def declaration_faults(self) -> list[str]:
         """Say what is declared wrongly, each in words; nothing where all is well."""
@@ -56,6 +60,7 @@ class ConverterInfo:
             *(text for key in ("control", "draws_noise")
               for text in fault(self, key, lambda v: isinstance(v, bool), "True or False")),
             *fault(self, "checkpoints", is_texts, "a tuple of texts"),
+            *fault(self, "encoders", _are_uses, "a dict of encoders' keys to what each was used for, or None"),
             *fault(self, "trained_on", _are_speakers, "a dict of corpus names to frozensets of speakers, or None"),
         ]  # fmt: skip
         return [f"info: {text}" for text in found]
@@ -333,6 +338,10 @@ def parameters(network: Any) -> int:
 
 def _are_speakers(value: object) -> bool:
     return value is None or (isinstance(value, dict) and all(is_texts(speakers) for speakers in value.values()))
+
+
+def _are_uses(value: object) -> bool:
+    return value is None or (isinstance(value, dict) and all(is_text(text) for one in value.items() for text in one))
 
 
 def fitting(found: Any) -> Outcome:

@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
+from collections import deque
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -311,6 +312,28 @@ class WavLm(nn.Module):
         Raises:
             ValueError: an item is shorter than a frame.
         """
+        [(x, mask)] = deque(self._passed(samples, lengths, self.sizes.layers if layer is None else layer), maxlen=1)
+        if layer is None:
+            x = self.encoder.layer_norm(x)
+        return x if mask is None else x * mask.transpose(1, 2)
+
+    def states(self, samples: Tensor) -> Iterator[Tensor]:
+        """Give what goes into every layer, as it is, then the last one's output through the final layer norm.
+
+        Args:
+            samples: (batch, n) at 16 kHz, all of one length.
+
+        Yields:
+            (batch, frames, width), one more than there are layers.
+
+        Raises:
+            ValueError: they are shorter than a frame.
+        """
+        for place, (x, _) in enumerate(self._passed(samples, None, self.sizes.layers)):
+            yield x if place < self.sizes.layers else self.encoder.layer_norm(x)
+
+    def _passed(self, samples: Tensor, lengths: Tensor | None, wanted: int) -> Iterator[tuple[Tensor, Tensor | None]]:
+        """Give what goes into each of ``wanted`` layers and comes out of the last, with the mask of frames."""
         frames = self.sizes.frames(samples.shape[1])
         if frames < 1:
             raise ValueError(f"{samples.shape[1]} samples are less than the {self.sizes.receptive} of a frame")
@@ -324,13 +347,11 @@ class WavLm(nn.Module):
         if mask is not None:
             x = x * mask.transpose(1, 2)
         x = x + self.encoder.pos_conv(x.transpose(1, 2)).transpose(1, 2)
-        wanted = self.sizes.layers if layer is None else layer
         bias = self._bias(frames) if wanted else None
         for place in range(wanted):
+            yield x, mask
             x = self.encoder.layers[place](x, bias, mask)
-        if layer is None:
-            x = self.encoder.layer_norm(x)
-        return x if mask is None else x * mask.transpose(1, 2)
+        yield x, mask
 
     def _frames(self, samples: Tensor, frames: int) -> Tensor:
         """Run the convolutions piece by piece: a frame depends on its own samples only, so the pieces fit exactly."""

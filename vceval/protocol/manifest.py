@@ -76,6 +76,7 @@ TABLE = Table(
         Column("target_gender", "tables by direction: F or M", (
             "tgt_gender", "trg_gender", "target_sex", "tgt_sex",
         ), check=_gender),
+        Column("encoders", "speaker encoders that the system was made with (`dvector`): they do not rank it"),
         Column("seed", "takes of a system that draws noise, from 0: a pair has the mean over them", check=_seed),
     ),
     {

@@ -62,7 +62,7 @@ class Conversions:
     """Conversions to be scored, what was wrong with the others, and notes on how they were read.
 
     missing: what is nowhere, one line each. advice: what may help against that. lines: what they were read from, by
-    system, pair and seed. seeded: whether they tell seeds.
+    system, pair and seed. seeded: whether they tell seeds. encoders: by system the speaker encoders that its rows name.
     """
 
     conversions: list[Conversion] = field(default_factory=list)
@@ -73,6 +73,7 @@ class Conversions:
     advice: str = ""
     lines: dict[tuple[str, str, int], Line] = field(default_factory=dict)
     seeded: bool = False
+    encoders: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
     @property
     def systems(self) -> list[str]:
@@ -85,7 +86,7 @@ def gather(lines: Sequence[Line], known: Known | None) -> Conversions:
     """Make conversions of lines, and pairs of those that belong together.
 
     Raises:
-        UsageError: a seed stands twice, or belongs to nothing.
+        UsageError: a seed stands twice, or belongs to nothing; rows of a system name different encoders.
     """
     gathered = Conversions(seeded=any(line.values.get("seed") for line in lines))
     voices = _voices(lines, known)
@@ -95,6 +96,10 @@ def gather(lines: Sequence[Line], known: Known | None) -> Conversions:
     takes: dict[tuple[str, str], dict[int, str]] = {}
     width = len(str(len(lines)))
     for line in lines:
+        if named := tuple(sorted({*line.values.get("encoders", "").replace(",", " ").split()})):
+            before = gathered.encoders.setdefault(line.values["system"], named)
+            if before != named:
+                raise UsageError(f"{line.where}: {line.values['system']} has the encoders {named}, and {before} before")
         _complete(line, known)
         sides = tuple(line.names.get(side) or line.paths.get(side) for side in RECORDINGS[1:])
         facts = tuple(map(line.values.get, _FACTS))

@@ -33,6 +33,9 @@ class _SystemChoice(Section):
     converter: Text
     """What ``vceval list converters`` lists."""
 
+    encoders: list[Text] | None = None
+    """Speaker encoders that it was conditioned on or trained with: what they judge is shown, and it is not ranked."""
+
 
 SystemTable = Annotated[
     dict[
@@ -54,15 +57,24 @@ def system_of(text: str, timeout: float | None = None) -> System:
 
     ``world`` is a registered converter under its own name; ``mine=world`` gives it another one;
     ``mine=command:python worker.py`` is a program, ``theirs=precomputed:FOLDER`` or
-    ``theirs=precomputed:FOLDER::PATTERN`` a folder of audio.
+    ``theirs=precomputed:FOLDER::PATTERN`` a folder of audio. ``mine[dvector,ge2e]=...`` declares the speaker encoders
+    that it was made with.
 
     Raises:
         UsageError: the text has another form.
     """
-    name, equals, rest = text.partition("=")
+    head, equals, rest = text.partition("=")
+    name, bracket, inside = head.partition("[")
+    encoders = None
+    if bracket:
+        if not inside.endswith("]"):
+            raise UsageError(
+                f"system {text!r}: its speaker encoders stand in brackets after its name: NAME[dvector]=KIND"
+            )
+        encoders = tuple(one.strip() for one in inside[:-1].split(",") if one.strip())
     kind, _, argument = rest.partition(":")
     if not equals:
-        return System(_checked(name, text), name)
+        return System(_checked(name, text), name, encoders=encoders)
     options: dict[str, Any] = {}
     if kind == "command":
         try:
@@ -80,7 +92,7 @@ def system_of(text: str, timeout: float | None = None) -> System:
         raise UsageError(f"system {text!r}: only command: and precomputed: take an argument; use --systems FILE")
     if not kind:
         raise UsageError(f"system {text!r}: say what it is, NAME=KIND:ARGUMENT")
-    return System(_checked(name, text), kind, options)
+    return System(_checked(name, text), kind, options, encoders=encoders)
 
 
 def read_systems(path: Path) -> list[System]:
@@ -93,7 +105,7 @@ def read_systems(path: Path) -> list[System]:
             converter: command
             command: [python, worker.py]
 
-    All keys but ``converter`` are the converter's options.
+    All keys but ``converter`` and ``encoders`` are the converter's options.
 
     Raises:
         UsageError: the file can't be read or has another form.
@@ -103,7 +115,13 @@ def read_systems(path: Path) -> list[System]:
 
 def systems_of(table: SystemTable) -> list[System]:
     """Make systems of what a file says of them."""
-    return [System(name, given.converter, given.model_extra or {}) for name, given in table.items()]
+    return [
+        System(
+            name, given.converter, given.model_extra or {},
+            encoders=None if given.encoders is None else tuple(given.encoders),
+        )
+        for name, given in table.items()
+    ]  # fmt: skip
 
 
 def _checked(name: str, where: str) -> str:

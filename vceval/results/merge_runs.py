@@ -12,6 +12,7 @@ from vceval.results import views
 from vceval.results.comparable import Identity, Side, differences, identities
 from vceval.results.marks import rankings_of
 from vceval.results.outcomes import Outcomes
+from vceval.results.panel import panels_of
 from vceval.results.ranking import ranked
 from vceval.results.rundir import RunDirectory
 from vceval.results.scores import joined
@@ -165,6 +166,7 @@ def _merged(parts: Sequence[_Part], names: Sequence[str], checkpoints: bool) -> 
         failures=[row for part in parts for row in _rows(part, part.report.failures)],
         skips=[row for part in parts for row in _rows(part, part.report.skips)],
         training=_training(parts),
+        kin={(new, key[1]): why for part in parts for new, key, why in _renamed(part, part.report.kin)},
         seeds=_seeds(parts),
         efficiency=[
             replace(one, system=part.systems[one.system])
@@ -177,8 +179,11 @@ def _merged(parts: Sequence[_Part], names: Sequence[str], checkpoints: bool) -> 
     outcomes = Outcomes.of_report(report)
     if checkpoints:
         return Material(report, outcomes)
-    found = ranked(outcomes, [system.name for system in report.converters], report.measures, natural=report.natural)
-    return Material(replace(report, rankings=rankings_of(*found)), outcomes)
+    names = [system.name for system in report.converters]
+    found = ranked(outcomes, names, report.measures, natural=report.natural, kin=report.kin)
+    encoders = [(metric.name, metric.encoder) for metric in report.metrics.values()]
+    panels = panels_of(outcomes, names, encoders, report.measures, found[1], report.kin)
+    return Material(replace(report, rankings=rankings_of(*found), panels=panels), outcomes)
 
 
 def _renamed(part: _Part, found: Mapping[Any, Any]) -> list[tuple[str, Any, Any]]:

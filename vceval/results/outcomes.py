@@ -17,6 +17,7 @@ from vceval.results.table import Tally
 from vceval.results.views import ALL, Cell, MeasureView, Report
 from vceval.statistics.components import Design
 from vceval.statistics.inference import Difference, Estimate, Interval, interval, paired_estimate, paired_test
+from vceval.statistics.scales import scale_variance
 from vceval.statistics.separation import Separation, paired_separation, separation
 from vceval.statistics.thresholds import threshold_variance
 
@@ -294,7 +295,7 @@ class Outcomes:
                 kind="rate" if measure.rate else "mean",
                 confidence=confidence,
                 resolution=measure.resolution,
-                added_variance=self._threshold_variance(measure, chosen, system),
+                added_variance=self._calibration_variance(measure, chosen, system),
             )
         n, failed, skipped = (int((among & mask).sum()) for mask in (found.scored, found.failed, found.skipped))
         low, high, method = (ends.low, ends.high, ends.method) if ends else (None, None, "")
@@ -315,10 +316,16 @@ class Outcomes:
             self._designs[key] = Design(*([names[place] for place in places] for names in sides))
         return self._designs[key]
 
-    def _threshold_variance(self, measure: MeasureView, among: NDArray[np.bool_], *systems: System) -> float:
-        """What the uncertainty of a calibrated threshold adds to a rate, or to a difference of two."""
+    def _calibration_variance(self, measure: MeasureView, among: NDArray[np.bool_], *systems: System) -> float:
+        """What the uncertainty of a calibrated threshold or scale adds to a figure, or to a difference of two."""
         import numpy as np
 
+        if measure.placed == "means":
+            placed = [self.outcome(system, measure) for system in systems]
+            sides = [part[among] for one in placed for part in (one.numerators, one.denominators)]
+            names = [self.speakers.datasets[place] for place in np.flatnonzero(among).tolist()]
+            learnt = self._learnt(systems[0], measure.metric)
+            return scale_variance(sides[0], sides[1], names, learnt, *sides[2:]) or 0.0
         if not measure.thresholded:
             return 0.0
         scores = replace(measure, name=measure.thresholded)
@@ -373,7 +380,7 @@ class Outcomes:
             other.denominators[among],
             self.design(among),
             resolution=measure.resolution,
-            added_variance=self._threshold_variance(measure, among, first, second),
+            added_variance=self._calibration_variance(measure, among, first, second),
         )
 
     def _separation(self, system: System, measure: MeasureView, among: NDArray[np.bool_]) -> Separation | None:

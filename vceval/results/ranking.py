@@ -9,7 +9,8 @@ than another where the paired test, corrected by Holm over all comparisons of th
 and the difference has that sign. Best are the first system and those after it until the first that is worse than it:
 what stands below is not best, however noisy. Second are the first system after the best, and those after it, likewise.
 Where nobody is worse than the first, nobody is marked. Untested figures rank nobody, and neither do those of a judge,
-such as a recogniser, that errs too much on natural speech of the same pairs.
+such as a recogniser, that errs too much on natural speech of the same pairs. Nobody is ranked by a speaker encoder that
+it was made with, or by one related to it.
 """
 
 from __future__ import annotations
@@ -43,6 +44,7 @@ def ranked(
     measures: Sequence[MeasureView],
     groups: Mapping[tuple[str, str], NDArray[np.bool_]] | None = None,
     natural: str = "",
+    kin: Mapping[tuple[str, str], str] | None = None,
 ) -> tuple[_Entries, _Entries]:
     """Rank systems on every measure and in every group of pairs.
 
@@ -52,6 +54,7 @@ def ranked(
         measures: of the run.
         groups: dataset and direction to a mask over the pairs; those of ``outcomes`` by default.
         natural: the row of natural speech of the sources; empty for none.
+        kin: system and metric to why the encoder that judges there does not rank the system.
 
     Returns:
         The entries of ``rankings`` and of ``comparisons`` in ``summary.json``.
@@ -60,11 +63,12 @@ def ranked(
     rankings: _Entries = []
     comparisons: _Entries = []
     for measure in measures:
+        own = {name: why for (name, metric), why in (kin or {}).items() if metric == measure.metric}
         known: dict[bytes, tuple[dict[str, Any], _Entries]] = {}
         for (dataset, direction), group in (groups or outcomes.groups()).items():
             key = group.tobytes()  # where a run has one dataset, it is all
             if key not in known:
-                known[key] = _rank(outcomes, systems, measure, group, natural)
+                known[key] = _rank(outcomes, systems, measure, group, natural, own)
             found, tests = known[key]
             place = {"measure": measure.name, "dataset": dataset, "direction": direction}
             if by := labels.get(measure.ranked_by):
@@ -75,11 +79,19 @@ def ranked(
 
 
 def _rank(
-    outcomes: Outcomes, systems: Sequence[str], measure: MeasureView, group: NDArray[np.bool_], natural: str
+    outcomes: Outcomes,
+    systems: Sequence[str],
+    measure: MeasureView,
+    group: NDArray[np.bool_],
+    natural: str,
+    own: Mapping[str, str],
 ) -> tuple[dict[str, Any], _Entries]:
     given = [name for name in systems if (outcomes.outcome(name, measure).given & group).any()]
-    pairs, common, unranked = rankable(outcomes, given, measure, group)
-    mine = [name for name in given if name not in unranked]
+    judged = {name: own[name] for name in given if name in own}
+    fair = [name for name in given if name not in judged]
+    pairs, common, unranked = rankable(outcomes, fair, measure, group)
+    mine = [name for name in fair if name not in unranked]
+    unranked = {**judged, **unranked}
     values = {name: outcomes.value(name, measure, common) for name in mine} if common.any() else {}
     known = {name: value for name, value in values.items() if value is not None}
     tests: _Entries = []

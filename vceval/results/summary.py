@@ -11,6 +11,7 @@ from vceval.metrics.base import Calibrations, Metric
 from vceval.records import DIRECTIONS, ConversionPair
 from vceval.results.leakage import PairExposure, counts
 from vceval.results.outcomes import Outcomes
+from vceval.results.panel import panels_of
 from vceval.results.ranking import ranked
 from vceval.results.seeds import seed_summary
 from vceval.results.table import Tally
@@ -21,6 +22,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 __all__ = ["shown", "static_need", "summarise"]
+
+
+#: What was learnt and is no fact to look at: scores and resamples.
+_UNSHOWN = ("natural_scores", "threshold_draws", "mean_draws", "same_quantiles")
 
 
 def static_need(metric: Metric, pair: ConversionPair) -> str | None:
@@ -40,7 +45,7 @@ def shown(calibrations: Mapping[str, Calibrations]) -> dict[str, dict[str, dict[
     """Reduce what was learnt (metric, dataset, facts) to what a reader looks at: without scores and resamples."""
     return {
         metric: {
-            dataset: {key: value for key, value in facts.items() if key not in ("natural_scores", "threshold_draws")}
+            dataset: {key: value for key, value in facts.items() if key not in _UNSHOWN}
             for dataset, facts in datasets.items()
         }
         for metric, datasets in calibrations.items()
@@ -54,6 +59,7 @@ def summarise(
     calibrations: Mapping[str, Calibrations] | None = None,
     exposures: Sequence[PairExposure] = (),
     signed: str = "",
+    kin: Mapping[tuple[str, str], str] | None = None,
 ) -> dict[str, Any]:
     """Make the part of ``summary.json`` that follows from the results.
 
@@ -71,6 +77,9 @@ def summarise(
     the row was trained on, and the rankings where these are the same pairs for all; the lists are empty where there is
     no such pair.
 
+    ``kin`` says of a system and a metric why the encoder that judges there must not rank it
+    (:mod:`vceval.results.encoder_audit`).
+
     ``signed`` stands at the end of all signatures: what the run chose for all metrics.
     """
     rows = []
@@ -87,7 +96,10 @@ def summarise(
     views = [MeasureView.of(entry) for entry in measures]
     compared = [row["name"] for row in rows if not row["control"]]
     natural = next((row["name"] for row in rows if row["control"] and row.get("converter") == "source"), "")
-    rankings, comparisons = ranked(outcomes, compared, views, natural=natural)
+    own = kin or {}
+    rankings, comparisons = ranked(outcomes, compared, views, natural=natural, kin=own)
+    encoders = [(metric.name, next(iter(metric.encoder_kin.values()), "")) for metric in metrics]
+    panels = panels_of(outcomes, compared, encoders, views, comparisons, own)
     seeds = seed_summary(tally, compared, [measure for metric in metrics for measure in metric.measures])
     return {
         "schema": SCHEMA,
@@ -101,8 +113,9 @@ def summarise(
                 "long_signature": metric.long_signature() + signed,
                 "source": metric.cites,
                 "needs": sorted(metric.needs),
+                **({"encoder": encoder} if encoder else {}),
             }
-            for metric in metrics
+            for metric, (_, encoder) in zip(metrics, encoders, strict=True)
         ],
         "measures": measures,
         "datasets": sorted({pair.dataset for pair in tally.pairs.values()}),
@@ -116,7 +129,9 @@ def summarise(
             "skips": tally.needs.total(),
             "skips_by_need": dict(sorted(tally.needs.items())),
         },
-        "training": _training(tally, outcomes, rows, views, exposures, natural),
+        "training": _training(tally, outcomes, rows, views, exposures, natural, own),
+        "kin": [{"system": s, "metric": m, "reason": reason} for (s, m), reason in sorted(own.items())],
+        "panels": panels,
         **({"seeds": seeds} if seeds else {}),
     }
 
@@ -128,6 +143,7 @@ def _training(
     measures: Sequence[MeasureView],
     exposures: Sequence[PairExposure],
     natural: str,
+    kin: Mapping[tuple[str, str], str],
 ) -> dict[str, Any] | None:
     """Count exposures per system, and make what is left without speakers who were trained on: cells, and rankings."""
     import numpy as np
@@ -147,7 +163,7 @@ def _training(
     if unheard and same:
         left = {(ALL, ALL): next(iter(unheard.values()))}
         converters = [row["name"] for row in rows if not row["control"]]
-        rankings, comparisons = ranked(outcomes, converters, measures, left, natural)
+        rankings, comparisons = ranked(outcomes, converters, measures, left, natural, kin)
     return {
         "systems": [
             {

@@ -7,6 +7,7 @@ whom it favours.
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -55,7 +56,8 @@ class Verdict:
 
     question: empty where the measure stands for itself. measure: None where the run has none of the question.
     lacking: why it decides nothing, where no two systems could be compared. Names are those of systems; ``titles`` has
-    what they are called. trained: systems that were trained on speakers of some pairs, ``12 of 48 pairs``.
+    what they are called. dispute: what the encoders of a panel say against each other; nobody wins then. agreed: that
+    they say the same. trained: systems that were trained on speakers of some pairs, ``12 of 48 pairs``.
     """
 
     question: str
@@ -64,10 +66,14 @@ class Verdict:
     lacking: str = ""
     titles: Mapping[str, str] = field(default_factory=dict)
     trained: Mapping[str, str] = field(default_factory=dict)
+    dispute: str = ""
+    agreed: str = ""
 
     @property
     def winners(self) -> list[str]:
-        """Those that tables print bold, the first one first; none where it is undecided."""
+        """Those that tables print bold, the first one first; none where it is undecided, or encoders disagree."""
+        if self.dispute:
+            return []
         return [name for name in self.ranking.order if name in self.ranking.best]
 
     @property
@@ -107,11 +113,15 @@ class Verdict:
         """The winners by their titles, or in a word that there are none."""
         if self.lacking:
             return "Not compared" if self.measure else "Not measured"
+        if self.dispute:
+            return "The encoders disagree"
         return self._listed(self.winners) if self.winners else "Undecided"
 
     @property
     def reason(self) -> str:
         """What the headline rests on, or what is missing, in a sentence or two."""
+        if self.dispute:
+            return self.dispute
         ahead = self.ahead
         if self.lacking or ahead is None:
             return f"{self.lacking or self.ranking.reason}".rstrip(".") + "."
@@ -124,7 +134,7 @@ class Verdict:
             said = f"can't be told apart; {first} ahead of {second} by {self.lead(ahead)}."
         else:
             said = f"ahead of {second} by {self.lead(ahead)}."
-        return " ".join([said, *self._what_would_do(), *self._trained()])
+        return " ".join(filter(None, [said, self.agreed, *self._what_would_do(), *self._trained()]))
 
     @property
     def sentence(self) -> str:
@@ -143,6 +153,11 @@ class Verdict:
         pairs = f"{one.n:,} pair{'s' if one.n != 1 else ''}{speakers}"
         amount = f"{self.amount(one.difference)} of {measure.label}{closer}{interval}"
         return ", ".join(filter(None, (amount, p_text(one.p_value), pairs)))
+
+    def _amounts(self, one: Comparison) -> str:
+        """A difference of two systems with its interval and p-value."""
+        interval = f" [{self._text(one.low)}, {self._text(one.high)}]" if one.low is not None else ""
+        return ", ".join(filter(None, (f"{self.amount(one.difference)}{interval}", p_text(one.p_value))))
 
     @property
     def unit(self) -> str:
@@ -219,9 +234,48 @@ def _answered(report: Report, question: str) -> Verdict:
         lacking = f"this run has no metric for it; {_WOULD_TELL[question]} would tell"
         return Verdict(question, None, lacking=lacking, titles=report.titles)
     told = [judged(report, measure, question) for measure in found]
+    if (panel := _panel(report, told)) is not None:
+        return panel
     # Ears that are too weak for words are not asked about characters instead
     weak = {one.measure.judge for one in told if one.measure and one.ranking.weak}
     return next((one for one in told if not one.lacking and not (one.measure and one.measure.judge in weak)), told[0])
+
+
+def _panel(report: Report, told: Sequence[Verdict]) -> Verdict | None:
+    """Answer by a panel of encoders: what they all say, or that they disagree, and on whom; None without a panel.
+
+    Those that rank fewer systems than others, as they are kin to one, and those that rank nobody have no voice.
+    """
+    first = next((one for one in told if not one.lacking), None)
+    if first is None or first.measure is None:
+        return None
+    names = {m["measure"]: m["encoder"] for p in report.panels for m in p["judges"] if m["metric"].partition(":")[0]
+             == first.measure.metric.partition(":")[0]}  # fmt: skip
+    judges = [one for one in told if one.measure and one.measure.name in names and not one.lacking]
+    if len(judges) < 2 or first.measure.name not in names:
+        return None
+    most = max(len(one.ranking.order) for one in judges)
+    full = [one for one in judges if len(one.ranking.order) == most]
+    silent = [names[one.measure.name] for one in judges if one.measure and one not in full]
+    without = f" Without {' and '.join(silent)}, to which a system is kin." if silent else ""
+    if len(full) < 2:
+        return replace(full[0], agreed=f"That is what one encoder says.{without}")
+    for one, other in itertools.permutations(full, 2):
+        for winner, loser in itertools.product(one.winners, other.winners):
+            ours, theirs = one.ranking.between(winner, loser), other.ranking.between(winner, loser)
+            if winner in other.winners or loser in one.winners or ours is None or theirs is None:
+                continue
+            said = [
+                f"{one._name(a)} is ahead of {one._name(b)} by {names[v.measure.name]} ({v._amounts(c)})"
+                for v, a, b, c in ((one, winner, loser, ours), (other, loser, winner, theirs.turned()))
+                if v.measure
+            ]
+            return replace(full[0], dispute=f"{said[0]}, and {said[1]}.{without}")
+    if all(set(one.winners) == set(full[0].winners) for one in full):
+        count = "Both" if len(full) == 2 else f"All {len(full)}"
+        return replace(full[0], agreed=f"{count} encoders say so.{without}")
+    said = [f"{names[v.measure.name]}: {v._listed(v.winners) or 'nobody'}" for v in full if v.measure]
+    return replace(full[0], dispute=f"First are, by {'; by '.join(said)}.{without}")
 
 
 def _lacking(report: Report, measure: MeasureView, ranking: Ranking) -> str:

@@ -67,13 +67,14 @@ class SystemView:
 
 @dataclass(frozen=True, slots=True)
 class MetricView:
-    """One metric with the signature that every caption repeats."""
+    """One metric with the signature that every caption repeats; ``encoder``: that which judges, if any."""
 
     name: str
     title: str
     signature: str
     source: str
     long_signature: str = ""
+    encoder: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +99,7 @@ class MeasureView:
     natural_limit: float | None = None
     judge: str = ""
     question: str = ""
+    placed: str = ""
 
     @classmethod
     def of(cls, entry: Mapping[str, Any]) -> MeasureView:
@@ -122,6 +124,7 @@ class MeasureView:
             natural_limit=finite(entry.get("natural_limit")),
             judge=str(entry.get("judge") or ""),
             question=str(entry.get("question") or ""),
+            placed=str(entry.get("placed") or ""),
         )
 
     def text(self, value: float | None) -> str:
@@ -207,7 +210,8 @@ class Report:
     pair what is known of the source and the target speaker: ``trained``, ``unseen`` or ``unknown``.
     ``calibration_file`` is calibration.json: what ``calibration`` says, with scores of natural speech and error curves.
     ``seeds`` is what the summary says of them (:mod:`vceval.results.seeds`). ``efficiency`` says what converting took,
-    of systems that the run converted.
+    of systems that the run converted. ``kin`` says of system and metric why the encoder that judges there does not
+    rank it, ``panels`` how far encoders agree (:mod:`vceval.results.panel`).
     """
 
     root: Path
@@ -238,6 +242,8 @@ class Report:
     calibration_file: Mapping[str, Mapping[str, Mapping[str, Any]]] = field(default_factory=dict)
     seeds: Mapping[str, Any] | None = None
     efficiency: Sequence[Efficiency] = ()
+    kin: Mapping[tuple[str, str], str] = field(default_factory=dict)
+    panels: Sequence[Mapping[str, Any]] = ()
 
     def cell(self, system: str, measure: str, dataset: str = ALL, direction: str = ALL) -> Cell | None:
         """Return one corpus figure, or None where the summary has none."""
@@ -375,6 +381,8 @@ def load(run: RunDirectory, *, listened: bool = True) -> Report:
         calibration_file=run.read_json("calibration.json") if run.has("calibration.json") else {},
         seeds=summary.get("seeds"),
         efficiency=read_efficiency(run),
+        kin={(str(one["system"]), str(one["metric"])): str(one["reason"]) for one in summary.get("kin", ())},
+        panels=summary.get("panels", ()),
     )
 
 
@@ -419,6 +427,7 @@ def _metric(entry: Mapping[str, Any]) -> MetricView:
         signature,
         str(entry.get("source") or ""),
         str(entry.get("long_signature") or signature),
+        str(entry.get("encoder") or ""),
     )
 
 

@@ -68,7 +68,9 @@ def plan_score(asked: ScoreRequest) -> Plan:
         conversions = [
             dataclasses.replace(c, pair=pairs[c.pair.id], language=pairs[c.pair.id].language) for c in conversions
         ]
-    systems = [System(name, GIVEN, control=name in settled) for name in found.systems]
+    systems = [
+        System(name, GIVEN, control=name in settled, encoders=found.encoders.get(name)) for name in found.systems
+    ]
     if not any(not system.control for system in systems):
         raise UsageError(f"{ready.places[0]}: holds controls only; name the conversions that they stand beside")
     wanted = {"source", "target", "resynthesis"} if not asked.no_controls else set(settled.values())

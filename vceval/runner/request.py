@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,7 +22,7 @@ from vceval.storage.tables import FrameTable
 if TYPE_CHECKING:
     from vceval.protocol.suite import Suite
 
-__all__ = ["Request", "ScoreRequest", "SuiteRequest", "beside", "split", "tell"]
+__all__ = ["Request", "ScoreRequest", "SuiteRequest", "beside", "expanded", "split", "tell"]
 
 #: Notes of a reader that are printed.
 SHOWN_NOTES = 5
@@ -107,7 +107,7 @@ class Request:
         from vceval.metrics.recognisers_of_tools import fetch
         from vceval.runner.factory import make_metrics
 
-        chosen = list(dict.fromkeys(split(self.metrics) if self.metrics else usual))
+        chosen = expanded(split(self.metrics) if self.metrics else usual)
         words = [name for name in chosen if listens(name)]
         found = settle(self.recogniser, recogniser, words, bool(self.metrics), self.allow_download, self.offer)
         if words and not found:
@@ -180,6 +180,38 @@ def beside(
         if not any(system.control and system.converter == control for system in systems)
     ]
     return added, {system.name: tuple(wanted[system.converter]) for system in added}
+
+
+def expanded(names: Iterable[str]) -> list[str]:
+    """Put the metrics that are on this machine for the names of groups, such as ``sv:panel``; say which are not.
+
+    Raises:
+        UsageError: unknown metric, or a group of which nothing is here.
+    """
+    from vceval.metrics.base import Workspace
+    from vceval.runner.factory import make_metric
+
+    found: dict[str, None] = {}
+    for name in names:
+        base, _, rest = name.partition(":")
+        members = registry.load("metric", base).groups.get(rest, ()) if rest else ()
+        if not members:
+            found[name] = None
+            continue
+        here, absent = list[str](), list[str]()
+        for member in members:
+            try:
+                metric = make_metric(member, {})
+                metric.signature()
+                metric.open(Workspace())
+                here.append(member)
+            except UsageError as error:
+                absent.append(f"{member} ({error})")
+        if not here:
+            raise UsageError(f"nothing of {name} is here: {'; '.join(absent)}")
+        say(f"vceval: {name} is {', '.join(here)}" + (f"; not here: {'; '.join(absent)}" if absent else ""))
+        found |= dict.fromkeys(here)
+    return list(found)
 
 
 def split(values: Sequence[str]) -> list[str]:

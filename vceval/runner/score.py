@@ -100,12 +100,11 @@ class Scorers:
         calibrating = learning(self._metrics, self._metric_options)
         found: dict[str, dict[str, Any]] = {name: {} for name in calibrating}
         analyses = []
-        for name in calibrating:
-            size = _ON_DEVICE if name in self._on_device else _ANALYSE_BATCH
-            analyses += [
-                Analyse(name, tuple(natural[start : start + size]), name in self._on_device)
-                for start in range(0, len(natural), size)
-            ]
+        for size, on_device in ((_ON_DEVICE, True), (_ANALYSE_BATCH, False)):
+            # One reading of a recording serves them all
+            if names := tuple(name for name in calibrating if (name in self._on_device) is on_device):
+                starts = range(0, len(natural), size)
+                analyses += [Analyse(names, tuple(natural[start : start + size]), on_device) for start in starts]
         for _ in self._pool.run(analyses):
             pass  # results lie in the cache; what is missing there is computed again below
         tasks = [

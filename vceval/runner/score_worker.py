@@ -67,9 +67,9 @@ class ScoreBatch:
 
 @dataclass(frozen=True, slots=True)
 class Analyse:
-    """Natural speech that a metric shall put into the cache, by a device or not."""
+    """Natural speech that metrics shall put into the cache, by a device or not."""
 
-    metric: str
+    metrics: tuple[str, ...]
     natural: tuple[Utterance, ...]
     on_device: bool = False
 
@@ -122,7 +122,7 @@ class Scoring:
         if isinstance(task, ScoreBatch):
             wanted.update(_by_metric(task))
         elif isinstance(task, Analyse):
-            wanted[task.metric] = task.natural
+            wanted |= dict.fromkeys(task.metrics, task.natural)
         spent = {}
         for name, items in wanted.items():
             began = time.perf_counter()
@@ -140,14 +140,16 @@ class Scoring:
             if task.on_device or len(task.tasks) > 1:
                 self._prepare(task)
             return [record for one in task.tasks for record in self._scored(one)]
+        if isinstance(task, Analyse):
+            for name in task.metrics:
+                # Whatever goes wrong here goes wrong again where the metric learns, and is recorded there
+                with contextlib.suppress(Exception, SystemExit):
+                    self._metric(name, False).analyse_many(task.natural)
+            return None
         try:
-            metric = self._metric(task.metric, False)
-            if isinstance(task, Calibrate):
-                return metric.learn(task.dataset, task.natural)
-            metric.analyse_many(task.natural)
+            return self._metric(task.metric, False).learn(task.dataset, task.natural)
         except (Exception, SystemExit) as error:  # a plug-in's own fault costs the values that need this, not the run
             return {"unavailable": reason_of(error), "fault": True}
-        return None
 
     def store(self, task: ScoreBatch | Analyse | Calibrate, computed: Any) -> Any:
         """Give what was computed: the main process writes it down."""

@@ -17,6 +17,7 @@ from vceval.errors import ItemError
 from vceval.metrics.base import Metric, Statistics
 from vceval.records import Failure, Score, Skip, System
 from vceval.results import efficiency
+from vceval.results.encoder_audit import kin
 from vceval.results.leakage import PairExposure, audit
 from vceval.results.rundir import RunDirectory, failure_row, skip_row
 from vceval.results.summary import shown, static_need, summarise
@@ -65,13 +66,20 @@ def write_results(
     records = () if not plan.converting else read_records(run.root / "journal" / "convert.jsonl")
     efficiency.write(run, measured([system.name for system in plan.systems], records))
     rows = [_system_row(plan, conversions, system) for system in plan.systems]
+    judges = [plan.metric(name) for name in plan.metrics]
     summary: dict[str, Any] = {
         "name": plan.name,
         "suite": plan.label,
         "partial": plan.partial,
         "custom": plan.custom,
         **summarise(
-            tally, rows, [plan.metric(name) for name in plan.metrics], calibrations, exposures, plan.reading.signed
+            tally,
+            rows,
+            judges,
+            calibrations,
+            exposures,
+            plan.reading.signed,
+            kin((system for system in plan.systems if not system.control), judges),
         ),
         "calibration": shown(calibrations),
         "published": list(plan.published),
