@@ -15,6 +15,7 @@ from vceval.errors import UsageError
 from vceval.reports.latex_escape import breakable, escape
 from vceval.reports.tables import (
     LEADS,
+    OWN,
     Column,
     Entry,
     Interval,

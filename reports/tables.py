@@ -15,6 +15,7 @@ from vceval.results.views import ALL, Cell, MeasureView, MetricView, Report, Sys
 __all__ = [
     "LEADS",
     "OWN",
+    "OWN_WORDS",
     "WHOLE",
     "Block",
     "Column",
@@ -60,6 +61,7 @@ LEADS: Mapping[Interval, str] = {
 
 #: Stands behind a figure that the system's own encoder judges, or one related to it.
 OWN = "†"
+OWN_WORDS = f"{OWN}: judged by an encoder that the system was made with, or by one related to it."
 
 
 @dataclass(frozen=True, slots=True)
@@ -438,7 +440,7 @@ def results(
     metrics = [report.metrics[name] for name in used if name in report.metrics]
     words = mark_words(report, columns, parts)
     if any(entry and entry.own for block in blocks for one in block.rows for entry in one.entries):
-        words = f"{words} {OWN}: judged by an encoder that the system was made with, or by one related to it.".strip()
+        words = f"{words} {OWN_WORDS}".strip()
     return Table(
         identity, title, group, suite_label(report), columns, blocks, metrics, _joined(usual), notes, words,
         suite_label(report) if "@" in report.suite else _corpora(report),

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from vceval.records import NEEDS
-from vceval.reports.tables import OWN, Block, Column, Entry, Table, main_tables, without_empty
+from vceval.reports.tables import OWN, OWN_WORDS, Block, Column, Entry, Table, main_tables, without_empty
 from vceval.results import terminal, verdicts
 from vceval.results.marks import ALPHA, listed
 from vceval.results.terminal import Cell, clean, paragraph
@@ -155,6 +155,8 @@ def _figures(table: Table) -> Iterator[str]:
             f"{', '.join(marks)}, with what can't be told from it (same pairs, Holm-corrected, p < {ALPHA:g}); "
             "no mark: no significant difference, or not ranked."
         )
+    if any(entry.own for entry in entries):
+        yield OWN_WORDS
     yield from table.speaker_notes
     yield from table.notes
 
