@@ -30,7 +30,7 @@ class ConfigFile(Section):
     data: Text | None = None
     """Folder of the corpus."""
     corpus: Text | None = None
-    """Another reader than the suite's, such as csv; needs draw_pairs."""
+    """Of data: another reader than the suite's, such as csv; vceval run needs draw_pairs."""
     converters: Names | None = None
     """What vceval list converters lists, instead of the suite's."""
     systems: SystemTable | None = None
@@ -56,7 +56,7 @@ class ConfigFile(Section):
     precision: Literal["float32", "tf32", "bf16", "fp16"] | None = None
     """Of our own networks."""
     conversions: Text | None = None
-    """Of vceval score: a table, or a folder."""
+    """Of vceval score: a table, or a folder with the files of all systems."""
     pattern: Text | None = None
     """Of vceval score: how files of the folder are named."""
     natural: Text | None = None
@@ -65,6 +65,8 @@ class ConfigFile(Section):
     """Of vceval score: folder that paths in the tables start from."""
     language: Text | None = None
     """Of vceval score: language of the speech where the table names none."""
+    no_controls: bool | None = None
+    """Of vceval score: no rows of sources, natural targets and their resynthesis."""
     device: Text | None = None
     """cpu, cuda, cuda:N or auto."""
     workers: Count | None = None
