@@ -247,7 +247,7 @@ def test_the_command_wins_and_what_was_taken_is_said(folder: Path, capsys: pytes
     (folder / "elsewhere" / "mine.yaml").write_text("out: there\nconversions: c.csv\nsuite: own.yaml\n")
     options = parsed(["score", "--config", "elsewhere/mine.yaml"])
     assert (options.conversions, options.out) == (Path("elsewhere/c.csv"), Path("elsewhere/there"))
-    assert parsed(["score", "d.csv", "--config", "elsewhere/mine.yaml"]).conversions == Path("d.csv")
+    assert parsed(["score", "d.csv", "--config", "elsewhere/mine.yaml"]).conversions == [Path("d.csv")]
     assert parsed(["run", "--config", "elsewhere/mine.yaml"]).suite == "elsewhere/own.yaml"
 
 

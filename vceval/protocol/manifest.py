@@ -142,6 +142,7 @@ def rendered(found: Conversions, folder: Path) -> str:
             "source_gender": pair.source_gender or "",
             "target_speaker": pair.target_speaker or "",
             "target_gender": pair.target_gender or "",
+            "encoders": " ".join(found.encoders.get(one.system, ())),
             "seed": str(one.seed) if found.seeded else "",
         }
         rows.append([cells[name] for name in TABLE.names])
