@@ -256,8 +256,12 @@ class SV(RunningMetric):
 
     @property
     def measures(self) -> list[Measure]:
-        """The figures that :meth:`compute` gives: those of acceptance need a threshold."""
-        return [one for one in super().measures if self._learnt or not one.thresholded]
+        """The figures that :meth:`compute` gives: acceptance needs a threshold, places need natural speech."""
+        return [
+            one
+            for one in super().measures
+            if (self._learnt or not one.thresholded) and ("same_mean" in self._learnt or not one.placed)
+        ]
 
     def update(
         self,

@@ -96,7 +96,9 @@ def test_names_are_found_when_they_are_used() -> None:
 
 def test_a_frame_is_scored_as_its_table_is(recordings: Path) -> None:
     """The same values; what is missing is counted and raises nothing; the same call again does nothing again."""
-    found = vceval.score(table(), root=recordings, metrics="sanity", workers=1)
+    with pytest.raises(UsageError, match=r"(?s)DataFrame:5: no such file: converted .*b2.wav.*--allow-missing"):
+        vceval.score(table(), root=recordings, metrics="sanity", workers=1)
+    found = vceval.score(table(), root=recordings, metrics="sanity", allow_missing=True, workers=1)
     assert found.path.parent == Path("runs")
     assert found.path.name.startswith("table-")
     assert not found.ok
@@ -104,7 +106,9 @@ def test_a_frame_is_scored_as_its_table_is(recordings: Path) -> None:
     assert found.failures["reason"][0].startswith("DataFrame:5: no such file")
     assert found.path.joinpath("report", "index.html").is_file()
     table().to_csv(recordings / "table.csv", index=False)
-    assert main(["score", str(recordings / "table.csv"), "--metrics", "sanity", "--workers", "1"]) == 1
+    assert (
+        main(["score", str(recordings / "table.csv"), "--metrics", "sanity", "--allow-missing", "--workers", "1"]) == 1
+    )
     other = vceval.load("runs/table")
     columns = ["system", "pair", "measure", "value", "source_speaker"]
     assert found.scores()[columns].equals(other.scores()[columns])
@@ -114,11 +118,11 @@ def test_a_frame_is_scored_as_its_table_is(recordings: Path) -> None:
     assert told[:2] == ["python", "-c"]
     assert told[2].startswith("import vceval; vceval.score(conversions=DataFrame, root=")
     scored = (found.path / "scores.parquet").stat().st_mtime_ns
-    again = vceval.score(table(), root=recordings, metrics=["sanity"], workers=1)
+    again = vceval.score(table(), root=recordings, metrics=["sanity"], allow_missing=True, workers=1)
     assert again.path == found.path
     assert (found.path / "scores.parquet").stat().st_mtime_ns == scored
     with pytest.raises(UsageError, match=r"asked for differently: .*metrics.*--fresh to start over"):
-        vceval.score(table(), root=recordings, metrics=["bandwidth"], workers=1)
+        vceval.score(table(), root=recordings, metrics=["bandwidth"], allow_missing=True, workers=1)
     assert vceval.load(found.path).measures == found.measures
 
 
@@ -205,7 +209,7 @@ def test_wrong_arguments_of_a_run(
 
 
 def test_a_pattern_goes_with_a_folder(recordings: Path) -> None:
-    with pytest.raises(UsageError, match="pattern 'mae-vc' goes with a folder, not with a DataFrame"):
+    with pytest.raises(UsageError, match="DataFrame: is a table; --pattern is about the names of files in folders"):
         vceval.score(table(), pattern="mae-vc", metrics="sanity")
 
 

@@ -248,7 +248,7 @@ def test_ctrl_c_ends_soon_and_says_how_to_go_on(
         (("score", "none.csv"), "no such file"),
         (("score", "."), "--pattern"),
         (("report", "nowhere"), "no such file"),
-        (("frobnicate",), "invalid choice"),
+        (("frobnicate",), "unknown command 'frobnicate'"),
     ],
 )
 def test_wrong_use_is_explained(cli: Cli, arguments: tuple[str, ...], words: str) -> None:

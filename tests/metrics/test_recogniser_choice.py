@@ -45,7 +45,7 @@ def test_names() -> None:
     [
         ("whisper:larg-v3", "unknown Whisper model 'larg-v3'; did you mean large-v3"),
         ("whisper:/no/such.pt", r"/no/such\.pt: no such file"),
-        ("whisper", "unknown recogniser 'whisper'; known: whisper:MODEL"),
+        ("whisper", "unknown recogniser 'whisper'; did you mean whisper:MODEL or whisper:PATH.pt"),
         ("wav2vec", "unknown recogniser 'wav2vec'"),
         ("faster-whisper:small", "no model of that name is in .*hub; name the folder that holds model.bin"),
     ],

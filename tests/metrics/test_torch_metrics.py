@@ -125,7 +125,8 @@ def test_a_padded_batch_is_its_recordings(scored: vceval.Results, waves: Waves) 
 def test_sv_with_what_a_run_learnt(scored: vceval.Results, waves: Waves) -> None:
     metric = SV(RATE, threshold=scored.calibration())
     metric.update(waves["converted"], waves["target"], waves["source"])
-    assert [measure.name for measure in metric.measures] == ["sv_accept", "sv_cosine", "sv_source", "sv_source_cosine"]
+    names = ["sv_accept", "sv_cosine", "sv_source", "sv_source_cosine", "sv_place", "sv_percentile"]
+    assert [measure.name for measure in metric.measures] == names
     check(scored, metric, "sv")
 
 
