@@ -116,7 +116,7 @@ def test_a_frame_is_scored_as_its_table_is(recordings: Path) -> None:
     assert set(found.scores()["source_speaker"]) == {"1", "2"}
     told = json.loads((found.path / "run.json").read_text())["command"]
     assert told[:2] == ["python", "-c"]
-    assert told[2].startswith("import vceval; vceval.score(conversions=DataFrame, root=")
+    assert told[2].startswith("import vceval; vceval.score(conversions=DataFrame, allow_missing=True, root=")
     scored = (found.path / "scores.parquet").stat().st_mtime_ns
     again = vceval.score(table(), root=recordings, metrics=["sanity"], allow_missing=True, workers=1)
     assert again.path == found.path

@@ -257,8 +257,7 @@ def _listening(folder: Path) -> list[Kind]:
     rows = [[*fixed, one.trial, one.answer, "2.5", "1"] for one in given]
     (folder / "answers.csv").write_text("\n".join(map(",".join, [columns, *rows])) + "\n")
     store = Store(folder / "answers.sqlite", facts.plan, 2)
-    name, _ = store.begin("P1")
-    store.add(name, given, {})
+    store.add(store.begin("P1", {}).session, given, {})
     store.close()
     with closing(sqlite3.connect(folder / "answers.sqlite")) as database:
         database.execute("VACUUM")

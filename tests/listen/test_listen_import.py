@@ -100,7 +100,7 @@ def test_the_report_shows_it_like_any_other_metric(run: RunDirectory, made: Expo
     assert cell is not None
     assert cell.value == whole(run.read_json("listening.json"), "listening_mos")["alpha"]["value"]
     assert "12 of 12 listeners" in report.metrics["listening_mos"].title
-    assert report.metrics["listening_mos"].signature.startswith(f"LISTEN-MOS|scale:acr5|test:{made.plan.id}|")
+    assert report.metrics["listening_mos"].signature.startswith(f"LISTEN-MOS|scale:acr5|texts:en|test:{made.plan.id}|")
     tables = run.report / "tables"
     for name in ("preference", "agreement", "listeners"):
         for kind in ("md", "tex", "csv"):

@@ -19,6 +19,7 @@ from vceval.signal import audio
 ALLOWED = {
     "MCD (dB)": 0.05, "F0 RMSE (cent)": 5.0, "F0 corr.": 0.01, "V/UV errors (%)": 0.5,
     "SV acc. (%)": 0.0, "SV cos.": 0.01, "Src. acc. (%)": 0.0, "Src. cos.": 0.01,
+    "SV place": 0.05, "SV pct. (%)": 10.0,  # what 0.01 of a cosine is, at most
     "Fake score": 0.01, "Real at 0.84 (%)": 0.0, "Real (cal.) (%)": 0.0, "Fake AUC": 0.01, "Target side (%)": 0.0,
     "Flags (%)": 0.0, "Dur. dev. (%)": 0.5, "Bandw. (kHz)": 0.0,
 }  # fmt: skip
