@@ -57,6 +57,7 @@ def plan_score(asked: ScoreRequest) -> Plan:
     """
     if asked.language:
         language_code(asked.language)  # a tag that names none is refused before any work
+    reading = asked.reading()
     metrics, recogniser = asked.measured(SCORE_METRICS, None)
     ready = material(asked)
     found = ready.found
@@ -99,7 +100,7 @@ def plan_score(asked: ScoreRequest) -> Plan:
         broken=found.failures,
         missing=found.missing,
         notes=[*ready.notes, *found.notes],
-        reading=asked.reading(),
+        reading=reading,
         rates=rates,
     )
 

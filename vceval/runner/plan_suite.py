@@ -26,6 +26,7 @@ def plan_suite(asked: SuiteRequest) -> Plan:
         UsageError: something that is named is not there, or can't be.
     """
     _check(asked)
+    reading = asked.reading()
     protocol = asked.suite if isinstance(asked.suite, Suite) else suite.load(asked.suite)
     if asked.corpus is not None:  # what the suite says of its own corpus does not hold for another one
         protocol = dataclasses.replace(protocol, language=None)
@@ -70,7 +71,7 @@ def plan_suite(asked: SuiteRequest) -> Plan:
         custom=drawn.custom,
         pairs_sha256=drawn.pairs_sha256,
         published=[] if drawn.custom else suite.published_rows(protocol),
-        reading=asked.reading(),
+        reading=reading,
     )
 
 
