@@ -189,7 +189,7 @@ def check_verdict(verdict: Verdict) -> None:
     assert verdict.headline in verdict.sentence
     assert verdict.sentence.endswith(".")
     assert "nan" not in verdict.sentence
-    assert all(len(line) <= 80 for line in lines([verdict]))
+    assert all(len(line) <= 80 for line in lines([verdict], 80))
     if verdict.lacking:
         assert not verdict.winners
         assert not verdict.tied

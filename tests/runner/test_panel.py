@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -50,7 +51,8 @@ def test_a_recording_is_read_once_for_all_encoders(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shared: Path
 ) -> None:
     folder = shared / "published_demos" / "Resemblyzer" / "LibriSpeech-test-other" / "real"
-    paths = sorted(folder.glob("*/*.flac"))[:2]
+    # Copies: what an earlier test has read is still held
+    paths = [Path(shutil.copy(path, tmp_path / path.name)) for path in sorted(folder.glob("*/*.flac"))[:2]]
     read: list[Path] = []
     plain = audio._read
     monkeypatch.setattr(audio, "_read", lambda path: (read.append(path), plain(path))[1])
