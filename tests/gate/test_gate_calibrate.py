@@ -184,5 +184,5 @@ def test_the_share_of_speakers_is_found(tmp_path: Path, rules: Rules) -> None:
     [line] = found.lines
     assert line.shares["target"] == pytest.approx(0.5, abs=0.1)
     assert line.shares["source"] < 0.05
-    assert f"target {line.shares['target']:.0%}, source" in text(found)
+    assert f"target {line.shares['target']:.0%}," in text(found)
     assert "hardly known" not in text(found)

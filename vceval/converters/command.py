@@ -157,7 +157,7 @@ _REPORTED: Mapping[str, Callable[[object], bool]] = {
 
 
 class _Stray(ItemError):
-    """The worker printed what is no answer to what it was asked."""
+    """The worker printed what is no answer to what it was asked, or left before it was asked."""
 
 
 def _message(request: Request) -> dict[str, Any]:
@@ -226,8 +226,8 @@ class _Worker:
         try:
             self._process.stdin.write(json.dumps(message).encode() + b"\n")
             self._process.stdin.flush()
-        except OSError:
-            raise ItemError(self._ended()) from None
+        except OSError:  # it had left before it was asked
+            raise _Stray(self._ended()) from None
         try:
             line = self._lines.get(timeout=timeout)
         except queue.Empty:
