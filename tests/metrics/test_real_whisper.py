@@ -141,7 +141,8 @@ def test_it_scores_from_end_to_end(
     else:
         monkeypatch.setenv("VCEVAL_WHISPER", str(checkpoint))
     assert main(asked) == 0
-    assert "| WER (Whisper tiny.en.pt), % ↓ |" in capsys.readouterr().out
+    assert "Whisper tiny.en.pt" in capsys.readouterr().out
+    assert "| WER (Whisper tiny.en.pt), % ↓ |" in Path("run/report/tables/main.md").read_text(encoding="utf-8")
     summary = json.loads(Path("run/summary.json").read_text(encoding="utf-8"))
     cells = [cell for cell in summary["cells"] if cell["measure"] == "wer"]
     rates = {cell["system"]: cell["value"] for cell in cells if cell["direction"] == cell["dataset"] == "all"}
