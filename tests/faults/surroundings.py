@@ -92,7 +92,9 @@ def long_cases() -> Iterator[Case]:
     yield Case("place for a run", f"{RUN} --out /proc/x", (2,), "/proc/x: ")
     yield Case("streams", f"{VCEVAL} list metrics >&-", (0,))
     yield Case("streams", f"{VCEVAL} status nowhere 2>/dev/full", (2,))
-    yield Case("streams", f"{VCEVAL} list metrics | head -c 1; exit ${{PIPESTATUS[0]}}", (0, 141))
+    # A reader that leaves when all is written, and one that leaves before
+    yield Case("streams", f"{VCEVAL} list suites | (sleep 20; head -c 1); exit ${{PIPESTATUS[0]}}", (0,))
+    yield Case("streams", f"{VCEVAL} list metrics | true; exit ${{PIPESTATUS[0]}}", (141,))
     for name in ("run.json", "summary.json", "audio.csv"):
         damaged = f"rm damaged/{name}; mkdir damaged/{name}; {report} damaged"
         yield Case("file of a run that is a folder", damaged, (2,), f"damaged/{name}")

@@ -184,5 +184,7 @@ def test_the_share_of_speakers_is_found(tmp_path: Path, rules: Rules) -> None:
     [line] = found.lines
     assert line.shares["target"] == pytest.approx(0.5, abs=0.1)
     assert line.shares["source"] < 0.05
-    assert f"target {line.shares['target']:.0%}," in text(found)
+    said = text(found)
+    assert f"target {line.shares['target']:.0%}," in said
+    assert f"source {line.shares['source']:.0%}" in said
     assert "hardly known" not in text(found)
