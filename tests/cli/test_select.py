@@ -40,6 +40,11 @@ def make(folder: Path, accepted: float, seed: int = 0, **systems: bool) -> Path:
     return folder
 
 
+def summary_of(folder: Path) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((folder / "summary.json").read_text(encoding="utf-8"))
+    return found
+
+
 @pytest.fixture
 def training(tmp_path: Path) -> Path:
     for number, accepted in enumerate((0.1, 0.9, 0.95), 1):
@@ -90,6 +95,30 @@ def test_equal_checkpoints_both_stay(tmp_path: Path, capsys: pytest.CaptureFixtu
     assert main(["select", *runs, "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
     assert sorted([found["named"], *found["tied"]]) == ["one", "two"]
+
+
+def test_checkpoints_that_are_all_their_own_judge_are_compared_and_told(
+    training: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    runs = sorted(training.glob("step-*"))
+    why = "trained to please this encoder"
+
+    def judge(summary: dict[str, Any], name: str) -> None:
+        summary["kin"] = [{"system": name, "metric": "sv", "reason": why}]
+
+    [name] = [entry["name"] for entry in summary_of(runs[0])["systems"] if not entry["control"]]
+    for folder in runs:
+        change(RunDirectory(folder), lambda summary: judge(summary, name))
+    assert main(["select", str(training)]) == 0
+    told = capsys.readouterr().out
+    assert told.startswith("step-300 is named")
+    assert f"({why})" in " ".join(told.split())
+    change(RunDirectory(runs[1]), lambda summary: summary.update(kin=[]))
+    change(RunDirectory(runs[0]), lambda summary: summary.update(kin=[]))
+    assert main(["select", str(training), "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert (found["named"], found["own_judge"]) == ("step-200", None)
+    assert {"by": "voice", "reason": why} in [one["out"] for one in found["checkpoints"]]
 
 
 def other_signature(summary: dict[str, Any]) -> None:

@@ -14,7 +14,7 @@ from vceval.errors import UsageError
 from vceval.protocol.manifest import read_table
 from vceval.protocol.systems import read_systems, system_of
 from vceval.records import System
-from vceval.results.encoder_audit import _table, encoders_of, kin, namesake
+from vceval.results.encoder_audit import _table, encoders_of, kin, namesake, unsaid
 from vceval.results.marks import mark_sentence, rankings_of
 from vceval.results.panel import panels_of
 from vceval.results.ranking import ranked
@@ -51,6 +51,17 @@ def test_converted_elsewhere_belongs_to_the_converter_of_its_name() -> None:
     assert namesake("MediumVC") == namesake("medium_vc") == "mediumvc"
     assert namesake("FreeVC-s") == "freevc-s"
     assert namesake("MediumVC-WO-S") == namesake("my system") == ""
+
+
+def test_a_variant_that_says_nothing_is_ranked_and_told() -> None:
+    systems = [
+        System("MediumVC-WO-S", "given"), System("MediumVC-said", "given", encoders=()), System("MediumVC", "given"),
+        System("FreeVC-s", "given"), System("FragmentVC-5utt", "given"), System("own", "command"),
+    ]  # fmt: skip
+    [told] = unsaid(systems, metrics("sv", "sv:dvector"))
+    assert told.startswith("MediumVC-WO-S is named like mediumvc, and mediumvc is conditioned on this encoder (sv:dve")
+    assert "column 'encoders': dvector" in told
+    assert unsaid(systems, metrics("sv", "mcd")) == []
 
 
 def test_a_plug_in_declares_its_encoders(monkeypatch: pytest.MonkeyPatch) -> None:

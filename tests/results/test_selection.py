@@ -24,7 +24,7 @@ NOISE = np.random.default_rng(0).normal(0.0, 1.0, (3, 40, 100))
 
 def chosen(
     levels: Mapping[str, Sequence[float | None]], measures: Sequence[tuple[str, MeasureView]] = ALL,
-    floor: float | None = None, noise: float = 0.01,
+    floor: float | None = None, noise: float = 0.01, kin: Mapping[tuple[str, str], str] | None = None,
 ) -> Selection:  # fmt: skip
     """Select among checkpoints by their levels on voice, words and quality; all differ by a little noise."""
     sums = np.full((len(levels), 100, len(measures), 2), 1.0)
@@ -33,7 +33,7 @@ def chosen(
             sums[n, :, m, 0] = np.nan if value is None else value + noise * NOISE[m, n]
     speakers = Speakers.of((t, f"s{int(s[1:]) % 5}", x, d, e) for t, s, x, d, e in PAIRS)
     outcomes = Outcomes.of_sums(speakers, list(levels), [one.name for _, one in measures], sums)
-    return select(outcomes, list(levels), measures, floor, plan=True)
+    return select(outcomes, list(levels), measures, floor, kin=kin, plan=True)
 
 
 def test_the_best_voice_wins_where_it_can_be_told() -> None:
@@ -88,6 +88,14 @@ def test_who_can_not_be_ranked_is_out_and_costs_others_nothing() -> None:
     assert found.named == "a"
     assert found.out["b"] == ("quality", "has no MOS")
     assert found.out["c"][0] == "voice"
+
+
+def test_nobody_is_named_by_an_encoder_that_is_its_own() -> None:
+    kin = {("a", "sv"): "conditioned on this encoder"}
+    found = chosen({"a": (0.9, 0.1, 3.0), "b": (0.5, 0.1, 3.0), "c": (0.7, 0.1, 3.0)}, kin=kin)
+    assert found.named == "c"
+    assert found.out["a"] == ("voice", "conditioned on this encoder")
+    assert "a" not in found.figures[0]
 
 
 def test_one_checkpoint_is_named_without_a_test() -> None:

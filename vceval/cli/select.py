@@ -185,6 +185,7 @@ def lines(selection: Selection) -> list[str]:
         *_wrapped(_capital(f"{_headline(selection)}.")), "",
         *_table(selection), "",
         *([*_wrapped(_picked(selection)), ""] if selection.cell else []),
+        *([*_wrapped(_own(selection)), ""] if selection.own_judge else []),
         *verdicts.lines(selection.verdicts, _width()), "",
         *_wrapped(f"Intervals and p-values are corrected for {len(selection.names)} checkpoints and for "
                   "what was asked of them."),
@@ -209,6 +210,16 @@ def _picked(selection: Selection) -> str:
         amount = selection.verdicts[0].amount(selection.behind)
         words += f"; the best, whichever that is, is better by {amount} at most"
     return f"{words}."
+
+
+def _own(selection: Selection) -> str:
+    """That the encoder which judges belongs to the model."""
+    measure = selection.verdicts[0].measure
+    label = measure.label if measure else ""
+    return (
+        f"All checkpoints are their own judge on {label} ({selection.own_judge}): a training can please this encoder "
+        "and no other. Score them with another one as well, for example by --metrics sv:panel."
+    )
 
 
 def _with_unit(measure: MeasureView, value: float | None) -> str:
@@ -258,6 +269,7 @@ def as_json(selection: Selection) -> dict[str, Any]:
             "corrected": scaled(selection.corrected), "behind": scaled(selection.behind),
         },
         "floor": scaled(selection.floor),
+        "own_judge": selection.own_judge or None,
         "checkpoints": [
             {
                 "name": name,

@@ -27,7 +27,7 @@ from vceval.errors import UsageError
 from vceval.metrics.base import Metric
 from vceval.records import System
 
-__all__ = ["encoders_of", "kin", "namesake"]
+__all__ = ["encoders_of", "kin", "namesake", "unsaid"]
 
 
 def encoders_of(system: System) -> Mapping[str, str]:
@@ -58,6 +58,26 @@ def kin(systems: Iterable[System], metrics: Sequence[Metric]) -> dict[tuple[str,
                 if key in made_with:
                     found[system.name, metric.name] = f"{made_with[key]} {what if place else 'this encoder'}"
                     break
+    return found
+
+
+def unsaid(systems: Iterable[System], metrics: Sequence[Metric]) -> list[str]:
+    """Name in words the systems that look like variants of a converter which an encoder of the run would not rank.
+
+    Nobody knows whether ``MediumVC-small`` is given the vectors that MediumVC is given. It is ranked, and this is said.
+    """
+    found = []
+    for system in systems:
+        if system.converter != "given" or system.encoders is not None or namesake(system.name):
+            continue
+        known = (name for name in registry.names("converter") if _plain(system.name).startswith(_plain(name)))
+        like = max(known, key=len, default="")
+        own = kin([System(like, like)], metrics) if like else {}
+        for (_, metric), why in sorted(own.items()):
+            found.append(
+                f"{system.name} is named like {like}, and {like} is {why} ({metric}); if so is {system.name}, name "
+                f"it in a column 'encoders': {', '.join(encoders_of(System(like, like)))}; it is ranked as if not"
+            )
     return found
 
 

@@ -11,6 +11,9 @@ Who is out of a question is not looked at in the next: an unconverted source has
 the runs can't answer is passed over. Failed pairs count, and who can't be ranked is out, as in every ranking. The
 5 % that may go wrong are shared out evenly among questions and floor, and within each among all checkpoints: so a
 checkpoint is left alone, where another one is as good on all questions, in at most 5 % of trainings.
+
+A speaker encoder that a checkpoint was made with does not rank it, unless all were made with it and no other encoder
+judges: then it treats all alike, and what was trained to please it may still be all that differs, which is said.
 """
 
 from __future__ import annotations
@@ -41,7 +44,8 @@ class Selection:
     named: empty where all are out. tied: those that nothing tells from it, by their figures. out: by checkpoint what
     put it out, a question or :data:`FLOOR`, and the reason in words. verdicts: of each question, on those that were
     left; p-values and intervals are corrected for the numbers of checkpoints and of questions. figures: by question
-    those of all that it can rank. floor: as stored.
+    those of all that it can rank. floor: as stored. own_judge: why all are kin to the encoder that judges the voice,
+    where they are.
 
     Of the one that is named, on the first question: ``cell`` with an interval that holds whichever of them was picked,
     ``corrected``, its figure without the luck of being first (None for fewer than four), and how far it is ``behind``
@@ -57,6 +61,7 @@ class Selection:
     cell: Cell | None = None
     corrected: float | None = None
     behind: float | None = None
+    own_judge: str = ""
 
     @property
     def names(self) -> list[str]:
@@ -79,8 +84,17 @@ def of_report(report: Report, outcomes: Outcomes, floor: float | None = None) ->
     names = [system.name for system in report.converters]
     asked = [measure for measure in report.measures if measure.question]
     groups = {(ALL, ALL): outcomes.everything}
-    report = replace(report, rankings=rankings_of(*ranked(outcomes, names, asked, groups, report.natural)))
-    found = verdicts(report)
+    kin = {key: why for key, why in report.kin.items() if key[0] in names}
+    shared = {metric for _, metric in kin if all((name, metric) in kin for name in names)}
+
+    def answered(own: Mapping[tuple[str, str], str]) -> list[Verdict]:
+        entries = ranked(outcomes, names, asked, groups, report.natural, own)
+        return verdicts(replace(report, rankings=rankings_of(*entries)))
+
+    found = answered(kin)
+    if any(one.question == "voice" and (not one.measure or one.lacking) for one in found):
+        kin = {key: why for key, why in kin.items() if key[1] not in shared}
+        found = answered(kin)
     usable = [(one.question, one.measure) for one in found if one.measure and (not one.lacking or len(names) == 1)]
     if not usable:
         raise UsageError("nothing to select by: " + "; ".join(f"{one.question}: {one.lacking}" for one in found))
@@ -91,7 +105,9 @@ def of_report(report: Report, outcomes: Outcomes, floor: float | None = None) ->
         floor /= measure.scale
         if measure.rate and not 0.0 <= floor <= 1.0:
             raise UsageError(f"--floor {measure.text(floor)}: {measure.label} lies in 0 to {measure.text(1.0)}")
-    return select(outcomes, names, usable, floor, report.titles, plan=True)
+    selection = select(outcomes, names, usable, floor, report.titles, kin, plan=True)
+    judge = usable[0][1].metric
+    return replace(selection, own_judge=report.kin[names[0], judge] if judge in shared else "")
 
 
 def select(
@@ -100,6 +116,7 @@ def select(
     measures: Sequence[tuple[str, MeasureView]],
     floor: float | None = None,
     titles: Mapping[str, str] | None = None,
+    kin: Mapping[tuple[str, str], str] | None = None,
     *,
     plan: bool = False,
 ) -> Selection:
@@ -111,11 +128,12 @@ def select(
         measures: question and what answers it.
         floor: of the first measure, as stored.
         titles: what the checkpoints are called, where not by their names.
+        kin: checkpoint and metric to why the encoder that judges there does not rank the checkpoint.
         plan: say also what would tell those apart that tie.
     """
     left, out = list(names), dict[str, tuple[str, str]]()
     shares = len(measures) + (floor is not None)
-    works = [_Work(outcomes, names, measure, shares) for _, measure in measures]
+    works = [_Work(outcomes, names, measure, shares, kin or {}) for _, measure in measures]
     found: list[Verdict] = []
     can: list[str] = []
     for (question, measure), work in zip(measures, works, strict=True):
@@ -150,14 +168,23 @@ def _worse(ranking: Ranking, name: str) -> Comparison | None:
 class _Work:
     """One measure of all checkpoints, on the pairs that a ranking of them rests on."""
 
-    def __init__(self, outcomes: Outcomes, names: Sequence[str], measure: MeasureView, shares: int) -> None:
+    def __init__(
+        self,
+        outcomes: Outcomes,
+        names: Sequence[str],
+        measure: MeasureView,
+        shares: int,
+        kin: Mapping[tuple[str, str], str],
+    ) -> None:
         self._outcomes, self._measure, self._shares, self._count = outcomes, measure, shares, len(names)
         self._alpha = ALPHA / shares
         self._tests: dict[tuple[str, str], Difference] = {}
         self._confidence = level(len(names), self._alpha)
         given = [name for name in names if outcomes.outcome(name, measure).given.any()]
-        self._pairs, self._common, out = rankable(outcomes, given, measure, outcomes.everything)
-        self.unranked = {name: f"has no {measure.label}" for name in names if name not in given} | out
+        own = {name: kin[name, measure.metric] for name in given if (name, measure.metric) in kin}
+        fair = [name for name in given if name not in own]
+        self._pairs, self._common, out = rankable(outcomes, fair, measure, outcomes.everything)
+        self.unranked = {name: f"has no {measure.label}" for name in names if name not in given} | own | out
         values = {name: outcomes.value(name, measure, self._common) for name in names if name not in self.unranked}
         known = {name: value for name, value in values.items() if value is not None}
         middle, sign = measure.best or 0.0, measure.sign

@@ -21,6 +21,8 @@ from vceval.protocol.pairing import UNNAMED, Conversions, uneven
 from vceval.protocol.suite import NaturalSpec
 from vceval.protocol.trees import is_table, read_trees, spread
 from vceval.records import Conversion, ConversionPair, System, Utterance
+from vceval.results.encoder_audit import unsaid
+from vceval.runner.factory import make_metric
 from vceval.runner.plan import GIVEN, Plan
 from vceval.runner.progress import say
 from vceval.runner.request import SCORE_METRICS, ScoreRequest, beside, tell
@@ -84,6 +86,8 @@ def plan_score(asked: ScoreRequest) -> Plan:
         for name, mine in rates.items()
         if len(mine) > 1
     ]
+    learning = {**ready.options, **recogniser}
+    found.notes += unsaid(systems, [make_metric(name, learning) for name in metrics])
     for note in found.notes:
         say(f"vceval: {note}")
     return Plan(
@@ -94,7 +98,7 @@ def plan_score(asked: ScoreRequest) -> Plan:
         metrics=metrics,
         beside={one.name: which[one.name] for one in added},
         natural=ready.natural,
-        metric_options={**ready.options, **recogniser},
+        metric_options=learning,
         data=_data(ready),
         given=conversions,
         broken=found.failures,
