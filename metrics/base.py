@@ -54,7 +54,7 @@ class Measure:
 
     ``thresholded`` names the measure of the same metric whose scores this one, an acceptance rate, holds against the
     threshold of the calibration. Its intervals and tests then hold the threshold's uncertainty
-    (:func:`vceval.statistics.thresholds.threshold_variance`); without the name, or of a threshold that was not
+    (:func:`vceval.statistics.calibrations.threshold_variance`); without the name, or of a threshold that was not
     calibrated, they take it for exact.
 
     How systems are ranked (:mod:`vceval.results.ranking`): ``worst`` is what a failed pair counts as, in stored units:
@@ -68,8 +68,8 @@ class Measure:
     ``placed`` says that values are places among trials of natural speech, which the calibration has learnt: ``means``,
     0 at the mean of impostors and 1 at that of same-speaker trials, so that figures of different encoders compare, or
     ``trials``, the share of same-speaker trials that score no more. Intervals of ``means`` hold the uncertainty of both
-    ends (:func:`vceval.statistics.scales.scale_variance`); those of ``trials`` take the trials for exact. Recipes keep
-    such measures though they are secondary.
+    ends (:func:`vceval.statistics.calibrations.scale_variance`); those of ``trials`` take the trials for exact. Recipes
+    keep such measures though they are secondary.
 
     ``question``, one of :data:`QUESTIONS`, says which of the report's verdicts the measure may decide
     (:mod:`vceval.results.verdicts`); empty for a measure that explains and decides nothing.

@@ -29,8 +29,8 @@ from vceval.storage.cache import Cache, file_digest
 from vceval.storage.embeddings import parameters
 
 __all__ = [
-    "LEVELLED", "CamPlusPlusEncoder", "DvectorEncoder", "EcapaEncoder", "SeedTtsEncoder", "SpeakerEncoder",
-    "WavLmSvEncoder", "levelled_speech",
+    "LEVELLED", "CamPlusPlusEncoder", "DvectorEncoder", "EcapaEncoder", "FiledEncoder", "SeedTtsEncoder",
+    "SpeakerEncoder", "WavLmSvEncoder", "levelled_speech",
 ]  # fmt: skip
 
 #: Level that :func:`levelled_speech` brings speech to. Resemblyzer errs there on natural speech as seldom as behind its
@@ -177,7 +177,36 @@ def levelled_speech(path: Path) -> Waveform:
     return audio.once(wave, "levelled speech", make)
 
 
-class DvectorEncoder(SpeakerEncoder):
+class FiledEncoder(SpeakerEncoder):
+    """An encoder whose weights come from one file: the one that a variable names, else the one that is filed.
+
+    A subclass says which file, and the variable that names another place of it.
+    """
+
+    #: The file of its weights.
+    file: ClassVar[WeightFile]
+    #: Environment variable that names the file.
+    variable: ClassVar[str]
+
+    @classmethod
+    def checkpoint(cls) -> Path:
+        """Find the checkpoint.
+
+        Raises:
+            UsageError: it is not there.
+        """
+        given = os.environ.get(cls.variable)
+        if not given:
+            return store.find(cls.file)
+        return _existing(Path(given), cls.variable, cls.title)
+
+    @classmethod
+    def identity(cls) -> str:
+        """Name the encoder and its weights: ``dvector-<start of the file's SHA-256>``."""
+        return f"{cls.kind}-{file_digest(cls.checkpoint())[:8]}"
+
+
+class DvectorEncoder(FiledEncoder):
     """The d-vector network of yistLin, 256 values; cosines lie in -1 to 1.
 
     The checkpoint is the file that $VCEVAL_DVECTOR names, else the one that ``vceval checkpoints add`` has filed.
@@ -188,20 +217,8 @@ class DvectorEncoder(SpeakerEncoder):
     title: ClassVar[str] = "d-vector"
     front_end: ClassVar[str] = "sr:16000-sox|level:peak-3dB|vad:sox-silence-1%"
     files: ClassVar[tuple[WeightFile, ...]] = (DVECTOR,)
-
-    @classmethod
-    def checkpoint(cls) -> Path:
-        """Find the checkpoint.
-
-        Raises:
-            UsageError: it is not there.
-        """
-        return _filed(DVECTOR, "VCEVAL_DVECTOR", "the d-vector network")
-
-    @classmethod
-    def identity(cls) -> str:
-        """Name the encoder and its weights: ``dvector-<start of the file's SHA-256>``."""
-        return f"dvector-{file_digest(cls.checkpoint())[:8]}"
+    file: ClassVar[WeightFile] = DVECTOR
+    variable: ClassVar[str] = "VCEVAL_DVECTOR"
 
     def prepare(self, path: Path) -> NDArray[np.float32]:
         """Read one recording as log-mel frames (t, 40).
@@ -223,7 +240,7 @@ class DvectorEncoder(SpeakerEncoder):
         return found
 
 
-class CamPlusPlusEncoder(SpeakerEncoder):
+class CamPlusPlusEncoder(FiledEncoder):
     """CAM++ of 3D-Speaker, 192 values, behind levelled speech; cosines lie in -1 to 1.
 
     The checkpoint is the file that $VCEVAL_CAMPPLUS names, else the one that ``vceval checkpoints add`` has filed. Its
@@ -238,20 +255,8 @@ class CamPlusPlusEncoder(SpeakerEncoder):
     title: ClassVar[str] = "CAM++"
     front_end: ClassVar[str] = LEVELLED
     files: ClassVar[tuple[WeightFile, ...]] = (CAMPPLUS,)
-
-    @classmethod
-    def checkpoint(cls) -> Path:
-        """Find the checkpoint.
-
-        Raises:
-            UsageError: it is not there.
-        """
-        return _filed(CAMPPLUS, "VCEVAL_CAMPPLUS", "CAM++")
-
-    @classmethod
-    def identity(cls) -> str:
-        """Name the encoder and its weights: ``campplus-<start of the file's SHA-256>``."""
-        return f"campplus-{file_digest(cls.checkpoint())[:8]}"
+    file: ClassVar[WeightFile] = CAMPPLUS
+    variable: ClassVar[str] = "VCEVAL_CAMPPLUS"
 
     def prepare(self, path: Path) -> NDArray[np.float32]:
         """Read one recording as filterbank frames (t, 80) of its levelled speech.
@@ -274,7 +279,7 @@ class CamPlusPlusEncoder(SpeakerEncoder):
         return embed(network, prepared, self.device, 1 if self.device == "cpu" else 16)
 
 
-class WavLmSvEncoder(SpeakerEncoder):
+class WavLmSvEncoder(FiledEncoder):
     """WavLM-Large with an ECAPA-TDNN (UniSpeech), 256 values, on what lies between the first and the last speech.
 
     The checkpoint is the file that $VCEVAL_WAVLM_SV names, else the one that ``vceval checkpoints add`` has filed. It
@@ -289,20 +294,8 @@ class WavLmSvEncoder(SpeakerEncoder):
     relatives: ClassVar[Mapping[str, str]] = {"wavlm-large": "WavLM-Large, of which this encoder was made"}
     front_end: ClassVar[str] = LEVELLED
     files: ClassVar[tuple[WeightFile, ...]] = (WAVLM_SV,)
-
-    @classmethod
-    def checkpoint(cls) -> Path:
-        """Find the checkpoint.
-
-        Raises:
-            UsageError: it is not there.
-        """
-        return _filed(WAVLM_SV, "VCEVAL_WAVLM_SV", "WavLM for speaker verification")
-
-    @classmethod
-    def identity(cls) -> str:
-        """Name the encoder and its weights: ``wavlm-<start of the file's SHA-256>``."""
-        return f"wavlm-{file_digest(cls.checkpoint())[:8]}"
+    file: ClassVar[WeightFile] = WAVLM_SV
+    variable: ClassVar[str] = "VCEVAL_WAVLM_SV"
 
     def prepare(self, path: Path) -> NDArray[np.float32]:
         """Read one recording at 16 kHz, cut to its speech.
@@ -404,11 +397,6 @@ class EcapaEncoder(SpeakerEncoder):
                 vector = network(normalise(features(wave), length), length)[0, 0].cpu().numpy()
             found.append(vector / max(float(np.linalg.norm(vector)), 1e-12))
         return found
-
-
-def _filed(file: WeightFile, variable: str, what: str) -> Path:
-    given = os.environ.get(variable)
-    return _existing(Path(given), variable, what) if given else store.find(file)
 
 
 def _existing(path: Path, variable: str, what: str) -> Path:

@@ -17,8 +17,8 @@ from vceval.metrics.sv_encoders import SpeakerEncoder
 from vceval.metrics.sv_resemblyzer import LevelledResemblyzer
 from vceval.protocol.sampling import rank
 from vceval.records import Conversion, Gender, Utterance
+from vceval.statistics.calibrations import mean_draws
 from vceval.statistics.eer import equal_error_rate, error_curve, error_rate_intervals
-from vceval.statistics.scales import mean_draws
 from vceval.storage.cache import file_digest
 
 __all__ = ["SpeakerMetric", "Speech", "Trials", "calibration", "draw_pairs", "embed_natural", "pair_keys", "smallest"]
@@ -277,7 +277,7 @@ def calibration(
 
     Intervals of EER and threshold come from one bootstrap over speakers. ``threshold_draws`` keeps its thresholds, in
     the order drawn, for the uncertainty that acceptance rates inherit
-    (:func:`vceval.statistics.thresholds.threshold_variance`). ``impostor_mean``, ``same_mean`` and ``mean_draws`` are
+    (:func:`vceval.statistics.calibrations.threshold_variance`). ``impostor_mean``, ``same_mean`` and ``mean_draws`` are
     the ends of the scale on which places stand, ``same_quantiles`` the scores of same-speaker trials. ``same_gender``
     holds EER and threshold of the harder trials that are left without speakers of two genders, or None for both and the
     ``reason``. ``curve`` holds false alarms and misses by threshold, at few enough points to be stored and drawn. With

@@ -12,7 +12,7 @@ from vceval.errors import UnmetNeed, UsageError
 from vceval.metrics import sv_resemblyzer
 from vceval.metrics.sv import PUBLISHED, SpeakerVerification, SpoofVerification, check_threshold, published_threshold
 from vceval.records import Utterance
-from vceval.statistics.thresholds import threshold_variance
+from vceval.statistics.calibrations import threshold_variance
 
 
 @pytest.fixture

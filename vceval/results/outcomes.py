@@ -15,11 +15,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 from vceval.metrics.base import Calibrations
 from vceval.results.table import Tally
 from vceval.results.views import ALL, Cell, MeasureView, Report
+from vceval.statistics.calibrations import scale_variance, threshold_variance
 from vceval.statistics.components import Design
 from vceval.statistics.inference import Difference, Estimate, Interval, interval, paired_estimate, paired_test
-from vceval.statistics.scales import scale_variance
 from vceval.statistics.separation import Separation, paired_separation, separation
-from vceval.statistics.thresholds import threshold_variance
 
 if TYPE_CHECKING:
     import numpy as np

@@ -1,4 +1,4 @@
-"""What the uncertainty of a calibrated threshold adds to the variance of acceptance rates and of their differences."""
+"""What a calibration's uncertainty adds: its threshold to acceptance rates, the ends of its scale to places."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from trials_of_voices import scored_trials
 
+from vceval.statistics.calibrations import mean_draws, scale_variance, threshold_variance
 from vceval.statistics.eer import equal_error_rate, error_rate_intervals
-from vceval.statistics.thresholds import threshold_variance
 
 
 def learnt(draws, speakers=10):
@@ -88,3 +88,38 @@ def test_lengths_must_agree():
         threshold_variance([0.7, 0.8], [1.0, 1.0], ["d"], {})
     with pytest.raises(ValueError, match="scores of 0 pairs"):
         threshold_variance([], [], [], {})
+
+
+# The scale between impostors and same-speaker trials
+
+
+def scale_of(draws: list[list[float]], speakers: int = 10) -> dict[str, dict[str, object]]:
+    return {"d": {"impostor_mean": 0.2, "same_mean": 0.8, "mean_draws": draws, "speakers": speakers}}
+
+
+def test_draws_are_means_of_resampled_speakers() -> None:
+    same, other, same_speakers, other_speakers, speakers = scored_trials(8, 6, 0)
+    draws = mean_draws([(other, other_speakers), (same, same_speakers)], speakers, 0, 300)
+    assert draws.shape == (300, 2)
+    assert draws.mean(axis=0) == pytest.approx([other.mean(), same.mean()], abs=0.05)
+    assert (draws.std(axis=0) > 0.0).all()
+    again = mean_draws([(other, other_speakers), (same, same_speakers)], speakers, 0, 300)
+    assert (draws == again).all()
+
+
+def test_a_shift_of_both_ends_moves_a_place_and_no_difference() -> None:
+    learnt = scale_of([[0.1, 0.7], [0.2, 0.8], [0.3, 0.9]])
+    places, ones = np.full(5, 0.5), np.ones(5)
+    moved = np.var([4 / 6, 3 / 6, 2 / 6], ddof=1) * 10 / 9
+    assert scale_variance(places, ones, ["d"] * 5, learnt) == pytest.approx(moved)
+    assert scale_variance(places, ones, ["d"] * 5, learnt, places + 0.3, ones) == pytest.approx(0.0, abs=1e-12)
+    stretched = scale_of([[0.2, 0.7], [0.2, 0.8], [0.2, 0.9]])
+    lengths = np.array([0.6 / 0.5, 1.0, 0.6 / 0.7])
+    wanted = np.var(0.3 * lengths, ddof=1) * 10 / 9
+    assert scale_variance(places + 0.3, ones, ["d"] * 5, stretched, places, ones) == pytest.approx(wanted)
+
+
+def test_a_scale_that_is_not_known_has_no_variance() -> None:
+    ones = np.ones(2)
+    assert scale_variance(ones, ones, ["d", "d"], {}) is None
+    assert scale_variance(ones, ones, ["d", "d"], scale_of([[0.2, 0.8]] * 3, speakers=2)) is None
