@@ -72,7 +72,7 @@ class PredictedOpinion(OpinionPredictor):
         f"MOS|model:distillmos-v7-{str(WEIGHTS.sha256)[:8]}|sr:{SAMPLE_RATE}|win:7.68s|hop:1s|short:zeros|level:peak"
         "|moved-by:{0.moves}"
     )
-    moved_by: ClassVar[tuple[str, ...]] = ("padding", "rate")
+    moved_by: ClassVar[tuple[str, ...]] = ("padding", "polarity", "rate")
     kept_as: ClassVar[str] = "distillmos"
     facts: ClassVar[Mapping[str, str]] = {
         WEIGHTS.name: str(WEIGHTS.sha256),

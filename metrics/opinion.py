@@ -19,7 +19,7 @@ from vceval.storage.cache import file_digest
 __all__ = ["MOVES", "OpinionPredictor", "packaged"]
 
 #: What a listener does not call a change, and a predictor may: ``benchmarks/invariance/predictors.py`` measures it.
-MOVES = ("gain", "padding", "rate")
+MOVES = ("gain", "padding", "polarity", "rate")
 
 
 class OpinionPredictor(Metric):

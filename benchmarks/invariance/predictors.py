@@ -3,7 +3,7 @@
     python benchmarks/invariance/predictors.py [--corpus FOLDER] [--recordings 2] [--metrics mos:distill] [--out PAGE]
 
 Every recipe of ``mos`` that can be used here hears recordings of the demo corpus twice, in another order, all together,
-and changed as in ``table.py``: by gain, by zeros, at other rates. The table shows the largest move of each
+and changed as in ``table.py``: by gain, by zeros, upside down, at other rates. The table shows the largest move of each
 figure; what exceeds 0.1 must stand in the signature, and nothing else may: the command ends with 1 where it does not.
 """
 
@@ -48,6 +48,7 @@ def _at(rate: int) -> Change:
 CHANGES = (
     *(Change("gain", f"{decibel:+g} dB", gain(decibel)) for decibel in (-20.0, 6.0)),
     *(Change("padding", f"{one}, {two}", zeros(one, two)) for one, two in ((2.0, 0.0), (0.0, 3.0))),
+    Change("polarity", "upside down", lambda samples, _: -samples),
     *(_at(rate) for rate in (22_050, 48_000)),
 )
 #: Those that are heard as they are: again, from the last to the first, all together.
@@ -75,7 +76,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         options.out.write_text(f"{before}{START}\n\n{made}\n\n{END}{rest.partition(END)[2]}", encoding="utf-8")
     wrong = [name for name, moves in found.items() if moved(moves) != declared(name)]
     for name in wrong:
-        print(f"{name}: moved by {', '.join(moved(found[name]))}; its signature says {', '.join(declared(name))}")
+        said = [", ".join(some) or "none" for some in (moved(found[name]), declared(name))]
+        print(f"{name}: moved by {said[0]}; its signature says {said[1]}")
     return 1 if wrong else 0
 
 

@@ -1,4 +1,4 @@
-"""Whether predictors of opinion put natural speech above converted speech, and systems in the order of listeners.
+"""Whether predictors of opinion put natural speech above what was made of it.
 
     python benchmarks/opinion/table.py [--demos FOLDER] [--pairs 6] [--predictors mos:distill,mos:dnsmos]
 
@@ -13,14 +13,12 @@ import argparse
 import csv
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import combinations
 from pathlib import Path
 from statistics import fmean
 from typing import NamedTuple
 
 from vceval import registry
 from vceval.metrics.base import Workspace
-from vceval.protocol import published
 from vceval.records import Conversion, ConversionPair
 
 #: Where the tables stand in the page.
@@ -28,10 +26,8 @@ START, END = "<!-- table -->", "<!-- end -->"
 HERE = Path(__file__).parent
 #: How the manifest calls the recording that is converted, and what is no conversion of it.
 NATURAL, NOT_SCORED = "source", ("target", "real")
-#: Variants of one system with other prompts, and sets that are another domain: speakers whom the system was trained on.
+#: What is kept of a score.
 COLUMNS = ("predictor", "origin", "pair", "system", "value")
-#: How papers call what listeners said of naturalness.
-OPINIONS = ("MOS", "N-MOS", "NMOS", "nMOS")
 
 
 class Score(NamedTuple):
@@ -42,13 +38,6 @@ class Score(NamedTuple):
     pair: str
     system: str
     value: float
-
-
-class Agreement(NamedTuple):
-    """How many pairs of systems of listening tests a predictor has in the listeners' order."""
-
-    alike: int
-    pairs: int
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -116,31 +105,41 @@ def read(file: Path) -> list[Score]:
         return [Score(**{**row, "value": float(row["value"])}) for row in csv.DictReader(stream)]
 
 
-def means(scores: Sequence[Score]) -> dict[str, dict[str, dict[str, float]]]:
-    """Mean scores by predictor, origin and system, of pairs that every predictor has scored and every system made."""
-    predictors = sorted({one.predictor for one in scores})
+def complete(scores: Sequence[Score]) -> list[Score]:
+    """Keep pairs of which every predictor has scored the source and every system of the set."""
+    predictors = {one.predictor for one in scores}
     systems: dict[str, set[str]] = defaultdict(set)
-    seen: dict[tuple[str, str], set[tuple[str, str]]] = defaultdict(set)
+    seen: dict[tuple[str, str], int] = defaultdict(int)
     for one in scores:
         systems[one.origin].add(one.system)
-        seen[one.origin, one.pair].add((one.predictor, one.system))
-    values: dict[str, dict[str, dict[str, list[float]]]] = {
-        name: defaultdict(lambda: defaultdict(list)) for name in predictors
-    }
-    for one in scores:
-        if len(seen[one.origin, one.pair]) == len(predictors) * len(systems[one.origin]):
-            values[one.predictor][one.origin][one.system].append(one.value)
+        seen[one.origin, one.pair] += 1
+    return [one for one in scores if seen[one.origin, one.pair] == len(predictors) * len(systems[one.origin])]
+
+
+def means(scores: Sequence[Score]) -> dict[str, dict[str, dict[str, float]]]:
+    """Mean scores by predictor, origin and system."""
+    values: dict[str, dict[str, dict[str, list[float]]]] = defaultdict(lambda: defaultdict(lambda: defaultdict(list)))
+    for one in sorted(scores):
+        values[one.predictor][one.origin][one.system].append(one.value)
     return {
         name: {origin: {system: fmean(some) for system, some in found.items()} for origin, found in origins.items()}
         for name, origins in values.items()
     }
 
 
+def above(scores: Sequence[Score], predictor: str) -> list[bool]:
+    """Say of each conversion whether it stands above the recording that was converted."""
+    mine = [one for one in scores if one.predictor == predictor]
+    natural = {(one.origin, one.pair): one.value for one in mine if one.system == NATURAL}
+    return [one.value > natural[one.origin, one.pair] for one in mine if one.system != NATURAL]
+
+
 def tables(scores: Sequence[Score]) -> Iterator[str]:
-    """Write the tables: what each predictor gives systems of each set, and how often it agrees with listeners."""
+    """Write the tables: what each predictor gives systems of each set, and how often natural speech is first."""
+    scores = complete(scores)
     found = means(scores)
     labels = {name: _label(name) for name in found}
-    pairs = {origin: len({s.pair for s in scores if s.origin == origin}) for origin in next(iter(found.values()))}
+    pairs = {one: len({s.pair for s in scores if s.origin == one}) for one in dict.fromkeys(s.origin for s in scores)}
     yield "| Set (pairs) | Predictor | Place of natural speech | Means, best first |"
     yield "| :-- | :-- | --: | :-- |"
     for origin, count in pairs.items():
@@ -150,32 +149,14 @@ def tables(scores: Sequence[Score]) -> Iterator[str]:
             shown = ", ".join(f"{'**natural**' if one == NATURAL else one} {value:.2f}" for one, value in order)
             yield f"| {origin.removesuffix('-demo')} ({count}) | {labels[name]} | {place} of {len(order)} | {shown} |"
     yield ""
-    yield "| Predictor | Natural speech first, sets | Systems above natural speech | Pairs in papers' order |"
+    yield "| Predictor | Natural first, sets | Systems above natural | Conversions above their source |"
     yield "| :-- | --: | --: | --: |"
     for name, by_origin in found.items():
         first = sum(max(means_of, key=means_of.__getitem__) == NATURAL for means_of in by_origin.values())
-        above = sum(value > means_of[NATURAL] for means_of in by_origin.values() for value in means_of.values())
-        several = sum(len(means_of) - 1 for means_of in by_origin.values())
-        heard = agreement(by_origin)
-        yield (
-            f"| {labels[name]} | {first} of {len(by_origin)} | {above} of {several} | {heard.alike} of {heard.pairs} |"
-        )
-
-
-def agreement(by_origin: Mapping[str, Mapping[str, float]]) -> Agreement:
-    """Compare the order of two systems in a set with that in a published listening test that had both."""
-    tests: dict[tuple[str, str, str], dict[str, float]] = defaultdict(dict)
-    for row in published.read(published.names(), HERE / "table.py"):
-        if row["metric"] in OPINIONS:
-            tests[row["paper"], row["table"], row["task"]][row["system"]] = float(row["value"])
-    alike = compared = 0
-    for opinions in tests.values():
-        for one, other in combinations(sorted(opinions), 2):
-            for means_of in by_origin.values():
-                if one in means_of and other in means_of and opinions[one] != opinions[other]:
-                    compared += 1
-                    alike += (opinions[one] > opinions[other]) == (means_of[one] > means_of[other])
-    return Agreement(alike, compared)
+        better = sum(value > means_of[NATURAL] for means_of in by_origin.values() for value in means_of.values())
+        systems = sum(len(means_of) - 1 for means_of in by_origin.values())
+        each = above(scores, name)
+        yield (f"| {labels[name]} | {first} of {len(by_origin)} | {better} of {systems} | {sum(each)} of {len(each)} |")
 
 
 def _label(name: str) -> str:

@@ -55,7 +55,7 @@ def test_what_moves_a_predictor_is_said_by_its_signature():
     if "mos:distill" not in predictors.usable(["mos:distill"])[0]:
         pytest.skip("the extra 'mos' is not installed")
     found = predictors.self_test("mos:distill", Demo(), 1)
-    assert predictors.moved(found) == predictors.declared("mos:distill") == ("padding", "rate")
+    assert predictors.moved(found) == predictors.declared("mos:distill") == ("padding", "polarity", "rate")
     assert found["DistillMOS"]["repeat"] == found["DistillMOS"]["order"] == found["DistillMOS"]["batch"] == 0.0
 
 

@@ -111,7 +111,7 @@ def test_distillmos_hears_no_gain() -> None:
 def test_both_names_of_distillmos() -> None:
     plain, named = registry.load("metric", "mos")(), registry.load("metric", "mos:distill")()
     assert plain.signature() == named.signature()
-    assert "|moved-by:padding,rate|" in plain.signature()
+    assert "|moved-by:padding,polarity,rate|" in plain.signature()
     assert [one.name for one in (*plain.measures, *named.measures)] == ["mos_distill", "distillmos"]
     assert plain.on_device
 
