@@ -1,230 +1,158 @@
-"""Predicted mean opinion score: DNSMOS, by Microsoft's published networks; other predictors are recipes."""
+"""Predicted mean opinion score: DistillMOS; other predictors are recipes."""
 
 from __future__ import annotations
 
+import contextlib
 import functools
-import importlib.util
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, ClassVar
 
-import numpy as np
-from numpy.typing import NDArray
-
-from vceval.errors import UsageError
-from vceval.metrics.base import Measure, Metric, Question, Recipe, Statistics, Workspace
+from vceval.checkpoints.weightfile import WeightFile
+from vceval.errors import ItemError
+from vceval.metrics.base import Measure, Recipe, Workspace
+from vceval.metrics.opinion import OpinionPredictor, packaged
 from vceval.records import Conversion
 from vceval.signal import audio
 from vceval.signal.audio import Waveform
-from vceval.storage.cache import file_digest
 
-__all__ = ["PredictedOpinion"]
+__all__ = ["WEIGHTS", "PredictedOpinion"]
 
 SAMPLE_RATE = 16_000
-#: What the networks look at, and how far the next window is: seconds.
-WINDOW_SECONDS, HOP_SECONDS = 9.01, 1
-#: The networks and the SHA-256 of the files that speechmos 0.0.1.1 carries.
-MODELS: Mapping[str, str] = {
-    "sig_bak_ovr.onnx": "269fbebdb513aa23cddfbb593542ecc540284a91849ac50516870e1ac78f6edd",
-    "model_v8.onnx": "9246480c58567bc6affd4200938e77eef49468c8bc7ed3776d109c07456f6e91",
-}
-#: From raw outputs to opinion scores, P.835: coefficients of x², x, 1 (Microsoft's fit, from speechmos).
-FIT: Mapping[str, tuple[float, float, float]] = {
-    "sig": (-0.08397278, 1.22083953, 0.0052439),
-    "bak": (-0.13166888, 1.60915514, -0.39604546),
-    "ovrl": (-0.06766283, 1.11546468, 0.04602535),
-}
-_FFT, _HOP, _BANDS = 321, 160, 120
+#: The weights, which the package carries.
+WEIGHTS = WeightFile(
+    name="distill_mos_v7.pt",
+    holds="DistillMOS, predictor of speech quality",
+    page="https://github.com/microsoft/Distill-MOS",
+    licence="MIT (package distillmos)",
+    network="vceval.networks.distillmos:DistillMos",
+    entry=("model",),
+    sha256="b18b3ac60227267cfb91e5d00ce22cc7b73716fd92f269484da1446e27031a40",
+    wheels=("distillmos 0.9.1",),
+)
+#: Windows that a device works on together.
+_TOGETHER = 16
 
 
-#: What is predicted, and the question that it answers: of four opinions one, the overall one.
-_OPINIONS: Mapping[str, Question] = {"OVRL": "quality", "SIG": "", "BAK": "", "P808": ""}
-
-
-def _measures(prefix: str) -> tuple[Measure, ...]:
-    """Make the four measures, with names that are unique over all metrics."""
-    return tuple(
-        Measure(f"{prefix}_{name.lower()}", f"DNSMOS {name}", "", "higher", worst=1.0, question=question)
-        for name, question in _OPINIONS.items()
-    )
+def _measures(name: str) -> tuple[Measure, ...]:
+    return (Measure(name, "DistillMOS", "", "higher", worst=1.0, question="quality"),)
 
 
 @dataclass(frozen=True)
-class PredictedOpinion(Metric):
-    """DNSMOS, 1 (bad) to 5 (excellent): P.835 signal, background and overall quality, and P.808 quality.
+class PredictedOpinion(OpinionPredictor):
+    """DistillMOS, 1 (bad) to 5 (excellent): speech quality, by a small network that learnt from a large one.
 
-    The recording, at 16 kHz, is cut into windows of 9.01 s, one a second; a shorter one is doubled until it fills a
-    window. The value is the mean over windows. Gives what ``speechmos.dnsmos.run`` gives, its rounding included:
-    of recordings over 16 s some windows are left out. The networks were trained on noisy and denoised
-    speech, not on converted speech; nothing says how far their opinion of the latter holds.
+    The recording, at 16 kHz, is cut into windows of 7.68 s that overlap and lie evenly, at most 1 s apart; a shorter
+    one ends in zeros. Each window is brought to a peak of 1. The value is the mean over windows. Gives what the package
+    distillmos 0.9.1 gives, within 1e-5; the weights are read from it, and nothing of it is imported. Its
+    teachers learnt from ratings of coded, transmitted, denoised and synthetic speech.
 
-    Source: Reddy, Gopal, Cutler, "DNSMOS P.835: a non-intrusive perceptual objective speech quality metric to
-    evaluate noise suppressors", ICASSP 2022; P.808 network: the same authors, ICASSP 2021.
+    Source: Stahl, Gamper, "Distillation and pruning for scalable self-supervised representation-based speech quality
+    assessment", ICASSP 2025.
     """
 
     name: ClassVar[str] = "mos"
-    title: ClassVar[str] = "Predicted opinion (DNSMOS)"
-    version: ClassVar[str] = "1.0"
-    needs: ClassVar[frozenset[str]] = frozenset()
-    measures: ClassVar[tuple[Measure, ...]] = _measures("mos")
+    title: ClassVar[str] = "Predicted opinion (DistillMOS)"
+    version: ClassVar[str] = "2.0"
+    measures: ClassVar[tuple[Measure, ...]] = _measures("mos_distill")
     source: ClassVar[str] = (
-        "Reddy, Gopal, Cutler, DNSMOS P.835: a non-intrusive perceptual objective speech quality metric to evaluate "
-        "noise suppressors, ICASSP 2022"
+        "Stahl, Gamper, Distillation and pruning for scalable self-supervised representation-based speech quality "
+        "assessment, ICASSP 2025"
     )
     recipes: ClassVar[Mapping[str, Recipe | str]] = {
-        "dnsmos": Recipe(
-            "DNSMOS under its own name, which stays should another predictor become the default.",
-            changes={"measures": _measures("dnsmos")},
+        "distill": Recipe(
+            "DistillMOS under its own name, which stays should another predictor become the default.",
+            changes={"measures": _measures("distillmos")},
         ),
+        "dnsmos": "vceval.metrics.mos_dnsmos:DnsMos",
         "utmos": "vceval.metrics.mos_utmos:UtMos",
     }
     choices: ClassVar[str] = (
-        f"MOS|model:dnsmos-{','.join(digest[:8] for digest in MODELS.values())}|sr:{SAMPLE_RATE}"
-        f"|win:{WINDOW_SECONDS:g}s|hop:{HOP_SECONDS}s|short:repeat|fit:p835"
+        f"MOS|model:distillmos-v7-{str(WEIGHTS.sha256)[:8]}|sr:{SAMPLE_RATE}|win:7.68s|hop:1s|short:zeros|level:peak"
+        "|moved-by:{0.moves}"
     )
+    moved_by: ClassVar[tuple[str, ...]] = ("padding", "polarity", "rate")
+    kept_as: ClassVar[str] = "distillmos"
     facts: ClassVar[Mapping[str, str]] = {
-        **MODELS,
+        WEIGHTS.name: str(WEIGHTS.sha256),
         "resampler": "soxr HQ",
         "channels": "equal or chosen",
-        "level": "as recorded",
         "trimming": "none",
-        "mel": "321-point Hann, hop 160, centred on zeros, 120 Slaney bands, dB below the loudest, -80 dB at most",
+        "spectrum": "320-point Hann, hop 160, real and imaginary part, length to the power 0.3",
         "dtype": "float32",
-        "batch": "1",
-        "device": "cpu",
+        "batch": f"1 window on a processor, {_TOGETHER} on a device",
     }
-    packages: ClassVar[tuple[str, ...]] = ("speechmos", "onnxruntime", "numpy", "soundfile", "soxr")
+    packages: ClassVar[tuple[str, ...]] = ("torch", "numpy", "soundfile", "soxr")
+
+    @property
+    def on_device(self) -> bool:
+        """Its network works on a GPU."""
+        return True
 
     def signature(self) -> str:
         """Name every choice that changes the values.
 
         Raises:
-            UsageError: speechmos or onnxruntime is not installed, or its networks are others.
+            UsageError: distillmos is not installed, or its weights are others.
         """
-        _models()
+        _weights()
         return super().signature()
 
     def open(self, workspace: Workspace) -> None:
-        """Take the workspace; the networks are loaded when the first recording needs them.
+        """Take the workspace; the network is loaded when the first recording needs it.
 
         Raises:
-            UsageError: speechmos or onnxruntime is not installed, or its networks are others.
+            UsageError: distillmos is not installed, or its weights are others.
         """
         super().open(workspace)
-        _models()
-
-    def statistics(self, conversion: Conversion) -> Statistics:
-        """Predict the opinion of one recording.
-
-        Raises:
-            ItemError: it can't be read or is silent.
-        """
-
-        def compute() -> Mapping[str, Any]:
-            return self.predict(audio.shared(conversion.path))
-
-        audio.duration(conversion.path)  # says which file is missing before the cache looks for its digest
-        key = {"metric": "dnsmos", "signature": self.signature()}
-        found = dict(self.workspace.cache.get("dnsmos", conversion.path, key, compute))
-        windows = found.pop("windows")
-        sums = {measure.name: (found[measure.name.rpartition("_")[2]], 1.0) for measure in self.measures}
-        return Statistics(sums, {"windows": windows})
+        _weights()
 
     def predict(self, wave: Waveform) -> dict[str, float]:
-        """Predict ``sig``, ``bak``, ``ovrl`` and ``p808`` of a recording in memory; means over so many ``windows``."""
-        primary, secondary = _sessions()
-        raw, p808 = [], []
-        for window in _windows(audio.resample(wave, SAMPLE_RATE).samples):
-            raw.append(primary.run(None, {"input_1": window[None, :]})[0][0])
-            spectrum = _mel(window[:-_HOP])
-            p808.append(secondary.run(None, {"input_1": spectrum[None, :, :]})[0][0][0])
-        outputs = np.asarray(raw, dtype=np.float64)
-        values = {
-            name: float(np.mean(np.polyval(fit, outputs[:, column]))) for column, (name, fit) in enumerate(FIT.items())
-        }
-        return {**values, "p808": float(np.mean(p808)), "windows": len(raw)}
+        """Predict the ``opinion`` of a recording in memory, the mean over ``windows``."""
+        return self._predicted([wave])[0]
+
+    def read_ahead(self, items: Sequence[Any]) -> None:
+        """Read recordings."""
+        for item in items:
+            with contextlib.suppress(ItemError):
+                audio.shared(item.path, SAMPLE_RATE)
+
+    def prepare(self, conversions: Sequence[Conversion]) -> None:
+        """Predict the opinions of some conversions, on a device together.
+
+        On a processor together is no faster than one after the other, and moves the last digits.
+        """
+        waves: dict[Path, Waveform] = {}
+        for path in dict.fromkeys(one.path for one in conversions if self.workspace.device != "cpu"):
+            with contextlib.suppress(ItemError):
+                waves[path] = audio.shared(path)
+        if not waves:
+            return
+        for path, found in zip(waves, self._predicted(list(waves.values())), strict=True):
+            self._kept(path, found)
+
+    def _predicted(self, waves: Sequence[Waveform]) -> list[dict[str, float]]:
+        from vceval.networks.distillmos import opinions, windows
+
+        device = self.workspace.device
+        cut = [windows(audio.resample(wave, SAMPLE_RATE).samples) for wave in waves]
+        values = opinions(_network(_weights(), device), cut, device, 1 if device == "cpu" else _TOGETHER)
+        return [{"opinion": one, "windows": len(some)} for one, some in zip(values, cut, strict=True)]
 
 
-@functools.cache
-def _models() -> tuple[Path, ...]:
-    """Find the networks without importing speechmos, which would pull in what is not needed here."""
-    try:
-        installed = version("speechmos")
-        version("onnxruntime")
-    except PackageNotFoundError as missing:
-        raise UsageError(f"DNSMOS needs {missing.name}, which is not installed: pip install 'vceval[mos]'") from None
-    spec = importlib.util.find_spec("speechmos")
-    folders = [Path(folder) / "dnsmos_models" for folder in (spec.submodule_search_locations or [])] if spec else []
-    found = []
-    for name, digest in MODELS.items():
-        path = next((folder / name for folder in folders if (folder / name).is_file()), None)
-        if path is None:
-            raise UsageError(f"speechmos {installed} has no dnsmos_models/{name}; install it anew: pip install "
-                             "--force-reinstall speechmos==0.0.1.1")  # fmt: skip
-        if file_digest(path) != digest:
-            raise UsageError(
-                f"{path}: not the network that vceval knows (its SHA-256 starts with {file_digest(path)[:8]}, not with "
-                f"{digest[:8]}); install speechmos==0.0.1.1"
-            )
-        found.append(path)
-    return tuple(found)
+def _weights() -> Path:
+    return packaged(
+        WEIGHTS.wheels[0],
+        "pip install 'vceval[mos]', or without its other needs: pip install --no-deps distillmos==0.9.1",
+        {f"weights/{WEIGHTS.name}": str(WEIGHTS.sha256)},
+        "DistillMOS",
+    )[0]
 
 
-@functools.cache
-def _sessions() -> tuple[Any, ...]:
-    """Load both networks, with one thread each: work is spread over recordings."""
-    try:
-        import onnxruntime
-    except ImportError as error:
-        raise UsageError(
-            f"onnxruntime can't be imported ({error}); install it anew: pip install onnxruntime"
-        ) from error
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
-    options.log_severity_level = 3
-    return tuple(
-        onnxruntime.InferenceSession(path.read_bytes(), options, providers=["CPUExecutionProvider"])
-        for path in _models()
-    )
+@functools.lru_cache(maxsize=1)
+def _network(path: Path, device: str) -> Any:
+    import torch
 
-
-def _windows(samples: NDArray[np.float32]) -> list[NDArray[np.float32]]:
-    """Cut 16 kHz audio into windows of 144,160 samples, one a second."""
-    size = int(WINDOW_SECONDS * SAMPLE_RATE)
-    while len(samples) < size:
-        samples = np.concatenate([samples, samples])
-    windows = []
-    for index in range(int(len(samples) // SAMPLE_RATE - WINDOW_SECONDS) + 1):
-        # Rounded down: 7 + 9.01 s ends a sample early, and speechmos leaves such a window out.
-        window = samples[index * SAMPLE_RATE : int((index + WINDOW_SECONDS) * SAMPLE_RATE)]
-        if len(window) == size:
-            windows.append(np.ascontiguousarray(window, dtype=np.float32))
-    return windows
-
-
-def _mel(samples: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Mel spectrum (frames, 120) in dB below its maximum, moved and scaled to -1 … 1."""
-    padded = np.pad(samples, _FFT // 2)
-    window = (0.5 - 0.5 * np.cos(2.0 * np.pi * np.arange(_FFT) / _FFT)).astype(np.float32)
-    frames = np.lib.stride_tricks.sliding_window_view(padded, _FFT)[::_HOP]
-    spectrum = np.fft.rfft(frames * window, axis=1).astype(np.complex64)
-    power = (spectrum.real**2 + spectrum.imag**2) @ _filters().T
-    level = 10.0 * np.log10(np.maximum(power, 1e-10))
-    level = level - level.max()
-    result: NDArray[np.float32] = ((np.maximum(level, -80.0) + 40.0) / 40.0).astype(np.float32)
-    return result
-
-
-@functools.cache
-def _filters() -> NDArray[np.float32]:
-    """Mel filters (120, 161) of unit area on the bins of an FFT of odd length, the last one below 8 kHz."""
-    step, knee, ratio = 200.0 / 3.0, 15.0, np.log(6.4) / 27.0
-    mels = np.linspace(0.0, knee + np.log(SAMPLE_RATE / 2000.0) / ratio, _BANDS + 2)
-    edges = np.where(mels < knee, mels * step, 1000.0 * np.exp(ratio * (mels - knee)))
-    bins = np.arange(_FFT // 2 + 1) * (SAMPLE_RATE / _FFT)
-    lower, centre, upper = edges[:-2, None], edges[1:-1, None], edges[2:, None]
-    shape = np.maximum(0.0, np.minimum((bins - lower) / (centre - lower), (upper - bins) / (upper - centre)))
-    filters: NDArray[np.float32] = (shape * (2.0 / (upper - lower))).astype(np.float32)
-    return filters
+    torch.set_num_threads(1)
+    return WEIGHTS.load(path, device)

@@ -349,7 +349,7 @@ class WER(RunningMetric):
 
 
 class MOS(RunningMetric):
-    """Predicted opinion, 1 to 5: DNSMOS, or UTMOS as the recipe ``utmos``.
+    """Predicted opinion, 1 to 5: DistillMOS, or DNSMOS and UTMOS as recipes.
 
     Args:
         sample_rate: of the converted audio, in Hz.

@@ -40,13 +40,17 @@ Samples = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What is done to a recording, how the result is stored, and the column of the table that it belongs to."""
+    """What is done to a recording, how the result is stored, and the column of the table that it belongs to.
+
+    ``rate`` is that of the result, in Hz, where it is another one.
+    """
 
     column: str
     name: str
     change: Callable[[Samples, int], Samples] = lambda samples, _: samples
     subtype: str = "FLOAT"
     suffix: str = ".wav"
+    rate: int | None = None
 
 
 def gain(decibel: float) -> Callable[[Samples, int], Samples]:
@@ -178,7 +182,7 @@ def changed(path: Path, folder: Path, changes: Sequence[Change]) -> Iterator[tup
     samples, rate = soundfile.read(path, dtype="float64")
     for number, change in enumerate(changes):
         other = folder / f"{number:02d}{change.suffix}"
-        soundfile.write(other, change.change(samples, rate), rate, subtype=change.subtype)
+        soundfile.write(other, change.change(samples, rate), change.rate or rate, subtype=change.subtype)
         yield change, other
 
 

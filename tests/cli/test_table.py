@@ -120,7 +120,7 @@ def test_heads_and_notes_say_what_the_figures_are(run: str, capsys: pytest.Captu
     ("words", "told"),
     [
         (["--measures", "mdc"], "unknown measure 'mdc'; did you mean mcd"),
-        (["--measures", "mos_ovrl"], "score it with --metrics mos"),
+        (["--measures", "mos_distill"], "score it with --metrics mos"),
         (["--measures", "wer:seedtts"], "score it with --metrics wer:seedtts"),
         (["--systems", "adain"], "unknown system 'adain'; did you mean AdaIN-VC"),
         (["--preset", "seed-vc"], "unknown preset 'seed-vc'; did you mean seedvc"),

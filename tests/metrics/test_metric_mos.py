@@ -1,11 +1,13 @@
-"""Predicted opinion scores: DNSMOS as its package gives it, UTMOS as its network does, and where they are missing."""
+"""Predicted opinion scores: DistillMOS and DNSMOS as their packages give them, UTMOS as its network does."""
 
 from __future__ import annotations
 
 import importlib.metadata
+import json
 import math
 import pickle
 from collections.abc import Callable, Iterator
+from importlib.machinery import PathFinder
 from pathlib import Path
 
 import numpy as np
@@ -13,12 +15,15 @@ import pytest
 from sounds import hum
 
 from vceval import registry
+from vceval.benchmarks import demo
 from vceval.cli.listing import listing
 from vceval.errors import ItemError, UsageError
-from vceval.metrics import mos, mos_utmos
+from vceval.metrics import mos, mos_dnsmos, mos_utmos, opinion
 from vceval.metrics.base import Workspace
 from vceval.metrics.mos import PredictedOpinion
+from vceval.metrics.mos_dnsmos import DnsMos
 from vceval.metrics.mos_utmos import UtMos
+from vceval.metrics.opinion import OpinionPredictor
 from vceval.records import Conversion, ConversionPair
 from vceval.signal import audio
 from vceval.signal.audio import Waveform
@@ -35,13 +40,98 @@ def installed(*names: str) -> bool:
 needs_dnsmos = pytest.mark.skipif(
     not installed("speechmos", "onnxruntime"), reason="the extra mos is not installed: pip install 'vceval[mos]'"
 )
+needs_distill = pytest.mark.skipif(not installed("distillmos"), reason="no distillmos: pip install 'vceval[mos]'")
+#: What the package gives, and how that was made.
+GIVEN = json.loads(Path(__file__).with_name("distillmos.json").read_text(encoding="utf-8"))
 
 
 @pytest.fixture(autouse=True)
 def _forget() -> Iterator[None]:
     yield
-    mos._models.cache_clear()
+    mos._network.cache_clear()
     mos_utmos._network.cache_clear()
+
+
+def opened(kind: type[OpinionPredictor] = PredictedOpinion, folder: Path | None = None) -> OpinionPredictor:
+    metric = kind()
+    metric.open(Workspace(Cache(folder)))
+    return metric
+
+
+@needs_distill
+def test_distillmos_is_what_its_package_gives() -> None:
+    """Shorter than a window, one to the sample, a sample more, many; and real recordings."""
+    metric = opened()
+    for seconds, value in GIVEN["hums, seconds, seed 4"].items():
+        found = metric.predict(Waveform(hum(float(seconds), seed=4), 16_000))
+        assert found["opinion"] == pytest.approx(value, abs=1e-5), seconds
+    for name, value in GIVEN["recordings of the demo corpus"].items():
+        found = metric.predict(audio.load(demo.root() / "audio" / f"{name}.flac"))
+        assert found == {"opinion": pytest.approx(value, abs=1e-5), "windows": 1}, name
+
+
+@needs_distill
+def test_distillmos_beside_its_package() -> None:
+    """Where all that the package imports is here."""
+    package = pytest.importorskip("distillmos", exc_type=ImportError)
+    torch = pytest.importorskip("torch")
+    theirs, metric = package.ConvTransformerSQAModel().eval(), opened()
+    for seed in range(3):
+        samples = hum(3.0 + 4.0 * seed, seed=seed)
+        with torch.no_grad():
+            expected = float(theirs(torch.from_numpy(samples)[None])[0])
+        assert metric.predict(Waveform(samples, 16_000))["opinion"] == pytest.approx(expected, abs=1e-5)
+
+
+@needs_distill
+def test_distillmos_keeps_what_a_device_scores_together(tmp_path: Path, make_sound: Callable[..., Path]) -> None:
+    """The device here is called so and is none: recordings of one window and of several, one that is no audio."""
+    metric = opened(folder=tmp_path / "cache")
+    sounds = [make_sound(f"{number}.wav", seconds=seconds) for number, seconds in enumerate((0.4, 9.0, 2.0))]
+    broken = tmp_path / "broken.wav"
+    broken.write_bytes(b"RIFF")
+    conversions = [Conversion("x", ConversionPair(path.stem, "d"), path) for path in (*sounds, broken)]
+    metric.workspace.device = "cpu:0"
+    metric.prepare(conversions)
+    together = [metric.statistics(one).sums["mos_distill"][0] for one in conversions[:3]]
+    alone = [opened().statistics(one).sums["mos_distill"][0] for one in conversions[:3]]
+    assert together == pytest.approx(alone, abs=1e-5)
+    with pytest.raises(ItemError, match=r"broken\.wav"):
+        metric.statistics(conversions[3])
+
+
+@needs_distill
+def test_distillmos_hears_no_gain() -> None:
+    samples = hum(2.0, seed=1)
+    loud, soft = (opened().predict(Waveform(samples * np.float32(g), 16_000))["opinion"] for g in (1.0, 0.01))
+    assert loud == pytest.approx(soft, abs=1e-4)
+
+
+@needs_distill
+def test_both_names_of_distillmos() -> None:
+    plain, named = registry.load("metric", "mos")(), registry.load("metric", "mos:distill")()
+    assert plain.signature() == named.signature()
+    assert "|moved-by:padding,polarity,rate|" in plain.signature()
+    assert [one.name for one in (*plain.measures, *named.measures)] == ["mos_distill", "distillmos"]
+    assert plain.on_device
+
+
+@pytest.mark.parametrize("what", ["truncated", "another"])
+def test_weights_of_distillmos_that_are_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what: str) -> None:
+    folder = tmp_path / "distillmos"
+    (folder / "weights").mkdir(parents=True)
+    (folder / "__init__.py").write_text("raise RuntimeError('nothing of it is imported')")
+    (folder / "weights" / mos.WEIGHTS.name).write_bytes(b"PK" if what == "truncated" else bytes(1000))
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setattr(opinion, "version", lambda name: "0.9.1")
+    monkeypatch.setattr(opinion.importlib.util, "find_spec", lambda name: PathFinder.find_spec(name, [str(tmp_path)]))
+    with pytest.raises(
+        UsageError, match=r"distill_mos_v7\.pt: not the network .*reinstall --no-deps distillmos==0\.9\.1"
+    ):
+        PredictedOpinion().signature()
+    (folder / "weights" / mos.WEIGHTS.name).unlink()
+    with pytest.raises(UsageError, match=r"distillmos 0\.9\.1 has no weights/distill_mos_v7\.pt; install it anew: pip"):
+        PredictedOpinion().open(Workspace())
 
 
 @needs_dnsmos
@@ -51,7 +141,7 @@ def test_dnsmos_is_what_its_package_gives(seconds: float) -> None:
     samples = hum(seconds, seed=int(seconds))
     samples *= np.linspace(0.2, 1.0, len(samples), dtype=np.float32)
     expected = package.run(samples, 16_000)
-    found = PredictedOpinion().predict(Waveform(samples, 16_000))
+    found = DnsMos().predict(Waveform(samples, 16_000))
     for name in ("sig", "bak", "ovrl", "p808"):
         assert found[name] == pytest.approx(float(expected[f"{name}_mos"]), abs=1e-5)
 
@@ -64,17 +154,14 @@ def test_dnsmos_on_published_recordings_is_what_its_package_gives(shared: Path) 
     assert len(files) >= 3
     for path in files[:3]:
         expected = package.run(str(path), 16_000)
-        found = PredictedOpinion().predict(audio.load(path))
+        found = DnsMos().predict(audio.load(path))
         for name in ("sig", "bak", "ovrl", "p808"):
             assert found[name] == pytest.approx(float(expected[f"{name}_mos"]), abs=1e-5), path
 
 
 @needs_dnsmos
 def test_dnsmos_hears_noise(tmp_path: Path) -> None:
-    from vceval.benchmarks import demo
-
-    metric = registry.load("metric", "mos")()
-    metric.open(Workspace(Cache(tmp_path / "cache")))
+    metric = opened(DnsMos, tmp_path / "cache")
     clean = demo.root() / "audio" / "slt" / "slt_009.flac"
     noisy = tmp_path / "noisy.flac"
     wave = audio.load(clean)
@@ -82,7 +169,7 @@ def test_dnsmos_hears_noise(tmp_path: Path) -> None:
     audio.write_flac(noisy, Waveform((wave.samples + noise).astype(np.float32), wave.sample_rate))
     good, bad = (metric.statistics(Conversion("x", ConversionPair("p", "d"), path)).sums for path in (clean, noisy))
     assert set(good) == {measure.name for measure in metric.measures}
-    assert good["mos_bak"][0] > bad["mos_bak"][0] + 0.5
+    assert good["dnsmos_bak"][0] > bad["dnsmos_bak"][0] + 0.5
     assert all(1.0 <= value <= 5.0 and count == 1.0 for value, count in [*good.values(), *bad.values()])
     again = metric.statistics(Conversion("x", ConversionPair("p", "d"), clean))
     assert again.sums == good
@@ -90,24 +177,21 @@ def test_dnsmos_hears_noise(tmp_path: Path) -> None:
 
 
 @needs_dnsmos
-def test_both_names_of_dnsmos() -> None:
-    plain, named = registry.load("metric", "mos")(), registry.load("metric", "mos:dnsmos")()
-    assert plain.signature() == named.signature()
-    assert "dnsmos-269fbebd,9246480c|sr:16000" in plain.signature()
-    assert plain.name == "mos"
-    assert named.name == "mos:dnsmos"
-    assert not {m.name for m in plain.measures} & {m.name for m in named.measures}
+def test_the_signature_of_dnsmos() -> None:
+    metric = registry.load("metric", "mos:dnsmos")()
+    assert "dnsmos-269fbebd,9246480c|sr:16000" in metric.signature()
+    assert metric.signature().endswith("|moved-by:gain,padding|v:1.0")
     for word in (
         "|onnxruntime:",
         "|speechmos:0.0.1.1",
         "269fbebdb513aa23cddfbb593542ecc540284a91849ac50516870e1ac78f6edd",
     ):
-        assert word in named.long_signature()
+        assert word in metric.long_signature()
 
 
 @needs_dnsmos
 def test_missing_recording_is_named(tmp_path: Path) -> None:
-    metric = PredictedOpinion()
+    metric = DnsMos()
     metric.open(Workspace())
     with pytest.raises(ItemError, match=r"gone\.wav: no such file"):
         metric.statistics(Conversion("x", ConversionPair("p", "d"), tmp_path / "gone.wav"))
@@ -115,23 +199,22 @@ def test_missing_recording_is_named(tmp_path: Path) -> None:
 
 @needs_dnsmos
 def test_other_networks_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    mos._models.cache_clear()
-    monkeypatch.setattr(mos, "MODELS", {"sig_bak_ovr.onnx": "0" * 64})
+    monkeypatch.setattr(mos_dnsmos, "MODELS", {"sig_bak_ovr.onnx": "0" * 64})
     with pytest.raises(UsageError, match=r"sig_bak_ovr\.onnx: not the network that vceval knows"):
-        PredictedOpinion().signature()
+        DnsMos().signature()
 
 
 def test_without_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     def version(name: str) -> str:
-        if name in ("speechmos", "onnxruntime"):
-            raise importlib.metadata.PackageNotFoundError(name)
-        return "1"
+        raise importlib.metadata.PackageNotFoundError(name)
 
-    mos._models.cache_clear()
-    monkeypatch.setattr(mos, "version", version)
-    for ask in (PredictedOpinion().signature, lambda: PredictedOpinion().open(Workspace())):
-        with pytest.raises(UsageError, match=r"needs speechmos, which is not installed: pip install 'vceval\[mos\]'"):
-            ask()
+    monkeypatch.setattr(opinion, "version", version)
+    for metric, package in ((PredictedOpinion(), "distillmos"), (DnsMos(), "speechmos")):
+        for ask in (metric.signature, lambda metric=metric: metric.open(Workspace())):
+            with pytest.raises(
+                UsageError, match=rf"needs {package}, which is not installed: pip install 'vceval\[mos\]'"
+            ):
+                ask()
     monkeypatch.delenv("VCEVAL_UTMOS", raising=False)
     monkeypatch.setenv("TORCH_HOME", "/nowhere")
     lines = [line for line in listing("metrics").splitlines() if line.startswith("mos")]

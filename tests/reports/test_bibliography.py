@@ -23,8 +23,8 @@ PUBLISHED_KEYS = {
     "hugginsdaines2006pocketsphinx", "kaneko2019starganvc2", "kubichek1993mcd", "li2023freevc", "lin2021fragmentvc",
     "liu2024seedvc", "maevc2022", "morise2016world", "panayotov2015librispeech", "qian2019autovc",
     "qin2023openvoice", "radford2023whisper", "reddy2022dnsmos", "saeki2022utmos", "shi2021aishell3",
-    "sim2024skqvc", "tang2021clsvc", "veaux2017vctk", "wan2018ge2e", "wang2021vqmivc", "wu2020vqvcplus",
-    "yamagishi2019vctk", "zen2019libritts", "zhao2020vcc",
+    "sim2024skqvc", "stahl2025distillmos", "tang2021clsvc", "veaux2017vctk", "wan2018ge2e", "wang2021vqmivc",
+    "wu2020vqvcplus", "yamagishi2019vctk", "zen2019libritts", "zhao2020vcc",
 }  # fmt: skip
 
 
@@ -84,13 +84,15 @@ def test_metrics_and_corpora_bring_their_papers(report: Report) -> None:
         "sv": "SV|enc:ecapa-00000000|v:1.0",
         "wer:s3prl": "WER:s3prl|asr:whisper-base.en,greedy|norm:s3prl-1|v:1.0",
         "sv:spoof-eer": "SPOOF-EER|enc:resemblyzer-0.1.4|v:1.0",
-        "mos": "MOS|model:dnsmos-269fbebd|v:1.0",
+        "mos": "MOS|model:distillmos-v7-b18b3ac6|v:2.0",
+        "mos:dnsmos": "MOS|model:dnsmos-269fbebd|v:1.0",
     }
     metrics = {name: MetricView(name, name, text, "") for name, text in signatures.items()}
     found = keys(bibtex(replace(report, systems=[], metrics=metrics, datasets=["VCTK-Corpus-0.92", "LibriTTS"])))
     assert found == {
         "kubichek1993mcd", "morise2016world", "desplanques2020ecapa", "radford2023whisper", "huang2022s3prlvc",
-        "wan2018ge2e", "baas2023knnvc", "reddy2022dnsmos", "yamagishi2019vctk", "zen2019libritts",
+        "wan2018ge2e", "baas2023knnvc", "reddy2022dnsmos", "stahl2025distillmos", "yamagishi2019vctk",
+        "zen2019libritts",
     }  # fmt: skip
 
 

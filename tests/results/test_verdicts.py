@@ -181,7 +181,7 @@ def test_training_on_the_pairs_speakers_stands_beside_a_win(report: Report) -> N
 def test_what_is_not_measured_is_said_with_what_would_tell(report: Report) -> None:
     found = verdicts(ranked(report, []))
     assert [one.headline for one in found] == ["Not measured"] * 3
-    for one, metric in zip(found, ("sv", "wer or cer", "mos:utmos"), strict=True):
+    for one, metric in zip(found, ("sv", "wer or cer", "mos or listeners"), strict=True):
         assert metric in one.reason
     assert [line.split()[0] for line in lines(found, 80) if not line.startswith(" ")] == ["voice", "words", "quality"]
 

@@ -35,7 +35,7 @@ _PACKAGES = (
     ("matplotlib", "matplotlib", "figures", True),
     ("speechbrain", "speechbrain", "ECAPA-TDNN speaker encoder (extra vceval[speechbrain])", False),
     ("torchaudio", "torchaudio", "needed by speechbrain", False),
-    ("onnxruntime", "onnxruntime", "predicted MOS (extra vceval[mos])", False),
+    ("onnxruntime", "onnxruntime", "mos:dnsmos (extra vceval[mos])", False),
     ("faster_whisper", "faster-whisper", "wer and cer, several times faster (extra vceval[faster-whisper])", False),
     ("transformers", "transformers", "wer:freevc and wer:s3prl (extra vceval[ctc])", False),
     ("zhconv", "zhconv", "texts of Chinese by the rules seedtts and f5 (extra vceval[chinese])", False),

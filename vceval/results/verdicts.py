@@ -36,15 +36,16 @@ ASKED: Mapping[str, str] = {
 #: that of natural speech of the same corpus, and a failed conversion is rejected, while a cosine means what its encoder
 #: makes of it. Errors in words stand before those in characters, since that is what is understood, except in languages
 #: without blanks between words. Capped rates stand before uncapped ones, which one hallucinated tail decides. UTMOS
-#: learnt from ratings of converted speech, DNSMOS from those of denoised speech. What others declare comes last.
+#: learnt from ratings of converted speech, DistillMOS from those of many kinds, DNSMOS from those of denoised speech.
+#: What others declare comes last.
 PREFERENCE: Mapping[str, Sequence[str]] = {
     "voice": ("listening_smos", "sv_accept", "sv_cosine"),
     "words": ("wer_capped", "cer_capped", "wer", "cer"),
-    "quality": ("listening_mos", "utmos", "dnsmos_ovrl", "mos_ovrl"),
+    "quality": ("listening_mos", "utmos", "mos_distill", "distillmos", "dnsmos_ovrl"),
 }
 _UNSPACED_WORDS = ("cer_capped", "wer_capped", "cer", "wer")
 #: What would tell where no metric does.
-_WOULD_TELL = {"voice": "sv", "words": "wer or cer", "quality": "mos:utmos or listeners (vceval listen)"}
+_WOULD_TELL = {"voice": "sv", "words": "wer or cer", "quality": "mos or listeners (vceval listen)"}
 #: Systems that a sentence names; more are counted.
 _NAMED = 3
 _INDENT = 9

@@ -20,6 +20,7 @@ __all__ = ["facts_of"]
 _PACKAGES = (
     "numpy", "scipy", "torch", "pyworld", "soxr", "soundfile", "numba", "resemblyzer", "openai-whisper", "pocketsphinx",
     "faster-whisper", "ctranslate2", "jiwer", "opencc", "zhconv", "speechmos", "onnxruntime", "speechbrain",
+    "distillmos",
 )  # fmt: skip
 
 
