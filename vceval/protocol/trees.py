@@ -143,10 +143,10 @@ def read_trees(paths: Sequence[Path], pattern: str | None = None, known: Known |
 
 
 def _listed(paths: Sequence[Path]) -> list[_File]:
-    """All recordings in folders, sorted, and single ones.
+    """All recordings in folders, sorted, and single ones; a film is passed over where its sound lies beside.
 
     Raises:
-        UsageError: some are in a form that is not read.
+        UsageError: some are in a form that is not read, and were not converted.
     """
     found: dict[Path, _File] = {}
     singles = [path for path in paths if not path.is_dir()]
@@ -158,13 +158,16 @@ def _listed(paths: Sequence[Path]) -> list[_File]:
             inner = composed((one if path.is_dir() else one.absolute()).relative_to(folder).as_posix())
             if not any(part.startswith(".") for part in inner.split("/")):
                 found.setdefault(one, _File(one, folder, inner, composed(f"{folder.resolve().name}/{inner}")))
-    unread = [file.path for file in found.values() if file.path.suffix.lower() in MEDIA]
+    read = [file for file in found.values() if file.path.suffix.lower() in ENDINGS]
+    converted = {file.path.with_suffix("") for file in read}
+    unread = [path for path in found if path.suffix.lower() in MEDIA and path.with_suffix("") not in converted]
     if unread:
+        those = f"{len(unread)} such files are" if len(unread) > 1 else "1 such file is"
         raise UsageError(
-            f"{unread[0]}: {unread[0].suffix} is not read, and {len(unread)} such files are here; convert them, and "
-            f"move the old ones away:\n  {ffmpeg_line(unread)}"
+            f"{unread[0]}: {unread[0].suffix} is not read, and {those} here; this makes a FLAC beside each, which is "
+            f"read instead:\n  {ffmpeg_line(unread)}"
         )
-    return [file for file in found.values() if file.path.suffix.lower() in ENDINGS]
+    return read
 
 
 def _marked(file: _File) -> bool:
