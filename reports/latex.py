@@ -46,8 +46,8 @@ TIMES = 0.95
 LEADINGS = {8: 9.5, 7: 8.0, 6: 7.0}
 #: Type size of sub- and superscripts, by type size.
 SCRIPT = {8: 6, 7: 5}
-#: In a table of texts that is too wide, texts wider than WIDE points are paragraphs of at least SHARE of the line; where
-#: all of them are, and the line is still too short, of what is left.
+#: In a table of texts that is too wide, texts wider than WIDE points are paragraphs of at least SHARE of the line, or
+#: of what is left.
 WIDE, SHARE = 60, 0.16
 #: Headings of numbers are broken where they are wider than the numbers, and than this.
 NARROW = 36

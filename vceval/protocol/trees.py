@@ -104,6 +104,10 @@ def read_trees(paths: Sequence[Path], pattern: str | None = None, known: Known |
             folders on the same pair.
     """
     files = _listed(paths)
+    if not files:
+        raise UsageError(
+            f"{_named(paths)}: no recordings here; files that end in {', '.join(sorted(ENDINGS))} are read"
+        )
     neighbours = _neighbours(files)
     chosen = Pattern(pattern) if pattern is not None else _usual(files, known, neighbours, paths)
     if "system" not in chosen.fields:
@@ -112,7 +116,7 @@ def read_trees(paths: Sequence[Path], pattern: str | None = None, known: Known |
     if not readings:
         raise UsageError(
             f"{_named(paths)}: none of {len(files)} audio files fits the pattern {chosen.text!r}"
-            + (f"; the first is {files[0].inner}" if files else "")
+            + f"; the first is {files[0].inner}"
         )
     used = {path for reading in readings.values() for path in reading.beside.values()}
     lenient = known is None and not used
@@ -263,9 +267,8 @@ def _usual(files: Sequence[_File], known: Known | None, neighbours: Neighbours, 
                 for path, one in sure.items()
             )
     if not counts:
-        example = f", such as {some[0].inner}" if some else ""
         raise UsageError(
-            f"{_named(paths)}: none of the usual ways to name files fits{example}: "
+            f"{_named(paths)}: none of the usual ways to name files fits, such as {some[0].inner}: "
             + (f"{known.what} has no such source and target" if known is not None else "nothing says what is a source")
             + "; say with --pattern how the files are named, such as '{system}/{source}_to_{target}.{ext}'"
             + ("" if known is not None else ", or whose utterances they are: --corpus NAME --data DIR")
