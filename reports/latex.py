@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from math import ceil
 
 from vceval.errors import UsageError
-from vceval.reports.latex_escape import breakable, escape
+from vceval.reports.latex_escape import breakable, escape, unbroken
 from vceval.reports.tables import (
     LEADS,
     OWN,
@@ -46,7 +46,8 @@ TIMES = 0.95
 LEADINGS = {8: 9.5, 7: 8.0, 6: 7.0}
 #: Type size of sub- and superscripts, by type size.
 SCRIPT = {8: 6, 7: 5}
-#: In a table of texts that is too wide, texts wider than WIDE points are paragraphs of at least SHARE of the line.
+#: In a table of texts that is too wide, texts wider than WIDE points are paragraphs of at least SHARE of the line, or
+#: of what is left.
 WIDE, SHARE = 60, 0.16
 #: Headings of numbers are broken where they are wider than the numbers, and than this.
 NARROW = 36
@@ -533,7 +534,8 @@ def plain_table(model: PlainTable, style: Style = DEFAULT) -> str:
     texts = [column for column in range(count) if column not in model.numeric and widest(column, LOOSE[0]) > WIDE]
     size, gap, wide = _plain_layout(widest, count, texts, style)
     left = style.line - sum(widest(column, size) + gap for column in range(count) if column not in wide)
-    share = max(SHARE * style.line, 0.94 * left / max(1, len(wide)) - gap)
+    pieces = [_width(part.rstrip(), size) for row in full for column in wide for part in unbroken(row[column][0])]
+    share = max(LEAST, 0.94 * left / max(1, len(wide)) - gap, max(pieces, default=0.0) / 0.94)
     columns = [share if column in wide else widest(column, size) for column in range(count)]
     kinds = tuple(
         " ".join(

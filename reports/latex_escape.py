@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
-__all__ = ["breakable", "escape"]
+__all__ = ["breakable", "escape", "unbroken"]
+
+#: After these a line of a breakable text may end, and within words of so many characters.
+SEPARATORS, LONGEST = "|/_-:.,;=@+", 14
 
 _SPECIAL = {
     "\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_",
@@ -53,13 +56,23 @@ def _character(character: str) -> str:
     return "" if unicodedata.category(character) in ("Cc", "Cf", "Mn") else f"U+{ord(character):04X}"
 
 
-def breakable(text: str, every: int = 14, after: str = "|/_-:.,;=@+") -> str:
+def breakable(text: str, every: int = LONGEST, after: str = SEPARATORS) -> str:
     """Escape a text and allow a line break after each separator in ``after``, and within long words."""
-    pieces, run = [], 0
-    for character in unicodedata.normalize("NFC", " ".join(text.split())):
-        run = 0 if character == " " else run + 1
-        pieces.append(_character(character))
-        if run and (character in after or run >= every):
+    pieces: list[str] = []
+    for part in unbroken(text, every, after):
+        pieces += map(_character, part)
+        if part[-1] in after or (part[-1] != " " and len(part) >= every):
             pieces.append(r"\allowbreak{}")
-            run = 0
     return _apart(pieces)
+
+
+def unbroken(text: str, every: int = LONGEST, after: str = SEPARATORS) -> Iterator[str]:
+    """Give what stays on one line of a breakable text, each with the blank or separator that ends it."""
+    part = ""
+    for character in unicodedata.normalize("NFC", " ".join(text.split())):
+        part += character
+        if character == " " or character in after or len(part) >= every:
+            yield part
+            part = ""
+    if part:
+        yield part

@@ -24,7 +24,7 @@ from vceval.reports import (
     training_speakers,
 )
 from vceval.reports.latex import STYLES, Style
-from vceval.reports.paper_table import MOST, Choice, paper_table, usual_measures
+from vceval.reports.paper_table import MOST, Choice, named_system, paper_table, usual_measures
 from vceval.reports.tables import WHOLE, Column, Entry, Interval, Part, PlainTable, Table, figure_place
 from vceval.results import verdicts
 from vceval.results.merge_runs import Material
@@ -137,6 +137,8 @@ def fitting_table(
     """
     if choice.measures:
         return paper_table(found, choice, say)
+    for name in choice.systems:
+        named_system(found.report, name)
     usual = usual_measures(found.report, 2 * MOST if wide else MOST)
     if not usual:
         raise UsageError("no system has a figure: there is nothing to make a table of")

@@ -46,18 +46,20 @@ def results(report: Report, columns: int) -> str:
     if table is None:
         return "\n".join([f"{whole.suite}: no figure", *_noted(lacking(report, whole), columns)])
     shown = _fitting(table, _first(report), columns)
-    left_out = [column.heading for column in table.columns if column not in shown.columns]
-    left_out += [column.heading for one in more for column in one.columns]
-    notes = [*_figures(shown), *lacking(report, whole)]
+    hidden = [column for column in table.columns if column not in shown.columns]
+    left_out = [column.heading for column in (*hidden, *(column for one in more for column in one.columns))]
+    notes = [*_figures(shown), *lacking(report, whole, hidden)]
     if left_out:
         notes.append(f"Not shown here: {', '.join(left_out).removesuffix('.')}.")
     return "\n".join([f"{clean(shown.suite)}", _set(shown, columns), "", *_noted(notes, columns)])
 
 
-def lacking(report: Report, table: Table) -> list[str]:
-    """Say of every column with a dash why, in one sentence each."""
+def lacking(report: Report, table: Table, hidden: Sequence[Column] = ()) -> list[str]:
+    """Say of every column with a dash why, in one sentence each; not of hidden ones."""
     found = []
     for place, column in enumerate(table.columns):
+        if column in hidden:
+            continue
         without = [row.system for row in table.rows if (entry := row.entries[place]) is not None and not entry.value]
         if without:
             who = "" if len(without) == len(table.rows) else f" of {listed([clean(one.title) for one in without])}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import importlib.util
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -21,6 +22,12 @@ if TYPE_CHECKING:
     from vceval.converters.base import Request
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+if importlib.util.find_spec("hypothesis"):  # machines that only run the tests of a GPU have none
+    from hypothesis import settings
+
+    # No test is timed: the machine may be busy
+    settings.register_profile("untimed", deadline=None)
+    settings.load_profile("untimed")
 
 
 @pytest.fixture(autouse=True)

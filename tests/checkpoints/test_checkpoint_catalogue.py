@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import importlib.util
+import json
 import os
 import shutil
 import zipfile
@@ -397,6 +398,17 @@ def test_the_commands_over_the_real_catalogue(tmp_path: Path, store: Path, capsy
     for name, shape in KNOWN["VQMIVC-model.ckpt-500.pt"].layout().items():
         assert f"    {name}  {'x'.join(map(str, shape)) or 'scalar'}\n" in out
     assert run("list", "--keys")[0] == 2
+    files = {file["name"]: file for file in json.loads(run("list", "--json")[1])}
+    assert list(files) == list(KNOWN)
+    assert all(file["users"] or file["unneeded"] for file in files.values())
+    assert not any("layout" in file for file in files.values())
+    autovc = files["autovc.ckpt"]
+    assert (autovc["path"], autovc["form"], autovc["optional"]) == (str(store / "autovc.ckpt"), "weights", False)
+    assert [file["path"] for file in files.values() if file["path"]] == [autovc["path"]]
+    [file] = json.loads(run("list", "autovc.ckpt", "--keys", "--json")[1])
+    layout = file.pop("layout")
+    assert file == autovc
+    assert layout == {name: list(shape) for name, shape in KNOWN["autovc.ckpt"].layout().items()}
     code, _, err = run("list", "world")
     assert code == 2
     assert "needs no weight files" in err

@@ -247,7 +247,7 @@ def test_ctrl_c_ends_soon_and_says_how_to_go_on(
         (("run", "--device", "tpu"), "must be cpu, cuda"),
         (("score", "none.csv"), "no such file"),
         (("score", "."), "--pattern"),
-        (("report", "nowhere"), "no such file"),
+        (("report", "nowhere"), "no such folder"),
         (("frobnicate",), "unknown command 'frobnicate'"),
     ],
 )

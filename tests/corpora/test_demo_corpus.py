@@ -129,7 +129,7 @@ def test_speakers_are_told_apart(rows: list[dict[str, str]]) -> None:
     assert min(np.maximum(misses, alarms)) < 0.08
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(
     before=st.integers(0, 8_000),
     after=st.integers(0, 8_000),
@@ -151,7 +151,7 @@ def test_trim_leaves_the_sound_and_a_tenth_of_a_second(
         assert np.array_equal(kept[np.flatnonzero(kept)], sound)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(gain=st.floats(1e-4, 0.9), seed=st.integers(0, 99))
 def test_finish_gives_one_level_in_thirteen_bits(gain: float, seed: int) -> None:
     samples = gain * np.random.default_rng(seed).uniform(-1, 1, 16_000)

@@ -159,7 +159,7 @@ def test_junit_validates_whatever_the_names(undecided: str, failures: int, skipp
     schema().validate(outputs.refusal_to_junit(HOSTILE))
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(name=st.text(st.characters(exclude_categories=[]), max_size=40))
 def test_junit_holds_any_text(name: str) -> None:
     text = outputs.to_junit(result_of(Verdict(name, name, "all", "regress", name)), "warn")

@@ -143,7 +143,7 @@ def test_a_more_confident_rule_gets_less_of_the_common_chance() -> None:
 VALUES = st.lists(st.floats(0, 10), min_size=8, max_size=8)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(old=VALUES, new=VALUES, sign=st.sampled_from([1.0, -1.0]), allowed=st.floats(0, 1))
 def test_better_and_worse_are_mirror_images(old: list[float], new: list[float], sign: float, allowed: float) -> None:
     ones, design = [1.0] * 8, Design(list("aabbccdd"))

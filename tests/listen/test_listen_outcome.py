@@ -174,7 +174,7 @@ def test_cells_have_the_shape_of_a_summary_and_count_what_was_planned() -> None:
     assert one in per_pair(ratings)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.integers(4, 60), st.integers(0, 2**32 - 1))
 def test_clustered_correlation_is_pearsons_and_lies_within_its_interval(count: int, seed: int) -> None:
     rng = np.random.default_rng(seed)

@@ -42,7 +42,7 @@ pools = st.builds(
 )  # fmt: skip
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(pools, wanted)
 def test_every_form_hears_every_condition_equally_often(pool: Pool, wanted: Settings) -> None:
     found = queues(pool, wanted)
@@ -54,7 +54,7 @@ def test_every_form_hears_every_condition_equally_often(pool: Pool, wanted: Sett
             assert Counter(map(unordered, items(plan, form, test))) == expected
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(pools, wanted)
 def test_over_all_forms_no_pair_of_a_condition_is_heard_much_more_often_than_another(
     pool: Pool, wanted: Settings
@@ -71,7 +71,7 @@ def test_over_all_forms_no_pair_of_a_condition_is_heard_much_more_often_than_ano
             assert max(counts) - min(counts) <= 1
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(pools, wanted)
 def test_no_form_has_a_trial_twice_and_checks_never_come_first(pool: Pool, wanted: Settings) -> None:
     plan = plan_of(pool, wanted)

@@ -31,7 +31,7 @@ def test_the_whole_spectrum(rate: int) -> None:
     assert bandwidth(noise(rate)) == pytest.approx(rate / 2, abs=125.0)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.floats(1_000.0, 10_000.0), st.sampled_from([24_000, 44_100]), st.floats(0.01, 3.0))
 def test_a_low_pass_is_found_whatever_the_level(cut: float, rate: int, gain: float) -> None:
     wave = noise(rate, cut)

@@ -7,7 +7,7 @@ import pickle
 import numpy as np
 import pytest
 import soundfile
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from vceval import metrics, registry
@@ -109,7 +109,6 @@ def test_freevc_takes_harvest_where_the_source_has_no_voice(monkeypatch):
 numbers = st.lists(st.tuples(st.integers(-50, 50), st.integers(-50, 50)), min_size=3, max_size=30)
 
 
-@settings(deadline=None)
 @given(numbers)
 def test_correlation_is_pearsons_or_none(pairs):
     from scipy.stats import pearsonr

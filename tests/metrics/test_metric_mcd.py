@@ -9,7 +9,7 @@ import pickle
 import numpy as np
 import pytest
 import soundfile
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from sounds import buzz
 
@@ -39,7 +39,6 @@ def paths(rows: int, columns: int) -> list[list[tuple[int, int]]]:
 whole = st.integers(0, 3).map(float)  # whole numbers, so that sums are exact and ties are common
 
 
-@settings(deadline=None)
 @given(
     first=st.lists(whole, min_size=1, max_size=5),
     second=st.lists(whole, min_size=1, max_size=5),

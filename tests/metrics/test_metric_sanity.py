@@ -224,7 +224,7 @@ def test_every_parameter_changes_the_signature() -> None:
     assert "|duration:from the first to the last speech" in long
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.integers(-60, 60), st.floats(0.05, 1.0), st.booleans(), st.integers(0, 5))
 def test_similarity_equals_the_correlation_at_the_best_lag(shift: int, gain: float, negative: bool, seed: int) -> None:
     """Against sums written out, at 8 kHz, with lags of up to 5 ms."""

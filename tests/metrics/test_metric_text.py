@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from vceval.errors import ItemError, UnmetNeed, UsageError
@@ -116,7 +116,6 @@ def distance(first: list[str], second: list[str]) -> int:
 words = st.lists(st.sampled_from(["a", "bb", "c"]), max_size=8)
 
 
-@settings(deadline=None)
 @given(reference=words.filter(bool), hypothesis=words)
 def test_counts_are_an_optimal_alignment(reference, hypothesis):
     said, heard = " ".join(reference), " ".join(hypothesis)

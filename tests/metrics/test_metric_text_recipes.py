@@ -9,7 +9,7 @@ from dataclasses import replace
 from importlib.metadata import PackageNotFoundError
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from vceval import registry
@@ -117,7 +117,6 @@ def test_apostrophes_and_punctuation_by_recipe():
     assert rates == {"seedtts": pytest.approx(1 / 3), "f5": 0.0, "s3prl": 0.0, "none": pytest.approx(2 / 3)}
 
 
-@settings(deadline=None)
 @given(st.text(alphabet=st.sampled_from(string.ascii_letters + string.punctuation + " ，。！'")))
 def test_rules_leave_clean_text_alone(text):
     for recipe in ("f5", "s3prl"):

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from vceval.metrics import word_error_rate
@@ -75,7 +75,6 @@ def test_a_reading_as_it_should_be_has_no_errors(said, heard):
     assert word_error_rate([said], [heard]) == word_error_rate([heard], [said]) == 0.0
 
 
-@settings(deadline=None)
 @given(st.text(st.sampled_from("aois'\u2019bto .,-()[]0123/:$%&½°QUTVX\n"), max_size=30))
 def test_no_text_upsets_the_rules(text):
     words = normalise(text, "en").split()

@@ -40,14 +40,12 @@ def test_composed_and_decomposed_forms_are_one(text, language):
     assert composed == decomposed == prepared(text, language)
 
 
-@settings(deadline=None)
 @given(st.sampled_from(LANGUAGES), st.sampled_from(APOSTROPHES), st.sampled_from(["don't", "l'eau", "geht's", "м'ята"]))
 def test_all_apostrophes_are_one(language, apostrophe, word):
     assert prepared(word.replace("'", apostrophe), language) == word
     assert normalise(f"a {word.replace(chr(39), apostrophe)} b", language) == normalise(f"a {word} b", language)
 
 
-@settings(deadline=None)
 @given(st.lists(st.sampled_from([*INVISIBLE, "c", "o", "p"]), max_size=20), st.sampled_from(LANGUAGES))
 def test_what_nobody_sees_is_nothing(letters, language):
     text = "".join(letters)

@@ -70,7 +70,7 @@ def test_pick_is_stable_when_a_group_grows() -> None:
     assert len(set(first) - set(again)) <= 1
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.integers(0, 1000), st.randoms(use_true_random=False))
 def test_order_of_input_changes_nothing(seed: int, shuffler: random.Random) -> None:
     items = pool()
@@ -80,7 +80,7 @@ def test_order_of_input_changes_nothing(seed: int, shuffler: random.Random) -> N
     assert draw(items, rule) == before
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.integers(0, 1000))
 def test_balance_and_rules(seed: int) -> None:
     items = {item.id: item for item in pool()}

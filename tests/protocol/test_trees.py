@@ -193,6 +193,13 @@ def test_unequal_systems_are_told_in_a_line_each(tmp_path: Path, corpus: Known) 
 
 def test_films_are_refused_with_the_line_that_converts_them(tmp_path: Path, corpus: Known) -> None:
     laid(tmp_path, "out/A/it's $HOME.m4a", "out/A/p225_001_to_p226_002.wav")
-    with pytest.raises(UsageError, match=r"m4a is not read, and 1 such files are here") as caught:
+    with pytest.raises(UsageError, match=r"m4a is not read, and 1 such file is here") as caught:
         read_trees([tmp_path / "out"], known=corpus)
     assert "ffmpeg -nostdin -n" in str(caught.value)
+
+
+def test_a_film_whose_sound_lies_beside_is_passed_over(tmp_path: Path, corpus: Known) -> None:
+    """What the line made is scored by the same command."""
+    laid(tmp_path, "out/A/p225_001_to_p226_002.m4a", "out/A/p225_001_to_p226_002.flac")
+    found = read_trees([tmp_path / "out"], known=corpus)
+    assert [one.path.name for one in found.conversions] == ["p225_001_to_p226_002.flac"]

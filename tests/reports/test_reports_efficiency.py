@@ -9,11 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from report_pages import assert_fits, compiled
 from report_runs import HOSTILE, demo, make
 
 from vceval.reports import figures, latex, report_page, tables
 from vceval.reports.efficiency_tables import columns, efficiency_tables, factor
-from vceval.reports.table_files import write_tables
+from vceval.reports.latex import STYLES
+from vceval.reports.table_files import Options, write_tables
 from vceval.results import efficiency, views
 from vceval.results.efficiency import Efficiency, Machine, SetUp, Spread
 from vceval.results.merge_runs import material
@@ -90,6 +92,16 @@ def test_files_are_made_like_those_of_other_tables(report: Report, tmp_path: Pat
     assert json.loads((tmp_path / "efficiency.json").read_text())["headings"] == rows[0]
     assert "RTF" in (tmp_path / "efficiency.tex").read_text()
     assert "RTF" not in (tmp_path / "main.md").read_text(), "off where nobody asked"
+
+
+@pytest.mark.parametrize("style", STYLES)
+@pytest.mark.parametrize("machines", [1, 2])
+def test_tables_fit_every_paper(report: Report, tmp_path: Path, style: str, machines: int) -> None:
+    """One machine, and two with GPU memory, set-ups and the names of machines in columns."""
+    there = entry("good", 0.01, THERE, device_memory=2_000_000, set_up=SetUp("2.13.0+cu130", 16, "bfloat16"))
+    several = replace(report, efficiency=[*report.efficiency, *([there] if machines == 2 else [])])
+    write_tables(replace(material([RunDirectory(report.root)]), report=several), tmp_path / "tables", Options(style))
+    assert_fits(compiled(tmp_path / "tables", tmp_path, files="[es]*.tex", kind=style)[0])
 
 
 def test_the_page_has_a_section_where_something_was_converted(report: Report, plain: Report) -> None:

@@ -103,7 +103,7 @@ def test_one_checkpoint_is_named_without_a_test() -> None:
     assert (found.named, list(found.tied), found.out, found.corrected, found.behind) == ("a", [], {}, None, 0.0)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     st.lists(st.tuples(st.sampled_from([0.5, 0.52, 0.7]), st.sampled_from([0.1, 0.3]), st.sampled_from([3.0, 3.5])),
              min_size=1, max_size=8),

@@ -365,17 +365,22 @@ def test_parameters_of_attributes_are_counted_by_their_names() -> None:
 
 
 class Queue:
-    """Stands for a GPU in torch: every moment in its queue comes 2 s after the one before, or the device fails."""
+    """Stands for ``torch.cuda``: each moment of its queue comes 2 s after the one before, or the device fails.
+
+    As there, a moment without times has no time, and one that nobody waited for has none yet.
+    """
 
     fails = False
 
     def __init__(self) -> None:
         self.moments = 0
-        self.cuda = self
+        self.initialized = True
 
-    def Event(self, **_: Any) -> Queue.Moment:
-        self.moments += 1
-        return Queue.Moment(self, 2.0 * self.moments)
+    def is_initialized(self) -> bool:
+        return self.initialized
+
+    def Event(self, enable_timing: bool = False, blocking: bool = False) -> Queue.Moment:
+        return Queue.Moment(self, enable_timing)
 
     def current_stream(self, device: str) -> None:
         """There is one."""
@@ -390,24 +395,40 @@ class Queue:
         return "NVIDIA H200"
 
     class Moment:
-        def __init__(self, queue: Queue, at: float) -> None:
-            self.queue, self.at = queue, at
+        def __init__(self, queue: Queue, timed: bool) -> None:
+            self.queue, self.timed = queue, timed
+            self.at, self.waited = 0.0, False
 
         def record(self, stream: None) -> None:
-            """It is on its way."""
+            self.queue.moments += 1
+            self.at = 2.0 * self.queue.moments
 
         def synchronize(self) -> None:
             if self.queue.fails:
                 raise RuntimeError("the device is gone")
+            self.waited = True
 
         def elapsed_time(self, other: Queue.Moment) -> float:
+            if not (self.timed and other.timed and self.at and other.waited):
+                raise RuntimeError("both moments must be timed, recorded and over")
             return 1000.0 * (other.at - self.at)
 
 
-def test_on_a_gpu_its_own_queue_is_the_clock(slow: type[Slow], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def queue(monkeypatch: pytest.MonkeyPatch) -> Queue:
+    found = Queue()
+    for name in (
+        "is_initialized", "Event", "current_stream", "reset_peak_memory_stats", "max_memory_allocated",
+        "get_device_name",
+    ):  # fmt: skip
+        monkeypatch.setattr(torch.cuda, name, getattr(found, name))
+    return found
+
+
+def test_on_a_gpu_its_own_queue_is_the_clock(
+    slow: type[Slow], queue: Queue, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """What was only queued took no time of the caller: 2 s a call for 1 s and 3 s of audio, whatever the 3 s here."""
-    queue = Queue()
-    monkeypatch.setattr(stopwatch, "_on_gpu", lambda device: queue)
     work = Converting(tmp_path, "cuda:0", 0, workers=1)
     first, third = work(task(0, 2))
     assert [one["speed"]["wall"] for one in (first, third)] == [0.5, 1.5]
@@ -418,3 +439,27 @@ def test_on_a_gpu_its_own_queue_is_the_clock(slow: type[Slow], tmp_path: Path, m
     [later] = work(task(3))
     assert later["status"] == "ok"
     assert "speed" not in later
+
+
+def test_the_clock_of_a_gpu_is_read_once_it_is_done(slow: type[Slow], queue: Queue) -> None:
+    running = Gauge("cuda:0", 1).timed(slow(), 1)
+    assert queue.moments == 1  # before the call
+    lap = running.ended()
+    assert queue.moments == 2
+    begun, ended = lap._queued
+    with pytest.raises(RuntimeError, match="over"):
+        begun.elapsed_time(ended)
+    assert lap.seconds() == 2.0
+    assert ended.waited
+
+
+@pytest.mark.parametrize("device", ["cpu", "cuda:0"])
+def test_without_work_on_a_gpu_the_clock_is_the_callers(
+    device: str, slow: type[Slow], queue: Queue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A converter in a program of its own leaves this process's GPU untouched."""
+    queue.initialized = device == "cpu"
+    running = Gauge(device, 1).timed(slow(), 1)
+    Slow.clock.wall += 3.0
+    assert running.ended().seconds() == 3.0
+    assert queue.moments == 0

@@ -74,7 +74,7 @@ def test_a_tenth_of_a_second_is_long_enough(make_sound: Callable[..., Path]) -> 
     assert len(audio.load(make_sound(seconds=0.1)).samples) == 1_600
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.integers(2_000, 30_000), st.sampled_from([8_000, 16_000, 22_050, 24_000, 44_100, 48_000]))
 def test_resampling_follows_the_length_rule(length: int, rate: int) -> None:
     samples = np.random.default_rng(length).normal(0, 0.1, length).astype(np.float32)

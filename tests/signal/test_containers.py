@@ -324,7 +324,7 @@ def damaged() -> st.SearchStrategy[bytes]:
     return st.builds(damage, st.sampled_from(wholes), st.lists(change, max_size=4), st.integers(0, 3000))
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(st.one_of(damaged(), st.builds(bytes.__add__, st.sampled_from(MAGIC), st.binary(max_size=300))))
 def test_damage_gives_a_result_or_an_item_error(tmp_path_factory: pytest.TempPathFactory, content: bytes) -> None:
     path = tmp_path_factory.getbasetemp() / "damaged.bin"

@@ -31,7 +31,7 @@ def test_words_are_speech_and_the_pause_is_not():
     assert speech.level == pytest.approx(np.sqrt(np.mean(np.square(WORDS[: int(0.6 * RATE)]))), rel=0.3)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     st.floats(-30.0, 6.0), st.integers(0, 3 * RATE), st.integers(0, 3 * RATE), st.booleans(), st.sampled_from([0, 1e-4])
 )

@@ -111,7 +111,7 @@ def test_the_likelihood_is_largest_there(seed: int, texts: bool) -> None:
     assert sum(found.shares.values()) == pytest.approx(1.0)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.integers(0, 1000), st.floats(0.01, 100.0), st.floats(-1e3, 1e3))
 def test_order_names_unit_and_origin_change_nothing(seed: int, scale: float, origin: float) -> None:
     random = np.random.default_rng(seed)

@@ -65,7 +65,7 @@ def test_a_ratio_moves_as_its_linearised_residuals_do() -> None:
     assert found.error == pytest.approx(residuals.std(ddof=1) / np.sqrt(60), rel=1e-9)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.integers(0, 10_000), st.sampled_from([0.8, 0.95, 0.99]))
 def test_interval_and_p_value_agree_and_turn(seed: int, confidence: float) -> None:
     random = np.random.default_rng(seed)

@@ -19,6 +19,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 from vceval.checkpoints import containers, pickles
 from vceval.errors import UsageError
+from vceval.storage.paths import no_such_file
 
 if TYPE_CHECKING:
     import numpy as np
@@ -143,7 +144,7 @@ def read_arrays(path: Path, wanted: Mapping[str, tuple[int, ...]]) -> dict[str, 
     import numpy as np
 
     if not path.is_file():
-        raise UsageError(f"{path}: no such file")
+        raise UsageError(no_such_file(path))
     if path.stat().st_size > _LARGEST:
         raise UsageError(f"{path}: has {path.stat().st_size:,} bytes, far too many for a file of such arrays")
     try:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from vceval.checkpoints import arrays, containers, torchscript
 from vceval.errors import UsageError
+from vceval.storage.paths import no_such_file
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -46,7 +47,7 @@ def read(path: Path) -> Any:
     if path.is_dir():
         raise UsageError(f"{path}: it is a folder, not a file")
     if not path.is_file():
-        raise UsageError(f"{path}: no such file")
+        raise UsageError(no_such_file(path))
     try:
         return _content(path)
     except UsageError as error:

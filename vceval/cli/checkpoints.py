@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import json
 import math
 import shutil
 import sys
 import textwrap
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from vceval.checkpoints.containers import NotNeeded
 from vceval.errors import UsageError
@@ -28,6 +29,7 @@ def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
     )
     listing.add_argument("name", nargs="?", metavar="FILE|CONVERTER", help="only this, in full")
     listing.add_argument("--keys", action="store_true", help="with a name: every tensor's name and shape")
+    listing.add_argument("--json", action="store_true", help="for machines: everything known of each")
     listing.set_defaults(command=_list)
     path = actions.add_parser(
         "path",
@@ -60,13 +62,16 @@ def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
 def _list(options: argparse.Namespace) -> int:
     from vceval.checkpoints import store
 
+    if options.keys and not options.name:
+        raise UsageError("--keys goes with a name: vceval checkpoints list FILE|CONVERTER --keys")
+    files = store.files_named(options.name) if options.name else tuple(store.catalogue().values())
+    if options.json:
+        print(json.dumps([_known(file, options.keys) for file in files], indent=1, ensure_ascii=False))
+        return 0
     if options.name:
-        for file in store.files_named(options.name):
+        for file in files:
             _describe(file, options.keys)
         return 0
-    if options.keys:
-        raise UsageError("--keys goes with a name: vceval checkpoints list FILE|CONVERTER --keys")
-    files = store.catalogue().values()
     for users in sorted({tuple(store.users(file)) for file in files if not file.unneeded}):
         print(", ".join(users))
         for file in files:
@@ -80,6 +85,20 @@ def _list(options: argparse.Namespace) -> int:
     print(f"Folder: {store.store()}")
     print("Where to get one, and how it is laid out: vceval checkpoints list FILE|CONVERTER")
     return 0
+
+
+def _known(file: WeightFile, keys: bool) -> dict[str, Any]:
+    """Say of a file what is known, for machines; ``path`` is null where it is not on this machine."""
+    from vceval.checkpoints import store
+
+    place = store.locate(file)
+    return {
+        "name": file.name, "holds": file.holds, "users": store.users(file), "optional": file.optional,
+        "unneeded": file.unneeded, "path": str(place) if place else None, "page": file.page, "url": file.url,
+        "licence": file.licence, "size": file.size, "also_called": list(file.also_called), "git_sha1": file.git_sha1,
+        "sha256": file.sha256, "wheels": list(file.wheels), "note": file.note, "form": file.form,
+        **({"layout": file.layout()} if keys else {}),
+    }  # fmt: skip
 
 
 def _width() -> int:

@@ -56,7 +56,7 @@ EXAMPLES: Mapping[str, Sequence[str]] = {
     "baseline save": ("vceval baseline save runs/demo good.json",),
     "list": ("vceval list metrics", "vceval list converters --json"),
     "suite freeze": ("vceval suite freeze rule.yaml --data /data/VCTK-Corpus-0.92 --out mine.yaml",),
-    "checkpoints list": ("vceval checkpoints list", "vceval checkpoints list freevc"),
+    "checkpoints list": ("vceval checkpoints list", "vceval checkpoints list freevc --json"),
     "checkpoints path": ("vceval checkpoints path",),
     "checkpoints add": ("vceval checkpoints add ~/Downloads/freevc.pth", "vceval checkpoints add whisper/large-v3"),
     "checkpoints verify": ("vceval checkpoints verify",),

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from vceval.errors import UsageError
 from vceval.results import terminal
+from vceval.storage.paths import no_such_folder
 
 if TYPE_CHECKING:
     from vceval.results.merge_runs import Material
@@ -82,7 +83,7 @@ def _folders(given: Path) -> list[Path]:
     if RunDirectory(given).exists:
         return [given]
     if not given.is_dir():
-        raise UsageError(f"{given}: no such folder")
+        raise UsageError(no_such_folder(given))
     found = [folder for folder in sorted(given.iterdir()) if RunDirectory(folder).finished]
     if not found:
         raise UsageError(f"{given}: holds no finished run; name the folders that runs were given with --out")
@@ -113,7 +114,7 @@ def _chosen(found: Material, systems: str | None) -> Material:
 def _watch(options: argparse.Namespace) -> int:
     """Take in one finished run after the other until somebody ends it; what can't be taken is said once."""
     if not options.watch.is_dir():
-        raise UsageError(f"--watch {options.watch}: no such folder")
+        raise UsageError(f"--watch {no_such_folder(options.watch)}")
     if not options.every > 0.0:
         raise UsageError(f"--every {options.every:g}: give a number of seconds above 0")
     taken: list[RunDirectory] = []

@@ -15,6 +15,7 @@ from typing import Any, ClassVar
 from vceval.declared import fault, is_text, is_texts, is_whole, unwritten
 from vceval.errors import UsageError, reason_of
 from vceval.records import Gender, Utterance
+from vceval.storage.paths import no_such_folder
 
 __all__ = ["Corpus", "CorpusInfo", "Layout", "Problem", "gender_of"]
 
@@ -107,7 +108,7 @@ class Corpus(ABC):
         self._noted: list[Problem] = []
         self._reading = False
         if not self.root.is_dir():
-            raise UsageError(f"{self.root}: no such folder; give the folder of {self.info.title} with --data")
+            raise UsageError(f"{no_such_folder(self.root)}; give the folder of {self.info.title} with --data")
 
     @staticmethod
     def declaration_faults(owner: object, name: str) -> list[str]:

@@ -12,7 +12,7 @@ from vceval.corpora.base import Corpus, CorpusInfo, Layout, Problem, gender_of
 from vceval.errors import UsageError
 from vceval.languages import language_code
 from vceval.records import Utterance
-from vceval.storage.paths import hint, resolve_inside
+from vceval.storage.paths import hint, no_such_file, no_such_folder, resolve_inside
 from vceval.storage.tables import Column, FrameTable, Table
 
 __all__ = ["TABLE", "CsvManifest", "read_manifest"]
@@ -135,10 +135,10 @@ class CsvManifest(Corpus):
         root = Path(root)
         self.manifest = root / MANIFEST if root.is_dir() else root
         if not self.manifest.is_file():
-            raise UsageError(f"{self.manifest}: no such file; give a CSV file, or a folder that holds {MANIFEST}")
+            raise UsageError(f"{no_such_file(self.manifest)}; give a CSV file, or a folder that holds {MANIFEST}")
         if audio_root is not None and not Path(audio_root).is_dir():
             raise UsageError(
-                f"{audio_root}: no such folder; give the folder that the paths in {self.manifest} start from"
+                f"{no_such_folder(Path(audio_root))}; give the folder that the paths in {self.manifest} start from"
             )
         super().__init__(self.manifest.parent if audio_root is None else Path(audio_root))
 

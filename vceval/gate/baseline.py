@@ -18,6 +18,7 @@ from vceval.gate.evidence import MEASURE_COLUMNS, Evidence, PairInfo, SystemInfo
 from vceval.results.outcomes import Outcomes
 from vceval.results.rundir import write_atomically
 from vceval.results.views import MeasureView
+from vceval.storage.paths import hint
 
 __all__ = ["FORMAT", "SCHEMA", "read", "render", "resolve", "save"]
 
@@ -44,7 +45,8 @@ def resolve(place: Path) -> Evidence:
                 return read(path)
     known = ", ".join(sorted(path.name.split(".")[0] for path in own.glob("*.json*"))) or "none"
     raise UsageError(
-        f"{place}: no such run or baseline (vceval's own: {known}); make one with: vceval baseline save RUN FILE"
+        f"{place}: no such run or baseline{hint(Path(place))} (vceval's own: {known}); make one with: vceval baseline "
+        "save RUN FILE"
     )
 
 

@@ -20,6 +20,7 @@ from vceval.errors import UsageError
 from vceval.listen.kinds import KINDS
 from vceval.listen.pages import QUESTIONS, PageFacts
 from vceval.storage.csv_files import as_written
+from vceval.storage.paths import no_such_file
 
 __all__ = ["LINK", "Answer", "Session", "checked_about", "checked_answers", "checked_link", "merged", "read_answers"]
 
@@ -135,7 +136,7 @@ def read_answers(path: Path, facts: PageFacts) -> list[Session]:
         if path.suffix == ".csv":
             return [_session(document, facts, path) for document in _documents(text)]
     except FileNotFoundError:
-        raise UsageError(f"{path}: no such file") from None
+        raise UsageError(no_such_file(path)) from None
     except (OSError, ValueError, KeyError, TypeError, RecursionError, csv.Error, sqlite3.Error) as error:
         raise UsageError(f"{path}: no answers to this test ({error})") from error
     raise UsageError(f"{path}: answers are read from .sqlite, .json and .csv files")

@@ -14,6 +14,7 @@ from vceval.listen.completion import Completion
 from vceval.listen.kinds import KINDS
 from vceval.listen.plan import Trial
 from vceval.storage.cache import file_digest
+from vceval.storage.paths import no_such_file
 
 __all__ = ["KEY", "Key", "Rating", "ratings", "read_key"]
 
@@ -106,7 +107,7 @@ def read_key(path: Path) -> Key:
             completion=completion,
         )
     except FileNotFoundError:
-        raise UsageError(f"{path}: no such file; was the test made by vceval listen export?") from None
+        raise UsageError(f"{no_such_file(path)}; was the test made by vceval listen export?") from None
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise UsageError(f"{path}: not the key of a listening test ({type(error).__name__}: {error})") from error
 

@@ -13,6 +13,7 @@ from typing import Any
 from vceval.errors import UsageError
 from vceval.listen.kinds import KINDS
 from vceval.listen.texts import Texts
+from vceval.storage.paths import no_such_file
 
 __all__ = ["QUESTIONS", "PageFacts", "page", "page_facts"]
 
@@ -105,6 +106,6 @@ def page_facts(path: Path) -> PageFacts:
         own_codes = bool(content.get("completion", {}).get("own"))
         return PageFacts(str(content["id"]), trials, forms, own_codes)
     except FileNotFoundError:
-        raise UsageError(f"{path}: no such file; make the test first: vceval listen export RUN") from None
+        raise UsageError(f"{no_such_file(path)}; make the test first: vceval listen export RUN") from None
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise UsageError(f"{path}: not the page of a listening test ({type(error).__name__}: {error})") from error

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from itertools import islice
 
 from vceval.errors import UsageError
+from vceval.registry import unknown_name
 
 __all__ = ["NAMED_PATTERNS", "USUAL_FORMS", "Pattern"]
 
@@ -70,6 +71,8 @@ class Pattern:
     """
 
     def __init__(self, text: str) -> None:
+        if text not in NAMED_PATTERNS and "{" not in text:
+            raise unknown_name("pattern", text, list(NAMED_PATTERNS))
         self.text = NAMED_PATTERNS.get(text, text)
         self._tokens = list(_TOKEN.finditer(self.text))
         depth = 0

@@ -14,6 +14,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from pydantic_core import ErrorDetails, PydanticCustomError
 
 from vceval.errors import UsageError
+from vceval.storage.paths import no_such_file
 
 if TYPE_CHECKING:
     import yaml
@@ -134,7 +135,7 @@ def read_yaml(path: Path) -> Any:
         finally:
             loader.dispose()
     except FileNotFoundError:
-        raise UsageError(f"{path}: no such file") from None
+        raise UsageError(no_such_file(path)) from None
     except RecursionError:
         raise UsageError(f"{path}: can't be read as YAML (one thing in another, too deep)") from None
     except (OSError, ValueError, OverflowError, yaml.YAMLError) as error:  # such as a date without such a day

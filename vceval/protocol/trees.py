@@ -104,6 +104,10 @@ def read_trees(paths: Sequence[Path], pattern: str | None = None, known: Known |
             folders on the same pair.
     """
     files = _listed(paths)
+    if not files:
+        raise UsageError(
+            f"{_named(paths)}: no recordings here; files that end in {', '.join(sorted(ENDINGS))} are read"
+        )
     neighbours = _neighbours(files)
     chosen = Pattern(pattern) if pattern is not None else _usual(files, known, neighbours, paths)
     if "system" not in chosen.fields:
@@ -112,7 +116,7 @@ def read_trees(paths: Sequence[Path], pattern: str | None = None, known: Known |
     if not readings:
         raise UsageError(
             f"{_named(paths)}: none of {len(files)} audio files fits the pattern {chosen.text!r}"
-            + (f"; the first is {files[0].inner}" if files else "")
+            + f"; the first is {files[0].inner}"
         )
     used = {path for reading in readings.values() for path in reading.beside.values()}
     lenient = known is None and not used
@@ -143,10 +147,10 @@ def read_trees(paths: Sequence[Path], pattern: str | None = None, known: Known |
 
 
 def _listed(paths: Sequence[Path]) -> list[_File]:
-    """All recordings in folders, sorted, and single ones.
+    """All recordings in folders, sorted, and single ones; a film is passed over where its sound lies beside.
 
     Raises:
-        UsageError: some are in a form that is not read.
+        UsageError: some are in a form that is not read, and were not converted.
     """
     found: dict[Path, _File] = {}
     singles = [path for path in paths if not path.is_dir()]
@@ -158,13 +162,16 @@ def _listed(paths: Sequence[Path]) -> list[_File]:
             inner = composed((one if path.is_dir() else one.absolute()).relative_to(folder).as_posix())
             if not any(part.startswith(".") for part in inner.split("/")):
                 found.setdefault(one, _File(one, folder, inner, composed(f"{folder.resolve().name}/{inner}")))
-    unread = [file.path for file in found.values() if file.path.suffix.lower() in MEDIA]
+    read = [file for file in found.values() if file.path.suffix.lower() in ENDINGS]
+    converted = {file.path.with_suffix("") for file in read}
+    unread = [path for path in found if path.suffix.lower() in MEDIA and path.with_suffix("") not in converted]
     if unread:
+        those = f"{len(unread)} such files are" if len(unread) > 1 else "1 such file is"
         raise UsageError(
-            f"{unread[0]}: {unread[0].suffix} is not read, and {len(unread)} such files are here; convert them, and "
-            f"move the old ones away:\n  {ffmpeg_line(unread)}"
+            f"{unread[0]}: {unread[0].suffix} is not read, and {those} here; this makes a FLAC beside each, which is "
+            f"read instead:\n  {ffmpeg_line(unread)}"
         )
-    return [file for file in found.values() if file.path.suffix.lower() in ENDINGS]
+    return read
 
 
 def _marked(file: _File) -> bool:
@@ -260,9 +267,8 @@ def _usual(files: Sequence[_File], known: Known | None, neighbours: Neighbours, 
                 for path, one in sure.items()
             )
     if not counts:
-        example = f", such as {some[0].inner}" if some else ""
         raise UsageError(
-            f"{_named(paths)}: none of the usual ways to name files fits{example}: "
+            f"{_named(paths)}: none of the usual ways to name files fits, such as {some[0].inner}: "
             + (f"{known.what} has no such source and target" if known is not None else "nothing says what is a source")
             + "; say with --pattern how the files are named, such as '{system}/{source}_to_{target}.{ext}'"
             + ("" if known is not None else ", or whose utterances they are: --corpus NAME --data DIR")

@@ -38,6 +38,7 @@ from vceval.results.hashes import Hashes
 from vceval.signal.audio import CHANNELS, MAX_SECONDS, Reading
 from vceval.storage.csv_files import CsvWriter, read_rows
 from vceval.storage.files import replacing
+from vceval.storage.paths import no_such_folder
 
 if TYPE_CHECKING:
     import pandas
@@ -255,6 +256,12 @@ class RunDirectory:
             raise UsageError(f"{self.root / name}: {fault}; {self.repair(name)}")
         return self.root / name
 
+    def _absent(self, path: Path) -> UsageError:
+        """The error for a file that is not there, or is in a folder that is not."""
+        if not self.root.is_dir():
+            return UsageError(no_such_folder(self.root))
+        return UsageError(f"{path}: no such file; is {self.root} the folder of a finished run?")
+
     def repair(self, name: str = "") -> str:
         """Say which command writes a file of the run again."""
         if name.startswith("listening."):
@@ -282,7 +289,7 @@ class RunDirectory:
         try:
             value = json.loads(path.read_text(encoding="utf-8"))
         except FileNotFoundError:
-            raise UsageError(f"{path}: no such file; is {self.root} the folder of a finished run?") from None
+            raise self._absent(path) from None
         except OSError as error:
             raise UsageError(f"{path}: can't be read ({error.strerror})") from error
         except (ValueError, RecursionError) as error:
@@ -379,7 +386,7 @@ class RunDirectory:
 
         path = self.checked("scores.parquet")
         if not path.is_file():
-            raise UsageError(f"{path}: no such file; is {self.root} the folder of a finished run?")
+            raise self._absent(path)
         try:
             with open(path, "rb") as stream:  # its name may be no UTF-8
                 return pandas.read_parquet(stream, page_checksum_verification=True)
@@ -443,7 +450,7 @@ class RunDirectory:
     def _read_csv(self, name: str, columns: Sequence[str]) -> Iterator[dict[str, str]]:
         path = self.checked(name)
         if not path.exists():
-            raise UsageError(f"{path}: no such file; is {self.root} the folder of a finished run?")
+            raise self._absent(path)
         return read_rows(path, columns)
 
 

@@ -222,6 +222,6 @@ def split(values: Sequence[str]) -> list[str]:
 def tell(notes: Sequence[str], what: str) -> None:
     """Show the first notes; ``run.json`` holds all."""
     if notes:
-        say(f"vceval: {len(notes)} notes {what}, all in run.json:")
+        say(f"vceval: {len(notes)} note{'s' * (len(notes) > 1)} {what}, all in run.json:")
     for note in notes[:SHOWN_NOTES]:
         say(f"  {note}")

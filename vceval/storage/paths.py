@@ -14,7 +14,7 @@ from pathlib import Path, PureWindowsPath
 
 from vceval.errors import UsageError
 
-__all__ = ["composed", "existing", "hint", "no_such_file", "resolve_inside"]
+__all__ = ["composed", "existing", "hint", "no_such_file", "no_such_folder", "resolve_inside"]
 
 #: Encodings that names of files had before UTF-8, or have in archives of other systems.
 _ENCODINGS = ("latin-1", "cp1252", "cp437", "cp850", "cp932", "gbk", "euc-jp", "euc-kr", "big5", "cp1251", "koi8-r")
@@ -45,6 +45,11 @@ def existing(path: Path) -> Path:
 def no_such_file(path: Path) -> str:
     """Say that a file is not there, and what may have been meant."""
     return f"{path}: no such file{hint(path)}"
+
+
+def no_such_folder(path: Path) -> str:
+    """Say that a folder is not there, and what may have been meant."""
+    return f"{path}: no such folder{hint(path)}"
 
 
 def hint(path: Path) -> str:

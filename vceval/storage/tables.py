@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vceval.errors import UsageError
+from vceval.storage.paths import no_such_file
 
 if TYPE_CHECKING:
     import pandas
@@ -523,7 +524,7 @@ def _text(path: Path) -> str:
         with open(path, "rb") as stream:
             data = stream.read(LARGEST + 1)
     except FileNotFoundError:
-        raise UsageError(f"{path}: no such file") from None
+        raise UsageError(no_such_file(path)) from None
     except OSError as error:
         raise UsageError(f"{path}: can't be read ({error.strerror}); give the path of a CSV file") from error
     if len(data) > LARGEST:
