@@ -16,6 +16,7 @@ from vceval.metrics.opinion import OpinionPredictor, packaged
 from vceval.records import Conversion
 from vceval.signal import audio
 from vceval.signal.audio import Waveform
+from vceval.signal.speech import BY_LEVEL
 
 __all__ = ["WEIGHTS", "PredictedOpinion"]
 
@@ -31,22 +32,24 @@ WEIGHTS = WeightFile(
     sha256="b18b3ac60227267cfb91e5d00ce22cc7b73716fd92f269484da1446e27031a40",
     wheels=("distillmos 0.9.1",),
 )
+_NETWORK = f"MOS|model:distillmos-v7-{str(WEIGHTS.sha256)[:8]}|sr:{SAMPLE_RATE}|win:7.68s|hop:1s|short:zeros|level:peak"
 #: Windows that a device works on together.
 _TOGETHER = 16
 
 
-def _measures(name: str) -> tuple[Measure, ...]:
-    return (Measure(name, "DistillMOS", "", "higher", worst=1.0, question="quality"),)
+def _measures(name: str, label: str) -> tuple[Measure, ...]:
+    return (Measure(name, label, "", "higher", worst=1.0, question="quality"),)
 
 
 @dataclass(frozen=True)
 class PredictedOpinion(OpinionPredictor):
     """DistillMOS, 1 (bad) to 5 (excellent): speech quality, by a small network that learnt from a large one.
 
-    The recording, at 16 kHz, is cut into windows of 7.68 s that overlap and lie evenly, at most 1 s apart; a shorter
-    one ends in zeros. Each window is brought to a peak of 1. The value is the mean over windows. Gives what the package
-    distillmos 0.9.1 gives, within 1e-5; the weights are read from it, and nothing of it is imported. Its
-    teachers learnt from ratings of coded, transmitted, denoised and synthetic speech.
+    What lies between the first and the last speech, with 0.5 s around it, is cut at 16 kHz into windows of 7.68 s that
+    overlap and lie evenly, at most 1 s apart; what is shorter ends in zeros. Each window is brought to a peak of 1. The
+    value is the mean over windows. Of that speech it gives what the package distillmos 0.9.1 gives, within 1e-5, and
+    its recipe ``distill`` of whole recordings; the weights are read from the package, and nothing of it is imported.
+    Its teachers learnt from ratings of coded, transmitted, denoised and synthetic speech.
 
     Source: Stahl, Gamper, "Distillation and pruning for scalable self-supervised representation-based speech quality
     assessment", ICASSP 2025.
@@ -55,30 +58,33 @@ class PredictedOpinion(OpinionPredictor):
     name: ClassVar[str] = "mos"
     title: ClassVar[str] = "Predicted opinion (DistillMOS)"
     version: ClassVar[str] = "2.0"
-    measures: ClassVar[tuple[Measure, ...]] = _measures("mos_distill")
+    measures: ClassVar[tuple[Measure, ...]] = _measures("mos_distill", "DistillMOS")
     source: ClassVar[str] = (
         "Stahl, Gamper, Distillation and pruning for scalable self-supervised representation-based speech quality "
         "assessment, ICASSP 2025"
     )
     recipes: ClassVar[Mapping[str, Recipe | str]] = {
         "distill": Recipe(
-            "DistillMOS under its own name, which stays should another predictor become the default.",
-            changes={"measures": _measures("distillmos")},
+            "DistillMOS as its package has it, on whole recordings: silence around the speech counts.",
+            changes={
+                "measures": _measures("distillmos", "DistillMOS (package)"),
+                "around": None,
+                "choices": f"{_NETWORK}|moved-by:{{0.moves}}",
+                "moved_by": ("padding", "polarity", "rate"),
+            },
         ),
         "dnsmos": "vceval.metrics.mos_dnsmos:DnsMos",
         "utmos": "vceval.metrics.mos_utmos:UtMos",
     }
-    choices: ClassVar[str] = (
-        f"MOS|model:distillmos-v7-{str(WEIGHTS.sha256)[:8]}|sr:{SAMPLE_RATE}|win:7.68s|hop:1s|short:zeros|level:peak"
-        "|moved-by:{0.moves}"
-    )
-    moved_by: ClassVar[tuple[str, ...]] = ("padding", "polarity", "rate")
+    choices: ClassVar[str] = f"{_NETWORK}|speech:{BY_LEVEL}|around:0.5s|moved-by:{{0.moves}}"
+    moved_by: ClassVar[tuple[str, ...]] = ("polarity", "rate")
+    #: Seconds of the recording that are heard around its speech; None for the whole recording.
+    around: ClassVar[float | None] = 0.5
     kept_as: ClassVar[str] = "distillmos"
     facts: ClassVar[Mapping[str, str]] = {
         WEIGHTS.name: str(WEIGHTS.sha256),
         "resampler": "soxr HQ",
         "channels": "equal or chosen",
-        "trimming": "none",
         "spectrum": "320-point Hann, hop 160, real and imaginary part, length to the power 0.3",
         "dtype": "float32",
         "batch": f"1 window on a processor, {_TOGETHER} on a device",
@@ -136,9 +142,16 @@ class PredictedOpinion(OpinionPredictor):
         from vceval.networks.distillmos import opinions, windows
 
         device = self.workspace.device
-        cut = [windows(audio.resample(wave, SAMPLE_RATE).samples) for wave in waves]
+        cut = [windows(self._heard(audio.resample(wave, SAMPLE_RATE)).samples) for wave in waves]
         values = opinions(_network(_weights(), device), cut, device, 1 if device == "cpu" else _TOGETHER)
         return [{"opinion": one, "windows": len(some)} for one, some in zip(values, cut, strict=True)]
+
+    def _heard(self, wave: Waveform) -> Waveform:
+        """What of a recording is judged; one without speech is judged whole."""
+        if self.around is None:
+            return wave
+        speech = BY_LEVEL.find(wave)
+        return speech.cut(wave, self.around) if len(speech.marks) else wave
 
 
 def _weights() -> Path:

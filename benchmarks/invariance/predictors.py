@@ -2,7 +2,7 @@
 
     python benchmarks/invariance/predictors.py [--corpus FOLDER] [--recordings 2] [--metrics mos:distill] [--out PAGE]
 
-Every recipe of ``mos`` that can be used here hears recordings of the demo corpus twice, in another order, all together,
+``mos`` and every recipe of it that can be used here hear recordings of the demo corpus twice, in another order, all together,
 and changed as in ``table.py``: by gain, by zeros, upside down, at other rates. The table shows the largest move of each
 figure; what exceeds 0.1 must stand in the signature, and nothing else may: the command ends with 1 where it does not.
 """
@@ -83,7 +83,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def usable(names: Sequence[str] | None = None) -> tuple[list[str], dict[str, str]]:
     """Name the predictors that can be used here, and why others can't."""
-    every = [f"mos:{recipe}" for recipe in registry.load("metric", "mos").recipes] if names is None else list(names)
+    recipes = registry.load("metric", "mos").recipes
+    every = ["mos", *(f"mos:{recipe}" for recipe in recipes)] if names is None else list(names)
     absent: dict[str, str] = {}
     for name in every:
         try:

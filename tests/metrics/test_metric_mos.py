@@ -41,6 +41,7 @@ needs_dnsmos = pytest.mark.skipif(
     not installed("speechmos", "onnxruntime"), reason="the extra mos is not installed: pip install 'vceval[mos]'"
 )
 needs_distill = pytest.mark.skipif(not installed("distillmos"), reason="no distillmos: pip install 'vceval[mos]'")
+PACKAGED = registry.load("metric", "mos:distill")
 #: What the package gives, and how that was made.
 GIVEN = json.loads(Path(__file__).with_name("distillmos.json").read_text(encoding="utf-8"))
 
@@ -61,7 +62,7 @@ def opened(kind: type[OpinionPredictor] = PredictedOpinion, folder: Path | None 
 @needs_distill
 def test_distillmos_is_what_its_package_gives() -> None:
     """Shorter than a window, one to the sample, a sample more, many; and real recordings."""
-    metric = opened()
+    metric = opened(PACKAGED)
     for seconds, value in GIVEN["hums, seconds, seed 4"].items():
         found = metric.predict(Waveform(hum(float(seconds), seed=4), 16_000))
         assert found["opinion"] == pytest.approx(value, abs=1e-5), seconds
@@ -75,7 +76,7 @@ def test_distillmos_beside_its_package() -> None:
     """Where all that the package imports is here."""
     package = pytest.importorskip("distillmos", exc_type=ImportError)
     torch = pytest.importorskip("torch")
-    theirs, metric = package.ConvTransformerSQAModel().eval(), opened()
+    theirs, metric = package.ConvTransformerSQAModel().eval(), opened(PACKAGED)
     for seed in range(3):
         samples = hum(3.0 + 4.0 * seed, seed=seed)
         with torch.no_grad():
@@ -108,11 +109,21 @@ def test_distillmos_hears_no_gain() -> None:
 
 
 @needs_distill
-def test_both_names_of_distillmos() -> None:
-    plain, named = registry.load("metric", "mos")(), registry.load("metric", "mos:distill")()
-    assert plain.signature() == named.signature()
-    assert "|moved-by:padding,polarity,rate|" in plain.signature()
-    assert [one.name for one in (*plain.measures, *named.measures)] == ["mos_distill", "distillmos"]
+def test_distillmos_hears_no_silence_around_speech() -> None:
+    """Half a second of it is always there; the package's own figure moves."""
+    wave = audio.load(next((demo.root() / "audio").rglob("*.flac")), 16_000)
+    padded = Waveform(np.pad(wave.samples, (32_000, 48_000)), 16_000)
+    hears, moves = opened(), opened(PACKAGED)
+    assert hears.predict(padded)["opinion"] == pytest.approx(hears.predict(wave)["opinion"], abs=0.01)
+    assert abs(moves.predict(padded)["opinion"] - moves.predict(wave)["opinion"]) > 0.02
+
+
+@needs_distill
+def test_signatures_of_both_distillmos_say_what_they_hear() -> None:
+    plain, packaged = registry.load("metric", "mos")(), PACKAGED()
+    assert "|around:0.5s|moved-by:polarity,rate|" in plain.signature()
+    assert packaged.signature().endswith("|level:peak|moved-by:padding,polarity,rate|v:2.0")
+    assert [one.name for one in (*plain.measures, *packaged.measures)] == ["mos_distill", "distillmos"]
     assert plain.on_device
 
 
