@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     _Coefficients = dict["Level", dict["Coefficient", Floats]]
 
 __all__ = [
-    "COEFFICIENTS", "LEAST", "LEVELS", "Coefficient", "Correlated", "Figures", "Level", "Panel", "agreement", "lengthened",
+    "COEFFICIENTS", "LEAST", "LEVELS", "Coefficient", "Correlated", "Draws", "Figures", "Level", "Panel", "agreement",
+    "correlations", "lengthened",
 ]  # fmt: skip
 
 Level = Literal["systems", "files", "within"]
@@ -287,7 +288,7 @@ def _with_interval(
     if not np.isfinite(value):
         return Correlated(None)
     found = _fisher(left_out)
-    if systems < _LEAST_FOR_INTERVAL or len(found) < systems:
+    if systems < _LEAST_FOR_INTERVAL or len(found) < systems or abs(value) > 1.0 - 1e-9:  # exact but for rounding
         return Correlated(sign * value)
     variance = max((systems - 1.0) * float(found.var()), least**2)
     total, of_freedom = variance, variance**2 / (systems - 1.0)
