@@ -31,14 +31,14 @@ from vceval.listen.power import QUESTIONS, as_ratings, listeners_needed, noise_o
 from vceval.listen.rating_tables import read_ratings
 from vceval.statistics.inference import Estimate, estimate, t_quantile
 
-HERE = Path(__file__).parent
+HERE = Path(__file__).resolve().parent
 PAGE = HERE.parents[1] / "docs" / "pages" / "reference" / "ratings.md"
 #: Systems that each split looks at.
 DRAWN = 4
 #: Differences that are to be found, in points of a scale of five, and how often.
 DIFFERENCES, POWER = (0.1, 0.2, 0.5), 0.8
 #: Conversion pairs of each system in the tables.
-PAIRS = (20, 40, 80, 160)
+PAIRS = (20, 40, 80, 160, 640)
 #: Systems of VCC2020 that are natural speech: of the targets, and of the sources.
 NATURAL = r"ref|team34_"
 _SYSTEM = {

@@ -10,7 +10,7 @@ import itertools
 import json
 from collections.abc import Sequence
 from importlib.resources import files
-from math import sqrt
+from math import exp, pi, sqrt
 from typing import TYPE_CHECKING, NamedTuple
 
 from vceval.errors import UsageError
@@ -131,8 +131,13 @@ def precision(noise: Noise, listeners: int, pairs: int, each: int) -> Precision:
     from scipy.special import stdtridf
 
     ratings = 2 * listeners * each
-    parts = {"target": noise.listener / listeners, "source": noise.pair / pairs, "residual": noise.rating / ratings}
-    single = {"target": listeners - 1.0, "source": pairs - 1.0, "residual": max(ratings - listeners - pairs, 1.0)}
+    pairs = max(min(pairs, listeners * each), 2)  # no more can be heard
+    parts = {
+        "target": _estimated(noise.listener, noise.rating * listeners / ratings, listeners) / listeners,
+        "source": _estimated(noise.pair, noise.rating * pairs / ratings, pairs) / pairs,
+        "residual": noise.rating / ratings,
+    }
+    single = {"target": listeners - 1.0, "source": pairs - 1.0, "residual": ratings - 1.0}
     variance = sum(parts.values())
     satterthwaite = variance**2 / sum(part**2 / single[name] for name, part in parts.items())
     # As the test does: the mean of Satterthwaite's critical value and Cochran's
@@ -140,6 +145,15 @@ def precision(noise: Noise, listeners: int, pairs: int, each: int) -> Precision:
     freedom = float(stdtridf(LEVEL, (t_quantile(LEVEL, satterthwaite) + cochran) / 2.0))
     shares = {name: part / variance for name, part in parts.items()}
     return Precision(sqrt(variance), freedom, shares, {"target": listeners, "source": pairs}, ratings)
+
+
+def _estimated(variance: float, noise: float, groups: int) -> float:
+    """What a component comes out as on average: estimates below zero are zero, so that small ones are too large."""
+    from scipy.special import ndtr
+
+    spread = (variance + noise) * sqrt(2.0 / (groups - 1.0))
+    place = variance / spread
+    return float(variance * ndtr(place) + spread * exp(-place * place / 2.0) / sqrt(2.0 * pi))
 
 
 def listeners_needed(noise: Noise, difference: float, power: float, pairs: int, each: int) -> int | None:
