@@ -41,6 +41,7 @@ DIFFERENCES, POWER = (0.1, 0.2, 0.5), 0.8
 PAIRS = (20, 40, 80, 160, 640)
 #: Systems of VCC2020 that are natural speech: of the targets, and of the sources.
 NATURAL = r"ref|team34_"
+#: A file that fits none, such as an unconverted source of SVCC2023, is of no system, and not looked at.
 _SYSTEM = {
     "vcc2018": r"^(?P<system>[A-Z]\d\d)_.*_(?P<task>SPO|HUB|NAT)",
     "svcc2023": r"^VoiceMOS2023Track2-(?P<system>[^-]+)-[^-]+-(?P<task>[CI])",

@@ -98,7 +98,6 @@ class Recovered(NamedTuple):
 DESIGNS = (
     Simulated(12, 20, 40, 4, 0.5),
     Simulated(20, 10, 60, 6, 0.8),
-    Simulated(31, 20, 100, 5, 0.9),
 )
 
 
