@@ -106,12 +106,16 @@ def study(design: Simulated, runs: int, seed: int = 0) -> dict[tuple[str, str], 
     random = np.random.default_rng(seed)
     truth = design.truth()
     keys = [(level, name) for level in LEVELS for name in COEFFICIENTS[level]]
-    values, held = {key: [] for key in keys}, dict.fromkeys(keys, 0)
+    values: dict[tuple[str, str], list[float | None]] = {key: [] for key in keys}
+    held = dict.fromkeys(keys, 0)
     for run in range(runs):
         panel, metric = design.draw(random)
         found = agreement(Draws(panel, RESAMPLES, run), metric)
         for key in keys:
             one = found[key[0]][key[1]]
             values[key].append(one.value)
-            held[key] += one.low is not None and one.low <= truth[key] <= one.high
-    return {key: Recovered(truth[key], float(np.mean(values[key])), held[key] / runs) for key in keys}
+            held[key] += one.low is not None and one.high is not None and one.low <= truth[key] <= one.high
+    return {
+        key: Recovered(truth[key], float(np.mean(np.array(values[key], dtype=np.float64))), held[key] / runs)
+        for key in keys
+    }

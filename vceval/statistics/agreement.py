@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from functools import cached_property
 from math import atanh, sqrt, tanh
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from vceval.statistics.bootstrap import SEED, draws
 from vceval.statistics.inference import t_quantile
@@ -171,11 +171,11 @@ def agreement(people: Draws, judge: Figures | Draws, sign: float = 1.0) -> dict[
     left_out = correlations(one, other, panel.systems, known)
     parts: list[tuple[_Coefficients, _Coefficients, int]] = []
     if people.together is not None and people.apart is not None:
-        drawn = (correlations(some, other, panel.systems) for some in (people.together, people.apart))
-        parts.append((*drawn, panel.listeners))
+        drawn = [correlations(some, other, panel.systems) for some in (people.together, people.apart)]
+        parts.append((drawn[0], drawn[1], panel.listeners))
     if isinstance(judge, Draws) and judge.together is not None and judge.apart is not None:
-        drawn = (correlations(one, some, panel.systems) for some in (judge.together, judge.apart))
-        parts.append((*drawn, judge.panel.listeners))
+        drawn = [correlations(one, some, panel.systems) for some in (judge.together, judge.apart)]
+        parts.append((drawn[0], drawn[1], judge.panel.listeners))
     found: dict[Level, dict[Coefficient, Correlated]] = {}
     for level in LEVELS:
         found[level] = {
@@ -215,16 +215,17 @@ def correlations(one: Figures, other: Figures, of_file: Codes, left_out: Codes |
     def ranked(judge: Figures, within: bool) -> Floats:
         return _ranked(judge.files, of_file if within else None)
 
+    def of_level(within: bool) -> dict[Coefficient, Floats]:
+        return {
+            "pearson": _of_files(one.files, other.files, here, of_file, times, within),
+            "spearman": _of_files(ranked(one, within), ranked(other, within), here, of_file, times, within),
+        }
+
     return {
         "systems": {name: np.where(enough, function(first, second), np.nan) for name, function in functions.items()},
-        **{
-            level: {
-                "pearson": _of_files(one.files, other.files, here, of_file, times, within),
-                "spearman": _of_files(ranked(one, within), ranked(other, within), here, of_file, times, within),
-            }
-            for level, within in (("files", False), ("within", True))
-        },
-    }  # type: ignore[dict-item]
+        "files": of_level(False),
+        "within": of_level(True),
+    }
 
 
 def _of_files(
@@ -265,13 +266,13 @@ def _ranked(files: Floats, of_file: Codes | None) -> Floats:
     return np.where(known, rankdata(filled, axis=0), np.nan)
 
 
-def _by_system(of_file: Codes) -> Floats:
+def _by_system(of_file: Codes) -> Any:
     """The matrix that sums over the files of each system."""
     import numpy as np
     from scipy.sparse import csr_array
 
     count = int(of_file.max(initial=-1)) + 1
-    return csr_array((np.ones(len(of_file)), (of_file, np.arange(len(of_file)))), shape=(count, len(of_file)))  # type: ignore[return-value]
+    return csr_array((np.ones(len(of_file)), (of_file, np.arange(len(of_file)))), shape=(count, len(of_file)))
 
 
 def _with_interval(
@@ -320,7 +321,8 @@ def _spread(drawn: Floats) -> float:
 def _mean(sums: Floats, counts: Floats) -> Floats:
     import numpy as np
 
-    return np.divide(sums, counts, out=np.full(sums.shape, np.nan), where=counts > 0)
+    means: Floats = np.divide(sums, counts, out=np.full(sums.shape, np.nan), where=counts > 0)
+    return means
 
 
 def lengthened(half: float, times: float = 2.0) -> float:
