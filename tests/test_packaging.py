@@ -28,6 +28,8 @@ assert (data / "pairs" / "demo@1.csv").is_file()
 assert (data / "baselines" / "demo.json").is_file()
 assert (data / "rules" / "demo.yaml").is_file()
 assert (data / "schemas" / "suite.json").is_file()
+for name in ("vcc2020.csv.gz", "noise.json", "LICENCES.md"):
+    assert (data / "ratings" / name).is_file(), name
 assert (Path(vceval.__file__).parent / "gate" / "default.yaml").is_file()
 from vceval.conformance.golden import FILE
 assert FILE.is_file()

@@ -25,7 +25,7 @@ from scipy.special import ndtri
 
 from vceval.benchmarks.simulations.nights import World, measured_noise
 from vceval.benchmarks.statistics.designs import Pattern, crossed
-from vceval.benchmarks.statistics.table import END, START, put
+from vceval.benchmarks.statistics.table import END, START, put_between
 from vceval.results.outcomes import Outcomes, Speakers
 from vceval.results.selection import select
 from vceval.results.views import MeasureView
@@ -231,7 +231,7 @@ def _put(page: Path, line: str) -> None:
     table = page.read_text(encoding="utf-8").partition(START)[2].partition(END)[0]
     rows = {row.split(" | ")[0]: row for row in [*table.split("\n"), line]}
     known = [rows[name] for case in CASES if (name := f"| {case.name}") in rows]
-    put(page, [f"| {' | '.join(COLUMNS)} |", f"| :-- |{' --: |' * (len(COLUMNS) - 1)}", *known])
+    put_between(page, [f"| {' | '.join(COLUMNS)} |", f"| :-- |{' --: |' * (len(COLUMNS) - 1)}", *known], START, END)
 
 
 if __name__ == "__main__":

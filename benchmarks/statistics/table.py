@@ -60,16 +60,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
         )
         print(lines[-1], flush=True)
     if options.designs is None:
-        put(options.out, lines)
+        put_between(options.out, lines, START, END)
 
 
-def put(page: Path, lines: Sequence[str]) -> None:
-    """Put a table between the marks of a page."""
-    before, _, rest = page.read_text(encoding="utf-8").partition(START)
-    _, mark, after = rest.partition(END)
+def put_between(page: Path, lines: Sequence[str], start: str, end: str) -> None:
+    """Put a table between two marks of a page."""
+    before, _, rest = page.read_text(encoding="utf-8").partition(start)
+    _, mark, after = rest.partition(end)
     if not mark:
-        raise SystemExit(f"{page}: has no place for the table ({START}, {END})")
-    page.write_text("\n".join([before + START, "", *lines, "", END]) + after, encoding="utf-8")
+        raise SystemExit(f"{page}: has no place for the table ({start}, {end})")
+    page.write_text("\n".join([before + start, "", *lines, "", end]) + after, encoding="utf-8")
 
 
 def study(scenario: Scenario, draws: int, seed: int) -> Row:

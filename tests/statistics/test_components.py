@@ -192,3 +192,15 @@ def test_many_texts_count_as_few_do(monkeypatch: pytest.MonkeyPatch) -> None:
     assert moments.variance == pytest.approx(fitted.variance, rel=0.1)
     assert moments.freedom == pytest.approx(fitted.freedom, rel=0.5)
     assert sum(moments.shares.values()) == pytest.approx(1.0)
+
+
+def test_a_side_of_few_groups_is_kept_where_not_all_can_be_told() -> None:
+    """Nearly every listener rates one file of a system: what files differ by counts all the same."""
+    listeners = [min(place, 99) for place in range(120)]
+    files = [place % 40 for place in range(120)]
+    design = Design(listeners, files)
+    assert [side.name for side in design.sides] == ["source"]
+    values = np.repeat(np.random.default_rng(0).normal(size=(1, 40)), 3, axis=0).ravel()
+    error = design.mean_error(values + np.random.default_rng(1).normal(0, 0.5, 120))
+    assert error is not None
+    assert error.shares["source"] > 0.5

@@ -68,6 +68,11 @@ EXAMPLES: Mapping[str, Sequence[str]] = {
     "listen texts": ("vceval listen texts", "vceval listen texts de > mine.yaml"),
     "listen serve": ("vceval listen serve runs/demo/listening --port 8123",),
     "listen import": ("vceval listen import runs/demo runs/demo/listening/answers.sqlite",),
+    "listen plan": (
+        "vceval listen plan --difference 0.2 --power 0.8",
+        "vceval listen plan --difference 0.3 --question similarity --pairs 48 --each 2 --cost 0.05",
+    ),
+    "agree": ("vceval agree runs/submissions --ratings vcc2020", "vceval agree runs/mine --ratings ratings.csv --json"),
     "schema": ("vceval schema suite > suite.schema.json", "vceval schema config > vceval.schema.json"),
     "selfcheck": ("vceval selfcheck",),
     "doctor": ("vceval doctor",),

@@ -11,6 +11,7 @@ from vceval.errors import UsageError
 
 if TYPE_CHECKING:
     from vceval.listen.import_answers import Completed, Imported
+    from vceval.listen.power import Noise
 
 __all__ = ["add_commands"]
 
@@ -21,11 +22,14 @@ TESTS = ("mos", "smos", "abx", "ab")
 
 def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add the command to the parser."""
-    top = commands.add_parser("listen", help="listening tests: make one from a run, serve it, read the answers")
+    top = commands.add_parser(
+        "listen", help="listening tests: plan one, make it from a run, serve it, read the answers"
+    )
     actions = top.add_subparsers(title="actions", metavar="ACTION", required=True)
     _add_export(actions)
     _add_serve(actions)
     _add_import(actions)
+    _add_plan(actions)
     texts = actions.add_parser("texts", help="print what listeners read in a language: to look at, or to translate")
     texts.add_argument("language", nargs="?", metavar="LANGUAGE", help="such as en, de or Chinese; none: list them")
     texts.set_defaults(command=_texts)
@@ -123,6 +127,113 @@ def _add_import(actions: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         "--codes", type=Path, metavar="FILE", help="codes that listeners gave to their platform, in any file of text"
     )
     parser.set_defaults(command=_import)
+
+
+def _add_plan(actions: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    plan = actions.add_parser(
+        "plan",
+        help="say how many listeners and pairs tell two systems apart that differ by so much",
+        description="Prints how many listeners find a difference between two systems that often, by the number of "
+        "conversion pairs, and the power of other numbers of listeners: of the test that vceval listen import makes, "
+        "at 0.05, for one comparison. How much listeners and pairs differ is taken from the listening test of "
+        "VCC2020, or from a test of your own.",
+    )
+    plan.add_argument(
+        "--difference", type=float, required=True, metavar="POINTS", help="to be found, on a scale of five points"
+    )
+    plan.add_argument("--power", type=float, default=0.8, metavar="SHARE", help="how often it is to be found (0.8)")
+    plan.add_argument(
+        "--question", default="quality", choices=("quality", "similarity"), help="what is asked (quality)"
+    )
+    plan.add_argument("--each", type=int, default=4, metavar="N", help="ratings of each system by a listener (4)")
+    plan.add_argument("--pairs", type=int, metavar="N", help="conversion pairs to be heard (several numbers)")
+    plan.add_argument("--systems", type=int, default=2, metavar="N", help="systems in the test, for its length (2)")
+    plan.add_argument("--cost", type=float, metavar="PRICE", help="of one rating, to print what the test costs")
+    where = plan.add_mutually_exclusive_group()
+    where.add_argument(
+        "--listeners", default="English", choices=("English", "Japanese"),
+        help="whose noise is taken, of the two groups of VCC2020 (English)",
+    )  # fmt: skip
+    where.add_argument(
+        "--from", dest="test", metavar="RUN|FILE", help="a run with a listening test, or a table of ratings: its noise"
+    )
+    plan.set_defaults(command=_plan)
+
+
+def _plan(options: argparse.Namespace) -> int:
+    from vceval.listen import power
+    from vceval.listen.rating_tables import read_ratings
+    from vceval.results.terminal import grid
+
+    for name, least in (("each", 1), ("systems", 2), ("pairs", 2)):
+        if (value := getattr(options, name)) is not None and value < least:
+            raise UsageError(f"--{name} must be at least {least}, not {value}")
+    if not 0.0 < options.difference <= 4.0:
+        raise UsageError(f"--difference must lie between 0 and 4 points, not {options.difference:g}")
+    if not 0.05 < options.power < 1.0:
+        raise UsageError(f"--power must lie between 0.05 and 1, not {options.power:g}")
+    if options.cost is not None and options.cost < 0.0:
+        raise UsageError(f"--cost must be 0 or more, not {options.cost:g}")
+    if options.pairs is not None and options.pairs < options.each:
+        raise UsageError(f"--pairs {options.pairs}: a listener can't rate {options.each} recordings of a system then")
+    if options.test is None:
+        noise = power.of_vcc2020(options.question, options.listeners)
+        origin = f"VCC2020, {options.question}, {options.listeners} listeners"
+    else:
+        table = read_ratings(options.test)
+        names = (options.question, power.QUESTIONS[options.question])
+        asked = sorted(set(table.ratings["question"]))
+        mine = table.ratings[table.ratings["question"].isin(names)] if set(names) & set(asked) else table.ratings
+        if not set(names) & set(asked) and len(asked) > 1:
+            raise UsageError(f"{table.name}: asks {', '.join(asked)}, and not {options.question}")
+        mine = mine.assign(pair=mine["pair"].where(mine["pair"] != "", mine["file"]))
+        noise = power.noise_of(power.as_ratings(mine, power.QUESTIONS[options.question]))
+        origin = f"{table.name}, {len(mine):,} ratings by {mine['listener'].nunique():,} listeners"
+    print(
+        f"A difference of {options.difference:g} points, to be found in {options.power:.0%} of such tests at 0.05; "
+        f"{options.each} ratings of each system by a listener"
+    )
+    print(
+        f"Noise between two systems ({origin}; standard deviations in points): listeners {noise.listener**0.5:.2f}, "
+        f"pairs {noise.pair**0.5:.2f}, ratings {noise.rating**0.5:.2f}\n"
+    )
+    pairs = [options.pairs] if options.pairs else [n for n in (12, 24, 48, 96, 192) if n >= options.each]
+    needed = {n: power.listeners_needed(noise, options.difference, options.power, n, options.each) for n in pairs}
+    rows = []
+    for count, listeners in needed.items():
+        if listeners is None:
+            rows.append(
+                [f"{count}", f"more than {power.MOST:,}", "–", "–", *(["–"] if options.cost is not None else [])]
+            )
+            continue
+        ratings = listeners * options.each * options.systems
+        cost = [f"{ratings * options.cost:,.2f}"] if options.cost is not None else []
+        found = power.precision(noise, listeners, count, options.each).power(power.LEVEL, options.difference)
+        rows.append([f"{count}", f"{listeners:,}", f"{ratings:,}", f"{found:.0%}", *cost])
+    headings = ["pairs", "listeners", f"ratings of {options.systems} systems", "power"]
+    print(grid([*headings, *(["cost"] if options.cost is not None else [])], [rows], range(5)))
+    print(f"\nPower by number of listeners\n{_curve(noise, pairs, options.each, options.difference)}")
+    fewest = min((n for n in needed.values() if n is not None), default=None)
+    if fewest is None:
+        print("\nNo number of listeners makes up for so few pairs: take more --pairs, or a larger --difference")
+        return 1
+    count = next(n for n, listeners in needed.items() if listeners == fewest)
+    print(f"\nMake it: vceval listen export RUN --listeners {fewest} --pairs {count} --each {options.each}")
+    return 0
+
+
+def _curve(noise: Noise, pairs: Sequence[int], each: int, difference: float) -> str:
+    """The power of some numbers of listeners and pairs."""
+    from vceval.listen import power
+    from vceval.results.terminal import grid
+
+    rows = [
+        [f"{listeners}", *(
+            f"{power.precision(noise, listeners, n, each).power(power.LEVEL, difference):.0%}" for n in pairs
+        )]
+        for listeners in (6, 12, 24, 48, 96, 192, 384)
+    ]  # fmt: skip
+    return grid(["listeners", *(f"{n} pairs" for n in pairs)], [rows], range(len(pairs) + 1))
 
 
 def _export(options: argparse.Namespace) -> int:

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 
 from vceval.cli import (
+    agree,
     checkpoints,
     compare,
     completion,
@@ -184,7 +185,7 @@ def parser() -> argparse.ArgumentParser:
     commands = top.add_subparsers(title="commands", metavar="COMMAND")
     for command in (
         run, score, manifest, init, report, table, status, verify, compare, select, gate, listing, published, suite,
-        checkpoints, env, listen, schema, selfcheck, doctor, completion,
+        checkpoints, env, listen, agree, schema, selfcheck, doctor, completion,
     ):  # fmt: skip
         command.add_commands(commands)
     return top

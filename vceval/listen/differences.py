@@ -21,7 +21,7 @@ from vceval.statistics.holm import holm_tested
 from vceval.statistics.inference import Estimate, paired_estimate, paired_test
 from vceval.statistics.planning import enough
 
-__all__ = ["comparisons", "preferences", "rankings", "share_of_first"]
+__all__ = ["comparisons", "levelled", "preferences", "rankings", "share_of_first"]
 
 #: What the sides of a design are here.
 _SIDES = {"target": "listener", "source": "pair", "text": "text"}
@@ -118,6 +118,18 @@ def _levels(ratings: Iterable[Rating]) -> _Levels:
         if KINDS[key[1]].scale and count > 1:
             found[key] = (fmean(fmean(values) for values in mine.values()), sqrt(count / (count - 1)))
     return found
+
+
+def levelled(ratings: Sequence[Rating]) -> list[float]:
+    """Values of ratings on a scale without the levels of those who gave them, stretched around their systems' means."""
+    levels = _levels(ratings)
+    by_system = votes_of(ratings)
+    found = {
+        id(vote.rating): value
+        for votes in by_system.values()
+        for vote, value in zip(votes, _levelled(votes, levels), strict=True)
+    }
+    return [found[id(one)] for one in ratings]
 
 
 def _levelled(votes: Sequence[Vote], levels: _Levels) -> list[float]:

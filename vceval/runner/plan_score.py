@@ -18,6 +18,7 @@ from vceval.protocol.known import Known
 from vceval.protocol.manifest import read_table
 from vceval.protocol.own_controls import settle_controls
 from vceval.protocol.pairing import UNNAMED, Conversions, uneven
+from vceval.protocol.submissions import are_submissions, read_submissions
 from vceval.protocol.suite import NaturalSpec
 from vceval.protocol.trees import is_table, read_trees, spread
 from vceval.records import Conversion, ConversionPair, System, Utterance
@@ -138,8 +139,11 @@ def material(asked: ScoreRequest) -> Material:
         notes = [str(problem) for problem in problems]
         tell(notes, f"about {asked.natural}")
     tables = [place for place in places if _is_table(place)]
-    if not tables:
-        found = read_trees([place for place in places if isinstance(place, Path)], asked.pattern, known)
+    folders = [place for place in places if isinstance(place, Path)]
+    if asked.pattern is None and len(places) == 1 and folders and are_submissions(folders[0]):
+        found = read_submissions(folders[0], known)
+    elif not tables:
+        found = read_trees(folders, asked.pattern, known)
     elif len(places) > 1:
         raise UsageError(f"{tables[0]}: is a table; score one table, or folders and recordings, in a run")
     elif asked.pattern is not None:

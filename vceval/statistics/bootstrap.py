@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["SEED", "percentile_levels", "resample"]
+__all__ = ["SEED", "draws", "percentile_levels", "resample"]
 
 #: Default seed of every resampling; results are the same on every machine.
 SEED = 12_345
@@ -44,7 +44,7 @@ def resample(
     if count < 2:
         return totals, np.empty((len(values), 0)), count
     sums = [np.bincount(codes, row, minlength=count) for row in values]
-    blocks = [np.array([row[draw].sum(axis=1) for row in sums]) for draw in _draws(count, resamples, seed)]
+    blocks = [np.array([row[draw].sum(axis=1) for row in sums]) for draw in draws(count, resamples, seed)]
     return totals, np.concatenate(blocks, axis=1), count
 
 
@@ -73,7 +73,7 @@ def _codes(labels: Sequence[Hashable | None]) -> tuple[NDArray[np.intp], int]:
     return np.array([number[label] for label in labels], dtype=np.intp), len(known)
 
 
-def _draws(clusters: int, resamples: int, seed: int) -> Iterator[NDArray[np.intp]]:
+def draws(clusters: int, resamples: int, seed: int) -> Iterator[NDArray[np.intp]]:
     """Draw clusters with replacement: numbers of shape (some resamples, clusters), in blocks of bounded size."""
     import numpy as np
 

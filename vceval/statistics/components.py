@@ -483,11 +483,14 @@ def _rows(given: Sequence[Side], items: int) -> _Rows:
     sides = [side for side in given if 1 < side.levels < items]
     kept: list[Side] = []
     left = items - 1  # degrees of freedom: one at least is the residual's
-    for side in sides:
+    # Where there are too few items for all, a side of few groups counts more: one of nearly as many groups as items is
+    # hardly more than the residual
+    for side in sorted(sides, key=lambda side: side.levels):
         new = all(_joined(side, other, "").levels > side.levels or side.levels != other.levels for other in kept)
         if new and side.levels <= left:
             kept.append(side)
             left -= side.levels - 1
+    kept = [side for side in sides if any(side is one for one in kept)]
     names = {side.name: side for side in kept}
     meeting = _joined(names["target"], names["source"], MEETING) if {"target", "source"} <= set(names) else None
     if meeting is not None and (

@@ -1,4 +1,4 @@
-"""How alike two judges order systems: Kendall's tau, with an interval over speakers."""
+"""How alike two judges order things: Pearson's, Spearman's and Kendall's coefficients of many columns at once."""
 
 from __future__ import annotations
 
@@ -11,7 +11,40 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-__all__ = ["kendall", "kendall_agreement"]
+__all__ = ["kendall", "kendall_agreement", "pearson", "spearman"]
+
+
+def pearson(first: NDArray[np.float64], second: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Pearson's correlation of columns of figures (things, draws), NaN where a judge tells nothing apart.
+
+    Things count where both have a figure in both columns.
+    """
+    import numpy as np
+
+    known = np.isfinite(first) & np.isfinite(second)
+    count = np.maximum(known.sum(axis=0), 1)
+    one, other = (np.where(known, column, 0.0) for column in (first, second))
+    one, other = (np.where(known, column - column.sum(axis=0) / count, 0.0) for column in (one, other))
+    # What is left of rounding is no difference
+    squares = [(c**2).sum(axis=0) for c in (one, other)]
+    sizes = [np.where(known, np.abs(c), 0.0).max(axis=0, initial=0.0) for c in (first, second)]
+    spread = [np.where(s > count * (1e-12 * z) ** 2, s, 0.0) for s, z in zip(squares, sizes, strict=True)]
+    scale = np.sqrt(spread[0] * spread[1])
+    found = np.divide((one * other).sum(axis=0), scale, out=np.full(scale.shape, np.nan), where=scale > 0)
+    clipped: NDArray[np.float64] = np.clip(found, -1.0, 1.0)
+    return clipped
+
+
+def spearman(first: NDArray[np.float64], second: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Spearman's correlation of columns of figures (things, draws): Pearson's of their ranks, ties at their mean."""
+    import numpy as np
+    from scipy.stats import rankdata
+
+    one, other = np.broadcast_arrays(first, second)
+    known = np.isfinite(one) & np.isfinite(other)
+    # What does not count is put last, where it changes no rank
+    ranks = [rankdata(np.where(known, column, np.inf), axis=0) for column in (one, other)]
+    return pearson(*(np.where(known, rank, np.nan) for rank in ranks))
 
 
 def kendall(first: NDArray[np.float64], second: NDArray[np.float64]) -> NDArray[np.float64]:
