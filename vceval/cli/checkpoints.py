@@ -58,11 +58,17 @@ def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 
 def _list(options: argparse.Namespace) -> int:
+    from vceval import registry
     from vceval.checkpoints import store
+    from vceval.records import System
 
     if options.name:
         for file in store.files_named(options.name):
             _describe(file, options.keys)
+        if options.name in registry.names("converter"):
+            from vceval.runner.factory import make_converter
+
+            print(f"audio: {make_converter(System(options.name, options.name)).signature()}")
         return 0
     if options.keys:
         raise UsageError("--keys goes with a name: vceval checkpoints list FILE|CONVERTER --keys")

@@ -98,6 +98,7 @@ _OPENVOICE = ConverterInfo(
     checkpoints=(CHECKPOINT.name, CONFIG.name),
     trained_on=None,
     draws_noise=True,
+    front_end="resampler:soxr|trim:none|level:none",
 )
 
 
@@ -148,7 +149,7 @@ class OpenVoice(Converter):
 
     The library converts pair by pair, on one thread, in a worker process with the interpreter of the environment
     ``coqui`` (``vceval env create coqui``); without that environment, with this interpreter, if coqui-tts is
-    installed here (extra ``vceval[coqui]``). The worker may not use the network. Sources and prompts longer than a
+    installed here (extra ``vceval[coqui]``). The worker may not use the network. Sources longer than a
     minute are refused.
 
     Both voices are embedded from whole recordings, several prompts as the mean of their vectors; the authors' own

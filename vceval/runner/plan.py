@@ -123,8 +123,12 @@ def _system(system: System) -> dict[str, Any]:
     described: dict[str, Any] = {
         "name": system.name, "converter": system.converter, "options": dict(system.options),
     }  # fmt: skip
-    files = make_converter(system).assets() if system.converter != GIVEN else {}
-    if files:
+    if system.converter == GIVEN:
+        return described
+    converter = make_converter(system)
+    if converter.info.front_end:
+        described["signature"] = converter.signature()
+    if files := converter.assets():
         described["files"] = {name: file_digest(path) for name, path in sorted(files.items())}
     return described
 
