@@ -77,7 +77,7 @@ LAYOUTS: dict[str, tuple[int, int, dict[str, tuple[int, ...]]]] = {
         {"encoder.convolutions.0.0.conv.weight": (512, 336, 5), "decoder.lstm2.bias_hh_l1": (4096,)},
     ),
     "3000000-BL.ckpt": (14, 12_257_536, {"lstm.weight_ih_l0": (3072, 80), "embedding.weight": (256, 768)}),
-    "autovc/hifigan.pt": (234, 13_936_130, {"conv_post.bias": (1,)}),
+    "autovc/g_03280000": (234, 13_936_130, {"conv_post.bias": (1,)}),
     "fragmentvc.pt": (
         137,
         48_012_517,

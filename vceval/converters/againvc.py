@@ -28,6 +28,7 @@ WEIGHTS = WeightFile(
     network="vceval.networks.againvc:build",
     entry=("model",),
     also_called=("again/c4s/steps_100000.pth", "checkpoints/again/c4s/steps_100000.pth"),
+    note="reported gone: its author wrote in 2024 that the published model is lost (issue 4 of the repository)",
 )
 MELGAN = WeightFile(
     name="melgan/multi_speaker.pt",

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 __all__ = ["AutoVc", "Codes"]
 
-_GENERATOR, _ENCODER, _VOCODER = "autovc.ckpt", "3000000-BL.ckpt", "autovc/hifigan.pt"
+_GENERATOR, _ENCODER, _VOCODER = "autovc.ckpt", "3000000-BL.ckpt", "autovc/g_03280000"
 _PAGE = "https://github.com/auspicious3000/autovc"
 _LICENCE = "MIT"
 SAMPLE_RATE, _HOP, _STEP = 16_000, 256, 32
@@ -60,9 +60,9 @@ class AutoVc(NativeConverter):
 
     Args:
         weights: folder of the files.
-        vocoder: ``hifigan``, the kind that the authors recommend: bring a HiFi-GAN v1 trained on AutoVC's mel
-            spectrograms (0..1, 80 bands, hop 256, 16 kHz) as ``autovc/hifigan.pt``; theirs has no published name or
-            configuration. ``griffin-lim`` needs no file, and is clearly not what the authors' results sound like.
+        vocoder: ``hifigan``, the author's ``g_03280000`` (configuration v1; his earlier ``g_03295000`` is faulty), or
+            another HiFi-GAN v1 that was trained on AutoVC's mel spectrograms (0..1, 80 bands, hop 256, 16 kHz).
+            ``griffin-lim`` needs no file, and is clearly not what the authors' results sound like.
             The authors' WaveNet is not offered: it makes one sample at a time.
 
     Refused are recordings shorter than 0.1 s, and sources longer than a minute.
@@ -99,9 +99,10 @@ class AutoVc(NativeConverter):
         ),
         WeightFile(
             name=_VOCODER,
-            holds="a HiFi-GAN v1 generator for AutoVC's mel spectrograms",
-            page=f"{_PAGE}, which links one",
-            licence="not stated for the one that the authors link",
+            holds="the HiFi-GAN v1 generator of AutoVC's author, for its mel spectrograms",
+            page=f"{_PAGE} (linked in issue 106)",
+            licence="not stated for the file",
+            also_called=("autovc/hifigan.pt",),
             network="vceval.networks.hifigan:universal",
             entry=("generator",),
             optional=True,

@@ -85,6 +85,7 @@ def _second(native: ConverterInfo) -> ConverterInfo:
         title=f"{native.title} (coqui-tts)",
         licence=f"{native.licence}; coqui-tts: MPL-2.0",
         kind="external",
+        front_end=f"resampler:soxr|{native.front_end}",
     )
 
 
@@ -187,6 +188,7 @@ class OpenVoice(Converter):
         self._program: Command | None = None
         # What a table says of this row depends on the model
         vars(self)["info"] = MODELS[model].info
+        vars(self)["files"] = tuple(self._files.values())
 
     def open(self, device: str) -> None:
         """Get the worker ready; it starts at the first pair.

@@ -35,7 +35,13 @@ _PAGE = "https://1drv.ms/u/s!AnvukVnlQ3ZTx1rjrOZ2abCwuBAh?e=UlhRR5 (linked by ht
 
 
 def _file(
-    name: str, holds: str, network: str, note: str = "", lookalikes: tuple[tuple[str, str], ...] = ()
+    name: str,
+    holds: str,
+    network: str,
+    note: str = "",
+    lookalikes: tuple[tuple[str, str], ...] = (),
+    size: int | None = None,
+    sha256: str | None = None,
 ) -> WeightFile:
     return WeightFile(
         name=name,
@@ -47,6 +53,8 @@ def _file(
         also_called=(f"checkpoints/{name}", f"freevc/{name}"),
         note=note,
         lookalikes=lookalikes,
+        size=size,
+        sha256=sha256,
     )
 
 
@@ -58,6 +66,8 @@ FREEVC_24 = _file(
     "freevc_24",
     "in the folder 24kHz of the page",
     (("enc_spk_ex.", "FreeVC as coqui-ai packs it, with all its encoders inside"),),
+    472_644_351,
+    "7b39a86fefbc9ec6e30be8d26ee2a6aa5ffe6d235f6ab15773d01cdf348e5b20",
 )
 
 T = TypeVar("T")

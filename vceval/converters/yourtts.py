@@ -35,6 +35,10 @@ _PAGE = (
     "https://github.com/coqui-ai/TTS/releases, tag v0.10.1_models, "
     "in tts_models--multilingual--multi-dataset--your_tts.zip"
 )
+_ZIP = (
+    "https://github.com/coqui-ai/TTS/releases/download/v0.10.1_models/"
+    "tts_models--multilingual--multi-dataset--your_tts.zip"
+)
 _LICENCE = "CC BY-NC-ND 4.0"
 _CHECK = "vceval.converters.yourtts:check_settings"
 
@@ -42,6 +46,7 @@ MODEL = WeightFile(
     name="yourtts/model_file.pth",
     holds="YourTTS, the whole multilingual model; the groups that convert voices are used",
     page=_PAGE,
+    archive=_ZIP,
     licence=_LICENCE,
     network="vceval.networks.yourtts:YourTts",
     entry=("model",),
@@ -53,6 +58,7 @@ SETTINGS = WeightFile(
     name="yourtts/config.json",
     holds="YourTTS, its configuration",
     page=_PAGE,
+    archive=_ZIP,
     licence=_LICENCE,
     form="json",
     settings=_CHECK,
@@ -61,6 +67,7 @@ ENCODER = WeightFile(
     name="yourtts/model_se.pth",
     holds="YourTTS, its H/ASP speaker encoder",
     page=_PAGE,
+    archive=_ZIP,
     licence=_LICENCE,
     network="vceval.networks.hasp:Hasp",
     entry=("model",),

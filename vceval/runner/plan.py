@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from vceval.checkpoints.store import editions
 from vceval.errors import UsageError
 from vceval.metrics.base import Metric
 from vceval.records import Conversion, ConversionPair, Failure, System, Utterance
@@ -130,6 +131,8 @@ def _system(system: System) -> dict[str, Any]:
         described["signature"] = converter.signature()
     if files := converter.assets():
         described["files"] = {name: file_digest(path) for name, path in sorted(files.items())}
+        if found := editions(getattr(converter, "files", ()), files):
+            described["editions"] = found
     return described
 
 

@@ -7,6 +7,7 @@ import inspect
 from collections.abc import Sequence
 
 from vceval import registry
+from vceval.checkpoints import store
 from vceval.corpora.base import Corpus
 from vceval.errors import UsageError
 from vceval.protocol import grid, suite
@@ -43,6 +44,9 @@ def plan_suite(asked: SuiteRequest) -> Plan:
     )
     notes = [str(problem) for problem in corpus.problems]
     tell(notes, f"about {corpus.info.title}")
+    strange = _strange(systems)
+    tell(strange, "on weight files")
+    notes += strange
     if asked.draw_pairs is not None and len(drawn.pairs) < asked.draw_pairs:
         say(
             f"vceval: only {len(drawn.pairs)} of {asked.draw_pairs} pairs could be drawn: the corpus has no more that "
@@ -131,6 +135,16 @@ def _variant(system: System, asked: SuiteRequest) -> System:
     unusual += [resampler] if resampler != kind.authors_resampler else []
     name = "+".join([system.name, *(word for word in unusual if word not in system.name)])
     return dataclasses.replace(system, name=name)
+
+
+def _strange(systems: Sequence[System]) -> list[str]:
+    """Name the weight files that are not the published ones."""
+    found = []
+    for system in systems:
+        converter = make_converter(system)
+        there = store.editions(getattr(converter, "files", ()), converter.assets())
+        found += [f"{system.name}: {name} is an {told}" for name, told in there.items() if told == store.OTHER]
+    return found
 
 
 def _limited(pairs: Sequence[ConversionPair], limit: int | None) -> list[ConversionPair]:
