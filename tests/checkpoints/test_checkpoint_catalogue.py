@@ -164,7 +164,7 @@ def _zipped(path: Path, whole: Path) -> str:
     with zipfile.ZipFile(path, "w") as archive:
         archive.write(whole, "folder/model.pth")
         archive.writestr("folder/config.json", "{}")
-    return r"zip archive of 2 files \(folder/model\.pth, .*unpack it, then give the folder"
+    return r"zip archive of 2 files \(folder/model\.pth, .*file what is in it with: vceval checkpoints add"
 
 
 def _packed(path: Path, whole: Path) -> str:

@@ -58,6 +58,8 @@ def unpacked(path: Path, beside: Path) -> Iterator[Path]:
         yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+        with contextlib.suppress(OSError):
+            beside.rmdir()  # where nothing was filed
 
 
 def _unpack(archive: zipfile.ZipFile, size: int, folder: Path) -> None:
