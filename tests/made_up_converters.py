@@ -125,6 +125,6 @@ LENGTHS: dict[str, tuple[Callable[[Waveform], int], int]] = {
     "knnvc": (of_freevc, 0),
     "maevc": (of_hifigan, 0),
     "mediumvc": (of_hifigan, 0),
-    "vqmivc": (lambda wave: 320 * ((1 + len(resample(wave, 16_000).samples) // 160) // 2), 0),
+    "vqmivc": (lambda wave: 320 * ((1 + len(wave.samples) * 16_000 // wave.sample_rate // 160) // 2), 0),
     "yourtts": (lambda wave: 256 * (len(resample(wave, 16_000).samples) // 256), 0),
 }

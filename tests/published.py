@@ -102,7 +102,7 @@ FILES: dict[str, Published] = {
     "melgan/multi_speaker.pt": Published(126, bare, old=True),
     "autovc.ckpt": Published(107, under("model", optimizer=OPTIMIZER), old=True),
     "3000000-BL.ckpt": Published(14, under("model_b", "module."), old=True),
-    "autovc/hifigan.pt": Published(234, under("generator")),
+    "autovc/g_03280000": Published(234, under("generator")),
     "fragmentvc.pt": Published(137),
     "fragmentvc/vocoder.pt": Published(25, None, {"hop_len": 326, **_VOCODER}),
     "wav2vec_small.pt": Published(

@@ -259,21 +259,66 @@ def test_what_is_wrong_is_said_in_plain_words(tmp_path: Path, known: dict[str, W
     assert not (tmp_path / "store").exists()
 
 
-def test_files_that_somebody_saved_anew_are_told(tmp_path: Path, known: dict[str, WeightFile]) -> None:
+class Counted(torch.nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.norm = torch.nn.BatchNorm1d(4)
+        self.last = torch.nn.Linear(4, 2)
+
+
+@pytest.mark.parametrize(
+    "start", ["module.", "_orig_mod.", "net_g.", "model.", "module._orig_mod.", "_orig_mod.module.model."]
+)
+def test_names_that_saving_anew_put_something_before(tmp_path: Path, known: dict[str, WeightFile], start: str) -> None:
     small = Small().state_dict()
-    for start, words in (
-        ("module.", "training on several GPUs"),
-        ("_orig_mod.", r"torch\.compile"),
-        ("module._orig_mod.", "training on several GPUs"),
-        ("net_g.", "a part of a larger program"),
-    ):
-        torch.save({"model": {f"{start}{name}": value for name, value in small.items()}}, tmp_path / "renamed.pt")
-        with pytest.raises(UsageError, match=rf"most like small\.pt .*its names begin with '{start}', .*{words}"):
-            store.add(tmp_path / "renamed.pt")
-    for zipped in (True, False):
-        torch.save({"model": small}, tmp_path / "late.pt", pickle_protocol=4, _use_new_zipfile_serialization=zipped)
-        with pytest.raises(UsageError, match=r"pickled by protocol 4 .* pickle_protocol=2"):
-            store.add(tmp_path / "late.pt")
+    renamed = {f"{start}{name}": value for name, value in small.items()}
+    for number, content in enumerate(({"model": renamed}, renamed, {"state_dict": renamed, "epoch": 3})):
+        path = tmp_path / f"{number}.pt"
+        torch.save(content, path)
+        filed = store.add(path)
+        assert filed.file.name == "small.pt"
+        network = filed.file.load(filed.path)
+        assert all(torch.equal(value, small[name]) for name, value in network.state_dict().items())
+
+
+def test_other_names_before_are_told(tmp_path: Path, known: dict[str, WeightFile]) -> None:
+    torch.save({"model": {f"teacher.{name}": v for name, v in Small().state_dict().items()}}, tmp_path / "other.pt")
+    with pytest.raises(UsageError, match=r"most like small\.pt .*its names begin with 'teacher\.'"):
+        store.add(tmp_path / "other.pt")
+
+
+def test_counters_that_old_files_lack(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(WeightFile, "build", lambda self: Counted())
+    file = WeightFile("old.pt", "Old", "https://example.org/old", "MIT", "counted")
+    old = {name: value for name, value in Counted().state_dict().items() if "num_batches" not in name}
+    torch.save(old, tmp_path / "old.pt")
+    network = file.load(tmp_path / "old.pt")
+    assert int(network.state_dict()["norm.num_batches_tracked"]) == 0
+    torch.save({name: v for name, v in old.items() if name != "norm.running_mean"}, tmp_path / "less.pt")
+    with pytest.raises(UsageError, match=r"1 missing: norm\.running_mean"):
+        file.load(tmp_path / "less.pt")
+
+
+@pytest.mark.parametrize("protocol", [3, 4, 5])
+def test_late_protocols_of_pickle(tmp_path: Path, known: dict[str, WeightFile], protocol: int) -> None:
+    small = Small().state_dict()
+    small["last.weight"] = torch.nn.Parameter(small["last.weight"].t().contiguous().t())
+    torch.save({"model": small, "steps": [1, ("a", 2.0)], "step": 7}, tmp_path / "late.pt", pickle_protocol=protocol)
+    content = weights.read(tmp_path / "late.pt")
+    assert content["steps"] == [1, ("a", 2.0)]
+    assert all(torch.equal(content["model"][name], value) for name, value in small.items())
+    assert store.add(tmp_path / "late.pt").file.name == "small.pt"
+    torch.save({"model": small, "x": Bomb(tmp_path / "made")}, tmp_path / "bomb.pt", pickle_protocol=protocol)
+    with pytest.raises(UsageError, match="refused, it holds something other than weights"):
+        weights.read(tmp_path / "bomb.pt")
+    assert not (tmp_path / "made").exists()
+
+
+def test_what_is_no_weights_of_a_file_is_told(tmp_path: Path, known: dict[str, WeightFile]) -> None:
+    small = Small().state_dict()
+    torch.save({"model": small}, tmp_path / "l.pt", pickle_protocol=4, _use_new_zipfile_serialization=False)
+    with pytest.raises(UsageError, match=r"pickled by protocol 4 .* pickle_protocol=2"):
+        store.add(tmp_path / "l.pt")
     torch.save({"model": {**small, "first.bias": torch.full((3,), torch.nan)}}, tmp_path / "endless.pt")
     for name in (None, "small.pt"):
         with pytest.raises(UsageError, match=r"first\.bias holds values that are not finite"):

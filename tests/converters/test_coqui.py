@@ -15,6 +15,7 @@ import pytest
 from vceval.checkpoints.known_files import GE2E, WAVLM_LARGE
 from vceval.converters.base import Request
 from vceval.converters.coqui import CHECKPOINT, CONFIG, MODELS, SETTINGS_V2, OpenVoice, check_settings
+from vceval.converters.coqui_worker import explicit
 from vceval.converters.freevc import FREEVC_24
 from vceval.errors import ItemError, UsageError
 from vceval.signal.audio import Waveform
@@ -219,6 +220,21 @@ def test_a_row_says_what_it_is() -> None:
     assert OpenVoice(model="freevc24").info.title == "FreeVC-24 (coqui-tts)"
     assert OpenVoice.info.title == OpenVoice().info.title == "OpenVoice v2 (coqui-tts)"
     assert "CC BY-NC-ND" in OpenVoice(model="your_tts").info.licence
+
+
+@pytest.mark.parametrize(("stated", "trims"), [(None, False), (False, False), (True, True)])
+def test_the_library_is_told_whether_silence_is_trimmed(tmp_path: Path, stated: bool | None, trims: bool) -> None:
+    """It would trim where a configuration does not say; the converter yourtts does not."""
+    audio = {"sample_rate": 16_000} | ({} if stated is None else {"do_trim_silence": stated})
+    (tmp_path / "config.json").write_text(json.dumps({"audio": audio, "model_args": {"hidden": 1}}))
+    (tmp_path / "folder").mkdir()
+    told = json.loads(Path(explicit(str(tmp_path / "config.json"), str(tmp_path / "folder"))).read_text())
+    assert told == {"audio": {"sample_rate": 16_000, "do_trim_silence": trims}, "model_args": {"hidden": 1}}
+
+
+def test_the_signature_says_what_the_library_does() -> None:
+    assert OpenVoice().signature() == "openvoice|resampler:soxr|trim:none|level:none"
+    assert OpenVoice(model="freevc24").signature() == "openvoice|resampler:soxr|trim:prompt 20 dB|level:none"
 
 
 @pytest.mark.parametrize(

@@ -130,7 +130,7 @@ def test_the_library_agrees_with_our_yourtts(
         "torch_spec.1.mel_scale.fb": torch.from_numpy(mel_triangles(257, 64)),
     }
     torch.save({"model": {**made_up_weights(encoder.build()), **computed}}, place / encoder.name)
-    plain = {"sample_rate": 16_000, "do_trim_silence": False, "do_sound_norm": False}
+    plain = {"sample_rate": 16_000, "do_sound_norm": False}  # of trimming nothing is said
     (place / settings.name).write_text(
         json.dumps(
             {

@@ -98,8 +98,8 @@ def _zip(path: Path, size: int) -> UsageError | None:
     if names and all(name.endswith(".npy") for name in names):
         return UsageError(f"{path}: it holds NumPy arrays, none of those that vceval knows: {_shown(names)}")
     return UsageError(
-        f"{path}: it is a zip archive of {len(names)} files ({_shown(names)}); unpack it, then give the folder to "
-        "vceval checkpoints add"
+        f"{path}: it is a zip archive of {len(names)} files ({_shown(names)}); file what is in it "
+        "with: vceval checkpoints add PATH"
     )
 
 

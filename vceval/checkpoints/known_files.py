@@ -94,7 +94,7 @@ WAVLM_LARGE = WeightFile(
     holds="WavLM-Large, self-supervised encoder trained on 94,000 hours of English speech (Libri-Light, GigaSpeech, "
     "VoxPopuli)",
     page="https://github.com/microsoft/unilm/tree/master/wavlm",
-    licence="MIT (repository microsoft/unilm)",
+    licence="MIT (repository microsoft/unilm; its issue 1757 asks whether that covers the weights)",
     url="https://github.com/bshall/knn-vc/releases/download/v0.1/WavLM-Large.pt",
     network="vceval.networks.wavlm:WavLm",
     entry=("model",),
@@ -112,6 +112,9 @@ GE2E = WeightFile(
     network="vceval.networks.ge2e:SpeakerEncoder",
     entry=("model_state",),
     ignored=("similarity_",),
+    size=17_090_379,
+    sha256="bc7ff82ef75becd495aab2ede3a8220da393a717f178ae9534df355a6173bbca",
+    git_sha1="189a312bde1f4b6609b8fcf357f17d9aeb4ae3ae",
     also_called=("speaker_encoder/ckpt/pretrained_bak_5805000.pt",),
 )
 
@@ -151,6 +154,7 @@ COMPANIONS: Mapping[str, str] = {
     "checkpoint_step001000000_ema.pth": "AutoVC's WaveNet vocoder; vceval uses a HiFi-GAN or Griffin-Lim instead",
     "metadata.pkl": "AutoVC's four example utterances",
     "results.pkl": "AutoVC's converted examples",
+    "g_03295000": "an earlier HiFi-GAN for AutoVC, faulty by its author's word; take g_03280000",
     "stats.h5": "the statistics of VQMIVC's vocoder; vceval reads the same numbers from mel_stats/stats.npy",
     "config.yml": "the settings of VQMIVC's vocoder; they are built in",
     "latest_checkpoint": "a note of AGAIN-VC's trainer",

@@ -22,11 +22,6 @@ __all__ = ["Recognised", "recognise", "refusal"]
 _ALIKE = 0.3
 #: A table of tensors: the keys that lead to it, and the shape of each tensor.
 _Table = tuple[tuple[str, ...], dict[str, tuple[int, ...]]]
-#: What programs put before every name, and which ones.
-_STARTS = {
-    "module.": "as training on several GPUs leaves them",
-    "_orig_mod.": "as torch.compile leaves them",
-}
 
 
 @dataclass(frozen=True)
@@ -201,10 +196,9 @@ def _nearest(content: Any, known: Mapping[str, WeightFile]) -> str:
     if best is None or best[1] < _ALIKE:
         return f"its {total} tensors are those of no network that vceval knows (vceval checkpoints list)"
     _, share, file, at, start = best
-    reasons = [reason for mark, reason in _STARTS.items() if mark in start]
     wrong = (
-        f"its names begin with {start!r}, {reasons[0] if reasons else 'the name of a part of a larger program'}; those "
-        "of the published file do not. Somebody saved it anew"
+        f"its names begin with {start!r}, the name of a part of a larger program; those of the published file do not. "
+        "Somebody saved it anew"
         if start
         else _wrong(content, file)
     )

@@ -7,7 +7,7 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -20,17 +20,21 @@ from vceval.errors import UsageError
 from vceval.storage.cache import file_digest
 
 __all__ = [
+    "OTHER",
+    "PUBLISHED",
+    "UNKNOWN",
     "Filed",
     "add",
     "catalogue",
     "check",
+    "edition",
+    "editions",
     "file_named",
     "files_named",
     "files_of",
     "find",
     "locate",
     "missing",
-    "sameness",
     "store",
     "users",
 ]
@@ -38,11 +42,12 @@ __all__ = [
 
 @dataclass(frozen=True)
 class Filed:
-    """A file in the store: what it is and where."""
+    """A file in the store: what it is, where, which edition, and its SHA-256."""
 
     file: WeightFile
     path: Path
-    note: str = ""
+    edition: str
+    sha256: str
 
 
 def store() -> Path:
@@ -176,20 +181,32 @@ def add(path: Path, name: str | None = None) -> Filed:
             names = " or ".join(file.name for file in result.files)
             raise UsageError(f"{path}: it can be {names}, their layouts are the same; say which: --as NAME")
         file = _needed(path, result.files[0])
-    return Filed(file, _copy(path, file), sameness(file, path))
+    return Filed(file, _copy(path, file), edition(file, path), file_digest(path))
 
 
-def sameness(file: WeightFile, path: Path) -> str:
-    """Say whether a file on the disk is the published one, byte for byte; empty where its hash is not known."""
+#: What is said of files: known by hash or, where no hash is, by size; of another one; and where nothing is known.
+PUBLISHED, OTHER, UNKNOWN = (
+    "the published file", "unknown edition: not the published file", "unknown edition: no hash of it was published",
+)  # fmt: skip
+
+
+def edition(file: WeightFile, path: Path) -> str:
+    """Say whether a file on the disk is the published one: ``PUBLISHED``, ``OTHER`` or ``UNKNOWN``."""
     if file.sha256 is not None:
-        found = file_digest(path)
-        if found == file.sha256:
-            return f"the very file that was published (SHA-256 {found[:8]})"
-        return f"not byte for byte what was published: SHA-256 {found[:8]}, not {file.sha256[:8]}"
-    if file.git_sha1 is not None:
+        same = file_digest(path) == file.sha256
+    elif file.git_sha1 is not None:
         same = _git_sha1(path) == file.git_sha1
-        return "the very file that its authors committed" if same else "not byte for byte what its authors committed"
-    return ""
+    elif file.size is not None:
+        same = path.stat().st_size == file.size
+    else:
+        return UNKNOWN
+    return PUBLISHED if same else OTHER
+
+
+def editions(files: Iterable[WeightFile], there: Mapping[str, Path]) -> dict[str, str]:
+    """Say of files that are there, by name, which editions they are."""
+    known = {file.name: file for file in files}
+    return {name: edition(known[name], path) for name, path in sorted(there.items()) if name in known}
 
 
 def _needed(path: Path, file: WeightFile) -> WeightFile:

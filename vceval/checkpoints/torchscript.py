@@ -1,4 +1,4 @@
-"""Reading the tensors of a TorchScript archive without running its code.
+"""Reading the tensors of a TorchScript archive, or of one of torch.save in a late protocol, without running its code.
 
 The archive's table of attributes is a pickle. It is read by an unpickler that builds descriptions only: which values
 of which storage a tensor is made of. The tensors are made of them afterwards, each checked against what the archive
@@ -19,7 +19,7 @@ from vceval.checkpoints import pickles
 if TYPE_CHECKING:
     from torch import Tensor
 
-__all__ = ["is_script", "read_archive"]
+__all__ = ["is_script", "late_pickle", "read_archive", "read_saved"]
 
 _STORAGES = {
     "FloatStorage": "float32",
@@ -35,6 +35,8 @@ _STORAGES = {
 }
 #: More modules than any network has; an archive can name one module twice as often at every level.
 _MOST = 100_000
+#: Tables inside each other; files of weights have two or three.
+_DEPTH = 20
 #: More values than any tensor of weights has.
 _LARGEST = 1 << 36
 
@@ -80,6 +82,8 @@ class _Unpickler(pickle.Unpickler):
             return _Module
         if (module, name) == ("torch._utils", "_rebuild_tensor_v2"):
             return lambda *given: _Stored(*given)
+        if (module, name) == ("torch._utils", "_rebuild_parameter"):
+            return lambda value, *_: value
         if (module, name) == ("collections", "OrderedDict"):
             return OrderedDict
         if module == "torch" and name in _STORAGES:
@@ -132,6 +136,29 @@ def read_archive(archive: zipfile.ZipFile) -> OrderedDict[str, Any]:
     return reader.found
 
 
+def late_pickle(archive: zipfile.ZipFile) -> str:
+    """Name the root of an archive of torch.save whose pickle is of protocol 3 or later, which torch refuses."""
+    names = [name for name in archive.namelist() if name.count("/") == 1 and name.endswith("/data.pkl")]
+    if not names:
+        return ""
+    with archive.open(names[0]) as pickled:
+        start = pickled.read(2)
+    return names[0].split("/")[0] if start[:1] == b"\x80" and start[1:] > b"\x02" else ""
+
+
+def read_saved(archive: zipfile.ZipFile, root: str) -> Any:
+    """Read what was saved: tables, lists and plain values, their tensors made.
+
+    Raises:
+        pickle.UnpicklingError: it asks for something other than tensors and plain data.
+        UsageError: it asks for more memory than its length explains.
+        ValueError: it contradicts itself.
+    """
+    content = archive.read(f"{root}/data.pkl")
+    pickles.check(content)
+    return _Reader(archive, root).made(_Unpickler(io.BytesIO(content)).load())
+
+
 class _Reader:
     """Makes tensors of their descriptions."""
 
@@ -153,6 +180,19 @@ class _Reader:
                 self.found[prefix + name] = self._tensor(value, prefix + name)
             elif isinstance(value, _Module):
                 self.collect(value, f"{prefix}{name}.")
+
+    def made(self, value: Any, depth: int = 0) -> Any:
+        """Give a value with tensors for their descriptions."""
+        self._modules += 1
+        if self._modules > _MOST or depth > _DEPTH:
+            raise ValueError(f"the archive has more than {_MOST:,} values, or tables more than {_DEPTH} deep")
+        if isinstance(value, _Stored):
+            return self._tensor(value, "a tensor")
+        if isinstance(value, dict):
+            return {key: self.made(one, depth + 1) for key, one in value.items()}
+        if isinstance(value, list | tuple):
+            return type(value)(self.made(one, depth + 1) for one in value)
+        return value
 
     def _tensor(self, stored: _Stored, name: str) -> Tensor:
         storage = stored.storage

@@ -21,7 +21,7 @@ class WeightFile:
     name: the authors' file name; unique among the files of all converters, so ``vocoder.pt`` of two projects are told
         apart by a folder: ``fragmentvc/vocoder.pt``.
     holds: what is in it, for people: "AdaIN-VC for VCTK, the whole autoencoder".
-    page: where the authors publish it. url: a direct link, where there is one.
+    page: where the authors publish it. url: a direct link, where there is one. archive: that of a zip that holds it.
     licence: of the weights, or what is known of it. size: bytes, where known.
     network: ``module:name`` of the class or function that builds the network without weights; names and shapes of its
         state dict are the file's layout. Empty for files that hold no network.
@@ -53,6 +53,7 @@ class WeightFile:
     licence: str
     network: str = ""
     url: str | None = None
+    archive: str | None = None
     size: int | None = None
     entry: tuple[str, ...] = ()
     groups: tuple[str, ...] = ()
@@ -92,7 +93,8 @@ class WeightFile:
 
         found = pkgutil.resolve_name(self.translate)(content) if self.translate else None
         if found is None:
-            return weights.select(content, self.entry, self.groups, self.prefix, self.ignored)
+            selected = weights.select(content, self.entry, self.groups, self.prefix, self.ignored)
+            return weights.fitted(selected, self.layout(), self.ignored)
         blank = {name: shape for name, shape in self.layout().items() if name.startswith(self.optional_prefixes)}
         import torch
 

@@ -21,7 +21,17 @@ from vceval.storage.paths import no_such_file
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-__all__ = ["Difference", "differences", "load_strict", "read", "select", "shapes_of", "without_values"]
+__all__ = [
+    "STARTS",
+    "Difference",
+    "differences",
+    "fitted",
+    "load_strict",
+    "read",
+    "select",
+    "shapes_of",
+    "without_values",
+]
 
 #: Names that torch gives the two parts of a weight-normed weight since version 2.0, and those of the files.
 _NORM_NAMES = (("parametrizations.weight.original0", "weight_g"), ("parametrizations.weight.original1", "weight_v"))
@@ -56,7 +66,7 @@ def read(path: Path) -> Any:
         line = _first_line(error)
         if _LATER in line:
             raise UsageError(
-                f"{path}: it is pickled by protocol 4 or a later one, as no published file is: somebody saved it anew. "
+                f"{path}: it is an old kind of file pickled by protocol 4 or a later one, as no published file is. "
                 "Save it once more with pickle_protocol=2, or get the authors' file"
             ) from error
         if isinstance(error, pickle.UnpicklingError) and "global" in line.lower():
@@ -85,6 +95,8 @@ def _content(path: Path) -> Any:
             containers.check_zip(archive, path.stat().st_size)
             if torchscript.is_script(archive):
                 return torchscript.read_archive(archive)
+            if root := torchscript.late_pickle(archive):
+                return torchscript.read_saved(archive, root)
             stored = all(item.compress_type == zipfile.ZIP_STORED for item in archive.infolist())
     elif containers.is_safetensors(path):
         from safetensors.torch import load_file
@@ -110,6 +122,56 @@ def _first_line(error: Exception) -> str:
     return line.split(" Please ")[0].strip()[:300]
 
 
+#: What programs put before every name: training on several GPUs, torch.compile, a part of a larger program.
+STARTS = ("module.", "_orig_mod.", "net_g.", "model.")
+
+
+def _place(content: Any, entry: tuple[str, ...]) -> Any:
+    """Follow the keys that lead to the weights; where the first is missing, take a plain table of tensors for them.
+
+    Raises:
+        UsageError: there is neither.
+    """
+    import torch
+
+    place = content
+    for name in entry:
+        if isinstance(place, Mapping) and name in place:
+            place = place[name]
+            continue
+        saved = content.get("state_dict", content) if isinstance(content, Mapping) else content
+        plain = isinstance(saved, Mapping) and saved and all(isinstance(v, torch.Tensor) for v in saved.values())
+        if not plain:
+            raise UsageError(f"it has no entry {name!r}; it holds {_summary(place)}")
+        return saved
+    return place
+
+
+def fitted(
+    found: Mapping[str, Tensor], layout: Mapping[str, tuple[int, ...]], ignored: Iterable[str] = ()
+) -> dict[str, Tensor]:
+    """Undo what saving anew does to names: take off :data:`STARTS`, and add the counters that torch before 0.4.1 lacks.
+
+    Args:
+        found: tensors by name.
+        layout: names and shapes that are needed.
+        ignored: starts of names that there is no need of.
+    """
+    import torch
+
+    names, skipped = dict(found), tuple(ignored)
+    while names and not names.keys() & layout.keys():
+        start = next((start for start in STARTS if all(name.startswith(start) for name in names)), None)
+        if start is None:
+            break
+        cut = {name.removeprefix(start): value for name, value in names.items()}
+        names = {name: value for name, value in cut.items() if not (skipped and name.startswith(skipped))}
+    if names.keys() & layout.keys():
+        counters = (name for name in layout if name.endswith(".num_batches_tracked") and name not in names)
+        names |= {name: torch.zeros(layout[name], dtype=torch.int64) for name in counters}
+    return names
+
+
 def select(
     content: Any,
     entry: Iterable[str] = (),
@@ -131,11 +193,7 @@ def select(
     """
     import torch
 
-    place = content
-    for name in entry:
-        if not isinstance(place, Mapping) or name not in place:
-            raise UsageError(f"it has no entry {name!r}; it holds {_summary(place)}")
-        place = place[name]
+    place = _place(content, tuple(entry))
     parts: list[tuple[str, Any]] = [("", place)]
     wanted = tuple(groups)
     if wanted:

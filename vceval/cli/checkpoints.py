@@ -40,14 +40,14 @@ def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
     path.set_defaults(command=_path)
     add = actions.add_parser(
         "add",
-        help="recognise a downloaded file or folder, check every name and shape, and file it",
-        description="Give a file, a folder of files, or the name of a file or converter: what has a direct "
+        help="recognise downloaded files, folders or zips, check every name and shape, and file them",
+        description="Give files, folders, zip archives, or names of files or converters: what has a direct "
         "link is then fetched, of the others the page is printed. whisper/MODEL fetches a recogniser, such as "
         "whisper/large-v3.",
-        epilog="exit codes: 0 all filed, 1 some weight files of a folder were not recognised or something must be "
-        "fetched by hand, 2 wrong file",
+        epilog="exit codes: 0 all filed, 1 some weight files of a folder or zip were not recognised or something must "
+        "be fetched by hand, 2 wrong file",
     )
-    add.add_argument("what", metavar="PATH|FILE|CONVERTER|whisper/MODEL")
+    add.add_argument("what", nargs="+", metavar="PATH|FILE|CONVERTER|whisper/MODEL")
     add.add_argument("--as", dest="name", metavar="FILE", help="what a file is meant to be")
     add.set_defaults(command=_add)
     verify = actions.add_parser(
@@ -60,7 +60,9 @@ def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 
 def _list(options: argparse.Namespace) -> int:
+    from vceval import registry
     from vceval.checkpoints import store
+    from vceval.records import System
 
     if options.keys and not options.name:
         raise UsageError("--keys goes with a name: vceval checkpoints list FILE|CONVERTER --keys")
@@ -71,6 +73,10 @@ def _list(options: argparse.Namespace) -> int:
     if options.name:
         for file in files:
             _describe(file, options.keys)
+        if options.name in registry.names("converter"):
+            from vceval.runner.factory import make_converter
+
+            print(f"audio: {make_converter(System(options.name, options.name)).signature()}")
         return 0
     for users in sorted({tuple(store.users(file)) for file in files if not file.unneeded}):
         print(", ".join(users))
@@ -127,7 +133,7 @@ def _describe(file: WeightFile, keys: bool) -> None:
         "holds": file.holds,
         "used by": ", ".join(store.users(file)) or f"none: {file.unneeded}",
         "page": file.page,
-        "link": file.url,
+        "link": file.url or (f"{file.archive} (a zip)" if file.archive else None),
         "licence": file.licence,
         "size": f"{file.size / 1e6:.1f} MB" if file.size else _least(values),
         "also called": ", ".join(file.also_called),
@@ -180,25 +186,55 @@ def _path(options: argparse.Namespace) -> int:
 
 
 def _add(options: argparse.Namespace) -> int:
-    path = Path(options.what).expanduser()
-    if path.is_file():
-        _file(path, options.name)
+    if options.name and len(options.what) > 1:
+        raise UsageError(f"--as says what one file is; {len(options.what)} are given")
+    if len(options.what) == 1:
+        return _add_one(options.what[0], options.name)
+    codes = []
+    for what in options.what:
+        try:
+            codes.append(_add_one(what, None))
+        except UsageError as error:  # the others may be fine
+            codes.append(2)
+            print(f"vceval: {error}", file=sys.stderr)
+    return max(codes)
+
+
+def _add_one(what: str, name: str | None) -> int:
+    from vceval.checkpoints.unpacking import is_packed
+
+    path = Path(what).expanduser()
+    packed = path.is_file() and is_packed(path)
+    if path.is_file() and not packed:
+        _file(path, name)
         return 0
-    if options.name:
-        raise UsageError(f"--as goes with a file; {options.what} is {'a folder' if path.is_dir() else 'none'}")
-    return _add_folder(path) if path.is_dir() else _fetch(options.what)
+    if name:
+        kind = "a zip archive" if packed else "a folder" if path.is_dir() else "none"
+        raise UsageError(f"--as goes with a file; {what} is {kind}")
+    if packed:
+        return _add_zip(path)
+    return _add_folder(path, str(path)) if path.is_dir() else _fetch(what)
+
+
+def _add_zip(path: Path) -> int:
+    from vceval.checkpoints import store
+    from vceval.checkpoints.unpacking import unpacked
+
+    with unpacked(path, store.store()) as folder:
+        return _add_folder(folder, str(path))
 
 
 def _file(path: Path, name: str | None) -> None:
     from vceval.checkpoints import store
 
     filed = store.add(path, name)
-    messages = [filed.file.holds, f"licence: {filed.file.licence}", filed.note, filed.file.note]
+    messages = [filed.file.holds, f"licence: {filed.file.licence}", filed.edition, filed.file.note]
     print(f"{path.name} is {filed.file.name}: {'; '.join(filter(None, messages))}")
+    print(f"  SHA-256 {filed.sha256}")
     print(f"  filed as {filed.path}, used by {', '.join(store.users(filed.file))}")
 
 
-def _add_folder(folder: Path) -> int:
+def _add_folder(folder: Path, called: str) -> int:
     failed, filed, passed = 0, 0, 0
     inside = sorted(place for place in folder.rglob("*") if not _hidden(place.relative_to(folder)))
     unpacked = {place.parent for place in inside if place.name == "data.pkl" and (place.parent / "data").is_dir()}
@@ -221,7 +257,7 @@ def _add_folder(folder: Path) -> int:
             failed += 1
             print(f"vceval: {error}", file=sys.stderr)
     if not filed:
-        raise UsageError(f"{folder}: no file in it could be filed; {failed} not recognised, {passed} not needed")
+        raise UsageError(f"{called}: no file in it could be filed; {failed} not recognised, {passed} not needed")
     print(f"{filed} filed, {failed} not recognised, {passed} not needed")
     return 1 if failed else 0
 
@@ -244,11 +280,14 @@ def _fetch(name: str) -> int:
     if looks_like_path and name not in store.catalogue():
         raise UsageError(f"{name}: no such file or folder")
     by_hand = 0
+    archives: dict[str, list[str]] = {}
     for file in store.files_named(name):
         if file.unneeded:
             raise UsageError(f"{file.name} ({file.holds}) is not needed: {file.unneeded}")
         if store.locate(file):
             print(f"{file.name} is here already: {store.locate(file)}")
+        elif file.archive and file.url is None:
+            archives.setdefault(file.archive, []).append(file.name)
         elif file.url is None:
             by_hand += not file.optional
             print(f"{file.name} has no direct link; fetch it from {file.page}, then: vceval checkpoints add PATH")
@@ -260,6 +299,14 @@ def _fetch(name: str) -> int:
                 raise UsageError(f"what came from {file.url} was not kept: {error}") from error
             finally:
                 whole.unlink()
+    for address in archives:
+        whole = download(address, store.store() / ".downloads" / address.rsplit("/", 1)[-1])
+        try:
+            by_hand += _add_zip(whole)
+        except UsageError as error:
+            raise UsageError(f"what came from {address} was not kept: {error}") from error
+        finally:
+            whole.unlink()
     return 1 if by_hand else 0
 
 
@@ -277,7 +324,7 @@ def _verify(options: argparse.Namespace) -> int:
         here += 1
         problem = store.check(file)
         wrong += bool(problem)
-        told = problem or store.sameness(file, store.find(file))
+        told = problem or store.edition(file, store.find(file))
         print(f"{'WRONG' if problem else 'fine':<9}{file.name}{f': {told}' if told else ''}", flush=True)
     print(f"{here} checked in {store.store()}, {wrong} wrong or missing")
     return 1 if wrong else 0

@@ -26,15 +26,17 @@ def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser = commands.add_parser("list", help="list what is known: suites, converters, metrics or corpora")
     parser.add_argument("what", choices=tuple(_SHOWN))
     parser.add_argument(
-        "--signatures", action="store_true", help="with each metric what makes its values what they are"
+        "--signatures",
+        action="store_true",
+        help="with each metric what makes its values what they are; with each converter its resampler, trimming, level",
     )
     parser.add_argument("--json", action="store_true", help="for machines: everything known of each")
     parser.set_defaults(command=_list)
 
 
 def _list(options: argparse.Namespace) -> int:
-    if options.signatures and options.what != "metrics":
-        raise UsageError(f"--signatures: goes with metrics, not with {options.what}")
+    if options.signatures and options.what not in ("metrics", "converters"):
+        raise UsageError(f"--signatures: goes with metrics and converters, not with {options.what}")
     if options.json:
         print(json.dumps(list(entries(options.what)), indent=1, ensure_ascii=False))
     else:
@@ -77,16 +79,20 @@ def _suites() -> Iterator[dict[str, Any]]:
 
 
 def _converters() -> Iterator[dict[str, Any]]:
+    from vceval.records import System
+    from vceval.runner.factory import make_converter
+
     for name in registry.names("converter"):
         try:
             info = registry.load("converter", name).info
+            signature = make_converter(System(name, name)).signature() if info.front_end else ""
         except UsageError as error:
             yield {"name": name, "unusable": str(error)}
         else:
             yield {
                 "name": name, "kind": info.kind, "title": info.title, "sample_rate": info.sample_rate,
                 "licence": info.licence, "paper": info.paper, "control": info.control,
-                "checkpoints": list(info.checkpoints), "unusable": "",
+                "checkpoints": list(info.checkpoints), "signature": signature, "unusable": "",
             }  # fmt: skip
 
 

@@ -54,6 +54,12 @@ def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
         choices=("float32", "tf32", "bf16", "fp16"),
         help="of our own networks (float32); part of the name",
     )
+    run.add_argument(
+        "--resampler",
+        choices=("authors", "vceval"),
+        help="of our own networks: as their authors ran them (the default), or soxr as all metrics do it; then part "
+        "of the name",
+    )
     add_common(run)
     run.set_defaults(command=_run)
 

@@ -51,7 +51,7 @@ _ARRAYS: Mapping[str, Mapping[str, tuple[float, float]]] = {
 }
 
 
-def write(file: WeightFile, folder: Path, seed: int = 0) -> Path:
+def write(file: WeightFile, folder: Path, seed: int = 0, values: Mapping[str, Tensor] | None = None) -> Path:
     """Write a file of made-up values under its authors' name, laid out as they lay it out.
 
     The values follow the kits' rule, so anyone gets the same. Sizes are the published ones.
@@ -60,6 +60,7 @@ def write(file: WeightFile, folder: Path, seed: int = 0) -> Path:
         file: what to write.
         folder: where; folders in the file's name are made.
         seed: of the values.
+        values: of the tensors of a network, instead of drawn ones.
 
     Returns:
         The path of the file.
@@ -74,11 +75,11 @@ def write(file: WeightFile, folder: Path, seed: int = 0) -> Path:
     elif file.form == "arrays":
         _write_arrays(file, place, seed)
     elif file.name in _SCRIPTED or (file.metadata and not file.entry):
-        _write_script(file, _tensors(file, seed), place)
+        _write_script(file, values or _tensors(file, seed), place)
     else:
         import torch
 
-        torch.save(_wrapped(file, _tensors(file, seed)), place)
+        torch.save(_wrapped(file, values or _tensors(file, seed)), place)
     return place
 
 

@@ -10,7 +10,7 @@ from vceval.converters.base import ConverterInfo
 from vceval.converters.native import NativeConverter, attempt, check_length
 from vceval.errors import ItemError, UsageError
 from vceval.networks import adainvc_features as front
-from vceval.signal.audio import Waveform
+from vceval.signal.audio import Resampler, Waveform
 
 if TYPE_CHECKING:
     import numpy as np
@@ -61,7 +61,7 @@ class AdaInConverter(NativeConverter):
             ItemError: fewer frames than ``least`` are left of it, or it is too long.
         """
         check_length(wave, what)
-        samples = self.front_end.speech(wave)
+        samples = self.front_end.speech(self.at_rate(wave, self.front_end.SAMPLE_RATE))
         count = 1 + len(samples) // self.front_end.HOP
         if count < least:
             raise ItemError(
@@ -101,11 +101,12 @@ class AdaInConverter(NativeConverter):
 class AdaInVc(AdaInConverter):
     """Converts with AdaIN-VC; 24 kHz, up to 7 frames of 12.5 ms longer than the trimmed source.
 
-    Sources and prompts are resampled to 24 kHz, and their ends cut where they are 15 dB below the loudest part, as
-    the authors' ``inference.py`` does: that takes quiet sounds at the ends too. A source must keep 17 frames (0.20 s),
-    a prompt 9 (0.10 s). The length is a multiple of 8 frames, which is not cropped. Audio comes from 100 rounds of
-    Griffin-Lim, is cut where the ends are 60 dB below its loudest part, and is not levelled: peaks can be over full
-    scale. The frames of several prompts are joined in time; the authors take one recording.
+    Sources and prompts are resampled to 24 kHz by resampy 0.2, as the authors' librosa does, and their ends cut where
+    they are 15 dB below the loudest part, as the authors' ``inference.py`` does: that takes quiet sounds at the ends
+    too. A source must keep 17 frames (0.20 s), a prompt 9 (0.10 s). The length is a multiple of 8 frames, which is not
+    cropped. Audio comes from 100 rounds of Griffin-Lim, is cut where the ends are 60 dB below its loudest part, and is
+    not levelled: peaks can be over full scale. The frames of several prompts are joined in time; the authors take one
+    recording.
 
     Utterances go through the network one by one: statistics over time would see padding, and Griffin-Lim turns the
     rounding differences of a batch into audible ones. Nearly all the time is Griffin-Lim's, so nothing is lost. The
@@ -121,7 +122,9 @@ class AdaInVc(AdaInConverter):
         kind="native",
         checkpoints=(WEIGHTS.name, STATISTICS.name),
         trained_on=None,
+        front_end="trim:15 dB, output 60 dB|level:none",
     )
+    authors_resampler: ClassVar[Resampler] = "resampy-0.2"
     files: ClassVar[tuple[WeightFile, ...]] = (WEIGHTS, STATISTICS)
     front_end: ClassVar[Any] = front
     without: ClassVar[str] = "ends 15 dB below the loudest part"

@@ -11,7 +11,7 @@ from vceval.converters.base import ConverterInfo
 from vceval.converters.native import attempt, finished, past_failures
 from vceval.errors import ItemError, UsageError
 from vceval.networks import adainvc_cyhuang_features as front
-from vceval.signal.audio import Waveform
+from vceval.signal.audio import Resampler, Waveform
 
 if TYPE_CHECKING:
     import numpy as np
@@ -46,10 +46,10 @@ VOCODER = WeightFile(
 class AdaInVcCyhuang(AdaInConverter):
     """Converts with cyhuang-tw's AdaIN-VC; 16 kHz, up to 8 frames of 12.5 ms longer than what is left of the source.
 
-    Sources and prompts are resampled to 16 kHz, brought to a peak of -3 dB, and silence is cut out of them, within
-    as well as at the ends, as the author's SoX chain does: the timing of the source is not kept. A source must keep
-    17 frames (0.20 s), a prompt 9 (0.10 s). The length is a multiple of 8 frames, which is not cropped. The frames of
-    several prompts are joined in time; the author takes one recording.
+    Sources and prompts are resampled to 16 kHz by SoX, brought to a peak of -3 dB, and silence is cut out of them,
+    within as well as at the ends, as the author's SoX chain does: the timing of the source is not kept. A source must
+    keep 17 frames (0.20 s), a prompt 9 (0.10 s). The length is a multiple of 8 frames, which is not cropped. The frames
+    of several prompts are joined in time; the author takes one recording.
 
     Utterances go through the network one by one: statistics over time would see padding, and the vocoder draws sample
     after sample, so that a rounding difference in a frame would change all that follows. The vocoder takes many at
@@ -71,7 +71,9 @@ class AdaInVcCyhuang(AdaInConverter):
         checkpoints=(WEIGHTS.name, VOCODER.name),
         trained_on=None,
         draws_noise=True,
+        front_end="trim:sox silence, within too|level:peak -3 dB",
     )
+    authors_resampler: ClassVar[Resampler] = "sox"
     files: ClassVar[tuple[WeightFile, ...]] = (WEIGHTS, VOCODER)
     front_end: ClassVar[Any] = front
     without: ClassVar[str] = "silence"
@@ -82,8 +84,9 @@ class AdaInVcCyhuang(AdaInConverter):
         weights: str = "",
         vocoder: Literal["universal", "griffin-lim"] = "universal",
         precision: str = "float32",
+        resampler: str = "authors",
     ) -> None:
-        super().__init__(weights=weights, precision=precision)
+        super().__init__(weights=weights, precision=precision, resampler=resampler)
         if vocoder not in ("universal", "griffin-lim"):
             raise UsageError(f"adainvc-cyhuang: vocoder is universal or griffin-lim, not {vocoder!r}")
         self.vocoder = vocoder

@@ -9,7 +9,7 @@ from vceval.checkpoints.weightfile import WeightFile
 from vceval.converters.adainvc import PAPER, AdaInVc
 from vceval.converters.base import ConverterInfo
 from vceval.networks import adainvc_features as front
-from vceval.signal.audio import Waveform, resample
+from vceval.signal.audio import Resampler, Waveform
 
 if TYPE_CHECKING:
     import numpy as np
@@ -31,8 +31,8 @@ class AdaInVcDemo(AdaInVc):
     It was trained for this package on the six synthetic voices of the demo corpus, reading sentences that are not in
     it: the voices are seen, the sentences are not. It is no result of AdaIN-VC's authors and says nothing of their
     model; other voices come out as mixtures of the six. Front end and layout are those of ``adainvc``, whose limits
-    hold here too; the network is narrower, its input has nothing over 8 kHz, and Griffin-Lim takes 24 rounds with
-    momentum instead of 100 without, which come as close.
+    hold here too, and soxr (HQ) is the resampler; the network is narrower, its input has nothing over 8 kHz, and
+    Griffin-Lim takes 24 rounds with momentum instead of 100 without, which come as close.
     """
 
     info: ClassVar[ConverterInfo] = ConverterInfo(
@@ -43,9 +43,11 @@ class AdaInVcDemo(AdaInVc):
         paper=PAPER,
         kind="native",
         checkpoints=("demo_adainvc.ckpt", "attr.npz"),
+        front_end="trim:15 dB, output 60 dB|level:none",
         trained_on={"demo": frozenset({"awb", "awbf", "kal", "rms", "rmsf", "slt"})},
     )
     files: ClassVar[tuple[WeightFile, ...]] = ()
+    authors_resampler: ClassVar[Resampler] = "soxr"
 
     def __init__(self, *, precision: str = "float32") -> None:
         super().__init__(precision=precision)
@@ -73,7 +75,7 @@ class AdaInVcDemo(AdaInVc):
         Raises:
             ItemError: too few frames are left of it, or it is too long.
         """
-        return super().frames(resample(wave, _HEARD), what, least)
+        return super().frames(self.at_rate(wave, _HEARD), what, least)
 
     def waveform(self, frames: NDArray[np.float32]) -> NDArray[np.float32]:
         """Make audio from frames on the scale of 0 to 1."""

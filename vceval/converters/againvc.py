@@ -11,7 +11,7 @@ from vceval.converters.native import NativeConverter, attempt, check_length, fin
 from vceval.errors import ItemError
 from vceval.networks import againvc_features
 from vceval.networks.againvc_features import SAMPLE_RATE
-from vceval.signal.audio import Waveform, resample
+from vceval.signal.audio import Resampler, Waveform
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -28,6 +28,7 @@ WEIGHTS = WeightFile(
     network="vceval.networks.againvc:build",
     entry=("model",),
     also_called=("again/c4s/steps_100000.pth", "checkpoints/again/c4s/steps_100000.pth"),
+    note="reported gone: its author wrote in 2024 that the published model is lost (issue 4 of the repository)",
 )
 MELGAN = WeightFile(
     name="melgan/multi_speaker.pt",
@@ -53,9 +54,10 @@ class Content(NamedTuple):
 class AgainVc(NativeConverter):
     """Converts with AGAIN-VC; 22.05 kHz, as long as the source without its quiet ends.
 
-    Sources and prompts are resampled to 22.05 kHz, cut where the ends are 20 dB below the loudest part, and clipped to
-    full scale. At least 5 mel frames (1024 samples) must be left. Several prompts are joined, one mel spectrum after
-    the other: the authors take one utterance. Digital silence gets a floor of 1e-10, where their code fails.
+    Sources and prompts are resampled to 22.05 kHz by resampy 0.2, as the authors' librosa does, cut where the ends are
+    20 dB below the loudest part, and clipped to full scale. At least 5 mel frames (1024 samples) must be left. Several
+    prompts are joined, one mel spectrum after the other: the authors take one utterance. Digital silence gets a floor
+    of 1e-10, where their code fails.
 
     Statistics over time and zeros around convolutions would see any padding, so utterances are batched by equal
     length, after being mirrored up to a multiple of 8 frames as the authors do it. The GRU takes every frame alone, as
@@ -72,7 +74,9 @@ class AgainVc(NativeConverter):
         kind="native",
         checkpoints=(WEIGHTS.name, MELGAN.name),
         trained_on=None,
+        front_end="trim:20 dB|level:none, clipped",
     )
+    authors_resampler: ClassVar[Resampler] = "resampy-0.2"
     files: ClassVar[tuple[WeightFile, ...]] = (WEIGHTS, MELGAN)
 
     def load(self) -> None:
@@ -82,11 +86,13 @@ class AgainVc(NativeConverter):
 
     def encode_content(self, sources: Sequence[Waveform]) -> list[Any]:
         """Encode what is said; an ItemError for a source that is too short or too long."""
-        return self._alike([attempt(lambda wave: _mel(wave, "source"), source) for source in sources], self._contents)
+        return self._alike(
+            [attempt(lambda wave: self._mel(wave, "source"), source) for source in sources], self._contents
+        )
 
     def encode_speaker(self, prompts: Sequence[Sequence[Waveform]]) -> list[Any]:
         """Encode who speaks; an ItemError where a prompt is too short or too long."""
-        return self._alike([attempt(_joined, group) for group in prompts], self._voices)
+        return self._alike([attempt(self._joined, group) for group in prompts], self._voices)
 
     def decode(self, items: Sequence[tuple[Any, Any]], seeds: Sequence[int]) -> list[Made]:
         """Make mel spectra and, from these, audio."""
@@ -105,6 +111,33 @@ class AgainVc(NativeConverter):
         from vceval.networks.blocks import onto
 
         return onto(self.device, torch.stack([pad(mel[None])[0] for mel in mels]))
+
+    def _joined(self, prompts: Sequence[Waveform]) -> Tensor:
+        """Join the mel spectra of prompts in time: (80, frames)."""
+        import torch
+
+        return torch.cat([self._mel(prompt, "prompt") for prompt in prompts], dim=1)
+
+    def _mel(self, wave: Waveform, what: str) -> Tensor:
+        """Front end: (80, frames).
+
+        Raises:
+            ItemError: nothing, or too little, is left of it, or it is too long.
+        """
+        import torch
+
+        from vceval.networks.againvc import MIN_FRAMES
+
+        check_length(wave, what)
+        kept, _ = againvc_features.trimmed(self.at_rate(wave, SAMPLE_RATE).samples)
+        frames = 1 + len(kept) // againvc_features.HOP
+        if frames < MIN_FRAMES:
+            seconds = len(kept) / SAMPLE_RATE
+            raise ItemError(
+                f"{what}: {seconds:.3f} s ({frames} mel frames) are left without quiet ends; {MIN_FRAMES} frames "
+                "are needed"
+            )
+        return torch.from_numpy(againvc_features.againvc_mel(kept))
 
     def _contents(self, mels: list[Tensor]) -> list[Content]:
         import torch
@@ -136,31 +169,3 @@ class AgainVc(NativeConverter):
             parts = torch.split(mels, 1 if self.device == "cpu" else len(mels))
             audio = torch.cat([self._vocoder(part)[:, 0] for part in parts])
         return self.made(audio, [audio.shape[1]] * len(audio), lambda row: finished(row, SAMPLE_RATE, "AGAIN-VC"))
-
-
-def _joined(prompts: Sequence[Waveform]) -> Tensor:
-    """Join the mel spectra of prompts in time: (80, frames)."""
-    import torch
-
-    return torch.cat([_mel(prompt, "prompt") for prompt in prompts], dim=1)
-
-
-def _mel(wave: Waveform, what: str) -> Tensor:
-    """Front end: (80, frames).
-
-    Raises:
-        ItemError: nothing, or too little, is left of it, or it is too long.
-    """
-    import torch
-
-    from vceval.networks.againvc import MIN_FRAMES
-
-    check_length(wave, what)
-    kept, _ = againvc_features.trimmed(resample(wave, SAMPLE_RATE).samples)
-    frames = 1 + len(kept) // againvc_features.HOP
-    if frames < MIN_FRAMES:
-        seconds = len(kept) / SAMPLE_RATE
-        raise ItemError(
-            f"{what}: {seconds:.3f} s ({frames} mel frames) are left without quiet ends; {MIN_FRAMES} frames are needed"
-        )
-    return torch.from_numpy(againvc_features.againvc_mel(kept))

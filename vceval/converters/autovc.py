@@ -9,8 +9,6 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from vceval.checkpoints.weightfile import WeightFile
 from vceval.converters.base import ConverterInfo
 from vceval.converters.native import (
-    MAX_PROMPT_SECONDS,
-    MAX_SECONDS,
     NativeConverter,
     attempt,
     check_length,
@@ -18,7 +16,7 @@ from vceval.converters.native import (
     past_failures,
 )
 from vceval.errors import ItemError, UsageError
-from vceval.signal.audio import Waveform, resample
+from vceval.signal.audio import Waveform
 
 if TYPE_CHECKING:
     import numpy as np
@@ -27,7 +25,7 @@ if TYPE_CHECKING:
 
 __all__ = ["AutoVc", "Codes"]
 
-_GENERATOR, _ENCODER, _VOCODER = "autovc.ckpt", "3000000-BL.ckpt", "autovc/hifigan.pt"
+_GENERATOR, _ENCODER, _VOCODER = "autovc.ckpt", "3000000-BL.ckpt", "autovc/g_03280000"
 _PAGE = "https://github.com/auspicious3000/autovc"
 _LICENCE = "MIT"
 SAMPLE_RATE, _HOP, _STEP = 16_000, 256, 32
@@ -48,6 +46,9 @@ class Codes:
 class AutoVc(NativeConverter):
     """AutoVC with its own speaker encoder.
 
+    Recordings are neither trimmed nor levelled. The authors' scripts take files of 16 kHz and resample none; here soxr
+    (HQ) brings others to it.
+
     Output: 16 kHz, 256 samples for each of the source's 1 + n // 256 frames (256 less from Griffin-Lim). Nothing is
     drawn at random; seeds are not used. The mel spectrogram is padded with zeros to a multiple of 32 frames, as
     upstream, and cut afterwards; padded frames are heard, so only sources of equal padded length go together.
@@ -59,12 +60,12 @@ class AutoVc(NativeConverter):
 
     Args:
         weights: folder of the files.
-        vocoder: ``hifigan``, the kind that the authors recommend: bring a HiFi-GAN v1 trained on AutoVC's mel
-            spectrograms (0..1, 80 bands, hop 256, 16 kHz) as ``autovc/hifigan.pt``; theirs has no published name or
-            configuration. ``griffin-lim`` needs no file, and is clearly not what the authors' results sound like.
+        vocoder: ``hifigan``, the author's ``g_03280000`` (configuration v1; his earlier ``g_03295000`` is faulty), or
+            another HiFi-GAN v1 that was trained on AutoVC's mel spectrograms (0..1, 80 bands, hop 256, 16 kHz).
+            ``griffin-lim`` needs no file, and is clearly not what the authors' results sound like.
             The authors' WaveNet is not offered: it makes one sample at a time.
 
-    Refused are sources and prompts shorter than 0.1 s or longer than a minute.
+    Refused are recordings shorter than 0.1 s, and sources longer than a minute.
     """
 
     info: ClassVar[ConverterInfo] = ConverterInfo(
@@ -76,6 +77,7 @@ class AutoVc(NativeConverter):
         kind="native",
         checkpoints=(_GENERATOR, _ENCODER, _VOCODER),
         trained_on=None,
+        front_end="trim:none|level:0.96 of the recording's",
     )
     files: ClassVar[tuple[WeightFile, ...]] = (
         WeightFile(
@@ -97,9 +99,10 @@ class AutoVc(NativeConverter):
         ),
         WeightFile(
             name=_VOCODER,
-            holds="a HiFi-GAN v1 generator for AutoVC's mel spectrograms",
-            page=f"{_PAGE}, which links one",
-            licence="not stated for the one that the authors link",
+            holds="the HiFi-GAN v1 generator of AutoVC's author, for its mel spectrograms",
+            page=f"{_PAGE} (linked in issue 106)",
+            licence="not stated for the file",
+            also_called=("autovc/hifigan.pt",),
             network="vceval.networks.hifigan:universal",
             entry=("generator",),
             optional=True,
@@ -108,9 +111,14 @@ class AutoVc(NativeConverter):
     )
 
     def __init__(
-        self, *, weights: str = "", vocoder: Literal["hifigan", "griffin-lim"] = "hifigan", precision: str = "float32"
+        self,
+        *,
+        weights: str = "",
+        vocoder: Literal["hifigan", "griffin-lim"] = "hifigan",
+        precision: str = "float32",
+        resampler: str = "authors",
     ) -> None:
-        super().__init__(weights=weights, precision=precision)
+        super().__init__(weights=weights, precision=precision, resampler=resampler)
         if vocoder not in ("hifigan", "griffin-lim"):
             raise UsageError(f"converter autovc: vocoder is {vocoder!r}, not one of hifigan, griffin-lim")
         self.vocoder = vocoder
@@ -135,11 +143,13 @@ class AutoVc(NativeConverter):
 
     def encode_content(self, sources: Sequence[Waveform]) -> list[Codes | ItemError]:
         """Encode each source, conditioned on its own speaker."""
-        return past_failures([attempt(lambda wave: _mel(wave, "source"), source) for source in sources], self._contents)
+        return past_failures(
+            [attempt(lambda wave: self._mel(wave, "source"), source) for source in sources], self._contents
+        )
 
     def encode_speaker(self, prompts: Sequence[Sequence[Waveform]]) -> list[Tensor | ItemError]:
         """Embed each list of prompts: (256,), of length below 1."""
-        groups = [attempt(lambda waves: [_mel(wave, "prompt") for wave in waves], group) for group in prompts]
+        groups = [attempt(lambda waves: [self._mel(wave, "prompt") for wave in waves], group) for group in prompts]
         return past_failures(groups, self._voices)
 
     def decode(self, items: Sequence[tuple[Codes, Tensor]], seeds: Sequence[int]) -> list[Waveform | ItemError]:
@@ -152,6 +162,12 @@ class AutoVc(NativeConverter):
     def _contents(self, mels: Sequence[NDArray[np.float32]]) -> list[Codes]:
         items = list(zip(mels, self._voices([[mel] for mel in mels]), strict=True))
         return grouped(items, lambda item: -(-len(item[0]) // _STEP), self._encode, self._together)
+
+    def _mel(self, wave: Waveform, what: str) -> NDArray[np.float32]:
+        from vceval.networks.autovc_features import mel_spectrogram
+
+        check_length(wave, what, _SHORTEST)
+        return mel_spectrogram(self.at_rate(wave, SAMPLE_RATE).samples)
 
     def _voices(self, groups: Sequence[Sequence[NDArray[np.float32]]]) -> list[Tensor]:
         """Embed speakers, each from the mel spectrograms of his utterances: mean over utterances of mean over crops."""
@@ -216,13 +232,6 @@ def crops(mels: Sequence[NDArray[np.float32]]) -> list[list[NDArray[np.float32]]
         starts = np.unique(np.linspace(0, spare, count).astype(int)) if count > 1 else [spare // 2]
         found.append([mel[start : start + CROP] for start in starts])
     return found
-
-
-def _mel(wave: Waveform, what: str) -> NDArray[np.float32]:
-    from vceval.networks.autovc_features import mel_spectrogram
-
-    check_length(wave, what, _SHORTEST, MAX_PROMPT_SECONDS if what == "prompt" else MAX_SECONDS)
-    return mel_spectrogram(resample(wave, SAMPLE_RATE).samples)
 
 
 def _inverted(mel: NDArray[np.float32]) -> Waveform | ItemError:

@@ -34,6 +34,8 @@ class ConverterInfo:
     encoders: speaker encoders that it was conditioned on or trained with, by the keys of
         :mod:`vceval.results.encoder_audit`, each with what it was used for; empty for none. None when it can't say:
         ``speaker_encoders.csv`` is then asked.
+    front_end: what is done to recordings before a network hears them, besides resampling: ``trim:...|level:...``, part
+        of the system's signature.
     draws_noise: whether the seed of a pair changes its audio. One that draws none is converted once, however many seeds
         a run has.
     """
@@ -49,6 +51,7 @@ class ConverterInfo:
     trained_on: dict[str, frozenset[str]] | None = field(default_factory=dict)
     draws_noise: bool = False
     encoders: dict[str, str] | None = None
+    front_end: str = ""
 
     def declaration_faults(self) -> list[str]:
         """Say what is declared wrongly, each in words; nothing where all is well."""
@@ -57,6 +60,7 @@ class ConverterInfo:
             *fault(self, "sample_rate", lambda v: v is None or is_whole(v, 1), "a whole number of Hz, or None"),
             *(text for key in ("licence", "paper", "kind")
               for text in fault(self, key, lambda v: isinstance(v, str), "a text, which may be empty")),
+            *fault(self, "front_end", lambda v: isinstance(v, str) and "\n" not in v, "a line, which may be empty"),
             *(text for key in ("control", "draws_noise")
               for text in fault(self, key, lambda v: isinstance(v, bool), "True or False")),
             *fault(self, "checkpoints", is_texts, "a tuple of texts"),
@@ -219,6 +223,10 @@ class Converter(ABC):
         Raises:
             UsageError: a file is missing or wrong.
         """
+
+    def signature(self) -> str:
+        """Name, in a line, what is done to recordings before they are converted: resampler, trimming, level."""
+        return "|".join(filter(None, (self.info.name, self.info.front_end)))
 
     def assets(self) -> dict[str, Path]:
         """Give the files that decide what it computes (its weights), by name; a run writes down their hashes."""

@@ -85,6 +85,7 @@ def _second(native: ConverterInfo) -> ConverterInfo:
         title=f"{native.title} (coqui-tts)",
         licence=f"{native.licence}; coqui-tts: MPL-2.0",
         kind="external",
+        front_end=f"resampler:soxr|{native.front_end}",
     )
 
 
@@ -98,6 +99,7 @@ _OPENVOICE = ConverterInfo(
     checkpoints=(CHECKPOINT.name, CONFIG.name),
     trained_on=None,
     draws_noise=True,
+    front_end="resampler:soxr|trim:none|level:none",
 )
 
 
@@ -148,7 +150,7 @@ class OpenVoice(Converter):
 
     The library converts pair by pair, on one thread, in a worker process with the interpreter of the environment
     ``coqui`` (``vceval env create coqui``); without that environment, with this interpreter, if coqui-tts is
-    installed here (extra ``vceval[coqui]``). The worker may not use the network. Sources and prompts longer than a
+    installed here (extra ``vceval[coqui]``). The worker may not use the network. Sources longer than a
     minute are refused.
 
     Both voices are embedded from whole recordings, several prompts as the mean of their vectors; the authors' own
@@ -186,6 +188,7 @@ class OpenVoice(Converter):
         self._program: Command | None = None
         # What a table says of this row depends on the model
         vars(self)["info"] = MODELS[model].info
+        vars(self)["files"] = tuple(self._files.values())
 
     def open(self, device: str) -> None:
         """Get the worker ready; it starts at the first pair.

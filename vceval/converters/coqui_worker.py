@@ -177,14 +177,26 @@ def freevc(files: dict[str, str], device: str) -> tuple[Any, Convert]:
     return network, lambda source, prompts: (network.voice_conversion(source, prompts), 24_000)
 
 
+def explicit(config: str, folder: str) -> str:
+    """Write a configuration that says whether silence is trimmed, and give its path.
+
+    This library trims where ``do_trim_silence`` is missing; others of the same models do not, nor does vceval.
+    """
+    settings = json.loads(Path(config).read_text(encoding="utf-8"))
+    settings.setdefault("audio", {}).setdefault("do_trim_silence", False)
+    place = Path(folder) / Path(config).name
+    place.write_text(json.dumps(settings), encoding="utf-8")
+    return str(place)
+
+
 def your_tts(files: dict[str, str], device: str) -> tuple[Any, Convert]:
     """YourTTS: the groups of the published model that convert voices, and its speaker encoder."""
     from TTS.config import load_config
     from TTS.tts.models.vits import Vits
 
     groups = ("posterior_encoder.", "flow.", "waveform_decoder.")
-    config = load_config(files["config"])
     with tempfile.TemporaryDirectory() as folder:
+        config = load_config(explicit(files["config"], folder))
         # With fewer than two speakers in the table the library takes numbers for vectors; it takes none from it here
         table = Path(folder) / "speakers.json"
         table.write_text(json.dumps({name: {"name": name, "embedding": [0.0] * 512} for name in ("one", "two")}))
@@ -195,7 +207,7 @@ def your_tts(files: dict[str, str], device: str) -> tuple[Any, Convert]:
                 "d_vector_file": [str(table)],
                 "d_vector_dim": 512,
                 "speaker_encoder_model_path": files["encoder"],
-                "speaker_encoder_config_path": files["encoder_config"],
+                "speaker_encoder_config_path": explicit(files["encoder_config"], folder),
                 "use_speaker_encoder_as_loss": False,
                 "use_language_embedding": False,
                 "init_discriminator": False,

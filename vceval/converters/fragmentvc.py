@@ -11,7 +11,7 @@ from vceval.converters.native import NativeConverter, check_length, past_failure
 from vceval.errors import ItemError, UsageError
 from vceval.networks import fragmentvc_features as front
 from vceval.networks.fragmentvc_features import HOP, SAMPLE_RATE
-from vceval.signal.audio import Waveform, resample
+from vceval.signal.audio import Resampler, Waveform
 
 if TYPE_CHECKING:
     import numpy as np
@@ -67,11 +67,12 @@ _NOTHING = 10
 class FragmentVc(NativeConverter):
     """Converts with FragmentVC; 16 kHz, 326 samples for every 320 of the trimmed source: 1 to 2 percent slower.
 
-    Audio is resampled to 16 kHz, divided by its peak, and trimmed at both ends by the voice detector of SoX, source and
-    prompts alike, as the authors' ``convert.py`` does (``convert_batch.py`` trims otherwise), so output starts with
-    the first voice. Where the detector hears none, the recording is taken whole, as when the authors prepare data.
-    What is left of a source must last 400 samples (0.03 s), of a prompt 653 (0.05 s). The mel spectra of several
-    prompts are joined in time; the authors recommend several, more speech than the source has.
+    Audio is resampled to 16 kHz by resampy 0.2, as the authors' librosa does, divided by its peak, and trimmed at both
+    ends by the voice detector of SoX, source and prompts alike, as the authors' ``convert.py`` does
+    (``convert_batch.py`` trims otherwise), so output starts with the first voice. Where the detector hears none, the
+    recording is taken whole, as when the authors prepare data. What is left of a source must last 400 samples (0.03 s),
+    of a prompt 653 (0.05 s). The mel spectra of several prompts are joined in time; the authors recommend several, more
+    speech than the source has.
 
     Convolutions and a norm over time see padding, so items go through encoder and converter one at a time. The vocoder
     draws one sample after the other: 16 conversions run side by side (64 on a GPU), each with random numbers from the
@@ -90,7 +91,9 @@ class FragmentVc(NativeConverter):
         checkpoints=(WEIGHTS.name, VOCODER.name, ENCODER.name),
         trained_on=None,
         draws_noise=True,
+        front_end="trim:sox vad|level:peak 1",
     )
+    authors_resampler: ClassVar[Resampler] = "resampy-0.2"
     files: ClassVar[tuple[WeightFile, ...]] = (WEIGHTS, VOCODER, ENCODER)
     batch_size = 16
 
@@ -129,7 +132,7 @@ class FragmentVc(NativeConverter):
         """Encode what is said: (1, frames, 768)."""
         import torch
 
-        samples = _prepared(source, "source", _MIN_SOURCE)
+        samples = self._prepared(source, "source", _MIN_SOURCE)
         features: Tensor = self._encoder(torch.from_numpy(samples)[None].to(self.device))
         return features
 
@@ -138,25 +141,24 @@ class FragmentVc(NativeConverter):
         import numpy as np
         import torch
 
-        mels = [front.log_mel(_prepared(prompt, "prompt", _MIN_PROMPT)) for prompt in prompts]
+        mels = [front.log_mel(self._prepared(prompt, "prompt", _MIN_PROMPT)) for prompt in prompts]
         target: Target = self._network.unet.target(torch.from_numpy(np.concatenate(mels)).T[None].to(self.device))
         return target
 
+    def _prepared(self, wave: Waveform, what: str, least: int) -> NDArray[np.float32]:
+        """Front end: 16 kHz, level, ends cut."""
+        import numpy as np
 
-def _prepared(wave: Waveform, what: str, least: int) -> NDArray[np.float32]:
-    """Front end: 16 kHz, level, ends cut."""
-    import numpy as np
-
-    check_length(wave, what)
-    samples = front.scaled(resample(wave, SAMPLE_RATE).samples)
-    if not np.any(samples):
-        raise ItemError(f"{what} is silent")
-    heard = front.trimmed(samples)
-    if len(heard) <= _NOTHING:
-        heard = samples
-    if len(heard) < least:
-        raise ItemError(
-            f"{what}: {len(heard)} of {len(samples)} samples are left after cutting silence at its ends; "
-            f"{least} are needed"
-        )
-    return heard
+        check_length(wave, what)
+        samples = front.scaled(self.at_rate(wave, SAMPLE_RATE).samples)
+        if not np.any(samples):
+            raise ItemError(f"{what} is silent")
+        heard = front.trimmed(samples)
+        if len(heard) <= _NOTHING:
+            heard = samples
+        if len(heard) < least:
+            raise ItemError(
+                f"{what}: {len(heard)} of {len(samples)} samples are left after cutting silence at its ends; "
+                f"{least} are needed"
+            )
+        return heard

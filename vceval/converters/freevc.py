@@ -11,7 +11,6 @@ from vceval.checkpoints.known_files import GE2E, RESEMBLYZER, WAVLM_LARGE
 from vceval.checkpoints.weightfile import WeightFile
 from vceval.converters.base import ConverterInfo, Made
 from vceval.converters.native import (
-    MAX_PROMPT_SECONDS,
     NativeConverter,
     attempt,
     check_length,
@@ -23,7 +22,7 @@ from vceval.converters.native import (
 from vceval.errors import ItemError, UsageError
 from vceval.networks.freevc_features import MIN_SAMPLES, SAMPLE_RATE, log_mel, trimmed
 from vceval.networks.shapes import together
-from vceval.signal.audio import Waveform, resample
+from vceval.signal.audio import Resampler, Waveform
 
 if TYPE_CHECKING:
     import numpy as np
@@ -36,7 +35,13 @@ _PAGE = "https://1drv.ms/u/s!AnvukVnlQ3ZTx1rjrOZ2abCwuBAh?e=UlhRR5 (linked by ht
 
 
 def _file(
-    name: str, holds: str, network: str, note: str = "", lookalikes: tuple[tuple[str, str], ...] = ()
+    name: str,
+    holds: str,
+    network: str,
+    note: str = "",
+    lookalikes: tuple[tuple[str, str], ...] = (),
+    size: int | None = None,
+    sha256: str | None = None,
 ) -> WeightFile:
     return WeightFile(
         name=name,
@@ -48,6 +53,8 @@ def _file(
         also_called=(f"checkpoints/{name}", f"freevc/{name}"),
         note=note,
         lookalikes=lookalikes,
+        size=size,
+        sha256=sha256,
     )
 
 
@@ -59,6 +66,8 @@ FREEVC_24 = _file(
     "freevc_24",
     "in the folder 24kHz of the page",
     (("enc_spk_ex.", "FreeVC as coqui-ai packs it, with all its encoders inside"),),
+    472_644_351,
+    "7b39a86fefbc9ec6e30be8d26ee2a6aa5ffe6d235f6ab15773d01cdf348e5b20",
 )
 
 T = TypeVar("T")
@@ -75,10 +84,11 @@ _DECODED_ON_PROCESSORS = 1
 class FreeVc(NativeConverter):
     """Converts with FreeVC; 16 kHz, 320 samples for each WavLM frame, so up to 25 ms shorter than the source.
 
-    The source goes into WavLM-Large (last layer, with its final layer norm) at 16 kHz, neither trimmed nor levelled;
-    25 ms at least. Of the prompt, ends 20 dB below its loudest part are cut, and 481 samples (30 ms) must be left: they
-    are embedded by the GE2E speaker encoder as 256 values, not negative, of length 1. Several prompts: the mean of
-    their vectors, brought to length 1, as that encoder does it for a speaker (the authors take one utterance).
+    The source goes into WavLM-Large (last layer, with its final layer norm) at 16 kHz, neither trimmed nor levelled; 25
+    ms at least. It is resampled as by librosa 0.8.1, which the authors pinned: resampy 0.2. Of the prompt, ends 20 dB
+    below its loudest part are cut, and 481 samples (30 ms) must be left: they are embedded by the GE2E speaker encoder
+    as 256 values, not negative, of length 1. Several prompts: the mean of their vectors, brought to length 1, as that
+    encoder does it for a speaker (the authors take one utterance).
 
     The system draws noise of scale 1 for each conversion; here the pair's seed decides it. Items of unequal length
     are batched behind masks, in the decoder too, where the authors' code has none: each comes out as it does alone.
@@ -95,8 +105,10 @@ class FreeVc(NativeConverter):
         checkpoints=(FREEVC.name, WAVLM_LARGE.name, GE2E.name),
         trained_on=None,
         draws_noise=True,
+        front_end="trim:prompt 20 dB|level:none",
     )
     files: ClassVar[tuple[WeightFile, ...]] = (FREEVC, WAVLM_LARGE, GE2E)
+    authors_resampler: ClassVar[Resampler] = "resampy-0.2"
     _generator_file: ClassVar[WeightFile] = FREEVC
 
     def load(self) -> None:
@@ -116,7 +128,7 @@ class FreeVc(NativeConverter):
 
     def encode_content(self, sources: Sequence[Waveform]) -> list[Any]:
         """Compute WavLM features (1024, frames) of each source; an ItemError for one that is too short or too long."""
-        ready = [attempt(_ready, source) for source in sources]
+        ready = [attempt(self._ready, source) for source in sources]
 
         def frames(samples: NDArray[np.float32]) -> int:
             return int(self._wavlm.sizes.frames(len(samples)))
@@ -125,13 +137,30 @@ class FreeVc(NativeConverter):
 
     def encode_speaker(self, prompts: Sequence[Sequence[Waveform]]) -> list[Any]:
         """Compute the speaker vector (256,) of each list of prompts; an ItemError where one holds no voice."""
-        heard = [attempt(lambda waves: [_speech(wave) for wave in waves], group) for group in prompts]
+        heard = [attempt(lambda waves: [self._speech(wave) for wave in waves], group) for group in prompts]
         return past_failures(heard, self._voices)
 
     def decode(self, items: Sequence[tuple[Any, Any]], seeds: Sequence[int]) -> list[Made]:
         """Convert, on a GPU items of about the same length together."""
         work = [(content, speaker, seed) for (content, speaker), seed in zip(items, seeds, strict=True)]
         return self.ended(self._together(work, lambda item: item[0].shape[1], self._waves, _DECODED_ON_PROCESSORS))
+
+    def _ready(self, source: Waveform) -> NDArray[np.float32]:
+        check_length(source, "source")
+        samples = self.at_rate(source, SAMPLE_RATE).samples
+        if len(samples) < _FRAME:
+            raise ItemError(f"source of {len(samples)} samples at 16 kHz is less than a frame of {_FRAME}")
+        return samples
+
+    def _speech(self, prompt: Waveform) -> NDArray[np.float32]:
+        check_length(prompt, "prompt")
+        speech = trimmed(self.at_rate(prompt, SAMPLE_RATE).samples)
+        if len(speech) < MIN_SAMPLES:
+            raise ItemError(
+                f"{len(speech) / SAMPLE_RATE:.3f} s of the prompt are left without ends 20 dB below its loudest part; "
+                f"{MIN_SAMPLES / SAMPLE_RATE:.3f} s are needed"
+            )
+        return speech
 
     def _together(
         self,
@@ -229,25 +258,6 @@ class FreeVcS(FreeVc):
             return vector
 
         return torch.stack([torch.cat(list(map(embedded, utterances))).mean(dim=0) for utterances in speakers])
-
-
-def _ready(source: Waveform) -> NDArray[np.float32]:
-    check_length(source, "source")
-    samples = resample(source, SAMPLE_RATE).samples
-    if len(samples) < _FRAME:
-        raise ItemError(f"source of {len(samples)} samples at 16 kHz is less than a frame of {_FRAME}")
-    return samples
-
-
-def _speech(prompt: Waveform) -> NDArray[np.float32]:
-    check_length(prompt, "prompt", maximum=MAX_PROMPT_SECONDS)
-    speech = trimmed(resample(prompt, SAMPLE_RATE).samples)
-    if len(speech) < MIN_SAMPLES:
-        raise ItemError(
-            f"{len(speech) / SAMPLE_RATE:.3f} s of the prompt are left without ends 20 dB below its loudest part; "
-            f"{MIN_SAMPLES / SAMPLE_RATE:.3f} s are needed"
-        )
-    return speech
 
 
 def _check_origin(path: Path) -> None:

@@ -10,7 +10,7 @@ from vceval.converters.base import Made
 from vceval.converters.native import NativeConverter, check_length, finished, padded, past_failures
 from vceval.errors import ItemError
 from vceval.networks.hifigan_features import HOP, SAMPLE_RATE, from_unit, levelled, log_mel, to_unit
-from vceval.signal.audio import Waveform, resample
+from vceval.signal.audio import Resampler, Waveform
 
 if TYPE_CHECKING:
     import numpy as np
@@ -26,6 +26,7 @@ class HifiGanConverter(NativeConverter):
     Subclasses name their own file first, and embed the prompts by :meth:`voice`.
     """
 
+    authors_resampler: ClassVar[Resampler] = "resampy-0.2"
     #: Fewest seconds of a source.
     shortest: ClassVar[float]
     _network: Any
@@ -74,18 +75,17 @@ class HifiGanConverter(NativeConverter):
         from vceval.networks.blocks import onto
 
         check_length(source, "source", self.shortest)
-        mel = onto(self.device, torch.from_numpy(unit_mel(source, "source"))[None])
+        mel = onto(self.device, torch.from_numpy(unit_mel(self.at_rate(source, SAMPLE_RATE), "source"))[None])
         encoded: Tensor = self._network.content(mel)
         return encoded
 
 
 def unit_mel(wave: Waveform, what: str) -> NDArray[np.float32]:
-    """Resample to 22050 Hz, bring the peak to 0.95, and compute the mel (frames, 80), 0 at its floor.
+    """Bring the peak of audio at 22050 Hz to 0.95, and compute the mel (frames, 80), 0 at its floor.
 
     Raises:
         ItemError: the audio is silent.
     """
-    samples = resample(wave, SAMPLE_RATE).samples
-    if not samples.any():
+    if not wave.samples.any():
         raise ItemError(f"{what} of {wave.seconds:.2f} s is silent")
-    return to_unit(log_mel(levelled(samples)))
+    return to_unit(log_mel(levelled(wave.samples)))

@@ -13,7 +13,7 @@ from vceval.converters.base import ConverterInfo, Made
 from vceval.converters.native import MAX_SECONDS, NativeConverter, check_length, finished, padded
 from vceval.errors import ItemError, UsageError
 from vceval.networks.shapes import on_gpu, roomy
-from vceval.signal.audio import Waveform, resample
+from vceval.signal.audio import Resampler, Waveform
 from vceval.signal.loudness_torchaudio import BLOCK_SECONDS, levelled
 from vceval.signal.vad import Detector, trim_ends
 
@@ -59,10 +59,11 @@ REGULAR = _vocoder(
 class KnnVc(NativeConverter):
     """Converts with kNN-VC; 16 kHz, 320 samples for each WavLM frame, so up to 25 ms shorter than the source.
 
-    Source and prompts are resampled to 16 kHz. Prompts lose what the voice activity detector takes for silence before
-    and after speech, the source nothing. Every frame of the source (WavLM-Large, layer 6) gives way to the plain mean
-    of the nearest frames, by cosine, of all prompts together, and the vocoder makes audio of them, which is brought
-    to a loudness by a gain: nothing is limited, so the peak may pass full scale.
+    Source and prompts are resampled to 16 kHz, as torchaudio does it for the authors. Prompts lose what the voice
+    activity detector takes for silence before and after speech, the source nothing. Every frame of the source
+    (WavLM-Large, layer 6) gives way to the plain mean of the nearest frames, by cosine, of all prompts together, and
+    the vocoder makes audio of them, which is brought to a loudness by a gain: nothing is limited, so the peak may pass
+    full scale.
 
     A prompt in which the detector hears no speech adds nothing; where fewer frames than ``neighbours`` are left in
     all, the pair fails (``vad=0`` keeps everything). WavLM gets prompts longer than 60 s in equal pieces; sources
@@ -90,7 +91,9 @@ class KnnVc(NativeConverter):
         kind="native",
         checkpoints=(PREMATCHED.name, WAVLM_LARGE.name),
         trained_on=None,
+        front_end="trim:prompt vad|level:output -16 LKFS",
     )
+    authors_resampler: ClassVar[Resampler] = "torchaudio"
     files: ClassVar[tuple[WeightFile, ...]] = (PREMATCHED, REGULAR, WAVLM_LARGE)
 
     def __init__(
@@ -103,8 +106,9 @@ class KnnVc(NativeConverter):
         max_prompt_seconds: float = 600.0,
         weights: str = "",
         precision: str = "float32",
+        resampler: str = "authors",
     ) -> None:
-        super().__init__(weights=weights, precision=precision)
+        super().__init__(weights=weights, precision=precision, resampler=resampler)
         if neighbours < 1:
             raise UsageError(f"knnvc: neighbours is {neighbours}; at least 1 is needed")
         if max_prompt_seconds <= 0.0:
@@ -174,7 +178,7 @@ class KnnVc(NativeConverter):
     def content(self, source: Waveform) -> Tensor:
         """Compute the features (frames, 1024) of a source."""
         check_length(source, "source")
-        samples = resample(source, SAMPLE_RATE).samples
+        samples = self.at_rate(source, SAMPLE_RATE).samples
         # The loudness of the output is measured on 0.4 s at least
         frames = 1 if self.loudness is None else round(BLOCK_SECONDS * SAMPLE_RATE) // 320
         needed = (frames - 1) * 320 + _FRAME
@@ -192,7 +196,7 @@ class KnnVc(NativeConverter):
         found: list[Tensor] = []
         heard = 0
         for prompt in prompts:
-            samples = resample(prompt, SAMPLE_RATE).samples
+            samples = self.at_rate(prompt, SAMPLE_RATE).samples
             if self._detector is not None:
                 samples = trim_ends(samples, SAMPLE_RATE, self._detector)
             samples = samples[:left]

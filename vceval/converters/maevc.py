@@ -11,7 +11,7 @@ from vceval.converters.base import ConverterInfo
 from vceval.converters.hifigan_mels import HOP, SAMPLE_RATE, HifiGanConverter, unit_mel
 from vceval.converters.native import check_length
 from vceval.errors import ItemError
-from vceval.signal.audio import Waveform, resample
+from vceval.signal.audio import Waveform
 from vceval.signal.spectral import trim
 
 if TYPE_CHECKING:
@@ -39,11 +39,11 @@ TRIM_DB = 20.0
 class MaeVc(HifiGanConverter):
     """Converts with MAE-VC and HiFi-GAN UNIVERSAL_V1; 22050 Hz, 256 samples for every mel frame of the source.
 
-    Audio is resampled to 22050 Hz and brought to a peak of 0.95. Of prompts, ends that are quieter than the loudest
-    part by 20 dB are cut before that, sources are not trimmed. Sources must last 0.03 s, prompts 0.38 s (33 mel
-    frames) without their quiet ends. The vectors of several prompts are averaged; the authors take one utterance.
-    Half of the frames are masked in every block at inference too: those that differ least from the frame before.
-    Deterministic; seeds are not used.
+    Audio is resampled to 22050 Hz by resampy 0.2, as the authors' librosa 0.8.1 does, and brought to a peak of 0.95. Of
+    prompts, ends that are quieter than the loudest part by 20 dB are cut before that, sources are not trimmed. Sources
+    must last 0.03 s, prompts 0.38 s (33 mel frames) without their quiet ends. The vectors of several prompts are
+    averaged; the authors take one utterance. Half of the frames are masked in every block at inference too: those that
+    differ least from the frame before. Deterministic; seeds are not used.
 
     There is no masking of padding, and which frames are hidden hangs on a threshold, so the network works on one
     item at a time and in double precision; on a GPU the vocoder takes several, padded and masked, which changes them
@@ -60,6 +60,7 @@ class MaeVc(HifiGanConverter):
         kind="native",
         checkpoints=(WEIGHTS.name, HIFIGAN_UNIVERSAL.name),
         trained_on=None,
+        front_end="trim:prompt 20 dB|level:peak 0.95",
     )
     files: ClassVar[tuple[WeightFile, ...]] = (WEIGHTS, HIFIGAN_UNIVERSAL)
 
@@ -69,19 +70,18 @@ class MaeVc(HifiGanConverter):
         """Embed who speaks: (1, 1, 256), the mean over the prompts."""
         import torch
 
-        mels = [torch.from_numpy(_target_mel(prompt))[None].to(self.device) for prompt in prompts]
+        mels = [torch.from_numpy(self._target_mel(prompt))[None].to(self.device) for prompt in prompts]
         return torch.stack([self._network.speaker(mel) for mel in mels]).mean(dim=0)
 
+    def _target_mel(self, prompt: Waveform) -> Any:
+        from vceval.networks.maevc import MIN_TARGET_FRAMES
 
-def _target_mel(prompt: Waveform) -> Any:
-    from vceval.networks.maevc import MIN_TARGET_FRAMES
-
-    check_length(prompt, "prompt")
-    moved = resample(prompt, SAMPLE_RATE)
-    start, end = trim(moved.samples, TRIM_DB)
-    if end - start < MIN_TARGET_FRAMES * HOP:
-        raise ItemError(
-            f"a prompt of {prompt.seconds:.2f} s is too short: {(end - start) / SAMPLE_RATE:.2f} s are left without "
-            f"its quiet ends, {MIN_TARGET_FRAMES * HOP / SAMPLE_RATE:.2f} s are needed"
-        )
-    return unit_mel(Waveform(moved.samples[start:end], SAMPLE_RATE), "prompt")
+        check_length(prompt, "prompt")
+        moved = self.at_rate(prompt, SAMPLE_RATE)
+        start, end = trim(moved.samples, TRIM_DB)
+        if end - start < MIN_TARGET_FRAMES * HOP:
+            raise ItemError(
+                f"a prompt of {prompt.seconds:.2f} s is too short: {(end - start) / SAMPLE_RATE:.2f} s are left "
+                f"without its quiet ends, {MIN_TARGET_FRAMES * HOP / SAMPLE_RATE:.2f} s are needed"
+            )
+        return unit_mel(Waveform(moved.samples[start:end], SAMPLE_RATE), "prompt")

@@ -9,7 +9,7 @@ from vceval.checkpoints.known_files import DVECTOR, HIFIGAN_UNIVERSAL
 from vceval.checkpoints.weightfile import WeightFile
 from vceval.converters.base import ConverterInfo
 from vceval.converters.hifigan_mels import SAMPLE_RATE, HifiGanConverter
-from vceval.converters.native import MAX_PROMPT_SECONDS, check_length
+from vceval.converters.native import check_length
 from vceval.errors import ItemError
 from vceval.signal.audio import Waveform
 
@@ -34,10 +34,11 @@ _MIN_SECONDS = 0.03
 class MediumVc(HifiGanConverter):
     """Converts with MediumVC and HiFi-GAN UNIVERSAL_V1; 22050 Hz, 256 samples for every mel frame of the source.
 
-    Sources are resampled to 22050 Hz, brought to a peak of 0.95 and not trimmed; they must last 0.03 s. Prompts go
-    to the d-vector front end at the rate they have: 16 kHz, peak at -3 dB, silence cut. A prompt without 13 ms of
-    speech is refused. The speaker vector is divided by its largest magnitude, not its length; of several prompts the
-    mean of the vectors of length 1 is taken first (the authors take one utterance). Deterministic; seeds are not used.
+    Sources are resampled to 22050 Hz by resampy 0.2, as the authors' librosa 0.8.1 does, brought to a peak of 0.95 and
+    not trimmed; they must last 0.03 s. Prompts go to the d-vector front end at the rate they have: 16 kHz by SoX, peak
+    at -3 dB, silence cut. A prompt without 13 ms of speech is refused. The speaker vector is divided by its largest
+    magnitude, not its length; of several prompts the mean of the vectors of length 1 is taken first (the authors take
+    one utterance). Deterministic; seeds are not used.
 
     Padding would reach everywhere and rounding is magnified by the network, so it works on one item at a time and in
     double precision; on a GPU the vocoder takes several, padded and masked, which changes them by less than 1e-5.
@@ -56,6 +57,7 @@ class MediumVc(HifiGanConverter):
         kind="native",
         checkpoints=(WEIGHTS.name, HIFIGAN_UNIVERSAL.name, DVECTOR.name),
         trained_on=None,
+        front_end="trim:prompt sox silence|level:peak 0.95, prompt -3 dB",
     )
     files: ClassVar[tuple[WeightFile, ...]] = (WEIGHTS, HIFIGAN_UNIVERSAL, DVECTOR)
 
@@ -81,7 +83,7 @@ class MediumVc(HifiGanConverter):
 
         frames = []
         for prompt in prompts:
-            check_length(prompt, "prompt", maximum=MAX_PROMPT_SECONDS)
+            check_length(prompt, "prompt")
             frames.append(dvector_frames(prompt))
             if not len(frames[-1]):
                 raise ItemError(

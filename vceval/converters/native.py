@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, cast, get_args
 
 from vceval.checkpoints import store
 from vceval.checkpoints.recognise import refusal
@@ -17,7 +17,7 @@ from vceval.checkpoints.weightfile import WeightFile
 from vceval.converters.base import Converter, Footprint, Made, Outcome, Request, Unfinished, parameters
 from vceval.errors import ItemError, UsageError
 from vceval.networks.shapes import on_gpu
-from vceval.signal.audio import Waveform
+from vceval.signal.audio import Resampler, Waveform, resample
 from vceval.storage.cache import file_digest
 from vceval.storage.code_identity import code_identity
 
@@ -31,6 +31,7 @@ __all__ = [
     "MAX_PROMPT_SECONDS",
     "MAX_SECONDS",
     "PRECISIONS",
+    "RESAMPLERS",
     "NativeConverter",
     "attempt",
     "check_length",
@@ -42,12 +43,14 @@ __all__ = [
     "spare_threads",
 ]
 
-#: Longest source, and longest prompt of a network that takes it in one piece; longer ones are refused, never cut.
+#: Longest source; longer ones are refused, never cut.
 MAX_SECONDS = 60.0
-#: Longest prompt of a network that takes it window by window, as its authors do.
+#: Longest prompt: all authors take prompts whole, whatever their length. More than this is not read either.
 MAX_PROMPT_SECONDS = 600.0
 #: Precisions that a converter computes in, and the torch types of those that are half as wide.
 PRECISIONS = ("float32", "tf32", "bf16", "fp16")
+#: Resamplers by what a user calls them: that of the authors' environment, or soxr (HQ), as in all metrics.
+RESAMPLERS = ("authors", "vceval")
 _HALF = {"bf16": "bfloat16", "fp16": "float16"}
 #: Pairs given to a GPU at once, where there is room.
 _TOGETHER_ON_GPU = 64
@@ -65,18 +68,47 @@ class NativeConverter(Converter):
         precision: ``float32``; ``tf32`` (a GPU's multiplications round their inputs to ten bits), or ``bf16`` or
             ``fp16`` (half precision where torch's autocast uses it). Anything but ``float32`` is another system:
             its name says so in the tables.
+        resampler: what brings recordings to the networks' rate: ``authors`` as in the environment that the authors
+            pinned (:attr:`authors_resampler`), so that a row is what their program gives; ``vceval`` as all metrics
+            do it, by soxr; or a resampler by its name. Any but the authors' is another system by its name.
     """
 
     #: The files it needs; by name for :meth:`network` and :meth:`plain`.
     files: ClassVar[tuple[WeightFile, ...]] = ()
+    #: What the authors' environment resamples with.
+    authors_resampler: ClassVar[Resampler] = "soxr"
 
-    def __init__(self, *, weights: str = "", precision: str = "float32") -> None:
+    def __init__(self, *, weights: str = "", precision: str = "float32", resampler: str = "authors") -> None:
         if precision not in PRECISIONS:
             raise UsageError(f"precision {precision!r}: must be one of {', '.join(PRECISIONS)}")
         self.weights = weights
         self.precision = precision
+        self.resampler = self.resampler_of(resampler)
         self.device = "cpu"
         self._parameters: dict[str, int] = {}
+
+    @classmethod
+    def resampler_of(cls, name: str) -> Resampler:
+        """Say what a user's name of a resampler stands for.
+
+        Raises:
+            UsageError: for none.
+        """
+        named = {"authors": cls.authors_resampler, "vceval": "soxr"}.get(name, name)
+        if named not in get_args(Resampler):
+            known = ", ".join((*RESAMPLERS, *get_args(Resampler)))
+            raise UsageError(f"{cls.info.name}: resampler {name!r}: must be one of {known}")
+        return cast("Resampler", named)
+
+    def at_rate(self, wave: Waveform, sample_rate: int) -> Waveform:
+        """Bring a recording to a rate, by the resampler that was asked for."""
+        return resample(wave, sample_rate, self.resampler)
+
+    def signature(self) -> str:
+        """Name resampler, trimming, level, and a precision that is not the full one."""
+        name, *front_end = super().signature().split("|")
+        precision = [] if self.precision == "float32" else [f"precision:{self.precision}"]
+        return "|".join([name, f"resampler:{self.resampler}", *front_end, *precision])
 
     def open(self, device: str) -> None:
         """Load the networks; one compute thread, as workers run side by side.
@@ -121,7 +153,7 @@ class NativeConverter(Converter):
         if module.partition(".")[0] != "vceval":
             return None  # somebody else's code may depend on more than its imports: its author has to say
         files = {name: file_digest(path) for name, path in sorted(self.assets().items())}
-        how = {"device": device.partition(":")[0], "precision": self.precision}
+        how = {"device": device.partition(":")[0], "precision": self.precision, "resampler": self.resampler}
         return {**code_identity(module), **how, "files": files}
 
     def side_by_side(
@@ -372,12 +404,13 @@ def _lstms_without_onednn() -> Iterator[None]:
             hook.remove()
 
 
-def check_length(wave: Waveform, what: str, minimum: float = 0.0, maximum: float = MAX_SECONDS) -> None:
-    """Refuse audio that a network can't take.
+def check_length(wave: Waveform, what: str, minimum: float = 0.0) -> None:
+    """Refuse a source, or a prompt, that a network can't take.
 
     Raises:
-        ItemError: it is shorter than ``minimum`` or longer than ``maximum`` seconds.
+        ItemError: it is shorter than ``minimum`` seconds, or longer than what is taken.
     """
+    maximum = MAX_PROMPT_SECONDS if what == "prompt" else MAX_SECONDS
     if wave.seconds > maximum:
         instead = {"prompt": "cut the prompt, or name a shorter recording of the target speaker"}
         raise ItemError(

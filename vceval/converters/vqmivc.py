@@ -10,7 +10,7 @@ from vceval.converters.base import ConverterInfo, Made
 from vceval.converters.native import NativeConverter, check_length, finished, grouped, noise
 from vceval.networks import vqmivc_features
 from vceval.networks.vqmivc_features import HOP, SAMPLE_RATE
-from vceval.signal.audio import Waveform, resample
+from vceval.signal.audio import Resampler, Waveform
 
 if TYPE_CHECKING:
     import numpy as np
@@ -66,11 +66,12 @@ class Content(NamedTuple):
 class VqmiVc(NativeConverter):
     """Converts with VQMIVC; 16 kHz, 320 samples for every two whole mel frames of the source.
 
-    Audio is resampled to 16 kHz, divided by its peak where that is above full scale, not trimmed. Sources and prompts
-    must last 0.08 s (9 mel frames); an odd frame at the end of a source is lost. Pitch (DIO and StoneMask) is
-    normalised within the source; a source without voicing is converted as such. The mel spectra between converter and
-    vocoder are normalised by the published statistics and stay so. The vectors of several prompts are averaged; the
-    authors take one utterance. As in the 16-bit files that their code writes, audio is clipped to full scale.
+    Audio is resampled to 16 kHz by resampy 0.2, as by the authors, divided by its peak where that is above full scale,
+    not trimmed. Sources and prompts must last 0.08 s (9 mel frames); an odd frame at the end of a source is lost. Pitch
+    (DIO and StoneMask) is normalised within the source; a source without voicing is converted as such. The mel spectra
+    between converter and vocoder are normalised by the published statistics and stay so. The vectors of several prompts
+    are averaged; the authors take one utterance. As in the 16-bit files that their code writes, audio is clipped to
+    full scale.
 
     Padding would reach into the speaker vector, so prompts are taken one at a time. So are sources, as rounding must
     not decide which code is nearest. Decoder and vocoder take items of equal length together. The vocoder's noise
@@ -88,7 +89,9 @@ class VqmiVc(NativeConverter):
         checkpoints=(WEIGHTS.name, VOCODER.name, STATISTICS.name),
         trained_on=None,
         draws_noise=True,
+        front_end="trim:none|level:peak 1 where over",
     )
+    authors_resampler: ClassVar[Resampler] = "resampy-0.2"
     files: ClassVar[tuple[WeightFile, ...]] = (WEIGHTS, VOCODER, STATISTICS)
 
     def load(self) -> None:
@@ -133,7 +136,9 @@ class VqmiVc(NativeConverter):
     def _mel(self, wave: Waveform, what: str) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Front end: samples at 16 kHz, and (frames, 80), normalised."""
         check_length(wave, what, _MIN_SECONDS)
-        samples = vqmivc_features.levelled(resample(wave, SAMPLE_RATE).samples)
+        moved = self.at_rate(wave, SAMPLE_RATE).samples
+        # Their script calls the resampler itself, which gives whole samples, none begun
+        samples = vqmivc_features.levelled(moved[: len(wave.samples) * SAMPLE_RATE // wave.sample_rate])
         return samples, vqmivc_features.normalised(vqmivc_features.log_mel(samples), self._mean, self._deviation)
 
     def _batch(self, mel: NDArray[np.float32]) -> Tensor:

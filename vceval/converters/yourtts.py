@@ -10,8 +10,6 @@ from vceval.checkpoints.containers import Refused
 from vceval.checkpoints.weightfile import WeightFile
 from vceval.converters.base import ConverterInfo, Made
 from vceval.converters.native import (
-    MAX_PROMPT_SECONDS,
-    MAX_SECONDS,
     NativeConverter,
     attempt,
     check_length,
@@ -22,7 +20,7 @@ from vceval.converters.native import (
 )
 from vceval.errors import ItemError, UsageError
 from vceval.networks.shapes import together
-from vceval.signal.audio import Waveform, resample
+from vceval.signal.audio import Waveform
 
 if TYPE_CHECKING:
     import numpy as np
@@ -37,6 +35,10 @@ _PAGE = (
     "https://github.com/coqui-ai/TTS/releases, tag v0.10.1_models, "
     "in tts_models--multilingual--multi-dataset--your_tts.zip"
 )
+_ZIP = (
+    "https://github.com/coqui-ai/TTS/releases/download/v0.10.1_models/"
+    "tts_models--multilingual--multi-dataset--your_tts.zip"
+)
 _LICENCE = "CC BY-NC-ND 4.0"
 _CHECK = "vceval.converters.yourtts:check_settings"
 
@@ -44,6 +46,7 @@ MODEL = WeightFile(
     name="yourtts/model_file.pth",
     holds="YourTTS, the whole multilingual model; the groups that convert voices are used",
     page=_PAGE,
+    archive=_ZIP,
     licence=_LICENCE,
     network="vceval.networks.yourtts:YourTts",
     entry=("model",),
@@ -55,6 +58,7 @@ SETTINGS = WeightFile(
     name="yourtts/config.json",
     holds="YourTTS, its configuration",
     page=_PAGE,
+    archive=_ZIP,
     licence=_LICENCE,
     form="json",
     settings=_CHECK,
@@ -63,6 +67,7 @@ ENCODER = WeightFile(
     name="yourtts/model_se.pth",
     holds="YourTTS, its H/ASP speaker encoder",
     page=_PAGE,
+    archive=_ZIP,
     licence=_LICENCE,
     network="vceval.networks.hasp:Hasp",
     entry=("model",),
@@ -124,13 +129,14 @@ class YourTts(NativeConverter):
 
     The files of the published zip are needed, with both configurations: their sizes are checked against those built
     in, and how recordings are readied (trimming, levels) is read from them; a switch that a configuration does not
-    mention is off. The authors' library trims the source by default in some releases and not in others.
+    mention is off. The authors' library trims the source by default in some releases and not in others. It resamples
+    by soxr (HQ), as is done here.
 
     Args:
         weights: folder of the files.
         trim_source: cut silence off the source's ends: None does as ``config.json`` says.
 
-    Refused are sources and prompts shorter than 0.1 s, before or after trimming, and longer than a minute. Items of
+    Refused are recordings shorter than 0.1 s, before or after trimming, and sources longer than a minute. Items of
     unequal length are batched under masks, in the decoder too, so each comes out as it does alone.
     """
 
@@ -145,11 +151,19 @@ class YourTts(NativeConverter):
         checkpoints=(MODEL.name, SETTINGS.name, ENCODER.name, ENCODER_SETTINGS.name),
         trained_on=None,
         draws_noise=True,
+        front_end="trim:as config.json|level:as config.json",
     )
     files: ClassVar[tuple[WeightFile, ...]] = (MODEL, SETTINGS, ENCODER, ENCODER_SETTINGS)
 
-    def __init__(self, *, weights: str = "", trim_source: bool | None = None, precision: str = "float32") -> None:
-        super().__init__(weights=weights, precision=precision)
+    def __init__(
+        self,
+        *,
+        weights: str = "",
+        trim_source: bool | None = None,
+        precision: str = "float32",
+        resampler: str = "authors",
+    ) -> None:
+        super().__init__(weights=weights, precision=precision, resampler=resampler)
         self.trim_source = trim_source
 
     def load(self) -> None:
@@ -217,7 +231,7 @@ class YourTts(NativeConverter):
     def _spectrogram(self, wave: Waveform) -> NDArray[np.float32]:
         from vceval.networks.yourtts_features import spectrogram
 
-        return spectrogram(_prepared(wave, "source", self._source_preparation))
+        return spectrogram(self._prepared(wave, "source", self._source_preparation))
 
     def _posteriors(self, items: Sequence[Sequence[Any]]) -> list[Posterior]:
         import torch
@@ -250,8 +264,27 @@ class YourTts(NativeConverter):
     def _windows(self, wave: Waveform, what: str) -> list[NDArray[np.float32]]:
         from vceval.networks import hasp_features
 
-        samples = _prepared(wave, what, self._voice_preparation)
+        samples = self._prepared(wave, what, self._voice_preparation)
         return [hasp_features.features(window) for window in hasp_features.cut(samples)]
+
+    def _prepared(self, wave: Waveform, what: str, preparation: Preparation) -> NDArray[np.floating]:
+        """Bring a recording to 16 kHz and do to it what the configuration says.
+
+        Raises:
+            ItemError: it is too short, too long or silent.
+        """
+        check_length(wave, what, _SHORTEST)
+        try:
+            samples = preparation(self.at_rate(wave, SAMPLE_RATE).samples)
+        except ValueError as error:
+            raise ItemError(f"{what} of {wave.seconds:.2f} s: {error}") from error
+        seconds = len(samples) / SAMPLE_RATE
+        if seconds < _SHORTEST:
+            raise ItemError(
+                f"{what} of {wave.seconds:.2f} s: {seconds:.2f} s are left once silence is trimmed; "
+                f"at least {_SHORTEST:.2f} s are needed"
+            )
+        return samples
 
     def _embed(self, windows: Sequence[NDArray[np.float32]]) -> list[Tensor]:
         import numpy as np
@@ -282,26 +315,6 @@ class YourTts(NativeConverter):
 def _unfailed(parts: Sequence[Any]) -> Sequence[Any] | ItemError:
     """Give the parts, or the first failure among them."""
     return next((part for part in parts if isinstance(part, ItemError)), parts)
-
-
-def _prepared(wave: Waveform, what: str, preparation: Preparation) -> NDArray[np.floating]:
-    """Bring a recording to 16 kHz and do to it what the configuration says.
-
-    Raises:
-        ItemError: it is too short, too long or silent.
-    """
-    check_length(wave, what, _SHORTEST, MAX_PROMPT_SECONDS if what == "prompt" else MAX_SECONDS)
-    try:
-        samples = preparation(resample(wave, SAMPLE_RATE).samples)
-    except ValueError as error:
-        raise ItemError(f"{what} of {wave.seconds:.2f} s: {error}") from error
-    seconds = len(samples) / SAMPLE_RATE
-    if seconds < _SHORTEST:
-        raise ItemError(
-            f"{what} of {wave.seconds:.2f} s: {seconds:.2f} s are left once silence is trimmed; "
-            f"at least {_SHORTEST:.2f} s are needed"
-        )
-    return samples
 
 
 def _finished(values: NDArray[np.float32]) -> Waveform | ItemError:

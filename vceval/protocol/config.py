@@ -55,6 +55,8 @@ class ConfigFile(Section):
     """Conversions of each pair where a system draws noise."""
     precision: Literal["float32", "tf32", "bf16", "fp16"] | None = None
     """Of our own networks."""
+    resampler: Literal["authors", "vceval"] | None = None
+    """Of our own networks: as their authors ran them, or soxr."""
     conversions: Text | None = None
     """Of vceval score: a table, or a folder with the files of all systems."""
     pattern: Text | None = None

@@ -105,20 +105,27 @@ def published_source(converter: str, corpus: str) -> str:
     return row.source if row else ""
 
 
-def audit(systems: Mapping[str, str], work: Iterable[tuple[str, ConversionPair]]) -> list[PairExposure]:
+def audit(
+    systems: Mapping[str, str], work: Iterable[tuple[str, ConversionPair]], foreign: Collection[str] = ()
+) -> list[PairExposure]:
     """Look up source and target speaker of every pair of every system.
 
     Args:
         systems: names of the systems, with the converter of each.
         work: systems, each with a pair that it converts; those that are not among ``systems`` are left out.
+        foreign: systems with other weights than the published ones: what those have heard is unknown.
     """
-    look_up = functools.cache(exposure)
+    known = functools.cache(exposure)
+
+    def look_up(system: str, corpus: str, speaker: str | None) -> Exposure:
+        return "unknown" if system in foreign else known(systems[system], corpus, speaker)
+
     return [
         PairExposure(
             system,
             pair.id,
-            look_up(systems[system], _dataset(pair, pair.source), pair.source_speaker),
-            look_up(systems[system], _dataset(pair, pair.prompts[0] if pair.prompts else None), pair.target_speaker),
+            look_up(system, _dataset(pair, pair.source), pair.source_speaker),
+            look_up(system, _dataset(pair, pair.prompts[0] if pair.prompts else None), pair.target_speaker),
         )
         for system, pair in work
         if system in systems

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from vceval.checkpoints.store import editions
 from vceval.errors import UsageError
 from vceval.metrics.base import Metric
 from vceval.records import Conversion, ConversionPair, Failure, System, Utterance
@@ -123,9 +124,15 @@ def _system(system: System) -> dict[str, Any]:
     described: dict[str, Any] = {
         "name": system.name, "converter": system.converter, "options": dict(system.options),
     }  # fmt: skip
-    files = make_converter(system).assets() if system.converter != GIVEN else {}
-    if files:
+    if system.converter == GIVEN:
+        return described
+    converter = make_converter(system)
+    if converter.info.front_end:
+        described["signature"] = converter.signature()
+    if files := converter.assets():
         described["files"] = {name: file_digest(path) for name, path in sorted(files.items())}
+        if found := editions(getattr(converter, "files", ()), files):
+            described["editions"] = found
     return described
 
 

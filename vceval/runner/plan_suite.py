@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+import inspect
 from collections.abc import Sequence
 
 from vceval import registry
+from vceval.checkpoints import store
 from vceval.corpora.base import Corpus
 from vceval.errors import UsageError
 from vceval.protocol import grid, suite
@@ -42,6 +44,9 @@ def plan_suite(asked: SuiteRequest) -> Plan:
     )
     notes = [str(problem) for problem in corpus.problems]
     tell(notes, f"about {corpus.info.title}")
+    strange = _strange(systems)
+    tell(strange, "on weight files")
+    notes += strange
     if asked.draw_pairs is not None and len(drawn.pairs) < asked.draw_pairs:
         say(
             f"vceval: only {len(drawn.pairs)} of {asked.draw_pairs} pairs could be drawn: the corpus has no more that "
@@ -104,7 +109,7 @@ def _systems(asked: SuiteRequest, usual: Sequence[str]) -> list[System]:
     if asked.systems:
         systems += read_systems(asked.systems)
     systems += [one if isinstance(one, System) else system_of(one, timeout=asked.timeout) for one in asked.system]
-    systems = [_in_precision(system, asked.precision) for system in systems]
+    systems = [_variant(system, asked) for system in systems]
     names = [system.name for system in systems]
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
@@ -114,17 +119,32 @@ def _systems(asked: SuiteRequest, usual: Sequence[str]) -> list[System]:
     return [dataclasses.replace(system, control=make_converter(system).info.control) for system in systems]
 
 
-def _in_precision(system: System, asked: str | None) -> System:
-    """Set the precision of a system whose networks are ours; any but the full one is part of its name."""
+def _variant(system: System, asked: SuiteRequest) -> System:
+    """Set precision and resampler of a system whose networks are ours; unusual ones are part of its name."""
     from vceval.converters.native import NativeConverter
 
-    own = issubclass(registry.load("converter", system.converter), NativeConverter)
-    if asked is not None and own and "precision" not in system.options:
-        system = dataclasses.replace(system, options={**system.options, "precision": asked})
-    precision = system.options.get("precision", "float32") if own else "float32"
-    if precision == "float32" or precision in system.name:
+    kind = registry.load("converter", system.converter)
+    if not issubclass(kind, NativeConverter):
         return system
-    return dataclasses.replace(system, name=f"{system.name}+{precision}")
+    known = inspect.signature(kind).parameters
+    wanted = {"precision": asked.precision, "resampler": asked.resampler}
+    options = {name: value for name, value in wanted.items() if value is not None and name in known}
+    system = dataclasses.replace(system, options={**options, **system.options})
+    unusual = [precision] if (precision := system.options.get("precision", "float32")) != "float32" else []
+    resampler = kind.resampler_of(system.options.get("resampler", "authors"))
+    unusual += [resampler] if resampler != kind.authors_resampler else []
+    name = "+".join([system.name, *(word for word in unusual if word not in system.name)])
+    return dataclasses.replace(system, name=name)
+
+
+def _strange(systems: Sequence[System]) -> list[str]:
+    """Name the weight files that are not the published ones."""
+    found = []
+    for system in systems:
+        converter = make_converter(system)
+        there = store.editions(getattr(converter, "files", ()), converter.assets())
+        found += [f"{system.name}: {name} is an {told}" for name, told in there.items() if told == store.OTHER]
+    return found
 
 
 def _limited(pairs: Sequence[ConversionPair], limit: int | None) -> list[ConversionPair]:

@@ -143,6 +143,7 @@ class SuiteRequest(Request):
     seed: int = 0
     seeds: int | None = None
     precision: str | None = None
+    resampler: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,6 +13,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
+from vceval.checkpoints.store import OTHER, editions
 from vceval.errors import ItemError
 from vceval.metrics.base import Metric, Statistics
 from vceval.records import Failure, Score, Skip, System
@@ -159,7 +160,14 @@ def _exposures(plan: Plan) -> list[PairExposure]:
     broken = [(f.system, plan.pairs[f.pair]) for f in plan.broken if f.pair in plan.pairs]
     given = [(c.system, c.pair) for c in plan.given if c.system in systems]
     work = [*made, *given, *(one for one in broken if one[0] in systems)]
-    return audit(systems, {(system, pair.id): (system, pair) for system, pair in work}.values())
+    foreign = {system.name for system in plan.converting if not system.control and _foreign(system)}
+    return audit(systems, {(system, pair.id): (system, pair) for system, pair in work}.values(), foreign)
+
+
+def _foreign(system: System) -> bool:
+    """Whether a weight file is another one than the published one, of which alone the training speakers are known."""
+    converter = make_converter(system)
+    return OTHER in editions(getattr(converter, "files", ()), converter.assets()).values()
 
 
 def _system_row(plan: Plan, conversions: Conversions, system: System) -> dict[str, Any]:

@@ -31,8 +31,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "CHANNELS", "LENGTH_OPTION", "MAX_RATE", "MAX_SECONDS", "MEDIA", "MIN_RATE", "MIN_SECONDS", "USUAL", "Channel",
-    "Facts", "Reading", "Waveform", "Written", "duration", "ffmpeg_line", "load", "once", "read_as", "reading",
-    "resample", "sample_rate", "shared", "use", "write_flac",
+    "Facts", "Reading", "Resampler", "Waveform", "Written", "duration", "ffmpeg_line", "load", "once", "read_as",
+    "reading", "resample", "sample_rate", "shared", "use", "write_flac",
 ]  # fmt: skip
 
 #: Sample rates outside of this range are refused, not resampled silently.
@@ -65,6 +65,8 @@ MEDIA = frozenset({
 _HELD = 16_000_000
 
 Channel = Literal["left", "right", "mix"]
+#: Ways to change the sample rate: soxr (HQ), those of :mod:`vceval.signal.resamplers`, and SoX's own.
+Resampler = Literal["soxr", "resampy-0.2", "resampy-0.4", "torchaudio", "sox"]
 #: What may be taken of channels that differ.
 CHANNELS: tuple[Channel, ...] = get_args(Channel)
 
@@ -475,25 +477,41 @@ def _check_scale(what: Path | str, samples: NDArray[np.float32]) -> None:
         )
 
 
-def resample(wave: Waveform, sample_rate: int) -> Waveform:
-    """Change the sample rate with soxr (HQ); the result has ceil(n * new / old) samples, as librosa gives.
+def resample(wave: Waveform, sample_rate: int, by: Resampler = "soxr") -> Waveform:
+    """Change the sample rate; the result has ceil(n * new / old) samples, as librosa gives.
 
     The length rule matters: one sample more or less at the end moves frame counts, and with them MCD.
     """
     if wave.sample_rate == sample_rate:
         return wave
-    return once(wave, ("rate", sample_rate), lambda: _resampled(wave, sample_rate))
+    return once(wave, ("rate", sample_rate, by), lambda: _resampled(wave, sample_rate, by))
 
 
-def _resampled(wave: Waveform, sample_rate: int) -> Waveform:
+def _resampled(wave: Waveform, sample_rate: int, by: Resampler) -> Waveform:
     import numpy as np
-    import soxr
 
     wanted = ceil(len(wave.samples) * sample_rate / wave.sample_rate)
-    samples = soxr.resample(wave.samples, wave.sample_rate, sample_rate, quality="HQ")
+    samples = _moved(wave.samples, wave.sample_rate, sample_rate, by)
     fixed = samples[:wanted] if len(samples) >= wanted else np.pad(samples, (0, wanted - len(samples)))
     made = Waveform(np.ascontiguousarray(fixed, dtype=np.float32), sample_rate, wave.facts)
     return made if wave.samples.flags.writeable else _fixed(made)
+
+
+def _moved(samples: NDArray[np.float32], old: int, new: int, by: Resampler) -> NDArray[np.floating]:
+    if by == "soxr":
+        import soxr
+
+        found: NDArray[np.floating] = soxr.resample(samples, old, new, quality="HQ")
+        return found
+    if by == "sox":
+        from vceval.signal.sox_rate import sox_rate
+
+        return sox_rate(samples, old, new)
+    from vceval.signal.resamplers import kaiser_best, torchaudio_sinc
+
+    if by == "torchaudio":
+        return torchaudio_sinc(samples, old, new)
+    return kaiser_best(samples, old, new, by.removeprefix("resampy-"))
 
 
 class Written(NamedTuple):

@@ -1,0 +1,72 @@
+"""Resamplers of other libraries, against what those gave, stored in resamplers.npz and where they import."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import get_args
+
+import numpy as np
+import pytest
+
+from vceval.signal.audio import Resampler, Waveform, resample
+from vceval.signal.resamplers import kaiser_best, torchaudio_sinc
+
+#: resampy 0.2.2 and 0.4.3 (which keeps its filter in a table), torchaudio 2.11: 700 samples at six pairs of rates.
+STORED = dict(np.load(Path(__file__).with_name("resamplers.npz")))
+SAMPLES = STORED.pop("samples")
+
+
+@pytest.mark.parametrize("case", sorted(STORED))
+def test_they_give_what_the_libraries_gave(case: str) -> None:
+    by, old, new = case.split("_")
+    wave = resample(Waveform(SAMPLES, int(old)), int(new), by)  # type: ignore[arg-type]
+    there = STORED[case]
+    assert wave.sample_rate == int(new)
+    assert len(wave.samples) == -(-len(SAMPLES) * int(new) // int(old))
+    assert np.abs(wave.samples[: len(there)] - there).max() <= (3e-8 if by == "resampy-0.4" else 1e-7)
+    assert not wave.samples[len(there) :].any()  # librosa's zero
+    if by == "resampy-0.2":
+        assert np.array_equal(wave.samples[: len(there)], there)
+
+
+@pytest.mark.parametrize(
+    ("by", "low", "high"), [("resampy-0.2", 49, 20), ("resampy-0.4", 70, 8), ("torchaudio", 60, 12)]
+)
+def test_they_part_from_soxr_at_the_edge_of_the_band(by: Resampler, low: float, high: float) -> None:
+    """From 48 kHz to 16: decibels of what soxr gives over the difference, below 4 kHz and from 7 to 7.5 kHz."""
+    rng = np.random.default_rng(1)
+    noise = Waveform((0.1 * rng.standard_normal(48_000)).astype(np.float32), 48_000)
+    window = np.hanning(15_000)
+
+    usual, other = (np.fft.rfft(resample(noise, 16_000, one).samples[500:15_500] * window) for one in ("soxr", by))
+    frequencies = np.fft.rfftfreq(15_000, 1 / 16_000)
+
+    def distance(least: float, most: float) -> float:
+        inside = (frequencies >= least) & (frequencies < most)
+        apart = np.abs(usual[inside] - other[inside]) ** 2
+        return float(10 * np.log10((np.abs(usual[inside]) ** 2).sum() / apart.sum()))
+
+    assert distance(0, 4_000) > low
+    assert distance(7_000, 7_500) < high
+
+
+@pytest.mark.parametrize("by", get_args(Resampler))
+def test_an_equal_rate_is_left_alone(by: Resampler) -> None:
+    wave = Waveform(SAMPLES, 16_000)
+    assert resample(wave, 16_000, by) is wave
+
+
+def test_resampy_itself() -> None:
+    resampy = pytest.importorskip("resampy")
+    edition = "0.2" if resampy.__version__.startswith("0.2") else "0.4"
+    for old, new in ((48_000, 16_000), (44_100, 22_050), (16_000, 24_000)):
+        there = resampy.resample(SAMPLES, old, new, filter="kaiser_best")
+        assert np.abs(kaiser_best(SAMPLES, old, new, edition) - there).max() <= 3e-8
+
+
+def test_torchaudio_itself() -> None:
+    torch = pytest.importorskip("torch")
+    functional = pytest.importorskip("torchaudio.functional")
+    for old, new in ((48_000, 16_000), (44_100, 16_000), (8_000, 16_000)):
+        there = functional.resample(torch.from_numpy(SAMPLES), old, new).numpy()
+        assert np.abs(torchaudio_sinc(SAMPLES, old, new) - there).max() <= 1e-7
