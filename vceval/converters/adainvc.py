@@ -10,7 +10,7 @@ from vceval.converters.base import ConverterInfo
 from vceval.converters.native import NativeConverter, attempt, check_length
 from vceval.errors import ItemError, UsageError
 from vceval.networks import adainvc_features as front
-from vceval.signal.audio import Waveform
+from vceval.signal.audio import Waveform, resample
 
 if TYPE_CHECKING:
     import numpy as np
@@ -155,6 +155,13 @@ class AdaInVc(AdaInConverter):
         """Bring frames to mean 0 and deviation 1, band by band."""
         values: NDArray[np.float32] = (frames - self._mean) / self._deviation
         return values
+
+    def kept(self, source: Waveform) -> tuple[float, float]:
+        """Say what is left of a source when its ends are cut, from and to in seconds."""
+        from vceval.signal import spectral
+
+        first, last = spectral.trim(resample(source, front.SAMPLE_RATE).samples, front.TRIM_DB)
+        return first / front.SAMPLE_RATE, last / front.SAMPLE_RATE
 
     def waveform(self, frames: NDArray[np.float32]) -> NDArray[np.float32]:
         """Make audio from frames on the scale of 0 to 1."""

@@ -64,7 +64,7 @@ def write_results(
     exposures = _exposures(plan)
     run.write_leakage((entry.system, entry.pair, entry.source, entry.target) for entry in exposures)
     records = () if not plan.converting else read_records(run.root / "journal" / "convert.jsonl")
-    efficiency.write(run, measured([system.name for system in plan.systems], records))
+    efficiency.write(run, [*plan.took, *measured([system.name for system in plan.systems], records)])
     rows = [_system_row(plan, conversions, system) for system in plan.systems]
     judges = [plan.metric(name) for name in plan.metrics]
     summary: dict[str, Any] = {
