@@ -83,7 +83,7 @@ def _latency(content: StreamFile) -> PlainTable:
             one.name,
             f"{one.chunk:g}",
             _ahead(one),
-            "–" if one.look_ahead is None or one.look_ahead.latency is None else f"{one.look_ahead.latency:,.1f}",
+            "–" if one.latency is None else f"{one.latency:,.1f}",
             _spread(one.first_audio, 1000.0, 0),
             _spread(one.setup, 1.0, 2),
             f"{one.streamed:,}/{one.expected:,}",
@@ -185,7 +185,7 @@ def latency_of(one: SystemFigures, pace: str) -> float | None:
     """Milliseconds that a system stands at in the figure: first audio, or at no pace of speech the algorithmic ones."""
     if pace == "real":
         return None if one.first_audio is None else 1000.0 * one.first_audio.median
-    return None if one.look_ahead is None else one.look_ahead.latency
+    return one.latency
 
 
 def panels(content: StreamFile) -> list[Panel]:

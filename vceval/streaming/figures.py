@@ -19,7 +19,7 @@ from vceval.signal.audio import Waveform, resample
 from vceval.storage.csv_files import CsvWriter
 from vceval.streaming.alignment import drift, lag
 from vceval.streaming.lookahead import Horizon
-from vceval.streaming.playback import busy, first_audio, ran_dry
+from vceval.streaming.playback import busy, first_audio, ran_dry, waited
 from vceval.streaming.seams import seams
 
 if TYPE_CHECKING:
@@ -60,6 +60,8 @@ class PairFigures(Section):
     pieces: Count
     first_audio: float | None = None
     """Seconds from the first audible sample of the source to the first audible one of its conversion."""
+    latency: float | None = None
+    """Algorithmic latency in milliseconds, of a stream as fast as it goes: see LookAhead."""
     misses: Count | None = None
     """Pieces that came after the player had run dry."""
     silent: float | None = None
@@ -154,6 +156,8 @@ class SystemFigures(Section):
     seam_phase: float | None = None
     within_energy: float | None = None
     within_phase: float | None = None
+    latency: float | None = None
+    """Algorithmic latency in milliseconds: the most that was found as fast as it goes."""
     look_ahead: LookAhead | None = None
     quality: Annotated[tuple[Quality, ...], Field(strict=False)] = ()
 
@@ -187,6 +191,7 @@ def of_pair(pair: str, line: Timeline, source: Waveform, offline: Waveform | Non
         dry = ran_dry(line)
         found |= {"misses": dry.misses, "silent": dry.seconds}
         found["first_audio"] = first_audio(line, source.samples, resample(source, line.rate).samples)
+    delay = None
     if offline is not None:
         beside = resample(offline, line.rate).samples
         if (delay := lag(made.samples, beside, line.rate)) is not None:
@@ -198,6 +203,8 @@ def of_pair(pair: str, line: Timeline, source: Waveform, offline: Waveform | Non
                     "seam_energy": joints.usual.energy, "seam_phase": joints.usual.phase,
                     "within_energy": joints.within.energy, "within_phase": joints.within.phase,
                 }  # fmt: skip
+    if line.pace == "fast" and line.pieces:
+        found["latency"] = 1000.0 * waited(line, delay.samples if delay and delay.by == "waveform" else 0)
     return PairFigures(**{key: value for key, value in found.items() if value is not None})
 
 
@@ -213,13 +220,9 @@ def look_ahead(pair: str, line: Timeline, found: Sequence[Horizon], delay: int) 
     if not found:
         return LookAhead(pair=pair, reason="no change of the source changed the output")
     ahead = [one.ahead(line.source_rate, line.rate, delay) for one in found]
-    waits = [
-        given / line.source_rate - (piece.start - delay) / line.rate
-        for piece, given in zip(line.pieces, line.sent, strict=True)
-    ]
     return LookAhead(
         pair=pair, samples=max(ahead), milliseconds=1000.0 * max(ahead) / line.source_rate,
-        latency=1000.0 * max(waits), whole=any(one.whole for one in found), found=tuple(ahead),
+        latency=1000.0 * waited(line, delay), whole=any(one.whole for one in found), found=tuple(ahead),
     )  # fmt: skip
 
 
@@ -239,6 +242,7 @@ def of_system(
         middle = spread(part(one) for one in pairs)
         return None if middle is None else middle.median
 
+    waits = [wait for wait in (*(one.latency for one in pairs), found and found.latency) if wait is not None]
     known: dict[str, Any] = {
         "name": name, "chunk": chunk, "streamed": len(pairs), "expected": len(pairs) + len(failures),
         "failure": failures[0] if failures else None,
@@ -252,7 +256,7 @@ def of_system(
         "seams": total(lambda one: one.seams), "seams_counted": total(lambda one: one.seams_counted),
         "seam_energy": median(lambda one: one.seam_energy), "seam_phase": median(lambda one: one.seam_phase),
         "within_energy": median(lambda one: one.within_energy), "within_phase": median(lambda one: one.within_phase),
-        "look_ahead": found,
+        "look_ahead": found, "latency": max(waits, default=None),
     }  # fmt: skip
     return SystemFigures(**{key: value for key, value in known.items() if value is not None})
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-__all__ = ["AUDIBLE", "Dry", "busy", "first_audible", "first_audio", "first_converted", "ran_dry"]
+__all__ = ["AUDIBLE", "Dry", "busy", "first_audible", "first_audio", "first_converted", "ran_dry", "waited"]
 
 #: Of the peak of a recording, from which on a sample is audible: -40 dB.
 AUDIBLE = 0.01
@@ -43,6 +43,17 @@ def busy(line: Timeline) -> list[float]:
         found.append((chunk.heard - max(chunk.sent, before)) * line.source_rate / (chunk.end - chunk.start))
         before = chunk.heard
     return found
+
+
+def waited(line: Timeline, delay: int) -> float:
+    """Algorithmic latency in seconds: how much of the source was given before a sample came, beyond its moment.
+
+    The most of all pieces, of a stream as fast as it goes; ``delay`` is in samples of the output.
+    """
+    return max(
+        given / line.source_rate - (piece.start - delay) / line.rate
+        for piece, given in zip(line.pieces, line.sent, strict=True)
+    )
 
 
 def ran_dry(line: Timeline) -> Dry:

@@ -88,7 +88,7 @@ def jump(streamed: NDArray[np.float32], offline: NDArray[np.float32], delay: int
         before, after = samples[at - side : at].astype(np.float64), samples[at : at + side].astype(np.float64)
         floor = _QUIET * float(np.max(np.abs(samples), initial=0.0))
         levels = [float(np.sqrt(np.mean(np.square(part)))) for part in (before, after)]
-        if samples is offline and min(levels) < floor:
+        if samples is offline and min(levels) <= floor:
             return None
         sides.append((before, after, [20.0 * np.log10(max(level, floor / 10.0, 1e-9)) for level in levels]))
     (ours, theirs) = sides
