@@ -325,7 +325,11 @@ def _given(
         plan,
         name=f"{plan.name}-streamed",
         systems=[
-            dataclasses.replace(one, converter=GIVEN, options={}) if one.name in names else one for one in plan.systems
+            # What a converter was trained on holds for its streams, too
+            dataclasses.replace(one, converter=GIVEN, options={"of": one.model} if one.model != "command" else {})
+            if one.name in names
+            else one
+            for one in plan.systems
         ],
         given=conversions,
         broken=broken,

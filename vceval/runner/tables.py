@@ -153,7 +153,7 @@ def _scores(take: Take, pair: str, metrics: Mapping[str, Metric], scored: Ledger
 
 def _exposures(plan: Plan) -> list[PairExposure]:
     """Look up what the systems (not the controls) have heard of their pairs' speakers."""
-    systems = {system.name: system.converter for system in plan.systems if not system.control}
+    systems = {system.name: system.model for system in plan.systems if not system.control}
     converting = [system.name for system in plan.converting if not system.control]
     made = ((name, pair) for name in converting for pair in plan.pairs_to_convert().values())
     broken = [(f.system, plan.pairs[f.pair]) for f in plan.broken if f.pair in plan.pairs]

@@ -88,4 +88,5 @@ def _loudness(samples: NDArray[np.float32], step: int) -> NDArray[np.float64]:
 
     total = np.concatenate([[0.0], np.cumsum(np.square(samples, dtype=np.float64))])
     begins = np.arange(0, max(0, len(samples) - 10 * step), step)
-    return np.sqrt(np.maximum(total[begins + 10 * step] - total[begins], 0.0) / (10 * step))
+    found: NDArray[np.float64] = np.sqrt(np.maximum(total[begins + 10 * step] - total[begins], 0.0) / (10 * step))
+    return found
