@@ -58,7 +58,11 @@ def write(content: StreamFile, path: Path) -> Path:
 
 
 def to_text(content: StreamFile) -> str:
-    """Write the tables for a terminal."""
+    """Write the tables for a terminal, of quality the measures that decide."""
+    decisive = [
+        one.model_copy(update={"quality": tuple(q for q in one.quality if q.primary)}) for one in content.systems
+    ]
+    content = content.model_copy(update={"systems": tuple(decisive)})
     parts = [f"Streamed: {content.suite}, pace {content.pace}" + (f", on {content.machine}" if content.machine else "")]
     for table in tables(content):
         rows: list[list[str | TextCell]] = [[clean(cell) for cell in row] for row in table.rows]

@@ -248,15 +248,20 @@ class _Streaming:
             _, digest = audio.write_flac(_audio(self._folder, system.name, pair.id), line.audio)
         except ItemError as error:
             return self._failed(system, pair, reason_of(error))
-        found = figures.of_pair(pair.id, line, source, self._offline_audio(system, pair))
+        start, _ = converter.kept(source)
+        found = figures.of_pair(pair.id, line, source, self._offline_audio(system, pair, start))
         known = found.model_dump(exclude_none=True)
         return {"system": system.name, "pair": pair.id, "status": "ok", "sha256": digest, "figures": known}
 
-    def _offline_audio(self, system: System, pair: ConversionPair) -> Waveform | None:
+    def _offline_audio(self, system: System, pair: ConversionPair, start: float) -> Waveform | None:
+        """The offline conversion, with silence for what was cut before ``start``, so that it is in its place."""
+        import numpy as np
+
         try:
-            return audio.load(self._offline.audio_path(system.name, pair.id), allow_silence=True)
+            made = audio.load(self._offline.audio_path(system.name, pair.id), allow_silence=True)
         except ItemError:  # it failed: the run says why
             return None
+        return Waveform(np.pad(made.samples, (round(start * made.sample_rate), 0)), made.sample_rate)
 
     def _look_ahead(self, system: System, converter: Converter, pair: ConversionPair) -> LookAhead:
         """Measure what a system hears of the future on the beginning of one pair's source."""
