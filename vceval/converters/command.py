@@ -145,7 +145,7 @@ class Command(Converter, Streaming):
         if reply.get("protocol") != 2:
             self.close()
             raise ItemError("the worker did not say that it speaks protocol 2, so it can't be given chunks")
-        given = reply.get("rate")
+        given: Any = reply.get("rate")
         if not is_whole(given, MIN_RATE) or given > MAX_RATE:
             self.close()
             raise ItemError(f"the worker gives {given!r} as its sample rate; {MIN_RATE} to {MAX_RATE} Hz are taken")
