@@ -25,6 +25,10 @@ COLUMNS: Mapping[str, tuple[MeasureView, Callable[[Efficiency], float | None]]] 
         lambda one: one.total_parameters,
     ),
     "rtf": (MeasureView("rtf", METRIC, "RTF", "", "lower", 1.0, 3), lambda one: one.rtf.median),
+    "first_audio": (
+        MeasureView("first_audio", METRIC, "First audio", "ms", "lower", 1000.0, 0),
+        lambda one: None if one.first_audio is None else one.first_audio.median,
+    ),
     "memory": (MeasureView("memory", METRIC, "Memory", "MB", "lower", 1 / _MEGA, 0), lambda one: one.memory),
 }
 
@@ -71,7 +75,9 @@ def efficiency_tables(report: Report) -> list[PlainTable]:
     on_gpu = any(one.device_memory is not None for one in shown)
     machines, set_ups = {one.machine.text for one in shown}, {one.set_up.text for one in shown}
     gpu = ["GPU memory (MB)"] if on_gpu else []
-    headings = ["System", "Parameters (M)", "RTF", "Processor RTF", "Memory (MB)", *gpu, "Conversions"]
+    streamed = any(one.first_audio is not None for one in shown)
+    first = ["First audio (ms)"] if streamed else []
+    headings = ["System", "Parameters (M)", "RTF", "Processor RTF", *first, "Memory (MB)", *gpu, "Conversions"]
     numeric = frozenset(range(1, len(headings)))
     headings += [*(["Machine"] if len(machines) > 1 else []), *(["Set-up"] if len(set_ups) > 1 else [])]
     rows = [
@@ -80,6 +86,7 @@ def efficiency_tables(report: Report) -> list[PlainTable]:
             "–" if one.total_parameters is None else _millions(one.total_parameters),
             _spread(one.rtf),
             _spread(one.processor),
+            *([_milliseconds(one.first_audio)] if streamed else []),
             _megabytes(one.memory),
             *([_megabytes(one.device_memory)] if on_gpu else []),
             f"{one.counted:,}/{one.of:,}",
@@ -88,7 +95,9 @@ def efficiency_tables(report: Report) -> list[PlainTable]:
         ]
         for one in shown
     ]
-    caption = " ".join((f"Suite {suite_label(report)}.", *_sentences(report, shown, machines, set_ups, on_gpu)))
+    caption = " ".join(
+        (f"Suite {suite_label(report)}.", *_sentences(report, shown, machines, set_ups, on_gpu, streamed))
+    )
     tables = [PlainTable("efficiency", "Efficiency", caption, headings, rows, numeric)]
     counted = {one.system: one.parameters for one in shown if one.parameters}
     networks = [
@@ -106,13 +115,23 @@ def efficiency_tables(report: Report) -> list[PlainTable]:
 
 
 def _sentences(
-    report: Report, shown: Sequence[Efficiency], machines: set[str], set_ups: set[str], on_gpu: bool
+    report: Report,
+    shown: Sequence[Efficiency],
+    machines: set[str],
+    set_ups: set[str],
+    on_gpu: bool,
+    streamed: bool,
 ) -> list[str]:
     said = [
         "RTF: seconds of converting per second of converted audio, without loading; median over conversions, in "
         "brackets 5 % to 95 %. Processor RTF: the same of processor time. Memory: peak of a worker process, loading "
         "included.",
     ]
+    if streamed:
+        said.append(
+            "First audio: from when the source is first heard to when its conversion is, at the pace of speech; RTF of "
+            "such systems: of the chunks of a conversion together."
+        )
     if on_gpu:
         said.append("GPU memory: peak that torch had allocated.")
     said.append("Conversions: those that times rest on, of all; a worker's first batch warms up and is left out.")
@@ -133,6 +152,13 @@ def factor(value: float) -> str:
 
 def _spread(found: Spread | None) -> str:
     return "–" if found is None else f"{factor(found.median)} [{factor(found.low)}, {factor(found.high)}]"
+
+
+def _milliseconds(found: Spread | None) -> str:
+    if found is None:
+        return "–"
+    median, low, high = (f"{1000.0 * value:,.0f}" for value in (found.median, found.low, found.high))
+    return f"{median} [{low}, {high}]"
 
 
 def _millions(count: int) -> str:

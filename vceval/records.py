@@ -110,6 +110,11 @@ class System:
     control: bool = False
     encoders: tuple[str, ...] | None = None
 
+    @property
+    def model(self) -> str:
+        """The converter whose training decides what the system knows: of one in chunks, the one that it runs."""
+        return str(self.options.get("of", self.converter))
+
 
 @dataclass(frozen=True, slots=True)
 class Conversion:

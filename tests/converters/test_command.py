@@ -17,6 +17,7 @@ from places import ROOT
 
 from vceval.converters.base import Request
 from vceval.converters.command import Command
+from vceval.converters.streams import Timeline, WallClock, drive
 from vceval.errors import ItemError, UsageError
 from vceval.records import ConversionPair, Utterance
 from vceval.signal import audio
@@ -242,3 +243,180 @@ def test_a_worker_that_floods_its_output_is_stopped(tmp_path: Path, ask: Callabl
     assert isinstance(converter.convert([ask("x")])[0], ItemError)
     assert tracemalloc.get_traced_memory()[1] < 32 << 20
     tracemalloc.stop()
+
+
+STREAMER = textwrap.dedent('''
+    """Halves what it hears, 100 ms late; its pair's name says how to misbehave."""
+    import array, base64, json, os, sys, time
+
+    def say(**line):
+        print(json.dumps(line), flush=True)
+
+    def coded(samples):
+        return base64.b64encode(samples.tobytes()).decode()
+
+    for line in sys.stdin:
+        task = json.loads(line)
+        name, held, given = task["id"], array.array("f"), 0
+        if name == "old":
+            say(id=name)
+            continue
+        if name == "refuse":
+            say(id=name, error="no such voice")
+            continue
+        say(id=name, protocol=2, rate={"rate": 4000, "double": 48000}.get(name, task["rate"]))
+        for line in sys.stdin:
+            told = json.loads(line)
+            last = told.get("end")
+            if not last:
+                held.frombytes(base64.b64decode(told["samples"]))
+            ready = held if last else held[: max(0, len(held) - task["rate"] // 10)]
+            held = held[len(ready):]
+            made = array.array("f", (value / 2 for value in ready))
+            if told.get("chunk") == 10:
+                if name == "stall":
+                    time.sleep(60)
+                if name == "die":
+                    print("out of cheese", file=sys.stderr)
+                    sys.exit(7)
+                if name == "garbage":
+                    print("Loading model ... done", flush=True)
+                if name == "other":
+                    say(id=name, rate=48000, start=given, samples=coded(made))
+                if name == "order":
+                    given += 5
+                if name == "heard":
+                    say(id=name, heard=3)
+                if name == "nan":
+                    made[0] = float("nan")
+                if name == "code":
+                    say(id=name, start=given, samples="***")
+                if name == "start":
+                    say(id=name, start="0", samples=coded(made))
+                if name == "empty":
+                    say(id=name)
+                if name == "error":
+                    say(id=name, error="too quick for me")
+                if name == "flood":
+                    for _ in range(300):
+                        say(id=name, start=given, samples="")
+            if name == "much":
+                made = made * 3
+            if name == "little" and not last:
+                made = made[:10]
+            if name == "early" and told.get("chunk") == 10:
+                say(id=name, end=True)
+            answer = {"id": name, "start": given, "samples": coded(made)}
+            given += len(made)
+            if name == "silent" and last:
+                time.sleep(60)
+            say(**answer, **({"end": True, "report": {"threads": 3}} if last else {"heard": told["chunk"]}))
+            if last:
+                break
+''')
+
+
+@pytest.fixture
+def streamer(tmp_path: Path) -> list[str]:
+    path = tmp_path / "streamer.py"
+    path.write_text(STREAMER)
+    return [sys.executable, str(path)]
+
+
+def by_stream(converter: Command, request: Request, chunk: int = 640) -> Timeline:
+    return drive(converter, request, request.source, chunk, "fast", WallClock())
+
+
+def test_a_worker_streams_and_is_kept(streamer: list[str], ask: Callable[[str], Request]) -> None:
+    converter = Command(command=streamer, timeout=20, protocol=2)
+    request = ask("one")
+    line = by_stream(converter, request)
+    np.testing.assert_allclose(line.audio.samples, request.source.samples / 2, atol=1e-6)
+    assert line.audio.sample_rate == 16_000
+    assert [chunk.end for chunk in line.chunks] == [*range(640, 16_001, 640)]
+    assert all(chunk.heard is not None and chunk.heard >= chunk.sent for chunk in line.chunks)
+    # It holds 1,600 samples back: two chunks and a half
+    assert [count for piece, count in zip(line.pieces, line.sent, strict=True) if len(piece.samples)][:2] == [
+        1920,
+        2560,
+    ]
+    process = converter._worker
+    assert converter.footprint().threads == 3
+    [whole] = converter.convert([ask("two")])
+    assert isinstance(whole, Waveform)
+    np.testing.assert_array_equal(whole.samples, line.audio.samples)
+    assert converter._worker is process
+    converter.close()
+
+
+@pytest.mark.parametrize(
+    ("fault", "words"),
+    [
+        ("stall", r"stalled: nothing came for 1\.5 s"),
+        ("silent", r"stalled: nothing came for 1\.5 s"),
+        ("die", "exit code 7.*out of cheese"),
+        ("garbage", "no JSON"),
+        ("old", "did not say that it speaks protocol 2"),
+        ("refuse", "no such voice"),
+        ("rate", "4000 as its sample rate; 8000 to 96000 Hz"),
+        ("double", r"too little: 0\.33 s of audio at 48000 Hz .* source of 1\.00 s; is that the right rate"),
+        ("other", "gives 48000 Hz amid a stream that it began with 16000 Hz"),
+        ("order", "out of order: samples from .* on came when .* were next"),
+        ("heard", "out of order: the stream says that it has heard chunk 3 when chunk 10 is next"),
+        ("nan", "NaN or infinite samples after"),
+        ("code", "no base64 of float32"),
+        ("start", "the start '0', which is no number"),
+        ("empty", "neither samples, heard, end nor error"),
+        ("error", "the worker says: too quick for me"),
+        ("much", "too much: more than"),
+        ("little", "too little: "),
+        ("early", "ended before it said that it had heard 1 of 11 chunks"),
+    ],
+)
+def test_a_fault_of_a_stream_costs_its_pair_only(
+    streamer: list[str], ask: Callable[[str], Request], fault: str, words: str
+) -> None:
+    converter = Command(command=streamer, timeout=20, protocol=2)
+    by_stream(converter, ask("before"))
+    converter.timeout = 1.5
+    with pytest.raises(ItemError, match=words):
+        by_stream(converter, ask(fault))
+    converter.timeout = 20
+    assert len(by_stream(converter, ask("after")).audio.samples) == 16_000
+    converter.close()
+
+
+def test_a_flood_of_lines_is_stopped(streamer: list[str], ask: Callable[[str], Request]) -> None:
+    request = ask("flood")
+    converter = Command(command=streamer, timeout=20, protocol=2)
+    stream = converter.begin(request, 16_000, 640, WallClock())
+    for number in range(11):
+        stream.give(request.source.samples[640 * number : 640 * (number + 1)], 0.0)
+    assert converter._worker is not None
+    while converter._worker._lines.qsize() <= 100:
+        time.sleep(0.01)
+    with pytest.raises(ItemError, match="more than 100 lines at once"):
+        list(iter(lambda: stream.take(None), None))
+    converter.close()
+
+
+def test_a_worker_that_does_not_read_is_stopped(tmp_path: Path, ask: Callable[[str], Request]) -> None:
+    script = tmp_path / "deaf.py"
+    script.write_text(
+        "import json, sys, time\n"
+        "task = json.loads(sys.stdin.readline())\n"
+        "print(json.dumps({'id': task['id'], 'protocol': 2, 'rate': 16000}), flush=True)\n"
+        "time.sleep(60)\n"
+    )
+    converter = Command(command=[sys.executable, "-u", str(script)], timeout=1.5, protocol=2)
+    request = ask("long")
+    stream = converter.begin(request, 16_000, 16_000, WallClock())
+    with pytest.raises(ItemError, match=r"did not read what it was told within 1\.5 s"):
+        stream.give(np.zeros(200_000, np.float32), 1.0)  # more than a pipe holds
+    converter.close()
+
+
+def test_a_protocol_is_one_of_two() -> None:
+    with pytest.raises(UsageError, match="protocol 3 is not known"):
+        Command(command=[sys.executable], protocol=3)
+    assert not Command(command=[sys.executable]).streams

@@ -25,7 +25,7 @@ def metrics(*names: str) -> list[object]:
 
 
 def test_every_converter_says_its_encoders() -> None:
-    controls = {"source", "target", "resynthesis", "command", "precomputed"}
+    controls = {"source", "target", "resynthesis", "command", "precomputed", "chunked"}
     own = {n for n in registry.names("converter") if registry.origin("converter", n).startswith("vceval.")}
     unpublished = {n for n in own if registry.origin("converter", n).startswith("vceval.converters.unpublished")}
     assert own - controls - unpublished <= set(_table())
@@ -34,12 +34,15 @@ def test_every_converter_says_its_encoders() -> None:
 def test_own_and_related_encoders_are_found() -> None:
     systems = [
         System("MediumVC", "given"), System("mine", "freevc"), System("y", "yourtts"), System("knn", "knnvc"),
+        System("fast", "chunked", {"of": "freevc"}), System("streamed", "given", {"of": "freevc"}),
         System("declared", "command", encoders=("campplus", "resemblyzer")), System("AdaIN-VC", "given"),
     ]  # fmt: skip
     found = kin(systems, metrics("sv", "sv:dvector", "sv:campplus", "mcd"))
     assert found == {
         ("MediumVC", "sv:dvector"): "conditioned on this encoder",
         ("mine", "sv"): "conditioned on GE2E, the same network with other weights",
+        ("fast", "sv"): "conditioned on GE2E, the same network with other weights",
+        ("streamed", "sv"): "conditioned on GE2E, the same network with other weights",
         ("declared", "sv"): "made with this encoder",
         ("declared", "sv:campplus"): "made with this encoder",
     }

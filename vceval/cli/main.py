@@ -34,6 +34,7 @@ from vceval.cli import (
     select,
     selfcheck,
     status,
+    stream,
     suite,
     table,
     verify,
@@ -97,9 +98,9 @@ def _open_streams() -> None:
             os.open(os.devnull, os.O_RDWR)  # the lowest number that is free, which is this one
         if getattr(sys, name) is None:
             setattr(sys, name, open(number, "w" if number else "r", closefd=False))  # noqa: SIM115
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):  # a terminal that knows ASCII alone, names that are no UTF-8
-            stream.reconfigure(errors="backslashreplace")
+    for one in (sys.stdout, sys.stderr):
+        if isinstance(one, io.TextIOWrapper):  # a terminal that knows ASCII alone, names that are no UTF-8
+            one.reconfigure(errors="backslashreplace")
 
 
 def _failed(error: Exception) -> int:
@@ -184,8 +185,8 @@ def parser() -> argparse.ArgumentParser:
     top.set_defaults(command=_first_steps, top=top)
     commands = top.add_subparsers(title="commands", metavar="COMMAND")
     for command in (
-        run, score, manifest, init, report, table, status, verify, compare, select, gate, listing, published, suite,
-        checkpoints, env, listen, agree, schema, selfcheck, doctor, completion,
+        run, score, stream, manifest, init, report, table, status, verify, compare, select, gate, listing, published,
+        suite, checkpoints, env, listen, agree, schema, selfcheck, doctor, completion,
     ):  # fmt: skip
         command.add_commands(commands)
     return top

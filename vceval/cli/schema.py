@@ -11,25 +11,26 @@ def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
     """Add ``vceval schema`` to the parser."""
     schema = commands.add_parser(
         "schema",
-        help="print the JSON schema of a YAML file, by which editors complete and check it",
+        help="print the JSON schema of a YAML file, by which editors complete and check it, or of stream.json",
         description="Save it beside your file, and begin the file with: # yaml-language-server: $schema=SCHEMA.json",
     )
-    schema.add_argument("what", choices=("suite", "systems", "rules", "published", "config"))
+    schema.add_argument("what", choices=("suite", "systems", "rules", "published", "config", "stream"))
     schema.set_defaults(command=_schema)
 
 
 def schema_of(what: str) -> str:
-    """Write the schema of one kind of file: ``suite``, ``systems``, ``rules``, ``published`` or ``config``."""
+    """Write the schema of one kind of file: ``suite``, ``systems`` and so on."""
     from vceval.gate.rules import RulesFile
     from vceval.protocol.config import ConfigFile
     from vceval.protocol.published import PublishedFile
     from vceval.protocol.schema import Section, json_schema
     from vceval.protocol.suite import SuiteFile
     from vceval.protocol.systems import SystemsFile
+    from vceval.streaming.figures import StreamFile
 
     kinds: dict[str, type[Section]] = {
         "suite": SuiteFile, "systems": SystemsFile, "rules": RulesFile, "published": PublishedFile,
-        "config": ConfigFile,
+        "config": ConfigFile, "stream": StreamFile,
     }  # fmt: skip
     return json_schema(kinds[what])
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     Asked = TypeVar("Asked", bound=Request)
 
-__all__ = ["EPILOG", "add_common", "carry_out", "request"]
+__all__ = ["EPILOG", "add_common", "add_measuring", "carry_out", "request"]
 
 EPILOG = (
     "exit codes: 0 all fine, 1 some pairs failed, 2 wrong use, or a file, disk or memory that can't be used, "
@@ -29,6 +29,21 @@ EPILOG = (
 
 def add_common(parser: argparse.ArgumentParser) -> None:
     """Add the options that every run has."""
+    add_measuring(parser)
+    config.add_options(parser)
+    parser.add_argument(
+        "--executor", choices=("local", "ray"), default="local", help="work on this machine (default) or a Ray cluster"
+    )
+    parser.add_argument("--ray-address", metavar="A", help="the cluster: auto, or HOST:PORT (default: one made here)")
+    parser.add_argument(
+        "--dry-run",
+        action="store_true",
+        help="only say what would be done, how long and how large; exit code 1 where a system will fail",
+    )
+
+
+def add_measuring(parser: argparse.ArgumentParser) -> None:
+    """Add the options of whatever reads recordings and scores conversions on this machine."""
     metrics = parser.add_argument(
         "--metrics",
         action="append",
@@ -36,13 +51,8 @@ def add_common(parser: argparse.ArgumentParser) -> None:
         help="metrics instead of the usual ones: %(known)s, and recipes of them (vceval list metrics)",
     )
     knows(metrics, lambda: registry.names("metric"))
-    config.add_options(parser)
     parser.add_argument("--out", type=Path, metavar="DIR", help="folder of the run (default: runs/<name>)")
     parser.add_argument("--device", default="auto", help="cpu, cuda, cuda:N or auto (default)")
-    parser.add_argument(
-        "--executor", choices=("local", "ray"), default="local", help="work on this machine (default) or a Ray cluster"
-    )
-    parser.add_argument("--ray-address", metavar="A", help="the cluster: auto, or HOST:PORT (default: one made here)")
     parser.add_argument("--workers", type=int, metavar="N", help="worker processes (default: one a core)")
     parser.add_argument(
         "--channel", choices=CHANNELS, help="what to take of recordings whose channels differ (refused without)"
@@ -51,11 +61,6 @@ def add_common(parser: argparse.ArgumentParser) -> None:
         "--max-seconds", type=float, default=MAX_SECONDS, metavar="S", help="refuse longer recordings (600)"
     )
     parser.add_argument("--fresh", action="store_true", help="throw away what an earlier run left in the folder")
-    parser.add_argument(
-        "--dry-run",
-        action="store_true",
-        help="only say what would be done, how long and how large; exit code 1 where a system will fail",
-    )
     parser.add_argument(
         "--recogniser",
         metavar="NAME",

@@ -159,6 +159,13 @@ class AdaInVc(AdaInConverter):
         values: NDArray[np.float32] = (frames - self._mean) / self._deviation
         return values
 
+    def kept(self, source: Waveform) -> tuple[float, float]:
+        """Say what is left of a source when its ends are cut, from and to in seconds."""
+        from vceval.signal import spectral
+
+        first, last = spectral.trim(self.at_rate(source, front.SAMPLE_RATE).samples, front.TRIM_DB)
+        return first / front.SAMPLE_RATE, last / front.SAMPLE_RATE
+
     def waveform(self, frames: NDArray[np.float32]) -> NDArray[np.float32]:
         """Make audio from frames on the scale of 0 to 1."""
         return front.waveform(frames)

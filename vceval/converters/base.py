@@ -259,6 +259,10 @@ class Converter(ABC):
         counts = {name.strip("_"): parameters(one) for name, one in vars(self).items() if isinstance(one, kind)}
         return Footprint.of_torch(counts) if counts else Footprint()
 
+    def kept(self, source: Waveform) -> tuple[float, float]:
+        """Say which part of a source its output stands for, from and to in seconds; one that cuts ends says where."""
+        return 0.0, source.seconds
+
     def encode_content(self, sources: Sequence[Waveform]) -> list[Any]:
         """Encode what is said, one result per source; an ItemError may stand for a result."""
         raise TypeError(f"converter {self.info.name} does not split into steps; call convert()")

@@ -57,7 +57,8 @@ def system_of(text: str, timeout: float | None = None) -> System:
 
     ``world`` is a registered converter under its own name; ``mine=world`` gives it another one;
     ``mine=command:python worker.py`` is a program, ``theirs=precomputed:FOLDER`` or
-    ``theirs=precomputed:FOLDER::PATTERN`` a folder of audio. ``mine[dvector,ge2e]=...`` declares the speaker encoders
+    ``theirs=precomputed:FOLDER::PATTERN`` a folder of audio. ``fast=chunked:world hop=80 lookahead=40`` converts in
+    chunks. ``mine[dvector,ge2e]=...`` declares the speaker encoders
     that it was made with.
 
     Raises:
@@ -88,11 +89,31 @@ def system_of(text: str, timeout: float | None = None) -> System:
         options["folder"] = folder
         if pattern:
             options["pattern"] = pattern
+    elif kind == "chunked":
+        options |= _chunked(text, argument)
     elif argument:
-        raise UsageError(f"system {text!r}: only command: and precomputed: take an argument; use --systems FILE")
+        raise UsageError(
+            f"system {text!r}: only command:, precomputed: and chunked: take an argument; use --systems FILE"
+        )
     if not kind:
         raise UsageError(f"system {text!r}: say what it is, NAME=KIND:ARGUMENT")
     return System(_checked(name, text), kind, options, encoders=encoders)
+
+
+def _chunked(text: str, argument: str) -> dict[str, Any]:
+    """Read the converter and the sizes of one that converts in chunks, such as ``world hop=80``."""
+    of, *sizes = argument.split() or [""]
+    options: dict[str, Any] = {"of": of}
+    for size in sizes:
+        name, _, value = size.partition("=")
+        try:
+            options[name] = float(value)
+        except ValueError:
+            raise UsageError(
+                f"system {text!r}: {size!r} is no size; write chunked:CONVERTER window=1000 hop=160 lookahead=80 "
+                "crossfade=20, in milliseconds"
+            ) from None
+    return options
 
 
 def read_systems(path: Path) -> list[System]:

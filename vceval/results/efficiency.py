@@ -1,8 +1,8 @@
 """What converting took: parameters, real-time factor and memory of every system that a run converted, and on what.
 
-The run writes ``efficiency.json`` when it ends (:mod:`vceval.runner.efficiency`); whoever shows these figures reads
-them here. A system has an entry for each machine and set-up that converted for it, none where its audio was found and
-not made.
+The run writes ``efficiency.json`` when it ends (:mod:`vceval.runner.efficiency`, :mod:`vceval.runner.stream`); whoever
+shows these figures reads them here. A system has an entry for each machine and set-up that converted for it, none where
+its audio was found and not made.
 """
 
 from __future__ import annotations
@@ -76,6 +76,7 @@ class Efficiency:
     rtf: real-time factor, seconds of converting per second of converted audio. processor: the same of processor time;
         None on a GPU and where nobody tells.
     memory, device_memory: most bytes that one worker had, from loading on; of a GPU, those that torch had allocated.
+    first_audio: seconds until the conversion of somebody who speaks is heard, where the system was streamed.
     """
 
     system: str
@@ -90,6 +91,7 @@ class Efficiency:
     processor: Spread | None
     memory: int | None
     device_memory: int | None
+    first_audio: Spread | None = None
 
     @property
     def total_parameters(self) -> int | None:
@@ -99,7 +101,8 @@ class Efficiency:
     @classmethod
     def of_json(cls, entry: Mapping[str, Any]) -> Efficiency:
         """Read an entry of ``efficiency.json``."""
-        spreads = {name: entry[name] and Spread(**entry[name]) for name in ("rtf", "processor")}
+        given = {name: entry.get(name) for name in ("rtf", "processor", "first_audio")}
+        spreads = {name: known and Spread(**known) for name, known in given.items()}
         return cls(**{**entry, "machine": Machine(**entry["machine"]), "set_up": SetUp(**entry["set_up"]), **spreads})
 
 

@@ -37,7 +37,7 @@ def encoders_of(system: System) -> Mapping[str, str]:
     """
     if system.encoders is not None:
         return dict.fromkeys(system.encoders, "made with")
-    converter = namesake(system.name) if system.converter == "given" else system.converter
+    converter = namesake(system.name) if system.model == "given" else system.model
     stated: Mapping[str, str] | None = None
     with contextlib.suppress(UsageError):
         stated = registry.load("converter", converter).info.encoders

@@ -13,6 +13,7 @@ from vceval.checkpoints.store import editions
 from vceval.errors import UsageError
 from vceval.metrics.base import Metric
 from vceval.records import Conversion, ConversionPair, Failure, System, Utterance
+from vceval.results.efficiency import Efficiency
 from vceval.runner.factory import make_converter, make_metric
 from vceval.runner.journal import Take
 from vceval.signal.audio import USUAL, Reading
@@ -40,6 +41,7 @@ class Plan:
     beside: controls that nobody asked for, and the metrics that want them; all others are scored by all metrics.
     reading: how recordings are read; which channel is taken is part of every signature.
     rates: sample rates of given files, by system.
+    took: what making given files took, where that was measured.
     """
 
     name: str
@@ -63,6 +65,7 @@ class Plan:
     beside: Mapping[str, Sequence[str]] = field(default_factory=dict)
     reading: Reading = USUAL
     rates: Mapping[str, Sequence[int]] = field(default_factory=dict)
+    took: Sequence[Efficiency] = ()
 
     def metric(self, name: str) -> Metric:
         """Construct one of the plan's metrics, with the suite's parameters."""

@@ -65,7 +65,7 @@ def write_results(
     exposures = _exposures(plan)
     run.write_leakage((entry.system, entry.pair, entry.source, entry.target) for entry in exposures)
     records = () if not plan.converting else read_records(run.root / "journal" / "convert.jsonl")
-    efficiency.write(run, measured([system.name for system in plan.systems], records))
+    efficiency.write(run, [*plan.took, *measured([system.name for system in plan.systems], records)])
     rows = [_system_row(plan, conversions, system) for system in plan.systems]
     judges = [plan.metric(name) for name in plan.metrics]
     summary: dict[str, Any] = {
@@ -154,7 +154,7 @@ def _scores(take: Take, pair: str, metrics: Mapping[str, Metric], scored: Ledger
 
 def _exposures(plan: Plan) -> list[PairExposure]:
     """Look up what the systems (not the controls) have heard of their pairs' speakers."""
-    systems = {system.name: system.converter for system in plan.systems if not system.control}
+    systems = {system.name: system.model for system in plan.systems if not system.control}
     converting = [system.name for system in plan.converting if not system.control]
     made = ((name, pair) for name in converting for pair in plan.pairs_to_convert().values())
     broken = [(f.system, plan.pairs[f.pair]) for f in plan.broken if f.pair in plan.pairs]
