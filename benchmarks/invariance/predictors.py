@@ -2,9 +2,10 @@
 
     python benchmarks/invariance/predictors.py [--corpus FOLDER] [--recordings 2] [--metrics mos:distill] [--out PAGE]
 
-``mos`` and every recipe of it that can be used here hear recordings of the demo corpus twice, in another order, all together,
-and changed as in ``table.py``: by gain, by zeros, upside down, at other rates. The table shows the largest move of each
-figure; what exceeds 0.1 must stand in the signature, and nothing else may: the command ends with 1 where it does not.
+``mos`` and every recipe of it that can be used here hear recordings of the demo corpus twice, in another order, all
+together, and changed as in ``table.py``: by gain, by zeros, upside down, at other rates. The table shows the largest
+move of each figure; what exceeds 0.1 must stand in the signature, and nothing else may: the command ends with 1 where
+it does not.
 """
 
 from __future__ import annotations
