@@ -19,10 +19,8 @@ __all__ = ["ClsVc", "SkqVc", "StarGanVc2", "Unpublished", "Vae", "VqvcPlus"]
 _NO_LICENCE = "none stated (no licence file)"
 
 
-def _info(
-    name: str, title: str, licence: str, paper: str, sample_rate: int | None = None, kind: str = "unpublished"
-) -> ConverterInfo:
-    return ConverterInfo(name, title, sample_rate, licence, paper, kind, trained_on=None)
+def _info(name: str, title: str, licence: str, paper: str, sample_rate: int | None = None) -> ConverterInfo:
+    return ConverterInfo(name, title, sample_rate, licence, paper, "unpublished", trained_on=None)
 
 
 class Unpublished(Converter):
