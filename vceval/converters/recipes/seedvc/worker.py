@@ -44,7 +44,7 @@ def load(job: Job) -> Convert:
         job.compare(wanted, stored, job.files["whisper"])
         return whispers[0]
 
-    transformers.WhisperModel.from_pretrained = whisper
+    transformers.WhisperModel.from_pretrained = whisper  # type: ignore[method-assign]
     arguments = Namespace(
         diffusion_steps=job.options["steps"], length_adjust=job.options["length_adjust"],
         inference_cfg_rate=job.options["cfg_rate"], f0_condition=False, auto_f0_adjust=False, semi_tone_shift=0,
@@ -109,7 +109,7 @@ def make_up(job: Job) -> None:
         encoder_ffn_dim=3072, decoder_ffn_dim=3072,
     )  # fmt: skip
     WhisperModel(sizes).save_pretrained(folder)
-    WhisperFeatureExtractor().save_pretrained(folder)
+    WhisperFeatureExtractor().save_pretrained(folder)  # type: ignore[no-untyped-call]
     job.files["vocoder_config"].write_text(json.dumps(_VOCODER))
     network = bigvgan.BigVGAN(bigvgan.AttrDict(_VOCODER))
     torch.save({"generator": network.state_dict()}, job.files["vocoder"])
