@@ -14,7 +14,7 @@ import numpy as np
 import torch
 
 from vceval.checkpoints.weightfile import WeightFile
-from vceval.converters.coqui import SETTINGS_V2
+from vceval.networks.openvoice import SETTINGS_V2
 
 Tensors = dict[str, torch.Tensor]
 

@@ -37,6 +37,7 @@ NEEDS: Mapping[str, str] = {
     "language": "a language that the recogniser knows",
     "target": "a recording of the target speaker",
     "natural": "natural speech of the target speaker",
+    "model": "a model of the target speaker",
     "other": "a recording other than the one scored",
     "voiced": "frames that are voiced in both recordings",
     "calibration": "a calibration on natural speech of the same corpus",

@@ -7,17 +7,34 @@ vceval's own metrics, converters and corpora come in through the same entry poin
 from __future__ import annotations
 
 import difflib
+import importlib.util
 import pkgutil
+import re
 from collections.abc import Callable, Iterable, Mapping
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
 from typing import Any, TypeVar
 
 from vceval.errors import UsageError, reason_of
 
-__all__ = ["CONTRACTS", "GROUPS", "ask", "did_you_mean", "load", "names", "origin", "unknown_name", "unusable"]
+__all__ = [
+    "CONTRACTS",
+    "GROUPS",
+    "ask",
+    "did_you_mean",
+    "load",
+    "names",
+    "origin",
+    "recipe_folders",
+    "unknown_name",
+    "unusable",
+]
 
 T = TypeVar("T")
+
+#: Names of recipes, which are also names in Python.
+_RECIPE = re.compile(r"[a-z][a-z0-9_]*")
 
 #: What a user calls each kind of plug-in, and the entry-point group behind it.
 GROUPS = {"metric": "vceval.metrics", "converter": "vceval.converters", "corpus": "vceval.corpora"}
@@ -32,7 +49,10 @@ CONTRACTS = {
 @cache
 def _table(kind: str) -> dict[str, EntryPoint]:
     table: dict[str, EntryPoint] = {}
-    for point in sorted(entry_points(group=GROUPS[kind]), key=lambda p: (p.name, p.value)):
+    points = list(entry_points(group=GROUPS[kind]))
+    if kind == "converter":  # those that run in environments of their own are folders, not classes
+        points += [EntryPoint(name, f"vceval.converters.by_recipe:{name}", GROUPS[kind]) for name in recipe_folders()]
+    for point in sorted(points, key=lambda p: (p.name, p.value)):
         known = table.get(point.name)
         if known is not None and known.value != point.value:
             raise UsageError(
@@ -45,6 +65,35 @@ def _table(kind: str) -> dict[str, EntryPoint]:
 def names(kind: str) -> list[str]:
     """List the registered names of one kind (``metric``, ``converter`` or ``corpus``), sorted."""
     return sorted(_table(kind))
+
+
+@cache
+def recipe_folders() -> Mapping[str, Path]:
+    """Find the folders of recipes: converters that run in environments of their own, by name; no file is read.
+
+    They lie in the packages that the entry points of the group ``vceval.recipes`` name.
+
+    Raises:
+        UsageError: a package is not there, two recipes have one name, or a folder's name can't be a converter's.
+    """
+    found: dict[str, Path] = {}
+    for point in sorted(entry_points(group="vceval.recipes"), key=lambda p: (p.name, p.value)):
+        try:
+            spec = importlib.util.find_spec(point.value)
+        except ImportError:
+            spec = None
+        if spec is None:
+            raise UsageError(
+                f"recipes {point.name!r}: there is no package {point.value}; install it again or remove it"
+            )
+        for place in spec.submodule_search_locations or ():
+            for file in sorted(Path(place).glob("*/recipe.yaml")):
+                name = file.parent.name
+                if not _RECIPE.fullmatch(name):
+                    raise UsageError(f"{file}: {name!r} can't name a recipe: small letters, digits and _ only")
+                if found.setdefault(name, file.parent) != file.parent:
+                    raise UsageError(f"two recipes are called {name}: {found[name]} and {file.parent}; uninstall one")
+    return dict(sorted(found.items()))
 
 
 def origin(kind: str, name: str) -> str:

@@ -10,15 +10,15 @@ import subprocess
 import sys
 import zipfile
 from collections.abc import Callable
-from importlib.resources import files
 from pathlib import Path
 
 import pytest
 
+from vceval import registry
 from vceval.cli import doctor
 from vceval.cli import main as cli
 from vceval.converters import environments
-from vceval.converters.environments import RECIPES, Recipe
+from vceval.converters.recipe import recipe_of
 from vceval.errors import UsageError
 
 LIBRARIES = ("_torchaudio.abi3.so", "libtorchaudio.abi3.so", "torchaudio_prefixctc.abi3.so")
@@ -46,7 +46,9 @@ if words[:2] == ["-m", "pip"]:
     print("Collecting torch")
     sys.exit(1 if fault == "pip" else 0)
 code = words[1]
-if code == "import torchaudio":
+if code.startswith("import sys; print"):
+    print(os.environ.get("VERSION", "3.11"))
+elif code == "import torchaudio":
     sys.exit(0 if fault == "cuda" else 1)
 elif code.startswith("import TTS"):
     sys.exit("no module TTS" if fault == "import" else 0)
@@ -75,41 +77,38 @@ def fake(tmp_path: Path) -> str:
 
 
 def test_made_shown_and_removed(root: Path, fake: str, capfd: pytest.CaptureFixture[str]) -> None:
-    assert cli.main(["env", "path", "coqui"]) == 1
-    assert cli.main(["env", "create", "coqui", "--python", fake]) == 0
+    assert cli.main(["env", "path", "openvoice"]) == 1
+    assert cli.main(["env", "create", "openvoice", "--python", fake]) == 0
     said = capfd.readouterr().out
     places = [said.index(word) for word in ("1/4", "2/4", "Collecting torch", "3/4", "set aside", "4/4", "Ready: ")]
     assert places == sorted(places)
-    asked = json.loads((root / "coqui" / "pip.json").read_text())
+    asked = json.loads((root / "openvoice" / "pip.json").read_text())
     assert asked[0] == "install"
     assert asked[-5:] == ["torch", "torchaudio", "torchcodec", "coqui-tts", "six"]
-    assert (
-        Path(asked[asked.index("-c") + 1]).read_text()
-        == files("vceval.converters").joinpath("coqui_pins.txt").read_text()
-    )
-    assert environments.interpreter("coqui") == root / "coqui" / "bin" / "python"
+    assert Path(asked[asked.index("-c") + 1]) == recipe_of("openvoice").pins
+    assert environments.interpreter("openvoice") == root / "openvoice" / "bin" / "python"
     assert not any(name.startswith("--index") or "://" in name for name in asked)  # pip knows where to look
 
-    assert cli.main(["env", "create", "coqui", "--python", fake]) == 0
+    assert cli.main(["env", "create", "openvoice", "--python", fake]) == 0
     assert cli.main(["env", "list"]) == 0
-    assert cli.main(["env", "path", "coqui"]) == 0
+    assert cli.main(["env", "path", "openvoice"]) == 0
     said = capfd.readouterr().out
     assert "here already" in said
     assert "Collecting" not in said
-    assert re.search(r"coqui +for openvoice: .*python 3\.11\.7, coqui-tts 1\.0, torch 1\.0", said)
-    assert said.splitlines()[-1] == str(root / "coqui")
+    assert re.search(r"openvoice  \[MIT; coqui-tts.*\]: .*python 3\.11\.7, coqui-tts 1\.0, torch 1\.0", said)
+    assert said.splitlines()[-1] == str(root / "openvoice")
     assert doctor.diagnose() == 0
-    assert re.search(r"ok  env coqui +.*coqui-tts 1\.0.*converter openvoice", capfd.readouterr().out)
+    assert re.search(r"ok  env openvoice +.*coqui-tts 1\.0.*converter openvoice", capfd.readouterr().out)
 
-    assert cli.main(["env", "remove", "coqui"]) == 0
-    assert not (root / "coqui").exists()
-    assert environments.interpreter("coqui") is None
-    assert cli.main(["env", "remove", "coqui"]) == 2
+    assert cli.main(["env", "remove", "openvoice"]) == 0
+    assert not (root / "openvoice").exists()
+    assert environments.interpreter("openvoice") is None
+    assert cli.main(["env", "remove", "openvoice"]) == 2
 
 
 def test_doctor_is_content_without_one(capsys: pytest.CaptureFixture[str]) -> None:
     assert doctor.diagnose() == 0
-    assert re.search(r"-   env coqui +not made; to make it: vceval env create coqui", capsys.readouterr().out)
+    assert re.search(r"-   env openvoice +not made; to make it: vceval env create openvoice", capsys.readouterr().out)
 
 
 @pytest.mark.parametrize(("fault", "kept"), [("", False), ("cuda", True)])
@@ -117,8 +116,8 @@ def test_torchaudio_is_mended_only_where_it_must_be(
     root: Path, fake: str, fault: str, kept: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("FAULT", fault)
-    environments.create("coqui", fake)
-    folder = root / "coqui" / "lib" / "torchaudio" / "lib"
+    environments.create("openvoice", fake)
+    folder = root / "openvoice" / "lib" / "torchaudio" / "lib"
     assert {path.name for path in folder.iterdir()} == {name if kept else f"{name}.set-aside" for name in LIBRARIES}
 
 
@@ -136,79 +135,79 @@ def test_a_failed_step_leaves_what_was_there(
 ) -> None:
     monkeypatch.setenv("FAULT", fault)
     with pytest.raises(UsageError, match=words):
-        environments.create("coqui", fake)
-    assert not (root / "coqui").exists()
+        environments.create("openvoice", fake)
+    assert not (root / "openvoice").exists()
     monkeypatch.delenv("FAULT")
-    environments.create("coqui", fake)
-    (root / "coqui" / "mine").touch()
+    environments.create("openvoice", fake)
+    (root / "openvoice" / "mine").touch()
     monkeypatch.setenv("FAULT", fault)
     with pytest.raises(UsageError, match=words):
-        environments.create("coqui", fake, fresh=True)
-    assert environments.state("coqui").usable
-    assert (root / "coqui" / "mine").exists()
+        environments.create("openvoice", fake, fresh=True)
+    assert environments.state("openvoice").usable
+    assert (root / "openvoice" / "mine").exists()
     monkeypatch.delenv("FAULT")
-    environments.create("coqui", fake, fresh=True)
-    assert not (root / "coqui" / "mine").exists()
-    assert sorted(path.name for path in root.iterdir()) == [".coqui.lock", "coqui"]
+    environments.create("openvoice", fake, fresh=True)
+    assert not (root / "openvoice" / "mine").exists()
+    assert sorted(path.name for path in root.iterdir()) == [".openvoice.lock", "openvoice"]
 
 
 def test_an_interruption_cleans_up(root: Path, fake: str, monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupted(*_: object) -> None:
-        assert (root / "coqui").is_dir()
+        assert (root / "openvoice").is_dir()
         raise KeyboardInterrupt
 
     monkeypatch.setattr(environments, "_mend", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        environments.create("coqui", fake)
-    assert not (root / "coqui").exists()
+        environments.create("openvoice", fake)
+    assert not (root / "openvoice").exists()
 
 
 def test_an_unfinished_one_is_not_used_but_made_again(root: Path, fake: str) -> None:
-    environments.create("coqui", fake)
-    (root / "coqui" / "vceval-environment.json").unlink()
-    assert environments.interpreter("coqui") is None
-    assert "never finished" in environments.state("coqui").text
-    environments.create("coqui", fake)
-    assert environments.state("coqui").usable
+    environments.create("openvoice", fake)
+    (root / "openvoice" / "vceval-environment.json").unlink()
+    assert environments.interpreter("openvoice") is None
+    assert "never finished" in environments.state("openvoice").text
+    environments.create("openvoice", fake)
+    assert environments.state("openvoice").usable
 
 
 def test_one_of_another_recipe_is_told_and_made_again(root: Path, fake: str, capfd: pytest.CaptureFixture[str]) -> None:
-    environments.create("coqui", fake)
-    record = root / "coqui" / "vceval-environment.json"
+    environments.create("openvoice", fake)
+    record = root / "openvoice" / "vceval-environment.json"
     record.write_text(json.dumps({**json.loads(record.read_text()), "recipe": "older"}))
-    found = environments.state("coqui")
+    found = environments.state("openvoice")
     assert found.usable
     assert "made by another release of vceval" in found.text
-    environments.create("coqui", fake)
-    assert "another release" not in environments.state("coqui").text
-    (root / "coqui" / "bin" / "python").unlink()
-    assert not environments.state("coqui").usable
-    assert "lost its Python" in environments.state("coqui").text
+    environments.create("openvoice", fake)
+    assert "another release" not in environments.state("openvoice").text
+    (root / "openvoice" / "bin" / "python").unlink()
+    assert not environments.state("openvoice").usable
+    assert "lost its Python" in environments.state("openvoice").text
 
 
 def test_what_it_did_not_make_is_left_alone(root: Path, fake: str) -> None:
-    (root / "coqui").mkdir(parents=True)
-    (root / "coqui" / "thesis.tex").touch()
-    for attempt in (lambda: environments.create("coqui", fake), lambda: environments.remove("coqui")):
+    (root / "openvoice").mkdir(parents=True)
+    (root / "openvoice" / "thesis.tex").touch()
+    for attempt in (lambda: environments.create("openvoice", fake), lambda: environments.remove("openvoice")):
         with pytest.raises(UsageError, match="does not look like an environment"):
             attempt()
-    assert (root / "coqui" / "thesis.tex").exists()
+    assert (root / "openvoice" / "thesis.tex").exists()
 
 
 def test_two_at_once_are_refused(root: Path, fake: str) -> None:
     root.mkdir(parents=True)
-    with (root / ".coqui.lock").open("w") as handle:
+    with (root / ".openvoice.lock").open("w") as handle:
         fcntl.flock(handle, fcntl.LOCK_EX)
         with pytest.raises(UsageError, match="another vceval is at work"):
-            environments.create("coqui", fake)
+            environments.create("openvoice", fake)
 
 
 @pytest.mark.parametrize(
     ("attempt", "words"),
     [
-        (lambda: environments.create("cocqui"), "unknown environment 'cocqui'; did you mean coqui"),
-        (lambda: environments.create("coqui", "no-such-python"), "no program 'no-such-python'"),
-        (lambda: environments.remove("coqui"), "no environment coqui to remove"),
+        (lambda: environments.create("openvoise"), "unknown recipe 'openvoise'; did you mean openvoice"),
+        (lambda: environments.create("openvoice", "no-such-python"), "no program 'no-such-python'"),
+        (lambda: environments.remove("openvoice"), "no environment openvoice to remove"),
     ],
 )
 def test_wrong_use(attempt: Callable[[], object], words: str) -> None:
@@ -216,12 +215,20 @@ def test_wrong_use(attempt: Callable[[], object], words: str) -> None:
         attempt()
 
 
-def test_everything_is_pinned() -> None:
-    for recipe in RECIPES.values():
-        lines = files("vceval.converters").joinpath(recipe.pins).read_text("utf-8").splitlines()
-        pins = [line for line in lines if not line.startswith("#")]
-        assert all(re.fullmatch(r"[A-Za-z0-9_.-]+==[0-9][0-9a-z.]*", pin) for pin in pins)
-        assert set(recipe.requirements) <= {pin.partition("==")[0] for pin in pins}
+@pytest.mark.parametrize("name", registry.recipe_folders())
+def test_everything_is_pinned(name: str) -> None:
+    recipe = recipe_of(name)
+    pins = [line for line in recipe.pins.read_text("utf-8").splitlines() if not line.startswith("#")]
+    assert all(re.fullmatch(r"[A-Za-z0-9_.-]+==[0-9][0-9a-z.]*", pin) for pin in pins)
+    plain = {re.sub("[-_.]+", "-", pin.partition("==")[0]).lower() for pin in pins}
+    assert {re.sub("[-_.]+", "-", one.partition("[")[0]).lower() for one in recipe.says.requirements} <= plain
+
+
+def test_a_python_of_another_version_is_refused(root: Path, fake: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VERSION", "3.9")
+    with pytest.raises(UsageError, match=r"openvoice runs on Python 3\.10, 3\.11, 3\.12; .* is 3\.9: name another"):
+        environments.create("openvoice", fake)
+    assert not root.exists()
 
 
 def test_a_real_one(tmp_path: Path, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -235,8 +242,17 @@ def test_a_real_one(tmp_path: Path, root: Path, monkeypatch: pytest.MonkeyPatch)
         wheel.writestr(f"{about}/METADATA", "Metadata-Version: 2.1\nName: toy\nVersion: 1.5\n")
         wheel.writestr(f"{about}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
         wheel.writestr(f"{about}/RECORD", f"toy.py,,\n{about}/METADATA,,\n{about}/WHEEL,,\n{about}/RECORD,,\n")
-    recipe = Recipe("toy", ("nothing",), ("toy",), "coqui_pins.txt", ("toy",), ("toy",))
-    monkeypatch.setitem(environments.RECIPES, "toy", recipe)
+    folder = tmp_path / "recipes" / "toy"
+    folder.mkdir(parents=True)
+    version = f"{sys.version_info[0]}.{sys.version_info[1]}"
+    (folder / "recipe.yaml").write_text(
+        f"{{kind: packages, code: here, python: ['{version}'], devices: [cpu], requirements: [toy], modules: [toy], "
+        "told: [toy], models: {toy: {title: Toy}}}"
+    )
+    (folder / "pins.txt").write_text("toy==1.5\n")
+    (folder / "worker.py").touch()
+    monkeypatch.setattr(registry, "recipe_folders", lambda: {"toy": folder})
+    recipe_of.cache_clear()
     monkeypatch.setenv("PIP_NO_INDEX", "1")
     monkeypatch.setenv("PIP_FIND_LINKS", str(shelf))
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))  # must not show through

@@ -15,6 +15,7 @@ from places import ROOT
 import vceval.benchmarks
 from vceval.cli.main import main
 from vceval.cli.schema import schema_of
+from vceval.converters.recipe import RecipeFile
 from vceval.errors import UsageError
 from vceval.gate.rules import DEFAULT, RulesFile
 from vceval.protocol.config import ConfigFile
@@ -25,7 +26,9 @@ from vceval.protocol.systems import SystemsFile, read_systems, system_of
 BENCHMARKS = Path(str(vceval.benchmarks.__file__)).parent
 SUITES = sorted((BENCHMARKS / "suites").glob("*.yaml"))
 RULES = [DEFAULT, *sorted((BENCHMARKS / "rules").glob("*.yaml"))]
-KINDS: dict[str, type[Section]] = {"suite": SuiteFile, "systems": SystemsFile, "rules": RulesFile, "config": ConfigFile}
+KINDS: dict[str, type[Section]] = {
+    "suite": SuiteFile, "systems": SystemsFile, "rules": RulesFile, "config": ConfigFile, "recipe": RecipeFile,
+}  # fmt: skip
 SUITE = """
 name: mine
 version: 1

@@ -61,9 +61,9 @@ def diagnose() -> int:
         fine, text = check()
         broken += name == "folders" and not fine
         _line(fine, False, f"{name:<15}{text}", "")
-    for name, recipe in environments.RECIPES.items():
+    for name in registry.recipe_folders():
         found = environments.state(name)
-        _line(found.usable, False, f"{'env ' + name:<15}{found.text}", f"converter {', '.join(recipe.serves)}")
+        _line(found.usable, False, f"{'env ' + name:<15}{found.text}", f"converter {name}")
     for kind in registry.GROUPS:
         for name in registry.names(kind):
             try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 
+from vceval import registry
 from vceval.converters import environments
 
 __all__ = ["add_commands"]
@@ -20,10 +21,21 @@ def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
         description="Needs about 2 GB with a torch for CPUs and several times that with one for CUDA; which one comes "
         "is up to pip's configuration (pip config, PIP_INDEX_URL, PIP_FIND_LINKS).",
     )
-    make.add_argument("name", metavar="NAME", help=f"one of: {', '.join(environments.RECIPES)}")
+    make.add_argument("name", metavar="NAME", help=f"one of: {', '.join(registry.recipe_folders())}")
     make.add_argument("--python", default=sys.executable, metavar="PROGRAM", help="interpreter to base it on")
     make.add_argument("--fresh", action="store_true", help="make it again even if it is there")
+    make.add_argument(
+        "--checkout", default="", metavar="DIR", help="your clone of the repository, for recipes that run from one"
+    )
     make.set_defaults(command=_create)
+    test = actions.add_parser(
+        "test",
+        help="convert three pairs with made-up weights of the right shapes; say what that does not prove",
+        description="Needs the environment, and no weights. Exit code 1 where a pair fails.",
+    )
+    test.add_argument("name", metavar="NAME")
+    test.add_argument("--weights", default="", metavar="DIR", help="use the files in this folder instead")
+    test.set_defaults(command=_test)
     listing = actions.add_parser("list", help="say which there are, and what runs in them")
     listing.set_defaults(command=_list)
     for word, meaning, command in (
@@ -36,13 +48,19 @@ def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 
 def _create(options: argparse.Namespace) -> int:
-    environments.create(options.name, options.python, options.fresh)
+    environments.create(options.name, options.python, options.fresh, options.checkout)
     return 0
 
 
+def _test(options: argparse.Namespace) -> int:
+    from vceval.conformance.trial import try_recipe
+
+    return try_recipe(options.name, options.weights)
+
+
 def _list(options: argparse.Namespace) -> int:
-    for name, recipe in environments.RECIPES.items():
-        print(f"{name}  for {', '.join(recipe.serves)}: {environments.state(name).text}")
+    for name in registry.recipe_folders():
+        print(f"{name}  [{registry.load('converter', name).info.licence}]: {environments.state(name).text}")
     return 0
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from abc import ABC
 from collections.abc import Callable, Hashable, Mapping, Sequence
@@ -52,6 +53,11 @@ class ConverterInfo:
     draws_noise: bool = False
     encoders: dict[str, str] | None = None
     front_end: str = ""
+
+    @property
+    def noncommercial(self) -> bool:
+        """Whether the licence forbids commercial use, by its words: ``CC BY-NC``, "non-commercial"."""
+        return re.search(r"\bNC\b|\bnon-?commercial", self.licence, re.IGNORECASE) is not None
 
     def declaration_faults(self) -> list[str]:
         """Say what is declared wrongly, each in words; nothing where all is well."""

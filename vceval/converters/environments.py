@@ -1,28 +1,28 @@
 """Python environments of their own for systems whose dependencies don't get along with everybody else's.
 
-``vceval env create coqui`` makes one, with pinned packages, among the user's data; a worker program of the converter
-``openvoice`` is run with its interpreter. Nothing is fetched at any other time.
+``vceval env create NAME`` makes that of a recipe, with pinned packages, among the user's data; the recipe's worker is
+run with its interpreter. Nothing is fetched at any other time.
 """
 
 from __future__ import annotations
 
 import contextlib
 import fcntl
-import hashlib
 import json
 import os
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+from vceval.converters.recipe import Recipe, recipe_of
 from vceval.errors import UsageError
 
-__all__ = ["RECIPES", "Recipe", "State", "create", "interpreter", "place_of", "record_of", "remove", "root", "state"]
+__all__ = ["State", "clone_of", "create", "interpreter", "place_of", "record_of", "remove", "root", "state"]
 
 #: Written last of all; an environment without it was never finished.
 _RECORD = "vceval-environment.json"
@@ -32,47 +32,6 @@ _VERSIONS = (
     "print(json.dumps({'python': platform.python_version(), **{name: version(name) for name in sys.argv[1:]}}))"
 )
 _WHERE = "import sysconfig; print(sysconfig.get_paths()['platlib'])"
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """How an environment is made.
-
-    name: what users call it. serves: the converters that run in it.
-    requirements: what is asked of pip; everything else comes along.
-    pins: file in ``vceval.converters`` with the version of every package.
-    modules: what must be importable at the end. told: packages whose versions are shown.
-    set_aside: compiled files of torchaudio that are put out of the way where they can't be loaded.
-    """
-
-    name: str
-    serves: tuple[str, ...]
-    requirements: tuple[str, ...]
-    pins: str
-    modules: tuple[str, ...]
-    told: tuple[str, ...]
-    set_aside: tuple[str, ...] = ()
-
-    def fingerprint(self) -> str:
-        """Tell this recipe from what it was in another release."""
-        text = "\n".join([*self.requirements, files("vceval.converters").joinpath(self.pins).read_text("utf-8")])
-        return hashlib.sha256(text.encode()).hexdigest()[:16]
-
-
-RECIPES = {
-    "coqui": Recipe(
-        name="coqui",
-        serves=("openvoice",),
-        # six is imported by coqui-tts, which does not ask for it. torchcodec need only be there: it is never loaded,
-        # as files are read by librosa
-        requirements=("torch", "torchaudio", "torchcodec", "coqui-tts", "six"),
-        pins="coqui_pins.txt",
-        modules=("TTS.vc.models.openvoice", "TTS.vc.models.freevc", "TTS.tts.models.vits"),
-        told=("coqui-tts", "torch", "torchaudio"),
-        # The wheel of the public index links CUDA; without these files torchaudio runs as plain Python
-        set_aside=("_torchaudio.abi3.so", "libtorchaudio.abi3.so", "torchaudio_prefixctc.abi3.so"),
-    ),
-}
 
 
 @dataclass(frozen=True)
@@ -92,19 +51,6 @@ def root() -> Path:
     named = os.environ.get("VCEVAL_ENVIRONMENTS")
     data = os.environ.get("XDG_DATA_HOME") or "~/.local/share"
     return Path(named or f"{data}/vceval/environments").expanduser()
-
-
-def recipe_of(name: str) -> Recipe:
-    """Find a recipe.
-
-    Raises:
-        UsageError: there is none of that name.
-    """
-    from vceval.registry import unknown_name
-
-    if name not in RECIPES:
-        raise unknown_name("environment", name, sorted(RECIPES))
-    return RECIPES[name]
 
 
 def place_of(name: str) -> Path:
@@ -129,7 +75,7 @@ def state(name: str) -> State:
     if not os.access(_python(place), os.X_OK):
         return State(False, f"{place} has lost its Python; to make it again: {make}", record)
     versions = ", ".join(f"{package} {version}" for package, version in record.get("versions", {}).items())
-    text = f"{place} ({versions})"
+    text = f"{place} ({versions})" + (f" with {record['checkout']}" if record.get("checkout") else "")
     if record.get("recipe") != recipe.fingerprint():
         text += f"; made by another release of vceval, to make it anew: {make}"
     return State(True, text, record)
@@ -145,7 +91,39 @@ def interpreter(name: str) -> Path | None:
     return _python(place_of(name)) if state(name).usable else None
 
 
-def create(name: str, python: str = sys.executable, fresh: bool = False) -> Path:
+def clone_of(recipe: Recipe, named: str = "") -> Path:
+    """Find the clone that a recipe of the kind ``checkout`` runs: the one named, or that of its environment.
+
+    Raises:
+        UsageError: none is named, or it is not there or lacks files.
+    """
+    wanted = recipe.says.checkout
+    if wanted is None:
+        raise UsageError(f"{recipe.name} needs no clone of a repository; leave out --checkout")
+    place = named or str(state(recipe.name).record.get("checkout", ""))
+    how = f"clone {wanted.repository} (commit {wanted.commit}, with its submodules)"
+    if not place:
+        raise UsageError(f"{recipe.name} runs from a clone of its repository: {how} and name it by --checkout DIR")
+    folder = Path(place).expanduser().resolve()
+    if not folder.is_dir():
+        raise UsageError(f"the clone {folder} is not there; {how}, and: vceval env create {recipe.name} --checkout DIR")
+    named_files = [*wanted.files, *([wanted.requirements] if wanted.requirements else ())]
+    lacking = [entry for entry in (*wanted.path_entries, *named_files) if not (folder / entry).exists()]
+    if lacking:
+        raise UsageError(f"the clone {folder} lacks {', '.join(lacking)}: {how} again")
+    return folder
+
+
+def commit_of(clone: Path) -> str:
+    """Give the commit that a clone stands at; empty where git can't tell, as for an unpacked archive."""
+    git = shutil.which("git")
+    if git is None:
+        return ""
+    done = subprocess.run([git, "-C", str(clone), "rev-parse", "HEAD"], capture_output=True, text=True, check=False)
+    return done.stdout.strip() if done.returncode == 0 else ""
+
+
+def create(name: str, python: str = sys.executable, fresh: bool = False, checkout: str = "") -> Path:
     """Make an environment, unless it is there already and made by the same recipe; each step is printed.
 
     Packages come from wherever pip is configured to look. When a step fails, what was made is thrown away, and an older
@@ -155,17 +133,20 @@ def create(name: str, python: str = sys.executable, fresh: bool = False) -> Path
         name: of a recipe.
         python: interpreter to base it on.
         fresh: make it again in any case.
+        checkout: the clone that the recipe runs, for the kind ``checkout``.
 
     Raises:
-        UsageError: no such recipe or interpreter, somebody else is making it, or a step failed.
+        UsageError: no such recipe or interpreter, one of a version that the recipe does not run on, a clone that is
+            missing or lacks files, somebody else is making it, or a step failed.
     """
     recipe, place = recipe_of(name), place_of(name)
-    base = shutil.which(python)
-    if base is None:
-        raise UsageError(f"there is no program {python!r} to base the environment on")
+    clone = clone_of(recipe, checkout) if recipe.says.checkout or checkout else None
+    base = _base(recipe, python)
     with _alone(place):
         found = state(name)
-        if found.usable and not fresh and found.record.get("recipe") == recipe.fingerprint():
+        same = found.record.get("recipe") == recipe.fingerprint()
+        same = same and found.record.get("checkout", "") == str(clone or "")
+        if found.usable and not fresh and same:
             print(f"It is here already: {found.text}")
             return place
         before = _before(place)
@@ -177,7 +158,7 @@ def create(name: str, python: str = sys.executable, fresh: bool = False) -> Path
             print(f"Removing {place}", flush=True)
             _delete(place)
         try:
-            _make(recipe, place, base)
+            _make(recipe, place, base, clone)
         except BaseException:
             shutil.rmtree(place, ignore_errors=True)
             if before.exists():
@@ -193,21 +174,57 @@ def _before(place: Path) -> Path:
     return place.with_name(f".{place.name}.before")
 
 
-def _make(recipe: Recipe, place: Path, base: str) -> None:
-    python = str(_python(place))
-    pins = files("vceval.converters").joinpath(recipe.pins)
+def _base(recipe: Recipe, python: str) -> str:
+    """Find the interpreter that an environment is based on.
+
+    Raises:
+        UsageError: there is none, or it is of another version than the recipe runs on.
+    """
+    base = shutil.which(python)
+    if base is None:
+        raise UsageError(f"there is no program {python!r} to base the environment on")
+    version = _ask(base, "import sys; print('%d.%d' % sys.version_info[:2])")
+    if version not in recipe.says.python:
+        raise UsageError(
+            f"{recipe.name} runs on Python {', '.join(recipe.says.python)}; {base} is {version}: name another one by "
+            f"--python PROGRAM"
+        )
+    return base
+
+
+def _make(recipe: Recipe, place: Path, base: str, clone: Path | None) -> None:
+    python, says = str(_python(place)), recipe.says
+    wanted = list(says.requirements)
+    if clone is not None and says.checkout is not None and says.checkout.requirements:
+        wanted += ["-r", str(clone / says.checkout.requirements)]
+    began = time.monotonic()
     _step(f"1/4 An empty environment in {place}", [base, "-I", "-m", "venv", str(place)])
     _step(
-        f"2/4 Packages: {', '.join(recipe.requirements)} and what they need, as pinned",
-        [python, "-I", "-m", "pip", "install", "--disable-pip-version-check", "--no-input", "-c", str(pins),
-         *recipe.requirements],
+        f"2/4 Packages: {', '.join(wanted)} and what they need, as pinned",
+        [python, "-I", "-m", "pip", "install", "--disable-pip-version-check", "--no-input", "-c", str(recipe.pins),
+         *wanted],
     )  # fmt: skip
-    print("3/4 torchaudio", flush=True)
-    _mend(recipe, python)
-    _step("4/4 Trying it", [python, "-I", "-c", f"import {', '.join(recipe.modules)}"])
-    versions = json.loads(_ask(python, _VERSIONS, *recipe.told))
-    record = {"recipe": recipe.fingerprint(), "versions": versions}
+    print("3/4 What is in the way", flush=True)
+    if says.without:
+        _step(f"  removed: {', '.join(says.without)}", [python, "-I", "-m", "pip", "uninstall", "-y", *says.without])
+    for package, libraries in says.set_aside.items():
+        _mend(package, libraries, python)
+    _step("4/4 Trying it", [python, "-I", "-c", f"import {', '.join(says.modules)}"])
+    record: dict[str, Any] = {
+        "recipe": recipe.fingerprint(), "versions": json.loads(_ask(python, _VERSIONS, *says.told)),
+        "seconds": round(time.monotonic() - began), "bytes": _size(place),
+    }  # fmt: skip
+    if clone is not None and says.checkout is not None:
+        commit = commit_of(clone)
+        record |= {"checkout": str(clone), "commit": commit}
+        if not commit.startswith(says.checkout.commit):
+            print(f"The clone stands at {commit or 'no commit'}; the recipe was written for {says.checkout.commit}")
     (place / _RECORD).write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+    print(f"{record['bytes'] / 1e6:,.0f} MB in {record['seconds']} s")
+
+
+def _size(place: Path) -> int:
+    return sum(path.lstat().st_size for path in place.rglob("*") if not path.is_dir())
 
 
 def _step(title: str, command: Sequence[str]) -> None:
@@ -241,19 +258,17 @@ def _ask(python: str, code: str, *arguments: str) -> str:
     return done.stdout.strip()
 
 
-def _mend(recipe: Recipe, python: str) -> None:
-    """Put torchaudio's compiled files aside where they can't be loaded, as with a torch for CPUs."""
-    if not recipe.set_aside:
-        return
-    done = subprocess.run([python, "-I", "-c", "import torchaudio"], capture_output=True, check=False)
+def _mend(package: str, libraries: Sequence[str], python: str) -> None:
+    """Put a package's compiled files aside where they can't be loaded, as torchaudio's with a torch for CPUs."""
+    done = subprocess.run([python, "-I", "-c", f"import {package}"], capture_output=True, check=False)
     if not done.returncode:
-        print("  loads as it is")
+        print(f"  {package} loads as it is")
         return
-    folder = Path(_ask(python, _WHERE)) / "torchaudio" / "lib"
-    for name in recipe.set_aside:
+    folder = Path(_ask(python, _WHERE)) / package
+    for name in libraries:
         if (folder / name).is_file():
             (folder / name).rename(folder / f"{name}.set-aside")
-            print(f"  {name} needs CUDA: set aside")
+            print(f"  {package}/{name} can't be loaded: set aside")
 
 
 @contextlib.contextmanager

@@ -1,4 +1,4 @@
-"""Systems that this package can't run: their authors published no weights, or under a licence that keeps them out.
+"""Systems that this package can't run: their authors published no weights.
 
 They are registered all the same: a user who names one reads what is missing, where the code is, and the two ways to
 evaluate it: ``precomputed``, for audio that was converted elsewhere, and ``command``, for a program that converts in
@@ -13,16 +13,14 @@ from typing import ClassVar
 from vceval.converters.base import Converter, ConverterInfo, Outcome, Request
 from vceval.errors import UsageError
 
-__all__ = ["ClsVc", "SeedVc", "SkqVc", "StarGanVc2", "Unpublished", "Vae", "VqvcPlus"]
+__all__ = ["ClsVc", "SkqVc", "StarGanVc2", "Unpublished", "Vae", "VqvcPlus"]
 
 
 _NO_LICENCE = "none stated (no licence file)"
 
 
-def _info(
-    name: str, title: str, licence: str, paper: str, sample_rate: int | None = None, kind: str = "unpublished"
-) -> ConverterInfo:
-    return ConverterInfo(name, title, sample_rate, licence, paper, kind, trained_on=None)
+def _info(name: str, title: str, licence: str, paper: str, sample_rate: int | None = None) -> ConverterInfo:
+    return ConverterInfo(name, title, sample_rate, licence, paper, "unpublished", trained_on=None)
 
 
 class Unpublished(Converter):
@@ -162,27 +160,3 @@ class Vae(Unpublished):
         "weights that you trained on the very speakers of your suite, as it is not one-shot (a speaker is a number "
         "in the sorted list of folders), and an old torchaudio, whose SoX effects it needs"
     )
-
-
-class SeedVc(Unpublished):
-    """Seed-VC: published, but under the GPL, so it runs as a program of its own and is never imported."""
-
-    info = _info(
-        "seedvc",
-        "Seed-VC",
-        "GPL-3.0",
-        "Liu, Zero-shot voice conversion with diffusion transformers, arXiv 2411.09943",
-        sample_rate=22_050,
-        kind="external",
-    )
-    missing = (
-        "it is published under the GPL-3.0, which keeps it out of this package, and its pinned dependencies (torch "
-        "2.4, transformers 4.46, numpy 1.26) need an environment of their own"
-    )
-    code = "https://github.com/Plachtaa/seed-vc (commit d334fb7), weights: Plachta/Seed-VC on Hugging Face"
-    bring = (
-        "a clone with its requirements installed and its weights fetched (its inference.py fetches them at the first "
-        "start), and convert pairs by: python inference.py --source SOURCE --target PROMPT --output FOLDER "
-        "--diffusion-steps 25 --inference-cfg-rate 0.7; prompts of 1 to 30 s, and it draws noise without a seed"
-    )
-    pattern = "vc_{source}*_{target}*.wav"

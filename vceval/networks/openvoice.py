@@ -1,7 +1,7 @@
 """OpenVoice's tone-colour converter: a VITS posterior encoder, flow and decoder, steered by a reference encoder.
 
-Conversions are made by the library coqui-tts, in an environment of its own (``converters.coqui``). This network is what
-a downloaded file is checked against, and what the library's results are compared with in the tests.
+Conversions are made by the library coqui-tts, in an environment of its own (the recipe ``openvoice``). This network
+is what a downloaded file is checked against, and what the library's results are compared with in the tests.
 
 Source: Qin, Zhao, Yu, Sun, "OpenVoice: versatile instant voice cloning", arXiv 2312.01479, section 2; VITS
 (arXiv 2106.06103).
@@ -9,19 +9,39 @@ Source: Qin, Zhao, Yu, Sun, "OpenVoice: versatile instant voice cloning", arXiv 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
+from vceval.errors import UsageError
 from vceval.networks.blocks import WNConv2d
 from vceval.networks.hifigan import Generator
 from vceval.networks.vits import CouplingFlow, GaussianEncoder, sample
 
-__all__ = ["BINS", "LATENT", "TAU", "ReferenceEncoder", "ToneConverter"]
+__all__ = ["BINS", "LATENT", "SETTINGS_V2", "TAU", "ReferenceEncoder", "ToneConverter", "check_settings"]
 
 #: Bins of the spectrogram, values of a frame's latent vector, of a speaker vector.
 BINS, LATENT, SPEAKER = 513, 192, 256
 #: Scale of the noise that is drawn, as published.
 TAU = 0.3
+#: What the tables of its configuration say, as far as it decides the network and its spectrogram.
+SETTINGS_V2: Mapping[str, Mapping[str, Any]] = {
+    "data": {"sampling_rate": 22_050, "filter_length": 1024, "hop_length": 256, "win_length": 1024},
+    "model": {
+        "zero_g": True,
+        "inter_channels": 192,
+        "hidden_channels": 192,
+        "resblock": "1",
+        "resblock_kernel_sizes": [3, 7, 11],
+        "resblock_dilation_sizes": [[1, 3, 5], [1, 3, 5], [1, 3, 5]],
+        "upsample_rates": [8, 8, 2, 2],
+        "upsample_initial_channel": 512,
+        "upsample_kernel_sizes": [16, 16, 4, 4],
+        "gin_channels": 256,
+    },
+}
 
 
 class ReferenceEncoder(nn.Module):
@@ -92,3 +112,30 @@ class ToneConverter(nn.Module):
         moved = self.flow(free, mask, target[:, :, None], inverse=True)
         audio: Tensor = self.dec(moved, nobody)
         return audio
+
+
+def check_settings(place: str, name: str, settings: Mapping[str, Any]) -> None:
+    """Make sure that a configuration is that of OpenVoice version 2.
+
+    Version 1's lacks ``zero_g``: it tells encoder and decoder of the speakers, which the library does not do.
+
+    Args:
+        place: where it lies, for errors.
+        name: what it should be.
+        settings: what it holds.
+
+    Raises:
+        UsageError: it is of something else, or differs; every difference is named.
+    """
+    wrong = []
+    for table, values in SETTINGS_V2.items():
+        found = settings.get(table)
+        if not isinstance(found, Mapping):
+            raise UsageError(f"{place}: it has no table {table!r}; this is not {name}")
+        wrong += [
+            f"{table}.{key} is {found.get(key)!r}, not {value!r}"
+            for key, value in values.items()
+            if found.get(key) != value
+        ]
+    if wrong:
+        raise UsageError(f"{place}: these are not the settings of OpenVoice version 2: {'; '.join(wrong)}")

@@ -180,9 +180,11 @@ def _system_row(plan: Plan, conversions: Conversions, system: System) -> dict[st
                 **({"sample_rates": rates} if len(rates) > 1 else {}),
                 "licence": "", "paper": "", "expected": expected, **several}  # fmt: skip
     info = make_converter(system).info
+    title = info.title if system.name == system.converter or system.name in plan.beside else system.name
     return {
         "name": system.name,
-        "title": info.title if system.name == system.converter or system.name in plan.beside else system.name,
+        # Tables show titles, whatever else they show
+        "title": f"{title} (NC)" if info.noncommercial else title,
         "converter": system.converter,
         "kind": info.kind,
         "control": info.control,

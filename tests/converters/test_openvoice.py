@@ -14,13 +14,17 @@ import pytest
 
 from vceval.checkpoints.known_files import GE2E, WAVLM_LARGE
 from vceval.converters.base import Request
-from vceval.converters.coqui import CHECKPOINT, CONFIG, MODELS, SETTINGS_V2, OpenVoice, check_settings
-from vceval.converters.coqui_worker import explicit
+from vceval.converters.by_recipe import ByRecipe, class_of
+from vceval.converters.recipes.openvoice.worker import explicit
 from vceval.converters.freevc import FREEVC_24
 from vceval.errors import ItemError, UsageError
+from vceval.networks.openvoice import SETTINGS_V2, check_settings
 from vceval.signal.audio import Waveform
 
 torch = pytest.importorskip("torch")
+
+OpenVoice = class_of("openvoice")
+CHECKPOINT, CONFIG = OpenVoice.files
 
 #: In the place of the library: as talkative, and as prone to fetch things. A weight tells it how loud to be.
 LIBRARY = {
@@ -97,7 +101,7 @@ def folder(tmp_path: Path) -> Path:
     return path
 
 
-def opened(folder: Path, python: str, **options: Any) -> OpenVoice:
+def opened(folder: Path, python: str, **options: Any) -> ByRecipe:
     converter = OpenVoice(weights=str(folder), python=python, timeout=60, **options)
     assert converter.missing_files() == []
     converter.open("cpu")
@@ -185,7 +189,7 @@ def test_code_in_a_weight_file_is_not_run(
 def test_what_is_missing_is_named(folder: Path, stand_in: str) -> None:
     said = "\n".join(OpenVoice().missing_files())
     for words in (
-        "vceval env create coqui",
+        "vceval env create openvoice",
         "openvoice_v2/checkpoint.pth is not in",
         "openvoice_v2/config.json is not in",
         "https://huggingface.co/myshell-ai/OpenVoiceV2",
@@ -193,9 +197,9 @@ def test_what_is_missing_is_named(folder: Path, stand_in: str) -> None:
         assert words in said
     with pytest.raises(UsageError, match=r"checkpoint\.pth is not in"):
         OpenVoice(python=stand_in).open("cpu")
-    with pytest.raises(UsageError, match="vceval env create coqui"):
+    with pytest.raises(UsageError, match="vceval env create openvoice"):
         OpenVoice(weights=str(folder)).open("cpu")
-    assert set(OpenVoice(weights=str(folder)).assets()) == {CHECKPOINT.name, CONFIG.name}
+    assert set(OpenVoice(weights=str(folder)).assets()) == {CHECKPOINT.name, CONFIG.name, "worker"}
     lacking = "\n".join(OpenVoice(model="freevc24", python=stand_in).missing_files())
     assert all(file.name in lacking for file in (FREEVC_24, WAVLM_LARGE, GE2E))
     assert len(OpenVoice(model="your_tts", python=stand_in).missing_files()) == 4
@@ -215,7 +219,7 @@ def test_wrong_options_are_refused(options: dict[str, Any], words: str) -> None:
 
 
 def test_a_row_says_what_it_is() -> None:
-    rates = {model: OpenVoice(model=model).info.sample_rate for model in MODELS}
+    rates = {model: OpenVoice(model=model).info.sample_rate for model in OpenVoice.recipe.says.models}
     assert rates == {"openvoice_v2": 22_050, "freevc24": 24_000, "your_tts": 16_000}
     assert OpenVoice(model="freevc24").info.title == "FreeVC-24 (coqui-tts)"
     assert OpenVoice.info.title == OpenVoice().info.title == "OpenVoice v2 (coqui-tts)"
@@ -254,10 +258,3 @@ def test_other_configurations_are_refused(
     (folder / "config.json").write_text(json.dumps(settings))
     with pytest.raises(UsageError, match=words):
         OpenVoice(weights=str(folder), python=stand_in).open("cpu")
-
-
-def test_without_an_environment_of_its_own_this_one_will_do(monkeypatch: pytest.MonkeyPatch) -> None:
-    converter = OpenVoice(weights="nowhere")
-    assert len(converter.missing_files()) == 3
-    monkeypatch.setattr(importlib.util, "find_spec", lambda name: object())
-    assert len(converter.missing_files()) == 2

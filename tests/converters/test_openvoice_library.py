@@ -1,6 +1,6 @@
 """OpenVoice's network and files; and coqui-tts itself against our own networks, three systems, from the same files.
 
-The tests with the library run where ``vceval env create coqui`` was run, and skip elsewhere.
+The tests with the library run where ``vceval env create openvoice`` was run, and skip elsewhere.
 """
 
 from __future__ import annotations
@@ -21,17 +21,20 @@ from vceval.checkpoints.known_files import GE2E, WAVLM_LARGE
 from vceval.conformance.kits import made_up_weights
 from vceval.converters import environments
 from vceval.converters.base import Request
-from vceval.converters.coqui import CHECKPOINT, CONFIG, SETTINGS_V2, OpenVoice
+from vceval.converters.by_recipe import class_of
 from vceval.converters.freevc import FREEVC_24, FreeVc24
 from vceval.converters.native import noise
 from vceval.converters.yourtts import YourTts
-from vceval.networks.openvoice import ToneConverter
+from vceval.networks.openvoice import SETTINGS_V2, ToneConverter
 from vceval.networks.yourtts_features import spectrogram
 from vceval.signal import audio
 from vceval.signal.audio import Waveform, resample
 from vceval.testing import check_converter
 
 torch = pytest.importorskip("torch")
+
+OpenVoice = class_of("openvoice")
+CHECKPOINT, CONFIG = OpenVoice.files
 
 
 @pytest.fixture(scope="module")
@@ -77,9 +80,9 @@ def test_the_network_minds_both_speakers(weights: Path) -> None:
 @pytest.fixture
 def library() -> str:
     """The interpreter of the environment that users make."""
-    found = environments.interpreter("coqui")
+    found = environments.interpreter("openvoice")
     if found is None:
-        pytest.skip("there is no environment coqui (vceval env create coqui)")
+        pytest.skip("there is no environment openvoice (vceval env create openvoice)")
     return str(found)
 
 
@@ -98,7 +101,7 @@ def test_the_library_converts_as_our_network(library: str, weights: Path, make_s
         (make_sound("s1.wav", 0.73, rate=22_050), [make_sound("t1.wav", 0.4, pitch=230.0)]),
     ]
     converter = OpenVoice(weights=str(weights))
-    assert "environment coqui" in converter.assets()
+    assert "environment openvoice" in converter.assets()
     report = check_converter(converter, pairs, seed=5)
     assert not report.problems
     network: ToneConverter = CHECKPOINT.load(weights / "checkpoint.pth").eval()  # type: ignore[assignment]
