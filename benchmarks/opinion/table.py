@@ -102,7 +102,7 @@ def score(name: str, folder: Path, count: int, file: Path) -> None:
 def read(file: Path) -> list[Score]:
     """Read what was kept."""
     with open(file, encoding="utf-8", newline="") as stream:
-        return [Score(**{**row, "value": float(row["value"])}) for row in csv.DictReader(stream)]
+        return [Score(*texts, float(value)) for *texts, value in list(csv.reader(stream))[1:]]
 
 
 def complete(scores: Sequence[Score]) -> list[Score]:
@@ -161,7 +161,7 @@ def tables(scores: Sequence[Score]) -> Iterator[str]:
 
 def _label(name: str) -> str:
     kind = registry.load("metric", name)
-    return next(one.label for one in kind.measures if one.question == "quality")
+    return next(str(one.label) for one in kind.measures if one.question == "quality")
 
 
 if __name__ == "__main__":

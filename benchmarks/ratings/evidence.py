@@ -17,7 +17,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -91,14 +91,15 @@ def coverage(ratings: pd.DataFrame, splits: int, drawn: int = DRAWN, seed: int =
             full = [
                 estimate(scores[h], np.ones(len(h)), listeners[h].tolist(), files[h].tolist()) for h in halves
             ]  # fmt: skip
-            naive += _held(*plain, 1.96)
-            ours += _held(*full, None)
+            naive += _held(plain, 1.96)
+            ours += _held(full)
             looked += 1
     return Coverage(naive / looked, ours / looked, looked)
 
 
-def _held(one: Estimate, other: Estimate, quantile: float | None) -> bool:
-    """Whether the second mean lies where the first says; Welch's degrees of freedom."""
+def _held(halves: Sequence[Estimate], quantile: float | None = None) -> bool:
+    """Whether the mean of one half lies where the other says; Welch's degrees of freedom."""
+    one, other = halves
     variance = one.error**2 + other.error**2
     if quantile is None:
         freedom = variance**2 / (one.error**4 / one.freedom + other.error**4 / other.freedom)
@@ -129,12 +130,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--runs", type=int, default=500, help="simulated runs of each design")
     parser.add_argument("--only", choices=("coverage", "ceiling", "noise", "simulation"))
     options = parser.parse_args(arguments)
-    for name, make in (
-        ("noise", lambda: _needed()),
-        ("ceiling", lambda: _ceiling()),
-        ("simulation", lambda: _simulated(options.runs)),
-        ("coverage", lambda: _covered(options.splits)),
-    ):
+    makers: dict[str, Callable[[], list[str]]] = {
+        "noise": _needed, "ceiling": _ceiling, "simulation": lambda: _simulated(options.runs),
+        "coverage": lambda: _covered(options.splits),
+    }  # fmt: skip
+    for name, make in makers.items():
         if options.only in (None, name):
             lines = make()
             print("\n".join(lines), flush=True)

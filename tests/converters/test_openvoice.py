@@ -15,8 +15,8 @@ import pytest
 from vceval.checkpoints.known_files import GE2E, WAVLM_LARGE
 from vceval.converters.base import Request
 from vceval.converters.by_recipe import ByRecipe, class_of
-from vceval.converters.recipes.openvoice.worker import explicit
 from vceval.converters.freevc import FREEVC_24
+from vceval.converters.recipes.openvoice.worker import explicit
 from vceval.errors import ItemError, UsageError
 from vceval.networks.openvoice import SETTINGS_V2, check_settings
 from vceval.signal.audio import Waveform

@@ -12,7 +12,6 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from vceval import registry
-from vceval.converters import environments
 from vceval.errors import UsageError
 from vceval.storage import cache
 from vceval.version import VERSION
@@ -51,6 +50,8 @@ def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 def diagnose() -> int:
     """Print what works; 0 when the demo suite can run, 1 when something that it needs is broken."""
+    from vceval.converters import environments
+
     print(f"vceval {VERSION}, Python {platform.python_version()}, {platform.platform()}")
     broken = 0
     for module, distribution, purpose, needed in _PACKAGES:

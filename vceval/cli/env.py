@@ -6,7 +6,6 @@ import argparse
 import sys
 
 from vceval import registry
-from vceval.converters import environments
 
 __all__ = ["add_commands"]
 
@@ -48,6 +47,8 @@ def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 
 def _create(options: argparse.Namespace) -> int:
+    from vceval.converters import environments
+
     environments.create(options.name, options.python, options.fresh, options.checkout)
     return 0
 
@@ -59,17 +60,23 @@ def _test(options: argparse.Namespace) -> int:
 
 
 def _list(options: argparse.Namespace) -> int:
+    from vceval.converters import environments
+
     for name in registry.recipe_folders():
         print(f"{name}  [{registry.load('converter', name).info.licence}]: {environments.state(name).text}")
     return 0
 
 
 def _path(options: argparse.Namespace) -> int:
+    from vceval.converters import environments
+
     print(environments.place_of(options.name))
     return 0 if environments.state(options.name).usable else 1
 
 
 def _remove(options: argparse.Namespace) -> int:
+    from vceval.converters import environments
+
     environments.remove(options.name)
     print(f"Removed {environments.place_of(options.name)}")
     return 0

@@ -404,13 +404,15 @@ def _lstms_without_onednn() -> Iterator[None]:
             hook.remove()
 
 
-def check_length(wave: Waveform, what: str, minimum: float = 0.0) -> None:
+def check_length(wave: Waveform, what: str, minimum: float = 0.0, maximum: float | None = None) -> None:
     """Refuse a source, or a prompt, that a network can't take.
 
     Raises:
-        ItemError: it is shorter than ``minimum`` seconds, or longer than what is taken.
+        ItemError: it is shorter than ``minimum`` seconds, or longer than ``maximum``, where None is what is taken of
+            all converters.
     """
-    maximum = MAX_PROMPT_SECONDS if what == "prompt" else MAX_SECONDS
+    if maximum is None:
+        maximum = MAX_PROMPT_SECONDS if what == "prompt" else MAX_SECONDS
     if wave.seconds > maximum:
         instead = {"prompt": "cut the prompt, or name a shorter recording of the target speaker"}
         raise ItemError(

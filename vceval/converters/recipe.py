@@ -225,7 +225,7 @@ class RecipeFile(Section):
     longest_source: float = Field(60.0, gt=0)
     """Seconds; longer sources are refused."""
 
-    longest_prompt: float = Field(60.0, gt=0)
+    longest_prompt: float = Field(600.0, gt=0)
     """Seconds; longer prompts are refused."""
 
     warm_up: bool = False

@@ -109,7 +109,7 @@ def _checked(found: pandas.DataFrame, where: str) -> pandas.DataFrame:
     twice = [name for name in _COLUMNS if list(given.values()).count(name) > 1]
     if twice:
         raise UsageError(
-            f"{where}: several columns are {twice[0]}: {', '.join(c for c in given if given[c] == twice[0])}"
+            f"{where}: several columns are {twice[0]}: {', '.join(str(c) for c in given if given[c] == twice[0])}"
         )
     found = found.rename(columns=given)
     needed = ["listener", "score", "pair" if "pair" in found and "file" not in found else "file"]

@@ -77,6 +77,8 @@ class _Convolutions(nn.Module):
 
 
 class _Position(nn.Module):
+    pe: Tensor
+
     def __init__(self) -> None:
         super().__init__()
         self.register_buffer("pe", torch.zeros(1, _FRAMES, _WIDTH))

@@ -242,7 +242,7 @@ def of_system(
         middle = spread(part(one) for one in pairs)
         return None if middle is None else middle.median
 
-    waits = [wait for wait in (*(one.latency for one in pairs), found and found.latency) if wait is not None]
+    waits = [one.latency for one in (*pairs, *([found] if found else [])) if one.latency is not None]
     known: dict[str, Any] = {
         "name": name, "chunk": chunk, "streamed": len(pairs), "expected": len(pairs) + len(failures),
         "failure": failures[0] if failures else None,
