@@ -10,7 +10,7 @@ import sys
 import textwrap
 import time
 from collections.abc import Callable, Iterator
-from multiprocessing.context import SpawnProcess
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 import pytest
@@ -29,6 +29,9 @@ def plain(offset):
         if task == "offset": time.sleep(0.005); return offset
         return task + offset
     return work
+
+def variable(name):
+    return lambda task: os.environ.get(name)
 
 class Overlapped:
     ahead = 2
@@ -126,14 +129,14 @@ def test_reading_and_writing_beside_the_work(handler: Callable[..., Callable[[ob
 def test_an_interrupt_while_a_worker_starts_leaves_none_behind(
     handler: Callable[..., Callable[[object], object]], monkeypatch: pytest.MonkeyPatch, begun: bool
 ) -> None:
-    real = SpawnProcess.start
+    real = BaseProcess.start
 
-    def interrupted(process: SpawnProcess) -> None:
+    def interrupted(process: BaseProcess) -> None:
         if begun:
             real(process)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(SpawnProcess, "start", interrupted)
+    monkeypatch.setattr(BaseProcess, "start", interrupted)
     with pytest.raises(KeyboardInterrupt), Pool(1, handler, (0,)) as pool:
         list(pool.run([1]))
     assert multiprocessing.active_children() == []
@@ -143,16 +146,43 @@ def test_an_interrupt_that_reaches_a_worker_while_it_starts_is_not_its_business(
     handler: Callable[..., Callable[[object], object]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Ctrl-C reaches all processes of a terminal, also those that have not come to look away from it yet."""
-    real = SpawnProcess.start
+    real = BaseProcess.start
 
-    def started(process: SpawnProcess) -> None:
+    def started(process: BaseProcess) -> None:
         real(process)
         assert process.pid is not None
         os.kill(process.pid, signal.SIGINT)
 
-    monkeypatch.setattr(SpawnProcess, "start", started)
+    monkeypatch.setattr(BaseProcess, "start", started)
     with Pool(1, handler, (5,)) as pool:
         assert list(pool.run([1])) == [(1, 6)]
+
+
+def test_a_worker_has_the_environment_of_today(
+    handler: Callable[..., Callable[[object], object]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not that of the time when the server of workers was started."""
+    import pool_handlers
+
+    with Pool(1, handler, (0,)) as pool:
+        list(pool.run([1]))
+    monkeypatch.setenv("VCEVAL_MADE_UP", "here")
+    with Pool(1, pool_handlers.variable, ("VCEVAL_MADE_UP",)) as pool:
+        assert list(pool.run(["a"])) == [("a", "here")]
+    monkeypatch.delenv("VCEVAL_MADE_UP")
+    with Pool(1, pool_handlers.variable, ("VCEVAL_MADE_UP",)) as pool:
+        assert list(pool.run(["a"])) == [("a", None)]
+
+
+def test_without_a_place_for_a_socket_workers_start_from_nothing(
+    handler: Callable[..., Callable[[object], object]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def nowhere() -> None:
+        raise FileNotFoundError("no usable temporary directory found")
+
+    monkeypatch.setattr("multiprocessing.forkserver.ensure_running", nowhere)
+    with Pool(2, handler, (0,)) as pool:
+        assert dict(pool.run([1, "die", 2])) == {1: 1, 2: 2, "die": Lost("the worker process died (killed by SIGKILL)")}
 
 
 def test_workers_end_when_the_main_process_is_killed(

@@ -11,6 +11,8 @@ from collections.abc import Hashable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from vceval import registry
+from vceval.converters.native import NativeConverter
 from vceval.errors import UsageError
 from vceval.metrics.base import Workspace
 from vceval.records import ConversionPair
@@ -23,6 +25,7 @@ from vceval.runner.integrity import JOURNALS, RESULTS, begun, digest, faulty, lo
 from vceval.runner.journal import Ledger, Take, read_records
 from vceval.runner.options import Options
 from vceval.runner.plan import Plan, fingerprint
+from vceval.runner.pool import preload
 from vceval.runner.progress import say, stage
 from vceval.runner.provenance import facts_of
 from vceval.runner.score import Scorers, learning
@@ -91,6 +94,8 @@ def execute(plan: Plan, run: RunDirectory, options: Options, fresh: bool = False
         if options.cache is not None:
             cache.trim(options.cache, cache.default_limit())
         run.write_pairs(plan.pairs.values())
+        if options.executor == "local":
+            preload(_libraries(plan))
         if converted is not None:
             _convert(plan, run, options, converted)
         workspace = Workspace(
@@ -107,6 +112,13 @@ def execute(plan: Plan, run: RunDirectory, options: Options, fresh: bool = False
     run.hashes.write("run.json", *RESULTS, *(name for name in JOURNALS if (run.root / name).is_file()))
     shutil.rmtree(run.root / ".cache", ignore_errors=True)
     return summary, True
+
+
+def _libraries(plan: Plan) -> list[str]:
+    """What takes long to import, and workers will need."""
+    measuring = any("torch" in plan.metric(name).packages for name in plan.metrics)
+    converters = [registry.load("converter", one.converter) for one in plan.converting]
+    return ["torch"] if measuring or any(issubclass(one, NativeConverter) for one in converters) else []
 
 
 def convert_ledger(plan: Plan, run: RunDirectory) -> Ledger:

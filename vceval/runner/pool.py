@@ -3,6 +3,9 @@
 A worker that crashes or hangs costs the task it was doing and is started again. When the main process dies,
 however suddenly, its workers are killed with it.
 
+On Linux workers are forked from a server: a process without threads that has imported once what all of them need, and
+ends with the main process. Elsewhere, and where there is no place for the server's socket, each starts from nothing.
+
 What does a task in a worker is a callable. One that also has the methods ``fetch``, ``compute`` and ``store`` can have
 tasks in all three stages at once: ``fetch(task)`` reads what the task needs (in a thread, ahead of time),
 ``compute(task, fetched)`` works, ``store(task, computed)`` writes and gives the result (in a thread, while the next
@@ -21,24 +24,31 @@ import threading
 import time
 import warnings
 from collections import deque
-from collections.abc import Callable, Hashable, Iterable, Iterator
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import islice
-from multiprocessing import resource_tracker
+from multiprocessing import forkserver, resource_tracker
 from multiprocessing.connection import Connection, wait
 from types import ModuleType
 from typing import Any, Generic, TypeVar
 
 from vceval.storage.processes import die_with_parent
 
-__all__ = ["THREAD_VARIABLES", "Lost", "Pool", "serve"]
+__all__ = ["THREAD_VARIABLES", "Lost", "Pool", "preload", "serve"]
 
 Task = TypeVar("Task")
 
 #: What holds libraries to one compute thread a process: parallelism is over items.
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS")
+#: What every worker imports sooner or later.
+_MODULES = (
+    "vceval.runner.pool", "vceval.runner.convert_worker", "vceval.runner.score_worker", "numba", "scipy.signal",
+    "soundfile", "soxr",
+)  # fmt: skip
+#: In a worker the process that forked it, as it imported this module; where it did not, this process itself.
+_IMPORTED_BY = os.getpid()
 #: Tasks among which one that suits a worker is looked for.
 _IN_SIGHT = 64
 #: Seconds that idle workers have to close what they have open.
@@ -53,6 +63,16 @@ class Lost:
     hung: bool = False
 
 
+def preload(modules: Iterable[str]) -> None:
+    """Start the server of workers, if there is none yet: it imports while this process has other things to do.
+
+    Args:
+        modules: what workers are going to import besides what all of them do.
+    """
+    forkserver.set_forkserver_preload([*_MODULES, *modules])
+    _method()
+
+
 @contextmanager
 def _without_main() -> Iterator[None]:
     """Hide the main module, which a new process would run once more: workers need nothing of a user's script."""
@@ -62,6 +82,17 @@ def _without_main() -> Iterator[None]:
         yield
     finally:
         sys.modules["__main__"] = main
+
+
+@contextmanager
+def _interrupts_held() -> Iterator[None]:
+    """Hold Ctrl-C back from what starts meanwhile, until that looks away from it by itself."""
+    resource_tracker.ensure_running()  # as a part of a start it would let Ctrl-C through
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 @dataclass(slots=True)
@@ -107,7 +138,6 @@ class Pool(Generic[Task]):
         apart: int = 0,
         is_apart: Callable[[Any], bool] = lambda _: False,
     ) -> None:
-        self._context = multiprocessing.get_context("spawn")
         self._handler, self._timeout, self._alike = handler, timeout, alike
         self._arguments: Callable[[int], tuple[Any, ...]] = arguments if callable(arguments) else lambda _: arguments
         count = max(1, count)
@@ -168,20 +198,15 @@ class Pool(Generic[Task]):
         return next((worker for worker in workers if len(worker.tasks) < self._depths[kind]), None)
 
     def _start(self, slot: int) -> _Worker[Task]:
-        ours, theirs = self._context.Pipe()
-        for variable in THREAD_VARIABLES:
-            os.environ.setdefault(variable, "1")
-        arguments = (theirs, os.getpid(), self._handler, self._arguments(slot))
-        process = self._context.Process(target=serve, args=arguments, daemon=False)
+        ours, theirs = multiprocessing.Pipe()
+        context = multiprocessing.get_context(_method())
+        # A server has the environment of its own start
+        arguments = (theirs, dict(os.environ), self._handler, self._arguments(slot))
+        process = context.Process(target=serve, args=arguments, daemon=False)  # type: ignore[attr-defined]
         # Known before it starts: a Ctrl-C meanwhile must not leave a worker that nobody ends
         self._workers.append(_Worker(process, ours, slot))
-        resource_tracker.ensure_running()  # as a part of start() it would let Ctrl-C through
-        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # until the worker looks away from it
-        try:
-            with _without_main():
-                process.start()
-        finally:
-            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        with _interrupts_held(), _without_main():
+            process.start()
         theirs.close()
         return self._workers[-1]
 
@@ -239,22 +264,44 @@ class Pool(Generic[Task]):
         return task
 
 
+def _method() -> str:
+    """How a worker starts here, with everything made ready for it."""
+    for variable in THREAD_VARIABLES:
+        os.environ.setdefault(variable, "1")
+    if sys.platform != "linux":
+        return "spawn"
+    try:
+        with _interrupts_held():
+            forkserver.ensure_running()
+    except OSError:  # no folder for temporary files, or one whose name is too long for a socket
+        return "spawn"
+    return "forkserver"
+
+
 def _how(code: int | None) -> str:
     if code is not None and code < 0:
         return f"killed by {signal.Signals(-code).name}"
     return f"exit code {code}"
 
 
-def serve(pipe: Connection, parent: int, handler: Callable[..., Callable[[Any], Any]], given: tuple[Any, ...]) -> None:
+def serve(
+    pipe: Connection,
+    environment: Mapping[str, str],
+    handler: Callable[..., Callable[[Any], Any]],
+    given: tuple[Any, ...],
+) -> None:
     """Do tasks from a pipe until its other end is closed; the process's main function.
 
     Args:
         pipe: tasks come in, results go out, in the same order.
-        parent: process number of the main process.
+        environment: of the main process.
         handler: makes what does a task, see above.
         given: its arguments.
     """
-    die_with_parent(parent)
+    die_with_parent(None if os.getpid() == _IMPORTED_BY else _IMPORTED_BY)
+    if environment != os.environ:
+        os.environ.clear()
+        os.environ.update(environment)
     # Ctrl-C reaches the whole process group; the main process decides what to do with its workers.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
