@@ -102,7 +102,8 @@ def score(name: str, folder: Path, count: int, file: Path) -> None:
 def read(file: Path) -> list[Score]:
     """Read what was kept."""
     with open(file, encoding="utf-8", newline="") as stream:
-        return [Score(*texts, float(value)) for *texts, value in list(csv.reader(stream))[1:]]
+        rows = csv.DictReader(stream)
+        return [Score(row["predictor"], row["origin"], row["pair"], row["system"], float(row["value"])) for row in rows]
 
 
 def complete(scores: Sequence[Score]) -> list[Score]:

@@ -246,7 +246,7 @@ def test_ctrl_c_ends_soon_and_says_how_to_go_on(
         (("run", "--workers", "0"), "--workers 0"),
         (("run", "--device", "tpu"), "must be cpu, cuda"),
         (("score", "none.csv"), "no such file"),
-        (("score", "."), "--pattern"),
+        (("score", "."), "no recordings here"),
         (("report", "nowhere"), "no such folder"),
         (("frobnicate",), "unknown command 'frobnicate'"),
     ],

@@ -242,7 +242,8 @@ def of_system(
         middle = spread(part(one) for one in pairs)
         return None if middle is None else middle.median
 
-    waits = [one.latency for one in (*pairs, *([found] if found else [])) if one.latency is not None]
+    known_waits = [*(one.latency for one in pairs), None if found is None else found.latency]
+    waits = [wait for wait in known_waits if wait is not None]
     known: dict[str, Any] = {
         "name": name, "chunk": chunk, "streamed": len(pairs), "expected": len(pairs) + len(failures),
         "failure": failures[0] if failures else None,
