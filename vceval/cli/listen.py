@@ -163,7 +163,7 @@ def _add_plan(actions: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
 def _plan(options: argparse.Namespace) -> int:
     from vceval.listen import power
     from vceval.listen.rating_tables import read_ratings
-    from vceval.results.terminal import grid
+    from vceval.results.terminal import grid, paragraph
 
     for name, least in (("each", 1), ("systems", 2), ("pairs", 2)):
         if (value := getattr(options, name)) is not None and value < least:
@@ -189,14 +189,13 @@ def _plan(options: argparse.Namespace) -> int:
         mine = mine.assign(pair=mine["pair"].where(mine["pair"] != "", mine["file"]))
         noise = power.noise_of(power.as_ratings(mine, power.QUESTIONS[options.question]))
         origin = f"{table.name}, {len(mine):,} ratings by {mine['listener'].nunique():,} listeners"
-    print(
+    told = (
         f"A difference of {options.difference:g} points, to be found in {options.power:.0%} of such tests at 0.05; "
-        f"{options.each} ratings of each system by a listener"
-    )
-    print(
+        f"{options.each} ratings of each system by a listener.",
         f"Noise between two systems ({origin}; standard deviations in points): listeners {noise.listener**0.5:.2f}, "
-        f"pairs {noise.pair**0.5:.2f}, ratings {noise.rating**0.5:.2f}\n"
+        f"pairs {noise.pair**0.5:.2f}, ratings {noise.rating**0.5:.2f}.",
     )
+    print(*map(paragraph, told), sep="\n", end="\n\n")
     pairs = [options.pairs] if options.pairs else [n for n in (12, 24, 48, 96, 192) if n >= options.each]
     needed = {n: power.listeners_needed(noise, options.difference, options.power, n, options.each) for n in pairs}
     rows = []
