@@ -15,7 +15,7 @@ RUN apt-get update \
 ENV PATH=/opt/vceval/bin:$PATH PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
 WORKDIR /src
 COPY constraints.txt ./
-RUN pip install -c constraints.txt ${TORCH_INDEX:+--index-url "$TORCH_INDEX"} torch
+RUN pip install -c constraints.txt ${TORCH_INDEX:+--index-url "$TORCH_INDEX"} torch torchaudio
 COPY . .
 RUN pip install -c constraints.txt '.[mos,faster-whisper,chinese]'
 
