@@ -19,15 +19,18 @@ __all__ = ["Panel", "Point", "panels", "tables", "to_text", "write"]
 
 #: Size of a panel in units of its picture, and what is left free for its axes: left, top, right, bottom.
 WIDTH, HEIGHT, MARGINS = 460.0, 260.0, (64.0, 16.0, 16.0, 44.0)
+#: Room that a label needs, across and up.
+_LABEL = 90.0, 12.0
 
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """One system in a panel: where it stands streamed and offline, the ends of its interval, colour and words."""
+    """One system in a panel: where it, its label and its offline figure stand, ends of its interval, colour, words."""
 
     name: str
     x: float
     y: float
+    label: tuple[float, float]
     ends: tuple[float, float] | None
     offline: tuple[float, float] | None
     colour: str
@@ -169,7 +172,7 @@ def _quality(content: StreamFile) -> PlainTable:
             if quality.low is None or quality.high is None
             else f"[{_signed(quality.low)}, {_signed(quality.high)}]",
             p_text(quality.p_value) or "–",
-            quality.verdict or "–",
+            {"same": "not told apart"}.get(quality.verdict, quality.verdict) or "–",
             f"{quality.pairs:,}" + (f" of {quality.wanted:,}" if quality.pairs < quality.wanted else ""),
         ]
         for title in dict.fromkeys(quality.title for one in content.systems for quality in one.quality)
@@ -241,7 +244,8 @@ def _panel(
         offline = None if quality.offline is None else (x(0.0), y(quality.offline))
         words = f"{one.name}: {_number(quality.streamed)} at {at:,.0f} ms, offline {_number(quality.offline)}"
         colour = SERIES[list(names).index(one.name) % len(SERIES)]
-        points.append(Point(one.name, x(at), y(quality.streamed), ends, offline, colour, words))
+        place = x(at), y(quality.streamed)
+        points.append(Point(one.name, *place, _label(place, [p.label for p in points]), ends, offline, colour, words))
     return Panel(
         title,
         better,
@@ -250,6 +254,15 @@ def _panel(
         [(x(tick), f"{tick:g}") for tick in across],
         [(y(tick), f"{tick:g}") for tick in up],
     )
+
+
+def _label(place: tuple[float, float], taken: Sequence[tuple[float, float]]) -> tuple[float, float]:
+    """Find a place for a label above its point, on the side that has room, and above labels that are there already."""
+    across = place[0] - 7.0 if place[0] > WIDTH * 0.7 else place[0] + 7.0
+    up = place[1] - 6.0
+    while any(abs(x - across) < _LABEL[0] and abs(y - up) < _LABEL[1] for x, y in taken):
+        up -= _LABEL[1]
+    return across, round(up, 1)
 
 
 def _ticks(low: float, high: float) -> list[float]:
