@@ -97,7 +97,7 @@ def test_measures_and_systems_come_in_the_order_asked_for(results: vceval.Result
         (lambda r: r.calibration("vs"), "unknown calibrated metric 'vs'; did you mean sv"),
         (lambda r: r.calibration("sv"), "sv was calibrated on demo, LibriTTS, VCC2020: name one"),
         (lambda r: r.calibration("sv", "demos"), "unknown dataset 'demos'; did you mean demo"),
-        (lambda r: r.compare("nowhere"), "nowhere/run.json: no such file"),
+        (lambda r: r.compare("nowhere"), "nowhere: no such folder"),
         (lambda r: r.compare(), "at least two runs"),
     ],
 )

@@ -49,6 +49,7 @@ def run(
     seed: int = 0,
     seeds: int | None = None,
     precision: str | None = None,
+    resampler: str | None = None,
     metrics: str | Sequence[str] | None = None,
     recogniser: str | None = None,
     allow_download: bool = False,
@@ -77,6 +78,7 @@ def run(
         seed: for ``draw_pairs``, and for converters that draw noise.
         seeds: how many times a pair is converted where a system draws noise.
         precision: of our own networks.
+        resampler: of our own networks: ``authors`` (as without) or ``vceval``.
         metrics: instead of the suite's.
         recogniser: of words.
         allow_download: whether a recogniser may be fetched.
