@@ -83,12 +83,15 @@ def test_few_listeners_make_the_interval_wider() -> None:
 
 
 def test_two_panels_of_one_opinion_agree_as_spearman_and_brown_say() -> None:
+    """On average over panels: a single one has 40 systems, and its own spread of opinions."""
     random = np.random.default_rng(5)
-    panel, _ = Simulated(40, 10, 20, 4, 0.5).draw(random)
-    one, other = panel.halves(30)
-    half = float(np.nanmean(pearson(one.files, other.files)))
+    found = []
+    for _ in range(25):
+        panel = Simulated(40, 10, 20, 4, 0.5).draw(random)[0]
+        one, other = panel.halves(10)
+        found.append(lengthened(float(np.nanmean(pearson(one.files, other.files))), panel.growth(10)))
     truth = Simulated(40, 10, 20, 4, 1.0).truth()["files", "pearson"] ** 2
-    assert lengthened(half) == pytest.approx(truth, abs=0.05)
+    assert np.mean(found) == pytest.approx(truth, abs=0.03)
 
 
 def test_a_known_correlation_lies_in_its_interval_as_often_as_promised() -> None:

@@ -49,7 +49,7 @@ def class_of(name: str) -> type[ByRecipe]:
     info = info_of(recipe, first)
     told = f"{info.title}, by recipe."
     return type(
-        f"ByRecipe_{name}", (ByRecipe,),
+        name, (ByRecipe,),
         {"recipe": recipe, "info": info, "files": files, "__module__": __name__, "__doc__": told},
     )  # fmt: skip
 

@@ -293,13 +293,15 @@ def ceiling(rated: pandas.DataFrame, groups: Sequence[str]) -> dict[str, dict[st
     panel = panel_of(rated, keys, systems)
     levels: dict[str, dict[str, dict[str, Any]]] = {}
     halves = correlations(*panel.halves(SPLITS), panel.systems) if panel.listeners > 1 else None
+    of_files = panel.growth(SPLITS) if panel.listeners > 1 else np.nan
     for level in LEVELS:
+        times = 2.0 if level == "systems" else of_files
         levels[level] = {}
         for name in COEFFICIENTS[level]:
             split = halves[level][name] if halves else np.empty(0)
             split = split[np.isfinite(split)]
             half = float(split.mean()) if len(split) else None
-            top = lengthened(half) if half is not None and half > 0 and name in _LENGTHENED else None
+            top = lengthened(half, times) if half is not None and half > 0 and name in _LENGTHENED else None
             levels[level][name] = {"halves": half, "ceiling": top, "groups": {}}
     for pair in itertools.combinations(groups, 2):
         here = _shared(rated, pair)

@@ -125,13 +125,34 @@ class Panel:
 
     def halves(self, splits: int, seed: int = SEED) -> tuple[Figures, Figures]:
         """Mean opinions of either half of the listeners, in so many random splits."""
+        first = self._first_halves(splits, seed)
+        return self.figures(first), self.figures(1.0 - first)
+
+    def growth(self, splits: int, seed: int = SEED) -> float:
+        """How many times as noisy the mean opinion of a file is in such halves as in the whole panel.
+
+        Twice where a file's listeners fall into halves evenly, and more where chance has them fall: a mean of one and
+        one of three are noisier together than two means of two. NaN where no file is known to both halves.
+        """
+        import numpy as np
+
+        first = self._first_halves(splits, seed)
+        counts = np.stack([self._counts @ first, self._counts @ (1.0 - first)])
+        both = (counts > 0.0).all(axis=0)
+        if not both.any():
+            return np.nan
+        parts, whole = counts[:, both], counts.sum(axis=0)[both]
+        return float((1.0 / parts).mean() / (1.0 / whole).mean())
+
+    def _first_halves(self, splits: int, seed: int) -> Floats:
+        """Who is in the first half of each split, shape (listeners, splits)."""
         import numpy as np
 
         random = np.random.default_rng(seed)
         first = np.zeros((self.listeners, splits))
         for split in range(splits):
             first[random.permutation(self.listeners)[: self.listeners // 2], split] = 1.0
-        return self.figures(first), self.figures(1.0 - first)
+        return first
 
 
 class Draws:
