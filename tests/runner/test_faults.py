@@ -141,14 +141,19 @@ def test_workers_killed_at_random_moments_cost_nothing(runs: Runs, whole: tuple[
 
 
 def workers(main: int) -> list[int]:
-    """Process numbers of a run's workers."""
+    """Process numbers of a run's workers, which a server has forked."""
+    servers = [child for child in children_of(main) if b"forkserver" in command_of(child)]
+    return [worker for server in servers for worker in children_of(server)]
+
+
+def children_of(process: int) -> list[int]:
     found = []
-    for children in Path(f"/proc/{main}/task").glob("*/children"):
+    for children in Path(f"/proc/{process}/task").glob("*/children"):
         try:
             found += [int(child) for child in children.read_text().split()]
         except (FileNotFoundError, ProcessLookupError):
             continue
-    return [child for child in found if b"spawn_main" in command_of(child)]
+    return found
 
 
 def command_of(process: int) -> bytes:

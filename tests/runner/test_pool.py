@@ -174,6 +174,21 @@ def test_a_worker_has_the_environment_of_today(
         assert list(pool.run(["a"])) == [("a", None)]
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="workers are forked from a server on Linux only")
+def test_a_server_of_workers_that_is_killed_costs_what_its_workers_were_at(
+    handler: Callable[..., Callable[[object], object]],
+) -> None:
+    with Pool(1, handler, (0,)) as pool:
+        [(_, worker)] = pool.run(["pid"])
+        server = int(Path(f"/proc/{worker}/stat").read_text().rpartition(")")[2].split()[1])
+        assert server != os.getpid()
+        os.kill(server, signal.SIGKILL)
+        results = dict(pool.run([1, 2, 3]))
+        assert set(results) == {1, 2, 3}
+        assert sum(isinstance(result, Lost) for result in results.values()) <= 1
+        assert list(pool.run([4])) == [(4, 4)]
+
+
 def test_without_a_place_for_a_socket_workers_start_from_nothing(
     handler: Callable[..., Callable[[object], object]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
