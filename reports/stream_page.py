@@ -235,7 +235,7 @@ def _panel(
     def y(value: float) -> float:
         return round(HEIGHT - bottom - (value - up[0]) / (up[-1] - up[0]) * (HEIGHT - top - bottom), 1)
 
-    points = []
+    points: list[Point] = []
     for one, at, quality in entries:
         assert quality.streamed is not None
         ends = None
