@@ -70,3 +70,11 @@ def test_torchaudio_itself() -> None:
     for old, new in ((48_000, 16_000), (44_100, 16_000), (8_000, 16_000)):
         there = functional.resample(torch.from_numpy(SAMPLES), old, new).numpy()
         assert np.abs(torchaudio_sinc(SAMPLES, old, new) - there).max() <= 1e-7
+
+
+def test_precision_of_networks_does_not_reach_resampling() -> None:
+    torch = pytest.importorskip("torch")
+    samples = np.random.default_rng(0).normal(0.0, 0.1, 4_800).astype(np.float32)
+    usual = torchaudio_sinc(samples, 24_000, 16_000)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert (torchaudio_sinc(samples, 24_000, 16_000) == usual).all()

@@ -128,7 +128,8 @@ def torchaudio_sinc(samples: NDArray[np.floating], source_rate: int, target_rate
     common = gcd(source_rate, target_rate)
     old, new = source_rate // common, target_rate // common
     filters, reach = _sincs(old, new)
-    with torch.inference_mode():
+    # Networks around it may work at half precision
+    with torch.inference_mode(), torch.autocast("cpu", enabled=False):
         given = torch.tensor(samples, dtype=torch.float32)
         padded = torch.nn.functional.pad(given, (reach, reach + old))
         made = torch.nn.functional.conv1d(padded[None, None], filters, stride=old)[0].T.reshape(-1)
