@@ -78,6 +78,8 @@ def test_command(capsys: pytest.CaptureFixture[str]) -> None:
     assert {row["paper"] for row in rows} == {"CFLOW-VC", "SSL-GMMVC"}
     assert main(["published", "vctk_unseen"]) == 0
     assert "ClsVC, Table 1: one-shot VCTK" in capsys.readouterr().out
+    assert main(["published", "demo"]) == 0
+    assert capsys.readouterr().out == "no paper that vceval knows has figures beside demo\n"
     assert main(["published", "frevc"]) == 2
     assert "did you mean freevc" in capsys.readouterr().err
     assert main(["published", "freevc", "--metric", "WERR"]) == 2

@@ -45,7 +45,7 @@ def _published(options: argparse.Namespace) -> int:
     elif options.laboratories:
         print(laboratories_table(rows))
     elif options.what or options.metric:
-        print(_figures(rows))
+        print(_figures(rows) or f"no paper that vceval knows has figures beside {options.what}")
     else:
         print(_papers(rows))
     return 0
