@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 import small_wavlm
 import soundfile
-from made_up_converters import LENGTHS, files, native
+from made_up_converters import LENGTHS, VOCODERS, files, native, small_vocoder
 
 from vceval import registry
 from vceval.checkpoints import store
@@ -55,7 +55,7 @@ def recordings(place: Path) -> dict[str, Path]:
     if not shared:
         pytest.skip("VCEVAL_SHARED is not set: reference material is not available")
     rows, made = [], {}
-    for name, speaker, gender, start, end in (("source", "p225", "F", 0.6, 1.6), ("target", "p227", "M", 0.6, 2.0)):
+    for name, speaker, gender, start, end in (("source", "p225", "F", 0.6, 1.05), ("target", "p227", "M", 0.6, 1.8)):
         samples, rate = soundfile.read(Path(shared).resolve() / PAIR / f"{name}.flac")
         made[name] = place / f"{name}.flac"
         soundfile.write(made[name], samples[int(start * rate) : int(end * rate)], rate)
@@ -70,7 +70,8 @@ def filed(place: Path) -> dict[str, tuple[int | str, bool]]:
     """Every weight file, downloaded under the last part of its name, added by the command.
 
     Gives its exit code (or why none could be made up), and whether the store holds its bytes. Of WavLM-Large, which is
-    1.3 GB, one is added whose tensors are zeros that take no room; a small one takes its place then.
+    1.3 GB, one is added whose tensors are zeros that take no room; a small one takes its place then, and so for the
+    universal vocoders, which need a minute for a second of audio.
     """
     results: dict[str, tuple[int | str, bool]] = {}
     for file in files():
@@ -92,6 +93,8 @@ def filed(place: Path) -> dict[str, tuple[int | str, bool]]:
         results[file.name] = code, stored.is_file() and stored.read_bytes() == path.read_bytes()
         shutil.rmtree(folder)
     small_wavlm.write(store.store() / WAVLM_LARGE.name, small_wavlm.settings(6))
+    for name, hop in VOCODERS.items():
+        small_vocoder(store.store() / name, hop)
     return results
 
 
