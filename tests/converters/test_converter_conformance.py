@@ -193,24 +193,24 @@ class Batch(NamedTuple):
     fewer: int = 0
 
 
-_FREEVC, _YOURTTS = (0.7, 0.45, 0.7, 0.61, 0.52), (0.5, 0.73, 0.5, 0.31, 1.2)
-_HIFIGAN = (0.4, 0.55, 0.4, 0.2, 0.45)
+_FREEVC, _KNNVC = (0.42, 0.27, 0.42, 0.35, 0.3), (0.5, 0.42, 0.5, 0.46, 0.44)
+_YOURTTS, _HIFIGAN = (0.31, 0.44, 0.31, 0.25, 0.7), (0.3, 0.42, 0.3, 0.2, 0.33)
 
 #: The lengths are short where the vocoder is slow. What goes together on a GPU only is tried together as well.
 BATCHES = (
-    Batch("adainvc", (0.6, 0.41, 0.6, 0.75, 0.33)),
+    Batch("adainvc", (0.41, 0.3, 0.41, 0.55, 0.33)),
     Batch("adainvc-cyhuang", (0.33, 0.24, 0.33, 0.3, 0.27)),
     Batch("adainvc-cyhuang", (0.6, 0.41, 0.6, 0.75, 0.33), {"vocoder": "griffin-lim"}, fewer=200),
     Batch("againvc", (0.7, 0.5, 0.7, 0.93, 0.31)),
-    Batch("autovc", (0.62, 0.5, 0.62, 0.31, 0.55)),
+    Batch("autovc", (0.33, 0.27, 0.33, 0.54, 0.3)),
     Batch("autovc", (0.3, 0.5, 0.3, 0.31, 0.42), {"vocoder": "griffin-lim"}, fewer=256),
     Batch("fragmentvc", (0.12, 0.17, 0.12, 0.15, 0.11)),
     Batch("freevc", _FREEVC),
     Batch("freevc", _FREEVC, gpu=True),
     Batch("freevc-24", _FREEVC),
     Batch("freevc-s", _FREEVC, gpu=True),
-    Batch("knnvc", _FREEVC),
-    Batch("knnvc", _FREEVC, gpu=True),
+    Batch("knnvc", _KNNVC),
+    Batch("knnvc", _KNNVC, gpu=True),
     Batch("maevc", _HIFIGAN),
     Batch("maevc", _HIFIGAN, gpu=True),
     Batch("mediumvc", _HIFIGAN),
