@@ -193,8 +193,9 @@ class Batch(NamedTuple):
     fewer: int = 0
 
 
-_FREEVC, _KNNVC = (0.42, 0.27, 0.42, 0.35, 0.3), (0.5, 0.42, 0.5, 0.46, 0.44)
-_YOURTTS, _HIFIGAN = (0.31, 0.44, 0.31, 0.25, 0.7), (0.3, 0.42, 0.3, 0.2, 0.33)
+# On a GPU the first, third and fourth go together, and the other two; kNN-VC's loudness needs 0.4 s
+_FREEVC, _KNNVC = (0.43, 0.3, 0.43, 0.36, 0.31), (0.62, 0.45, 0.62, 0.5, 0.46)
+_YOURTTS, _HIFIGAN = (0.33, 0.44, 0.33, 0.31, 0.7), (0.3, 0.42, 0.3, 0.2, 0.33)
 
 #: The lengths are short where the vocoder is slow. What goes together on a GPU only is tried together as well.
 BATCHES = (
