@@ -30,10 +30,34 @@ if importlib.util.find_spec("hypothesis"):  # machines that only run the tests o
     settings.load_profile("untimed")
 
 
-@pytest.fixture(autouse=True)
-def _own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No test reads or fills the user's cache."""
-    monkeypatch.setenv("VCEVAL_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))
+#: Files of few tests that take long: they go first, so that the processes of pytest end together.
+SLOW = (
+    "conformance/test_end_to_end.py", "test_docs_commands.py", "runner/test_faults.py", "gate/test_gate_audio.py",
+    "converters/test_converter_conformance.py", "runner/test_integrity.py", "conformance/test_as_authors_run_them.py",
+    "runner/test_ray.py", "cli/test_run.py", "cli/test_demo.py", "cli/test_seeds.py", "test_examples.py",
+    "runner/test_forecast.py", "reports/test_reports_marks.py", "metrics/test_metric_mcd_gold.py",
+)  # fmt: skip
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Have pytest-xdist give files away in the order that they have here."""
+    if hasattr(config.option, "loadscopereorder"):
+        config.option.loadscopereorder = False
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Put the slow files first."""
+    places = {config.rootpath / "tests" / name: place for place, name in enumerate(SLOW)}
+    items.sort(key=lambda item: places.get(item.path, len(SLOW)))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """No test reads or fills the user's cache; the processes of pytest share one."""
+    base = tmp_path_factory.getbasetemp()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("VCEVAL_CACHE", str((base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "cache"))
+        yield
 
 
 @pytest.fixture

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+
+import warm
 
 
 def install(folder: Path, name: str, module: str, **points: Iterable[str]) -> Path:
@@ -38,7 +39,4 @@ def vceval(
 ) -> subprocess.CompletedProcess[str]:
     """Run a command in a process of its own that finds what is installed in ``site``."""
     environment = {**os.environ, "PYTHONPATH": str(site), **(variables or {})}
-    return subprocess.run(
-        [sys.executable, "-m", "vceval.cli.main", *map(str, arguments)],
-        cwd=cwd, env=environment, capture_output=True, text=True, timeout=300, check=False,
-    )  # fmt: skip
+    return warm.run([*map(str, arguments)], cwd, environment)

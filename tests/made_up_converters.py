@@ -14,6 +14,7 @@ from vceval.checkpoints.weightfile import WeightFile
 from vceval.conformance import made_up_files
 from vceval.conformance.kits import made_up_weights
 from vceval.converters.adainvc_cyhuang import VOCODER as CYHUANG_VOCODER
+from vceval.converters.fragmentvc import VOCODER as FRAGMENTVC_VOCODER
 from vceval.converters.knnvc import REGULAR
 from vceval.errors import UsageError
 from vceval.signal.audio import Waveform, resample
@@ -37,21 +38,25 @@ def files() -> list[WeightFile]:
     return list({file.name: file for name in native() for file in store.files_of(name)}.values())
 
 
-def small_vocoder(path: Path) -> None:
-    """Write a universal vocoder for AdaIN-VC that takes little time for a sample."""
+#: The universal vocoders, and how many samples a frame of each has.
+VOCODERS = {CYHUANG_VOCODER.name: 200, FRAGMENTVC_VOCODER.name: 326}
+
+
+def small_vocoder(path: Path, hop: int = 200) -> None:
+    """Write a universal vocoder that takes little time for a sample."""
     import torch
 
     from vceval.networks.universal_vocoder import UniversalVocoder
 
-    vocoder = UniversalVocoder(200, mel_rnn_dim=8, emb_dim=8, wav_rnn_dim=16, affine_dim=8).eval()
+    vocoder = UniversalVocoder(hop, mel_rnn_dim=8, emb_dim=8, wav_rnn_dim=16, affine_dim=8).eval()
     vocoder.load_state_dict(made_up_weights(vocoder))
-    example = torch.zeros(1, 800, dtype=torch.long), torch.zeros(1, 4, 80)
+    example = torch.zeros(1, 4 * hop, dtype=torch.long), torch.zeros(1, 4, 80)
     path.parent.mkdir(parents=True, exist_ok=True)
     torch.jit.trace(vocoder, example, check_trace=False).save(str(path))
 
 
 class MadeUpWeights:
-    """Folders of weight files by converter, each file written once; WavLM-Large and a vocoder are small ones."""
+    """Folders of weight files by converter, each file written once; WavLM-Large and universal vocoders are small."""
 
     def __init__(self, root: Path) -> None:
         self._root = root
@@ -64,8 +69,8 @@ class MadeUpWeights:
             if not path.exists():
                 if file.name == WAVLM_LARGE.name:
                     small_wavlm.write(path, small_wavlm.settings(8))
-                elif file.name == CYHUANG_VOCODER.name:
-                    small_vocoder(path)
+                elif file.name in VOCODERS:
+                    small_vocoder(path, VOCODERS[file.name])
                 else:
                     seed = int(file.name == REGULAR.name)  # else kNN-VC has the same vocoder twice
                     made_up_files.write(file, self._root / "files", seed)

@@ -83,24 +83,24 @@ def understood(arguments: list[str]) -> bool:
     return True
 
 
-def environment(cache: Path) -> dict[str, str]:
+def environment() -> dict[str, str]:
     scripts = str(Path(sys.executable).parent)
-    return {**os.environ, "VCEVAL_CACHE": str(cache), "PATH": os.pathsep.join([scripts, os.environ["PATH"]])}
+    return {**os.environ, "PATH": os.pathsep.join([scripts, os.environ["PATH"]])}
 
 
-def carry_out(body: str, folder: Path, cache: Path) -> None:
+def carry_out(body: str, folder: Path) -> None:
     """Run a block; plain ``vceval`` commands in this process, which has loaded the libraries, all else by bash."""
     if any(words[0] != "vceval" for words in commands(body)):
-        shell(body, folder, cache)
+        shell(body, folder)
         return
     for words in commands(body):
         assert main(words[1:]) == 0, shlex.join(words)
 
 
-def shell(body: str, folder: Path, cache: Path) -> None:
+def shell(body: str, folder: Path) -> None:
     done = subprocess.run(
         ["bash", "-euo", "pipefail", "-c", body],
-        cwd=folder, env=environment(cache), capture_output=True, text=True, timeout=1200, check=False,
+        cwd=folder, env=environment(), capture_output=True, text=True, timeout=1200, check=False,
     )  # fmt: skip
     assert done.returncode == 0, f"{body}\n{done.stdout[-1000:]}\n{done.stderr[-3000:]}"
 
@@ -109,7 +109,7 @@ def shell(body: str, folder: Path, cache: Path) -> None:
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The run that the tutorial makes, once for all pages."""
     folder = tmp_path_factory.mktemp("docs")
-    shell("vceval run --limit 8", folder, tmp_path_factory.getbasetemp() / "cache")
+    shell("vceval run --limit 8", folder)
     return folder / "runs"
 
 
@@ -118,12 +118,9 @@ def test_the_tutorial_makes_the_run_that_all_pages_start_from() -> None:
 
 
 @pytest.mark.parametrize("page", [page for page in PAGES if any(b.language in ("sh", "python") for b in blocks(page))])
-def test_a_page_does_what_it_says(
-    page: str, tmp_path: Path, demo: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    cache = tmp_path_factory.getbasetemp() / "cache"
+def test_a_page_does_what_it_says(page: str, tmp_path: Path, demo: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("PATH", environment(cache)["PATH"])
+    monkeypatch.setenv("PATH", environment()["PATH"])
     if "runs/demo" in (ROOT / page).read_text(encoding="utf-8"):
         shutil.copytree(demo, tmp_path / "runs")
     names: dict[str, Any] = {}
@@ -135,7 +132,7 @@ def test_a_page_does_what_it_says(
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_text(block.body, encoding="utf-8")
         elif block.language == "sh":
-            carry_out(block.body, tmp_path, cache)
+            carry_out(block.body, tmp_path)
         elif block.language == "python":
             exec(compile(block.body, page, "exec"), names)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import os
 import subprocess
-import sys
 import unicodedata
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+import warm
 
 Cli = Callable[..., "subprocess.CompletedProcess[str]"]
 RATE = 16_000
@@ -23,11 +23,7 @@ VOICE = (0.3 * np.sin(2 * np.pi * 150 * TIME + 3 * np.sin(7 * TIME)) * np.sin(4 
 @pytest.fixture
 def cli(tmp_path: Path) -> Cli:
     def run(*arguments: object) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-m", "vceval.cli.main", *map(str, arguments)],
-            cwd=tmp_path, env={**os.environ, "VCEVAL_CACHE": str(tmp_path / "cache")}, capture_output=True, text=True,
-            timeout=300, check=False,
-        )  # fmt: skip
+        return warm.run([*map(str, arguments)], tmp_path, {**os.environ, "VCEVAL_CACHE": str(tmp_path / "cache")})
 
     return run
 

@@ -8,13 +8,13 @@ import os
 import random
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+import warm
 import yaml
 from plugin import write_plugin
 
@@ -28,17 +28,9 @@ def environment(tmp_path: Path) -> dict[str, str]:
 
 
 @pytest.fixture
-def command(tmp_path: Path) -> list[str]:
-    return [sys.executable, "-m", "vceval.cli.main"]
-
-
-@pytest.fixture
-def cli(tmp_path: Path, environment: dict[str, str], command: list[str]) -> Cli:
+def cli(tmp_path: Path, environment: dict[str, str]) -> Cli:
     def run(*arguments: object, **variables: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [*command, *map(str, arguments)],
-            cwd=tmp_path, env={**environment, **variables}, capture_output=True, text=True, timeout=300, check=False,
-        )  # fmt: skip
+        return warm.run([*map(str, arguments)], tmp_path, {**environment, **variables})
 
     return run
 
@@ -141,7 +133,7 @@ def test_every_fault_of_a_converter_costs_its_pair_only(cli: Cli, tmp_path: Path
 
 @pytest.mark.parametrize("moment", ["convert", "score"])
 def test_a_killed_run_goes_on_and_ends_the_same(
-    cli: Cli, tmp_path: Path, environment: dict[str, str], command: list[str], moment: str
+    cli: Cli, tmp_path: Path, environment: dict[str, str], moment: str
 ) -> None:
     systems = tmp_path / "systems.yaml"
     systems.write_text(yaml.safe_dump({"systems": {"slow": {"converter": "quiet", "pause": 0.3}}}))
@@ -151,10 +143,7 @@ def test_a_killed_run_goes_on_and_ends_the_same(
     journal = tmp_path / "cut" / "journal" / f"{moment}.jsonl"
     killed = 0
     for chance in (1, 2, 3):
-        process = subprocess.Popen(
-            [*command, *arguments, "--out", "cut"], cwd=tmp_path, env={**environment, **slow},
-            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-        )  # fmt: skip
+        process = warm.Command([*arguments, "--out", "cut"], tmp_path, {**environment, **slow})
         before = journal.stat().st_size if journal.exists() else 0
         while process.poll() is None and not (journal.exists() and journal.stat().st_size > before):
             time.sleep(0.005)
@@ -188,14 +177,10 @@ def test_other_options_in_the_same_folder_are_refused_and_fresh_starts_over(cli:
     assert (tmp_path / "precious" / "thesis.txt").is_file()
 
 
-def test_a_second_process_in_the_same_folder_is_refused(
-    cli: Cli, tmp_path: Path, environment: dict[str, str], command: list[str]
-) -> None:
+def test_a_second_process_in_the_same_folder_is_refused(cli: Cli, tmp_path: Path, environment: dict[str, str]) -> None:
     arguments = [*QUICK, "--limit", "8", "--out", "out"]
     slow = {"LOUDNESS_PAUSE": "1"}
-    first = subprocess.Popen(
-        [*command, *arguments], cwd=tmp_path, env={**environment, **slow}, stderr=subprocess.DEVNULL
-    )
+    first = warm.Command(arguments, tmp_path, {**environment, **slow})
     while first.poll() is None and not (tmp_path / "out" / "journal" / "convert.jsonl").exists():
         time.sleep(0.02)
     second = cli(*arguments, **slow)
@@ -207,16 +192,12 @@ def test_a_second_process_in_the_same_folder_is_refused(
 
 @pytest.mark.parametrize(("moment", "number"), [("score", signal.SIGINT), ("convert", signal.SIGTERM)])
 def test_ctrl_c_ends_soon_and_says_how_to_go_on(
-    tmp_path: Path, environment: dict[str, str], command: list[str], moment: str, number: int
+    tmp_path: Path, environment: dict[str, str], moment: str, number: int
 ) -> None:
     systems = {"stuck": {"converter": "quiet", "pause": 0.0 if moment == "score" else 300.0}}
     (tmp_path / "systems.yaml").write_text(yaml.safe_dump({"systems": systems}))
-    process = subprocess.Popen(
-        [*command, *QUICK, "--systems", "systems.yaml", "--limit", "24", "--out", "out"], cwd=tmp_path,
-        env={**environment, "LOUDNESS_PAUSE": "2"}, stderr=subprocess.PIPE, text=True,
-        # Where the tests run in the background, SIGINT is ignored, and children inherit that
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
-    )  # fmt: skip
+    arguments = [*QUICK, "--systems", "systems.yaml", "--limit", "24", "--out", "out"]
+    process = warm.Command(arguments, tmp_path, {**environment, "LOUDNESS_PAUSE": "2"})
     journal = tmp_path / "out" / "journal" / f"{moment}.jsonl"
     while process.poll() is None and not (journal.exists() and journal.stat().st_size):
         time.sleep(0.02)

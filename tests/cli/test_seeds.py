@@ -7,17 +7,15 @@ import json
 import os
 import shutil
 import signal
-import subprocess
-import sys
 import time
 from collections import Counter
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import warm
 import yaml
 from plugin import write_plugin
 
@@ -31,8 +29,6 @@ from vceval.reports.bundle import bundle
 from vceval.results.merge_runs import material
 from vceval.results.rundir import RunDirectory
 from vceval.runner.journal import read_records
-
-Cli = Callable[..., "subprocess.CompletedProcess[str]"]
 
 PAIRS, SEEDS = 6, 3
 
@@ -53,17 +49,10 @@ class Desk:
     def command(self, out: str, *options: object) -> list[str]:
         asked = ["run", "--metrics", "loudness", "--converters", "source,quiet,noisy", "--systems", "systems.yaml",
                  "--limit", PAIRS, "--out", out, *options]  # fmt: skip
-        return [sys.executable, "-m", "vceval.cli.main", *map(str, asked)]
+        return [*map(str, asked)]
 
     def run(self, out: str, *options: object, code: int = 0) -> str:
-        done = subprocess.run(
-            self.command(out, *options),
-            cwd=self.root,
-            env=self.environment,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        done = warm.run(self.command(out, *options), self.root, self.environment)
         assert done.returncode == code, done.stderr
         return done.stdout + done.stderr
 
@@ -159,16 +148,13 @@ def test_more_seeds_go_on_where_fewer_ended_and_fewer_are_refused(desk: Desk) ->
 def test_a_killed_run_goes_on_and_ends_the_same(desk: Desk) -> None:
     journal = desk.root / "cut" / "journal" / "convert.jsonl"
     command = desk.command("cut", "--seeds", SEEDS, "--workers", 1)
-    process = subprocess.Popen(
-        command, cwd=desk.root, env=desk.environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
+    process = warm.Command(command, desk.root, desk.environment)
     while process.poll() is None and not (journal.exists() and b'"seed": 1' in journal.read_bytes()):
         time.sleep(0.005)
     process.send_signal(signal.SIGKILL)
     assert process.wait() == -signal.SIGKILL
-    status = subprocess.run(
-        [*command[:3], "status", "cut"], cwd=desk.root, env=desk.environment, capture_output=True, text=True, check=True
-    )
+    status = warm.run(["status", "cut"], desk.root, desk.environment)
+    assert status.returncode == 0
     assert f"/{8 * PAIRS} conversions" in status.stdout
     desk.run("cut", "--seeds", SEEDS)
     assert desk.same("cut", "three")
@@ -268,8 +254,7 @@ def test_a_table_of_takes_has_the_results_of_the_run(desk: Desk) -> None:
                 [row["system"], converted, pair["source_path"], *(pair[name] for name in names), row["seed"]]
             )
     asked = ["score", "takes.csv", "--root", "/", "--metrics", "loudness", "--out", "scored"]
-    done = subprocess.run([sys.executable, "-m", "vceval.cli.main", *asked], cwd=desk.root, env=desk.environment,
-                          capture_output=True, text=True, check=False)  # fmt: skip
+    done = warm.run(asked, desk.root, desk.environment)
     assert done.returncode == 0, done.stderr
     one, other = desk.summary("three"), desk.summary("scored")
     assert (other["pairs"], len(desk.rows("scored", "audio.csv"))) == (PAIRS, len(made))

@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 import small_wavlm
 import soundfile
-from made_up_converters import LENGTHS, files, native
+from made_up_converters import LENGTHS, VOCODERS, files, native, small_vocoder
 
 from vceval import registry
 from vceval.checkpoints import store
@@ -54,15 +54,24 @@ def recordings(place: Path) -> dict[str, Path]:
     shared = os.environ.get("VCEVAL_SHARED")
     if not shared:
         pytest.skip("VCEVAL_SHARED is not set: reference material is not available")
-    rows, made = [], {}
-    for name, speaker, gender, start, end in (("source", "p225", "F", 0.6, 1.6), ("target", "p227", "M", 0.6, 2.0)):
-        samples, rate = soundfile.read(Path(shared).resolve() / PAIR / f"{name}.flac")
+    made = {}
+    for name, start, end in (("source", 0.6, 1.6), ("short source", 0.6, 1.05), ("target", 0.6, 2.0)):
+        samples, rate = soundfile.read(Path(shared).resolve() / PAIR / f"{name.split()[-1]}.flac")
         made[name] = place / f"{name}.flac"
         soundfile.write(made[name], samples[int(start * rate) : int(end * rate)], rate)
-        rows.append((made[name].name, speaker, gender, "en", f"part of the {name}"))
-    with open(place / "corpus.csv", "w", encoding="utf-8", newline="") as handle:
-        csv.writer(handle).writerows([("file", "speaker", "gender", "language", "transcript"), *rows])
+    for corpus, source in (("corpus", "source"), ("short", "short source")):
+        rows = [(made[source].name, "p225", "F", "en", "part"), (made["target"].name, "p227", "M", "en", "another")]
+        with open(place / f"{corpus}.csv", "w", encoding="utf-8", newline="") as handle:
+            csv.writer(handle).writerows([("file", "speaker", "gender", "language", "transcript"), *rows])
     return made
+
+
+def convert(place: Path, corpus: str, out: str, *options: str) -> Path:
+    """Run all converters on the one pair of a corpus, in one process."""
+    asked = ["run", "--corpus", "csv", "--data", str(place / f"{corpus}.csv"), "--draw-pairs", "1"]
+    rest = ["--metrics", "sanity", "--workers", "1", "--device", "cpu", "--converters", ",".join(native())]
+    main([*asked, *rest, *options, "--out", str(place / out)])
+    return place / out
 
 
 @pytest.fixture(scope="module")
@@ -70,7 +79,8 @@ def filed(place: Path) -> dict[str, tuple[int | str, bool]]:
     """Every weight file, downloaded under the last part of its name, added by the command.
 
     Gives its exit code (or why none could be made up), and whether the store holds its bytes. Of WavLM-Large, which is
-    1.3 GB, one is added whose tensors are zeros that take no room; a small one takes its place then.
+    1.3 GB, one is added whose tensors are zeros that take no room; a small one takes its place then, and so for the
+    universal vocoders, which need a minute for a second of audio.
     """
     results: dict[str, tuple[int | str, bool]] = {}
     for file in files():
@@ -92,17 +102,21 @@ def filed(place: Path) -> dict[str, tuple[int | str, bool]]:
         results[file.name] = code, stored.is_file() and stored.read_bytes() == path.read_bytes()
         shutil.rmtree(folder)
     small_wavlm.write(store.store() / WAVLM_LARGE.name, small_wavlm.settings(6))
+    for name, hop in VOCODERS.items():
+        small_vocoder(store.store() / name, hop)
     return results
 
 
 @pytest.fixture(scope="module")
 def runs(place: Path, recordings: dict[str, Path], filed: dict[str, Any]) -> tuple[Path, Path]:
     """The same run of all converters twice, from scratch, in one process each."""
-    corpus = ["--corpus", "csv", "--data", str(place / "corpus.csv"), "--draw-pairs", "1"]
-    rest = ["--metrics", "sanity", "--workers", "1", "--device", "cpu", "--converters", ",".join(native())]
-    for out in ("first", "second"):
-        main(["run", *corpus, *rest, "--out", str(place / out)])
-    return place / "first", place / "second"
+    return convert(place, "corpus", "first"), convert(place, "corpus", "second")
+
+
+@pytest.fixture(scope="module")
+def precisions(place: Path, recordings: dict[str, Path], filed: dict[str, Any]) -> tuple[Path, Path]:
+    """A run in half precision and the same in full; a source of half a second, as processors emulate the former."""
+    return convert(place, "short", "half", "--precision", "bf16"), convert(place, "short", "full")
 
 
 @pytest.mark.parametrize("name", [file.name for file in files()])
@@ -137,20 +151,12 @@ def test_another_run_writes_the_same_bytes(runs: tuple[Path, Path], name: str) -
 
 
 @pytest.mark.parametrize("name", native())
-def test_every_converter_works_in_half_precision(
-    recordings: dict[str, Path], runs: tuple[Path, Path], name: str
-) -> None:
-    half = runs[0].parent / "half"
-    if not half.exists():
-        main(
-            ["run", "--corpus", "csv", "--data", str(half.parent / "corpus.csv"), "--draw-pairs", "1", "--workers", "1",
-             "--metrics", "sanity", "--device", "cpu", "--precision", "bf16", "--converters", ",".join(native()),
-             "--out", str(half)]
-        )  # fmt: skip
+def test_every_converter_works_in_half_precision(precisions: tuple[Path, Path], name: str) -> None:
+    half, whole = precisions
     failures = (half / "failures.csv").read_text(encoding="utf-8")
     assert f"{name}+bf16," not in failures, failures
     [made], [full] = (list((run / "audio" / system).iterdir())
-                      for run, system in ((half, f"{name}+bf16"), (runs[0], name)))  # fmt: skip
+                      for run, system in ((half, f"{name}+bf16"), (whole, name)))  # fmt: skip
     samples, rate = soundfile.read(made)
     other, _ = soundfile.read(full)
     assert np.isfinite(samples).all()

@@ -12,6 +12,7 @@ from report_runs import HOSTILE, MEASURES, METRICS, demo, single
 
 from vceval.reports import figures
 from vceval.reports.audio_links import AudioLinks
+from vceval.reports.figure_speakers import speaker_map
 from vceval.reports.figure_style import Drawing
 from vceval.results import views
 from vceval.results.rundir import RunDirectory
@@ -51,12 +52,23 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RunDirectory:
 def draw(run: RunDirectory) -> tuple[dict[str, Drawing], list[str]]:
     folder = run.report / "figures"
     drawings, notes = figures.draw(views.load(run), folder, AudioLinks(run.root, run.report).file)
-    for drawing in drawings:
-        assert (folder / f"{drawing.stem}.png").read_bytes().startswith(b"\x89PNG")
-        assert (folder / f"{drawing.stem}.pdf").read_bytes().startswith(b"%PDF")
-        assert drawing.alternative
-        assert 500 < drawing.width < 1200
-    return {drawing.stem: drawing for drawing in drawings}, notes
+    return {drawing.stem: checked(folder, drawing) for drawing in drawings}, notes
+
+
+def draw_voices(run: RunDirectory) -> Drawing | None:
+    """Draw that figure alone."""
+    folder = run.report / "figures"
+    drawing, reason = speaker_map(views.load(run), folder, AudioLinks(run.root, run.report).file)
+    assert (drawing is None) == bool(reason)
+    return drawing and checked(folder, drawing)
+
+
+def checked(folder: Path, drawing: Drawing) -> Drawing:
+    assert (folder / f"{drawing.stem}.png").read_bytes().startswith(b"\x89PNG")
+    assert (folder / f"{drawing.stem}.pdf").read_bytes().startswith(b"%PDF")
+    assert drawing.alternative
+    assert 500 < drawing.width < 1200
+    return drawing
 
 
 def test_a_run_with_everything(run: RunDirectory) -> None:
@@ -102,9 +114,10 @@ def test_the_map_of_voices_comes_from_the_cache_and_is_kept(run: RunDirectory, t
             report_runs.tone(found, number, 0.3 + 0.001 * number)  # every recording of its own
             vector = (voices[speaker] + 0.1 * random.normal(size=64)).astype(np.float32)
             cache.get("resemblyzer", found, parameters(ENCODER), lambda vector=vector: {"embedding": vector})
-    drawings, notes = draw(run)
-    assert notes == []
-    assert "4 target speakers (p1, p2, p3, p4)" in drawings["speakers"].alternative
+    drawing = draw_voices(run)
+    assert drawing is not None
+    assert drawing.stem == "speakers"
+    assert "4 target speakers (p1, p2, p3, p4)" in drawing.alternative
     kept = run.report / "figures" / "speakers.csv"
     with open(kept, encoding="utf-8", newline="") as stream:
         rows = list(csv.DictReader(stream))
@@ -117,14 +130,12 @@ def test_the_map_of_voices_comes_from_the_cache_and_is_kept(run: RunDirectory, t
     text = kept.read_text(encoding="utf-8")
     with pytest.MonkeyPatch.context() as patch:  # the same figure without the cache, as long as recordings are the same
         patch.setenv("VCEVAL_CACHE", str(tmp_path / "empty"))
-        again, notes = draw(run)
-        assert "speakers" in again
+        assert draw_voices(run) == drawing
         assert kept.read_text(encoding="utf-8") == text
         first = links.file(given[0][1])
         assert first is not None
         report_runs.tone(first, 99, 0.5)
-        again, notes = draw(run)
-        assert ("speakers" in again, len(notes)) == (False, 1)
+        assert draw_voices(run) is None
 
 
 def test_embeddings_are_looked_up_and_never_computed(tmp_path: Path) -> None:

@@ -1,4 +1,7 @@
-"""Runs that are killed, lose workers or run out of room again and again, and end as if nothing had happened."""
+"""Runs that are killed, lose workers or run out of room again and again, and end as if nothing had happened.
+
+They are killed a few times; many times where VCEVAL_LONG is set.
+"""
 
 from __future__ import annotations
 
@@ -7,19 +10,21 @@ import os
 import random
 import signal
 import subprocess
-import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import warm
 import yaml
 from plugin import write_plugin
 
 from vceval.runner.journal import read_records
 
-KILLS = 20
+KILLS = 40 if os.environ.get("VCEVAL_LONG") else 6
+#: Kills of one run, after which it may end.
+AT_MOST = 6
 WORKERS = 2
 PAIRS = 16
 BATCH = 8
@@ -30,21 +35,18 @@ class Runs:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        systems = {"slow": {"converter": "quiet", "each": 0.02}, "world": {"converter": "world"}}
+        systems = {"slow": {"converter": "quiet", "each": 0.05}, "noisy": {"converter": "noisy"}}
         (folder / "systems.yaml").write_text(yaml.safe_dump({"systems": systems}))
         self.environment = {
-            **os.environ, "PYTHONPATH": str(write_plugin(folder / "site")), "LOUDNESS_PAUSE": "0.01",
+            **os.environ, "PYTHONPATH": str(write_plugin(folder / "site")), "LOUDNESS_PAUSE": "0.05",
             "VCEVAL_CACHE": "off",
             "QUIET_LOG": str(folder / "quiet.log"), "LOUDNESS_LOG": str(folder / "loudness.log"),
         }  # fmt: skip
 
-    def start(self, out: str) -> subprocess.Popen[str]:
+    def start(self, out: str) -> warm.Command:
         arguments = ["run", "--converters", "source", "--systems", "systems.yaml", "--metrics", "loudness,sanity"]
         arguments += ["--limit", str(PAIRS), "--workers", str(WORKERS), "--out", out]
-        return subprocess.Popen(
-            [sys.executable, "-m", "vceval.cli.main", *arguments], cwd=self.folder, env=self.environment, text=True,
-            stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
-        )  # fmt: skip
+        return warm.Command(arguments, self.folder, self.environment)
 
     def finish(self, out: str) -> str:
         """Run to the end, several times where pairs failed; returns what was said."""
@@ -100,13 +102,13 @@ def test_a_run_killed_at_random_moments_ends_the_same(runs: Runs, whole: tuple[b
     while killed < KILLS:
         number += 1
         kills = 0
-        for _ in range(10):
+        for _ in range(AT_MOST):
             process = runs.start(f"killed{number}")
             try:
                 process.wait(timeout=chance.uniform(0.3, 0.6 * took))
             except subprocess.TimeoutExpired:
-                process.send_signal(signal.SIGKILL)
-            assert process.wait() in (0, -signal.SIGKILL), process.stderr and process.stderr.read()
+                process.kill()
+            assert process.wait() in (0, -signal.SIGKILL), process.communicate()
             kills += process.returncode != 0
         runs.finish(f"killed{number}")
         assert runs.result(f"killed{number}") == undisturbed

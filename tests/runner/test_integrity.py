@@ -7,8 +7,6 @@ import json
 import os
 import random
 import shutil
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,6 +14,7 @@ from pathlib import Path
 
 import pytest
 import soundfile
+import warm
 from installed import install
 from plugin import MODULE
 from sounds import hum
@@ -63,11 +62,8 @@ class Desk:
         }  # fmt: skip
         return {**os.environ, **here}
 
-    def start(self, *arguments: object, **variables: str) -> subprocess.Popen[str]:
-        return subprocess.Popen(
-            [sys.executable, "-m", "vceval.cli.main", *map(str, arguments)], cwd=self.root, text=True,
-            env={**self.environment, **variables}, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
-        )  # fmt: skip
+    def start(self, *arguments: object, **variables: str) -> warm.Command:
+        return warm.Command([*map(str, arguments)], self.root, {**self.environment, **variables})
 
     def run(self, code: int, *arguments: object, **variables: str) -> str:
         """Give a command that ends with an exit code; what it said."""

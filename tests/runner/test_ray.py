@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from importlib.util import find_spec
@@ -12,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import warm
 import yaml
 from plugin import write_plugin
 
@@ -47,18 +46,15 @@ def cluster(folder: Path) -> Iterator[Any]:
             made.remove_node(node, allow_graceful=False)  # a graceful end can wait for ever
 
 
-def start(folder: Path, out: str, *more: str) -> subprocess.Popen[str]:
+def start(folder: Path, out: str, *more: str) -> warm.Command:
     arguments = ["run", "--converters", "source", "--systems", "systems.yaml", "--metrics", "loudness,sanity"]
     environment = {
         **os.environ, "PYTHONPATH": str(folder / "site"), "VCEVAL_CACHE": "off", "LOUDNESS_PAUSE": "0.02",
     }  # fmt: skip
-    return subprocess.Popen(
-        [sys.executable, "-m", "vceval.cli.main", *arguments, "--limit", "24", "--out", out, *more], cwd=folder,
-        env=environment, text=True, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
-    )  # fmt: skip
+    return warm.Command([*arguments, "--limit", "24", "--out", out, *more], folder, environment)
 
 
-def finish(process: subprocess.Popen[str]) -> None:
+def finish(process: warm.Command) -> None:
     _, said = process.communicate(timeout=200)
     assert process.returncode == 0, said
 

@@ -44,7 +44,7 @@ Task = TypeVar("Task")
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS")
 #: What every worker imports sooner or later.
 _MODULES = (
-    "vceval.runner.pool", "vceval.runner.convert_worker", "vceval.runner.score_worker", "numba", "scipy.signal",
+    "vceval.runner.pool", "vceval.runner.convert_worker", "vceval.runner.score_worker", "numba", "scipy.fft",
     "soundfile", "soxr",
 )  # fmt: skip
 #: In a worker the process that forked it, as it imported this module; where it did not, this process itself.
