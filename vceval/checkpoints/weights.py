@@ -156,7 +156,8 @@ def fitted(
     """
     import torch
 
-    names, skipped = {}, tuple(ignored)
+    names: dict[str, Tensor] = {}
+    skipped = tuple(ignored)
     for group in [f"{group}." for group in groups] or [""]:
         names |= _uncovered({n: value for n, value in found.items() if n.startswith(group)}, group, layout, skipped)
     if names.keys() & layout.keys():

@@ -276,9 +276,9 @@ def lines(one: Mapping[str, Any]) -> list[str]:
         )
         rows["other prompt"] = f"{one['other_prompt_db']:.1f} dB"
     else:
-        low, high = one["distances_of_seeds"]
-        rows["distance"] = f"{one['distance']:.2f} of the usual; {one['seeds']} seeds: {low:.2f} to {high:.2f}"
-        rows["other prompt"] = f"{one['other_prompt_distance']:.2f}"
+        low, high = one["deviations_of_seeds"]
+        rows["spread"] = f"{one['deviations']:.1f} deviations out; {one['seeds']} seeds: {low:.1f} to {high:.1f}"
+        rows["other prompt"] = f"{one['other_prompt_deviations']:.1f}"
     rows |= {"decided by": one["criterion"]}
     rows |= {
         f"SHA-256{' ' * n}": f"{sha} {name}: {one['editions'].get(name, 'no edition is known')}"

@@ -33,6 +33,8 @@ _LOSSY = ("MPEG", "VORBIS", "OPUS", "ULAW", "ALAW", "ADPCM", "GSM")
 _CODEC_SAMPLES = 4_000
 #: Correlation from which on the one recording is a copy of the other, however it was treated.
 COPY = 0.5
+#: Correlation from which on a copy is near enough to tell its level and parts of a sample; of a lossy one.
+_NEAR, _NEAR_LOSSY = 0.99, 0.9
 #: Part of the band in which resamplers agree; above, each has a filter of its own.
 _BAND = 0.75
 #: Decibels of gain from which on a level is another one; a smaller one leaves 45 dB of signal over difference.
@@ -157,8 +159,9 @@ def hold(published: Published, made: Waveform, copy: bool) -> Held:
             facts["nearest resampler"] = by
     _ends(found, published, theirs, ours, at, "resampled" in found)
     a, b = _overlap(theirs.samples, ours.samples, at)
-    held = Held(found, a, b, rate, at, band, _correlation(a, b), facts=facts)
-    if copy and held.correlation >= COPY:
+    correlation = _correlation(*(_below(samples, rate, band) for samples in (a, b)))
+    held = Held(found, a, b, rate, at, band, correlation, facts=facts)
+    if copy and correlation >= (_NEAR_LOSSY if published.lossy else _NEAR):
         _undo_fraction(held)
         _undo_level(held)
     return held
@@ -174,7 +177,7 @@ def signal_to_noise(held: Held) -> float:
 
 
 def log_mel(samples: Array, rate: int, top: float | None = None, hop_ms: float = 10.0) -> Array:
-    """Mel spectrum in dB below its own peak, at -60 dB cut: (frames, 40)."""
+    """Mel spectrum in dB, 0 being its mean power, so that no level counts; cut at -60 dB: (frames, 40)."""
     import numpy as np
 
     from vceval.signal.spectral import mel_filters, stft
@@ -183,7 +186,8 @@ def log_mel(samples: Array, rate: int, top: float | None = None, hop_ms: float =
     spectrum = stft(samples, size, round(rate * hop_ms / 1000), padding="zeros")
     power = (spectrum.real**2 + spectrum.imag**2) @ mel_filters(rate, size, 40, 60.0, top or 0.95 * rate / 2).T
     decibels: Array = 10 * np.log10(np.maximum(power, 1e-30))
-    return np.maximum(decibels - decibels.max(), -_FLOOR_DB)
+    above: Array = np.maximum(decibels - 10 * np.log10(max(float(power.mean()), 1e-30)), -_FLOOR_DB)
+    return above
 
 
 def distance(a: Array, b: Array) -> float:

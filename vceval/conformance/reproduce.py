@@ -38,14 +38,16 @@ __all__ = ["LEAST_DB", "SEEDS", "Material", "reproduce"]
 #: Signal over difference of the same waveform computed elsewhere. The authors' own programs, with the same weights,
 #: agree with ours by 48 dB (Griffin-Lim, which magnifies rounding) to 100 dB; another prompt or file is below 15 dB.
 LEAST_DB = 40.0
+#: What another prompt changes must be twice as large, or the waveform does not show the voice.
+_MARGIN_DB = 6.0
 #: What a lossy codec's own noise, which is measured, may be exceeded by.
 _CODEC_DB = 3.0
 #: Conversions of a system that draws noise: the published one is then the farthest of 20 by chance in 5 % of cases.
 SEEDS = 19
 #: Decibels by which a level lies outside of those of the seeds to be another one.
 _LEVEL_DB = 0.5
-#: Differences below these are rounding: of spectra in dB, of cosines.
-_ROUNDING_DB, _ROUNDING_COSINE = 0.05, 1e-4
+#: Deviations below these are rounding: of spectra in dB, of vectors of length 1.
+_ROUNDING_DB, _ROUNDING_VOICE = 0.02, 0.002
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,26 +175,31 @@ def _by_waveform(
     snr = page_audio.signal_to_noise(held)
     other = page_audio.signal_to_noise(page_audio.hold(published, contrast, copy=True))
     largest = float(abs(held.published - held.gain * held.made).max())
-    reasons = page_audio.undeclared(held.found, did) if copy else []
+    if snr < least:  # what else was found of other audio is nothing that was done to this
+        held.found = {word: text for word, text in held.found.items() if word in ("resampled", "lossy")}
+    reasons = page_audio.undeclared(held.found, did)
     if not copy:
         reasons.append(
             f"it is other audio: the waveforms correlate by {held.correlation:.2f} at best, and the published file has "
             f"{published.wave.seconds:.3f} s where {made.seconds:.3f} s are made here"
         )
     elif snr < least:
-        reasons.append(f"the waveforms differ: {snr:.1f} dB of signal over difference, {least:.1f} dB are needed")
-    elif other >= least:
         reasons.append(
-            f"nothing is proven: another prompt gives {other:.1f} dB as well, so this pair does not show the voice"
+            f"the waveforms differ, shifted, levelled and cut as fits best: {snr:.1f} dB of signal over difference, "
+            f"{least:.1f} dB are needed ({published.wave.seconds:.3f} s are published, {made.seconds:.3f} s made here)"
         )
-    if not copy:  # what was found of other audio is nothing that was done to this
-        held.found = {word: text for word, text in held.found.items() if word in ("resampled", "lossy")}
+    elif snr < other + _MARGIN_DB:
+        reasons.append(
+            f"nothing is proven: another prompt gives {other:.1f} dB, which {snr:.1f} dB do not exceed by "
+            f"{_MARGIN_DB:g}, so this pair does not show the voice"
+        )
     return {
         "reproduced": not reasons,
         "verdict": f"{'reproduced' if not reasons else 'not reproduced'}: waveform, {snr:.1f} dB, {least:.1f} needed",
         "reasons": reasons,
         "criterion": f"a system that draws nothing: at least {least:.1f} dB of signal over difference"
-        + (f", {_CODEC_DB:g} dB less than the codec alone leaves of it" if least < LEAST_DB else ""),
+        + (f" ({_CODEC_DB:g} dB less than the codec alone leaves of it)" if least < LEAST_DB else "")
+        + f", and {_MARGIN_DB:g} dB more than another prompt gives",
         **_figures(held, published, made, _Voices(folder)),
         "correlation": held.correlation,
         "snr_db": snr,
@@ -231,45 +238,54 @@ def _by_spread(
     reasons = page_audio.undeclared(held.found, did)
     if farthest:
         reasons.append(
-            f"the published audio is farther from {len(made)} conversions than any of them is from the others: "
-            f"{scores[0]:.2f} times the usual distance, theirs up to {scores[1:].max():.2f}"
+            f"the published audio lies farther out than all {len(made)} conversions: by {scores[0]:.1f} usual "
+            f"deviations, theirs by up to {scores[1:].max():.1f}"
         )
     elif blind:
         reasons.append("nothing is proven: another prompt lies within the same spread; give --seeds, or another pair")
     chance = 1 / count
     return {
         "reproduced": not reasons,
-        "verdict": f"{'reproduced' if not reasons else 'not reproduced'}: {scores[0]:.2f} of the usual distance, "
-        f"{len(made)} seeds up to {scores[1:].max():.2f}",
+        "verdict": f"{'reproduced' if not reasons else 'not reproduced'}: {scores[0]:.1f} deviations out, "
+        f"{len(made)} seeds up to {scores[1:].max():.1f}",
         "reasons": reasons,
-        "criterion": f"a system that draws noise: the published audio is not the farthest of {count} by spectrum or "
-        f"voice, which one more draw is in {chance:.0%} of cases",
+        "criterion": f"a system that draws noise: by spectrum and voice the published audio is not the farthest out of "
+        f"{count}, as one more draw is in {chance:.0%} of cases, and another prompt would be",
         **_figures(held, published, made[0], voices),
         "seeds": len(made),
-        "distance": float(scores[0]),
-        "distances_of_seeds": [float(scores[1:].min()), float(scores[1:].max())],
-        "other_prompt_distance": float(contrasted[0]),
+        "deviations": float(scores[0]),
+        "deviations_of_seeds": [float(scores[1:].min()), float(scores[1:].max())],
+        "other_prompt_deviations": float(contrasted[0]),
         "p_value": float(np.mean(scores >= scores[0])),
     }
 
 
 def _scores(spectra: Sequence[Array], vectors: Sequence[Array]) -> Array:
-    """Distance of each recording from all others, by spectrum or voice, whichever is larger; 1 is usual.
+    """Say of each recording how far out it lies: 0 in the middle of all, 1 a usual deviation (median) further.
 
-    All recordings are treated alike, so that a recording of the same kind is the farthest by chance alone.
+    Counted is what lies farthest out: its frames, its mean spectrum, in which the noise of frames is averaged out, or
+    its voice; each by its distance from the mean of the others. All recordings are treated alike, so one of the same
+    kind is the farthest by chance alone.
     """
     import numpy as np
 
-    def means(apart: Any, least: float) -> Array:
-        table = np.array([[apart(a, b) for b in range(len(spectra))] for a in range(len(spectra))])
-        table = np.maximum(table, least)
-        np.fill_diagonal(table, 0.0)
-        each: Array = table.sum(axis=1) / (len(spectra) - 1)
-        return each / np.median(each)
+    def outlying(features: Array, least: float) -> Array:
+        total = features.sum(axis=0)
+        others = (total - features) / (len(features) - 1)
+        apart = np.linalg.norm((features - others).reshape(len(features), -1), axis=1)
+        beyond: Array = apart - np.median(apart)
+        return beyond / max(float(np.median(np.abs(beyond))), least)
 
-    by_spectrum = means(lambda a, b: page_audio.distance(spectra[a], spectra[b]), _ROUNDING_DB)
-    by_voice = means(lambda a, b: 1.0 - float(np.dot(vectors[a], vectors[b])), _ROUNDING_COSINE)
-    return np.maximum(by_spectrum, by_voice)
+    frames = np.stack(spectra)
+    means = frames.mean(axis=1)
+    return np.max(
+        [
+            outlying(frames / np.sqrt(frames[0].size), _ROUNDING_DB),
+            outlying(means / np.sqrt(means.shape[1]), _ROUNDING_DB),
+            outlying(np.stack(vectors), _ROUNDING_VOICE),
+        ],
+        axis=0,
+    )
 
 
 def _rounded(wave: Waveform) -> Waveform:
