@@ -19,6 +19,7 @@ from sounds import hum
 
 from vceval import registry
 from vceval.cli.main import main
+from vceval.cli.reproduce import fetched
 from vceval.conformance import made_up_files, page_audio
 from vceval.conformance.reproduce import Material, _scores, reproduce
 from vceval.converters import certificates, demo_pages
@@ -188,8 +189,8 @@ def test_a_page_is_fetched_once_and_its_certificate_goes_into_the_run(
     assert "mine/one: A page, by its authors" in capsys.readouterr().out
     assert main(["reproduce", NAME, "--pages", str(pages)]) == 0
     assert len(list((filed / "demo_pages").rglob("*.wav"))) == 3
-    gone = catalogue(page, "http://127.0.0.1:9/", tmp_path / "gone.yaml")
-    assert main(["reproduce", NAME, "--pages", str(gone), "--all"]) == 0  # the same files
+    [case] = demo_pages.cases_of(NAME, catalogue(page, "http://127.0.0.1:9/", tmp_path / "gone.yaml"))
+    assert fetched(case.published).read_bytes() == (page.folder / "converted.wav").read_bytes()
     # The same files elsewhere are the same system; what is not reproduced is counted too
     assert main([*page.command("swapped.wav")]) == 1
     run = ["run", "--converters", NAME, "--limit", "1", "--metrics", "sanity", "--workers", "1", "--device", "cpu"]
@@ -331,12 +332,12 @@ def test_what_a_page_did_is_found_and_no_excuse(
         assert declared["compared_below_hz"] == pytest.approx(0.75 * 11_025 / 2)
 
 
-@pytest.mark.parametrize("ours", [Drawing(tilt=2.0, noise=0.0), Drawing(voice=0.4, noise=0.0)])
+@pytest.mark.parametrize("ours", [Drawing(tilt=6.0, noise=0.0), Drawing(voice=0.3, noise=0.0)])
 @pytest.mark.parametrize("container", ["wav", "mp3"])
 def test_declaring_does_not_make_other_audio_right(
     page_of: Callable[..., dict[str, Any]], ours: Drawing, container: str
 ) -> None:
-    found = page_of(QUIET, ours, did=WORDS, container=container)
+    found = page_of(QUIET, ours, did=WORDS, container=container)  # MP3 hides what is quieter than its noise
     assert not found["reproduced"]
     assert not page_of(QUIET, did=WORDS, swap=True, container=container)["reproduced"]
     assert "waveforms differ" in found["reasons"][0]

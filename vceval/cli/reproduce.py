@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from vceval.converters.demo_pages import Case, Remote
     from vceval.records import System
 
-__all__ = ["add_commands", "lines"]
+__all__ = ["add_commands", "fetched", "lines"]
 
 
 def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -175,7 +175,7 @@ def _chosen(converter: str, cases: list[Case], options: argparse.Namespace) -> l
         cases = cases[:1]
     return [
         Material(
-            case.id, _fetched(case.source), tuple(map(_fetched, case.prompts)), _fetched(case.published), case.did,
+            case.id, fetched(case.source), tuple(map(fetched, case.prompts)), fetched(case.published), case.did,
             case.title, case.page, case.own, case.notes,
         )
         for case in cases
@@ -188,7 +188,7 @@ def _all_cases(converter: str, options: argparse.Namespace) -> list[Case]:
     return cases_of(converter, options.pages)
 
 
-def _fetched(remote: Remote) -> Path:
+def fetched(remote: Remote) -> Path:
     """Give a file of a page, fetched once.
 
     Raises:
