@@ -299,26 +299,76 @@ def test_counters_that_old_files_lack(tmp_path: Path, monkeypatch: pytest.Monkey
         file.load(tmp_path / "less.pt")
 
 
+@pytest.mark.parametrize("archive", [True, False])
 @pytest.mark.parametrize("protocol", [3, 4, 5])
-def test_late_protocols_of_pickle(tmp_path: Path, known: dict[str, WeightFile], protocol: int) -> None:
+def test_late_protocols_of_pickle(tmp_path: Path, known: dict[str, WeightFile], protocol: int, archive: bool) -> None:
+    how = {"pickle_protocol": protocol, "_use_new_zipfile_serialization": archive}
     small = Small().state_dict()
     small["last.weight"] = torch.nn.Parameter(small["last.weight"].t().contiguous().t())
-    torch.save({"model": small, "steps": [1, ("a", 2.0)], "step": 7}, tmp_path / "late.pt", pickle_protocol=protocol)
+    small["first.bias"] = torch.arange(9.0)[2:5]  # a part of its storage
+    more = {
+        "steps": [1, ("a", 2.0)],
+        "step": np.int64(7),
+        "args": argparse.Namespace(rate=3),
+        "half": small["last.bias"].half(),
+    }
+    torch.save({"model": small, **more}, tmp_path / "late.pt", **how)
     content = weights.read(tmp_path / "late.pt")
     assert content["steps"] == [1, ("a", 2.0)]
+    assert (content["step"], content["args"].rate) == (7, 3)
     assert all(torch.equal(content["model"][name], value) for name, value in small.items())
+    assert torch.equal(content["half"], more["half"])
     assert store.add(tmp_path / "late.pt").file.name == "small.pt"
-    torch.save({"model": small, "x": Bomb(tmp_path / "made")}, tmp_path / "bomb.pt", pickle_protocol=protocol)
+    torch.save({"model": small, "x": Bomb(tmp_path / "made")}, tmp_path / "bomb.pt", **how)
     with pytest.raises(UsageError, match="refused, it holds something other than weights"):
         weights.read(tmp_path / "bomb.pt")
     assert not (tmp_path / "made").exists()
 
 
+def test_a_late_and_old_file_that_lies_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "late.pt"
+    torch.save({"w": torch.ones(1000)}, path, pickle_protocol=4, _use_new_zipfile_serialization=False)
+    whole = path.read_bytes()
+    for content, said in (
+        (whole[:-10], "cut short: 3990 of 4000 bytes"),
+        (whole[:90], "can't be read as weights"),
+        (whole.replace((1000).to_bytes(8, "little"), (900).to_bytes(8, "little")), "cut short: 900 of 1000 values"),
+        (whole.replace((1000).to_bytes(8, "little"), b"\xff" * 8), "cut short"),
+        (whole.replace(b"little_endian\x94\x88", b"little_endian\x94\x89"), "another byte order"),
+        (whole.replace(b"FloatStorage", b"TotalStorage"), "refused, it holds something other than weights"),
+    ):
+        assert content != whole
+        path.write_bytes(content)
+        with pytest.raises(UsageError, match=said):
+            weights.read(path)
+
+
+@pytest.mark.parametrize("start", ["", *weights.STARTS, "module._orig_mod."])
+def test_starts_of_names_within_groups(
+    tmp_path: Path, known: dict[str, WeightFile], monkeypatch: pytest.MonkeyPatch, start: str
+) -> None:
+    """Each network of such a file is saved by itself, and not every one must have been wrapped."""
+    both = torch.nn.ModuleDict({"a": Small(), "b": Other()})
+    monkeypatch.setattr(WeightFile, "build", lambda self: both if self.groups else Small())
+    file = WeightFile("both.pt", "Both", "https://example.org", "MIT", "both", entry=("G",), groups=("a", "b"))
+    monkeypatch.setattr(store, "_by_user", lambda: {"conv": (*known.values(), file)})
+    parts = {
+        "a": {start + name: value for name, value in both["a"].state_dict().items()},
+        "b": both["b"].state_dict(),
+        "optimizer": {"step": 3},
+    }
+    torch.save({"G": parts}, tmp_path / "saved.pt")
+    assert store.add(tmp_path / "saved.pt").file is file
+    found = file.load(tmp_path / "saved.pt").state_dict()
+    assert all(torch.equal(found[name], value) for name, value in both.state_dict().items())
+    parts["b"] = {f"part.{name}": value for name, value in parts["b"].items()}
+    torch.save({"G": parts}, tmp_path / "other.pt")
+    with pytest.raises(UsageError, match=r"6 missing: b\.first\.weight"):
+        file.load(tmp_path / "other.pt")
+
+
 def test_what_is_no_weights_of_a_file_is_told(tmp_path: Path, known: dict[str, WeightFile]) -> None:
     small = Small().state_dict()
-    torch.save({"model": small}, tmp_path / "l.pt", pickle_protocol=4, _use_new_zipfile_serialization=False)
-    with pytest.raises(UsageError, match=r"pickled by protocol 4 .* pickle_protocol=2"):
-        store.add(tmp_path / "l.pt")
     torch.save({"model": {**small, "first.bias": torch.full((3,), torch.nan)}}, tmp_path / "endless.pt")
     for name in (None, "small.pt"):
         with pytest.raises(UsageError, match=r"first\.bias holds values that are not finite"):

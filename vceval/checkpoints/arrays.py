@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-__all__ = ["PlainArray", "PlainType", "read_arrays", "read_json", "scalar"]
+__all__ = ["PlainArray", "PlainType", "latin1", "read_arrays", "read_json", "scalar"]
 
 #: Bytes of the largest file that is looked into; files of arrays have a few thousand.
 _LARGEST = 1 << 26
@@ -102,7 +102,7 @@ def _frombuffer(raw: Any, kind: Any, shape: Any, order: Any, *_: Any) -> PlainAr
     return made
 
 
-def _latin1(text: Any, encoding: Any = "latin1", *_: Any) -> bytes:
+def latin1(text: Any, encoding: Any = "latin1", *_: Any) -> bytes:
     """How protocol 2 writes bytes; other encodings have no business here."""
     if not isinstance(text, str) or encoding != "latin1":
         raise pickle.UnpicklingError(f"the encoding {str(encoding)[:20]}")
@@ -124,7 +124,7 @@ class _ArrayUnpickler(pickle.Unpickler):
         if (where, name) == ("numpy.core.numeric", "_frombuffer"):
             return lambda *given: _frombuffer(*given)
         if (where, name) == ("_codecs", "encode"):
-            return lambda *given: _latin1(*given)
+            return lambda *given: latin1(*given)
         raise pickle.UnpicklingError(f"{module}.{name}")
 
 

@@ -5,6 +5,7 @@ Python's unpickler believes what a pickle says: nine bytes can have it make room
 
 from __future__ import annotations
 
+import mmap
 import pickletools
 
 from vceval.errors import UsageError
@@ -26,13 +27,17 @@ _LENGTHS = {
 _TWO_LINES = frozenset({"GLOBAL", "INST"})
 
 
-def check(content: bytes) -> None:
+def check(content: bytes | mmap.mmap, place: int = 0) -> None:
     """Refuse a pickle that asks for more memory than its length explains. What is no pickle at all passes.
+
+    Args:
+        content: that holds it.
+        place: at which it begins.
 
     Raises:
         UsageError: it has too many steps, numbers objects that it can't hold, or claims bytes that are not there.
     """
-    place, remembered = 0, 0
+    remembered = 0
     for _ in range(_STEPS):
         code = _CODES.get(content[place]) if place < len(content) else None
         if code is None or code.name == "STOP":

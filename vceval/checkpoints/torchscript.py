@@ -1,4 +1,4 @@
-"""Reading the tensors of a TorchScript archive, or of one of torch.save in a late protocol, without running its code.
+"""Reading the tensors of a TorchScript archive, or a file of torch.save in a late protocol, without running its code.
 
 The archive's table of attributes is a pickle. It is read by an unpickler that builds descriptions only: which values
 of which storage a tensor is made of. The tensors are made of them afterwards, each checked against what the archive
@@ -7,19 +7,23 @@ holds. So an archive whose operators no longer exist can be read as well.
 
 from __future__ import annotations
 
+import argparse
 import io
 import math
+import mmap
 import pickle
 import zipfile
 from collections import OrderedDict
+from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vceval.checkpoints import pickles
+from vceval.checkpoints import arrays, pickles
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-__all__ = ["is_script", "late_pickle", "read_archive", "read_saved"]
+__all__ = ["is_late_and_old", "is_script", "late_pickle", "read_archive", "read_old", "read_saved"]
 
 _STORAGES = {
     "FloatStorage": "float32",
@@ -39,6 +43,8 @@ _MOST = 100_000
 _DEPTH = 20
 #: More values than any tensor of weights has.
 _LARGEST = 1 << 36
+#: The first objects of a file of torch.save that is no archive: a number, and the version of the form.
+_OLD = (0x1950A86A20F9469CFC6C, 1001)
 
 
 class _Module:
@@ -75,6 +81,11 @@ class _Stored:
 
 
 class _Unpickler(pickle.Unpickler):
+    def __init__(self, file: Any) -> None:
+        super().__init__(file)
+        #: Types of values by the name of their storage.
+        self.kinds: dict[Any, Any] = {}
+
     def find_class(self, module: str, name: str) -> Any:
         # New functions each time: a pickle can put attributes on a function or class, which must not stay. It can't on
         # a class that has __setstate__, nor on those of Python
@@ -88,6 +99,14 @@ class _Unpickler(pickle.Unpickler):
             return OrderedDict
         if module == "torch" and name in _STORAGES:
             return _STORAGES[name]
+        if (module, name) == ("argparse", "Namespace"):  # the options of a training
+            return type(name, (argparse.Namespace,), {})
+        if (module, name) == ("numpy", "dtype"):
+            return arrays.PlainType
+        if (module.replace("numpy._core", "numpy.core"), name) == ("numpy.core.multiarray", "scalar"):
+            return lambda *given: arrays.scalar(*given)
+        if (module, name) == ("_codecs", "encode"):
+            return lambda *given: arrays.latin1(*given)
         if module == "torch.jit._pickle" and name in ("build_intlist", "build_doublelist", "build_boollist"):
             return lambda values=(), *_: values
         if module == "torch.jit._pickle" and name in ("build_tensorlist", "restore_type_tag"):
@@ -95,9 +114,12 @@ class _Unpickler(pickle.Unpickler):
         raise pickle.UnpicklingError(f"global {module}.{name} is not allowed")
 
     def persistent_load(self, identity: Any) -> _Storage:
-        kind, dtype, key, _device, count = identity
+        kind, dtype, key, _device, count, *view = identity
         if kind != "storage":
             raise pickle.UnpicklingError(f"global of kind {kind!r} is not allowed")
+        if view not in ([], [None]):
+            raise ValueError("storages are parts of others, as torch before 0.4 wrote them")
+        self.kinds[key] = dtype
         return _Storage(dtype, key, count)
 
 
@@ -126,7 +148,7 @@ def read_archive(archive: zipfile.ZipFile) -> OrderedDict[str, Any]:
     top = _Unpickler(io.BytesIO(content)).load()
     if not isinstance(top, _Module):
         raise ValueError("the archive holds no module")
-    reader = _Reader(archive, root)
+    reader = _Reader(_within(archive, root))
     reader.collect(top, "")
     reader.found[""] = {
         name: value
@@ -156,15 +178,60 @@ def read_saved(archive: zipfile.ZipFile, root: str) -> Any:
     """
     content = archive.read(f"{root}/data.pkl")
     pickles.check(content)
-    return _Reader(archive, root).made(_Unpickler(io.BytesIO(content)).load())
+    return _Reader(_within(archive, root)).made(_Unpickler(io.BytesIO(content)).load())
+
+
+def is_late_and_old(path: Path) -> bool:
+    """Whether a file of torch.save is no archive, and its pickles are of protocol 3 or later, which torch refuses."""
+    with path.open("rb") as handle:
+        start = handle.read(64)
+    number = _OLD[0].to_bytes(10, "little")
+    return start[:1] == b"\x80" and b"\x02" < start[1:2] <= b"\x05" and number in start
+
+
+def read_old(path: Path) -> Any:
+    """Read what was saved in a file that is no archive: five pickles, then the values of each storage.
+
+    Raises:
+        pickle.UnpicklingError, UsageError, ValueError: as :func:`read_saved`.
+    """
+    import torch
+
+    with path.open("rb") as handle, mmap.mmap(handle.fileno(), 0, access=mmap.ACCESS_READ) as content:
+
+        def following() -> tuple[Any, dict[Any, Any]]:
+            pickles.check(content, content.tell())
+            reader = _Unpickler(content)
+            return reader.load(), reader.kinds
+
+        (number, _), (version, _), (system, _) = following(), following(), following()
+        if (number, version) != _OLD or not isinstance(system, dict) or system.get("little_endian") is not True:
+            raise ValueError("the file is of another form, or from a machine of another byte order")
+        (saved, kinds), (keys, _) = following(), following()
+        if not isinstance(keys, list) or not all(isinstance(kinds.get(key), str) for key in keys):
+            raise ValueError("the file has values of no known kind")
+        places: dict[str, slice] = {}
+        for key in keys:
+            size = int.from_bytes(content.read(8), "little") * getattr(torch, kinds[key]).itemsize
+            there = len(content) - content.tell()
+            if size > there:
+                raise ValueError(f"tensor {key} is cut short: {there} of {size} bytes")
+            places[key] = slice(content.tell(), content.tell() + size)
+            content.seek(size, 1)
+        return _Reader(lambda key: content[places[key]]).made(saved)
+
+
+def _within(archive: zipfile.ZipFile, root: str) -> Callable[[str], bytes]:
+    """Read the values of a storage from an archive."""
+    return lambda key: archive.read(f"{root}/data/{key}")
 
 
 class _Reader:
     """Makes tensors of their descriptions."""
 
-    def __init__(self, archive: zipfile.ZipFile, root: str) -> None:
+    def __init__(self, values_of: Callable[[str], bytes]) -> None:
         self.found: OrderedDict[str, Any] = OrderedDict()
-        self._archive, self._root = archive, root
+        self._values_of = values_of
         self._values: dict[tuple[str, str], Tensor] = {}
         self._modules = 0
 
@@ -216,7 +283,7 @@ class _Reader:
             raise ValueError(f"{name} has values of no known kind")
         (count,) = _numbers((storage.count,), name)
         if (key, dtype) not in self._values:
-            content = self._archive.read(f"{self._root}/data/{key}")
+            content = self._values_of(key)
             kind = getattr(torch, dtype)
             values = torch.frombuffer(bytearray(content), dtype=kind) if content else torch.empty(0, dtype=kind)
             if values.numel() < count:

@@ -94,7 +94,7 @@ class WeightFile:
         found = pkgutil.resolve_name(self.translate)(content) if self.translate else None
         if found is None:
             selected = weights.select(content, self.entry, self.groups, self.prefix, self.ignored)
-            return weights.fitted(selected, self.layout(), self.ignored)
+            return weights.fitted(selected, self.layout(), self.ignored, self.groups)
         blank = {name: shape for name, shape in self.layout().items() if name.startswith(self.optional_prefixes)}
         import torch
 

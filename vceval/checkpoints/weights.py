@@ -37,10 +37,6 @@ __all__ = [
 _NORM_NAMES = (("parametrizations.weight.original0", "weight_g"), ("parametrizations.weight.original1", "weight_v"))
 
 
-#: What torch says of a pickle that begins as those of protocol 4 and later do.
-_LATER = "Unsupported operand 149"
-
-
 def read(path: Path) -> Any:
     """Read what a file of ``torch.save``, TorchScript or safetensors holds; tensors on the CPU.
 
@@ -64,11 +60,6 @@ def read(path: Path) -> Any:
         raise UsageError(f"{path}: {error}") from error
     except Exception as error:  # torch and zipfile raise all kinds of errors for damaged files
         line = _first_line(error)
-        if _LATER in line:
-            raise UsageError(
-                f"{path}: it is an old kind of file pickled by protocol 4 or a later one, as no published file is. "
-                "Save it once more with pickle_protocol=2, or get the authors' file"
-            ) from error
         if isinstance(error, pickle.UnpicklingError) and "global" in line.lower():
             raise containers.Refused(
                 f"{path}: refused, it holds something other than weights and plain data, which could run code on "
@@ -102,6 +93,8 @@ def _content(path: Path) -> Any:
         from safetensors.torch import load_file
 
         return load_file(path)
+    elif torchscript.is_late_and_old(path):
+        return torchscript.read_old(path)
     # wav2vec_small.pt holds its training options as a Namespace, and trainers store losses as NumPy numbers: plain data
     numpy_numbers: list[tuple[Any, str]] = [(arrays.PlainType, "numpy.dtype")]
     numpy_numbers += [(arrays.scalar, f"numpy.{core}.multiarray.scalar") for core in ("core", "_core")]
@@ -148,7 +141,10 @@ def _place(content: Any, entry: tuple[str, ...]) -> Any:
 
 
 def fitted(
-    found: Mapping[str, Tensor], layout: Mapping[str, tuple[int, ...]], ignored: Iterable[str] = ()
+    found: Mapping[str, Tensor],
+    layout: Mapping[str, tuple[int, ...]],
+    ignored: Iterable[str] = (),
+    groups: Iterable[str] = (),
 ) -> dict[str, Tensor]:
     """Undo what saving anew does to names: take off :data:`STARTS`, and add the counters that torch before 0.4.1 lacks.
 
@@ -156,19 +152,30 @@ def fitted(
         found: tensors by name.
         layout: names and shapes that are needed.
         ignored: starts of names that there is no need of.
+        groups: as :func:`select` has them. Each network of a file is saved by itself, so each is looked at by itself.
     """
     import torch
 
-    names, skipped = dict(found), tuple(ignored)
-    while names and not names.keys() & layout.keys():
-        start = next((start for start in STARTS if all(name.startswith(start) for name in names)), None)
-        if start is None:
-            break
-        cut = {name.removeprefix(start): value for name, value in names.items()}
-        names = {name: value for name, value in cut.items() if not (skipped and name.startswith(skipped))}
+    names: dict[str, Tensor] = {}
+    skipped = tuple(ignored)
+    for group in [f"{group}." for group in groups] or [""]:
+        names |= _uncovered({n: value for n, value in found.items() if n.startswith(group)}, group, layout, skipped)
     if names.keys() & layout.keys():
         counters = (name for name in layout if name.endswith(".num_batches_tracked") and name not in names)
         names |= {name: torch.zeros(layout[name], dtype=torch.int64) for name in counters}
+    return names
+
+
+def _uncovered(
+    names: dict[str, Tensor], group: str, layout: Mapping[str, tuple[int, ...]], skipped: tuple[str, ...]
+) -> dict[str, Tensor]:
+    """Take :data:`STARTS` off the names of a group, each of which begins with it, until one is in the layout."""
+    while names and not names.keys() & layout.keys():
+        start = next((start for start in STARTS if all(name.startswith(group + start) for name in names)), None)
+        if start is None:
+            break
+        cut = {group + name.removeprefix(group + start): value for name, value in names.items()}
+        names = {name: value for name, value in cut.items() if not (skipped and name.startswith(skipped))}
     return names
 
 

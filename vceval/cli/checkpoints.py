@@ -17,7 +17,7 @@ from vceval.errors import UsageError
 if TYPE_CHECKING:
     from vceval.checkpoints.weightfile import WeightFile
 
-__all__ = ["add_commands"]
+__all__ = ["add_commands", "fetch"]
 
 
 def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -213,7 +213,7 @@ def _add_one(what: str, name: str | None) -> int:
         raise UsageError(f"--as goes with a file; {what} is {kind}")
     if packed:
         return _add_zip(path)
-    return _add_folder(path, str(path)) if path.is_dir() else _fetch(what)
+    return _add_folder(path, str(path)) if path.is_dir() else fetch(what)
 
 
 def _add_zip(path: Path) -> int:
@@ -266,7 +266,15 @@ def _hidden(place: Path) -> bool:
     return any(part.startswith(".") or part == "__MACOSX" for part in place.parts)
 
 
-def _fetch(name: str) -> int:
+def fetch(name: str) -> int:
+    """Fetch what has a direct link of a converter's files, or one file, and say where to get the rest.
+
+    Returns:
+        0 where nothing is left, else 1.
+
+    Raises:
+        UsageError: there is no such name, or what came was not the file.
+    """
     from vceval.checkpoints import store
     from vceval.checkpoints.download import download
 

@@ -32,6 +32,11 @@ EXAMPLES: Mapping[str, Sequence[str]] = {
         "vceval stream demo --limit 4 --system 'fast=chunked:world hop=80 lookahead=40 crossfade=20'",
         "vceval stream vctk_unseen --data /data/VCTK-Corpus-0.92 --system 'mine=command:python worker.py' --chunk 40",
     ),
+    "reproduce": (
+        "vceval reproduce freevc --list",
+        "vceval reproduce mediumvc",
+        "vceval reproduce knnvc --source src.wav --prompt tgt.wav --published converted.mp3 --page-did lossy",
+    ),
     "manifest": ("vceval manifest out/*/ --corpus vctk --data /data/VCTK-Corpus-0.92 > conversions.csv",),
     "report": ("vceval report runs/demo --style acl", "vceval report runs/mine runs/baselines --out runs/both"),
     "table": (

@@ -14,12 +14,15 @@ def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
         help="print the JSON schema of a YAML file, by which editors complete and check it, or of stream.json",
         description="Save it beside your file, and begin the file with: # yaml-language-server: $schema=SCHEMA.json",
     )
-    schema.add_argument("what", choices=("suite", "systems", "rules", "published", "config", "recipe", "stream"))
+    schema.add_argument(
+        "what", choices=("suite", "systems", "rules", "published", "config", "recipe", "stream", "demo-pages")
+    )
     schema.set_defaults(command=_schema)
 
 
 def schema_of(what: str) -> str:
     """Write the schema of one kind of file: one of the words that ``vceval schema`` takes."""
+    from vceval.converters.demo_pages import DemoPagesFile
     from vceval.converters.recipe import RecipeFile
     from vceval.gate.rules import RulesFile
     from vceval.protocol.config import ConfigFile
@@ -31,7 +34,7 @@ def schema_of(what: str) -> str:
 
     kinds: dict[str, type[Section]] = {
         "suite": SuiteFile, "systems": SystemsFile, "rules": RulesFile, "published": PublishedFile,
-        "config": ConfigFile, "recipe": RecipeFile, "stream": StreamFile,
+        "config": ConfigFile, "recipe": RecipeFile, "stream": StreamFile, "demo-pages": DemoPagesFile,
     }  # fmt: skip
     return json_schema(kinds[what])
 

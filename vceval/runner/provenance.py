@@ -10,6 +10,8 @@ from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
+from vceval.converters import certificates
+from vceval.runner.factory import make_converter
 from vceval.runner.options import Options
 from vceval.runner.plan import Plan
 from vceval.runner.score import learning
@@ -54,6 +56,7 @@ def facts_of(plan: Plan, options: Options, asked: Mapping[str, Any]) -> dict[str
         "pairs_sha256": plan.pairs_sha256,
         "systems": asked["systems"],
         "metrics": asked["metrics"],
+        **({"certificates": certified} if (certified := _certificates(plan)) else {}),
         "git": _git_state(),
         "plan": asked,
     }
@@ -64,6 +67,12 @@ def _expected(plan: Plan) -> dict[str, int]:
     made = len(plan.takes(plan.converting)) * len(plan.pairs_to_convert()) if plan.converting else 0
     natural = len(plan.natural) if learning(plan.metrics, plan.metric_options) else 0
     return {"conversions": made, "given": len(plan.given), "natural": natural}
+
+
+def _certificates(plan: Plan) -> dict[str, dict[str, Any]]:
+    """What ``vceval reproduce`` has found of the systems that convert here, with the same weight files and options."""
+    found = {one.name: certificates.summary(make_converter(one), one.options) for one in plan.converting}
+    return {name: one for name, one in found.items() if one}
 
 
 def _git_state() -> dict[str, str] | None:
