@@ -154,3 +154,9 @@ def test_a_run_knows_whose_weights_are_not_the_published(tmp_path: Path) -> None
     assert store.editions(files, make_converter(system).assets()) == {"freevc-24.pth": store.OTHER}
     assert tables._foreign(system)
     assert not tables._foreign(System("w", "world"))
+    store.mark_made_up(tmp_path / "freevc-24.pth")
+    assert store.editions(files, make_converter(system).assets()) == {"freevc-24.pth": store.MADE_UP}
+    assert tables._foreign(system)
+    # No hash is known of these: who uses others has to say so
+    assert not tables._foreign(System("v", "vevo", {"weights": str(tmp_path)}))
+    assert tables._foreign(System("v", "vevo", {"weights": str(tmp_path), "other_weights": True}))

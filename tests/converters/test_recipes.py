@@ -17,6 +17,7 @@ import pytest
 import yaml
 
 from vceval import registry
+from vceval.checkpoints import store
 from vceval.cli import main as cli
 from vceval.cli.schema import schema_of
 from vceval.converters.base import Request
@@ -25,7 +26,9 @@ from vceval.converters.environments import place_of
 from vceval.converters.recipe import recipe_of
 from vceval.converters.recipes.skeleton import Job, imported
 from vceval.errors import ItemError, UnmetNeed, UsageError
+from vceval.protocol.systems import read_systems
 from vceval.records import ConversionPair, Utterance
+from vceval.runner.factory import make_converter
 from vceval.signal import audio
 from vceval.signal.audio import Waveform
 
@@ -333,7 +336,9 @@ def test_a_clone_must_be_named_be_there_and_be_whole(toy: Folder, weights: Path,
     assert cli.main(["env", "create", "toy"]) == 2
 
 
-def test_env_test_says_what_is_proven_and_what_not(toy: Folder, capsys: pytest.CaptureFixture[str]) -> None:
+def test_env_test_says_what_is_proven_and_what_not(
+    toy: Folder, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     toy(warm_up=True)
     assert cli.main(["env", "test", "toy"]) == 2
     assert "vceval env create toy" in capsys.readouterr().err
@@ -349,6 +354,16 @@ def test_env_test_says_what_is_proven_and_what_not(toy: Folder, capsys: pytest.C
     for words in ("the same seed gives the same samples", "another seed gives other samples", "not proven: the sound",
                   "not proven: its taste", "parameters 1"):  # fmt: skip
         assert words in said
+    kept = tmp_path / "kept"
+    assert cli.main(["env", "test", "toy", "--keep", str(kept)]) == 0
+    assert f"vceval run --systems {kept / 'systems.yaml'}" in capsys.readouterr().out
+    [system] = read_systems(kept / "systems.yaml")
+    assert system.name == "toy-made-up"
+    made = make_converter(system)
+    assert made.other_weights
+    assert store.editions(made.files, made.assets()) == {"toy/gain.pt": store.MADE_UP}  # type: ignore[attr-defined]
+    assert cli.main(["env", "test", "toy", "--keep", str(kept)]) == 2
+    assert "into a folder that is new or empty" in capsys.readouterr().err
     model = {**RECIPE["models"]["one"], "draws_noise": False}
     toy(models={"one": model})
     assert cli.main(["env", "test", "toy"]) == 1

@@ -197,6 +197,8 @@ class Converter(ABC):
     #: Whether :meth:`decode` may give :class:`Unfinished` items. The runner sets it where it finishes them in the
     #: threads that write, while the next batch is computed; whoever does not set it gets audio.
     finishes_later: bool = False
+    #: Whether its weights are meant to be others than the published ones, whose training speakers alone are known.
+    other_weights: bool = False
 
     @staticmethod
     def declaration_faults(owner: object, name: str) -> list[str]:

@@ -143,7 +143,7 @@ def _strange(systems: Sequence[System]) -> list[str]:
     for system in systems:
         converter = make_converter(system)
         there = store.editions(getattr(converter, "files", ()), converter.assets())
-        found += [f"{system.name}: {name} is an {told}" for name, told in there.items() if told == store.OTHER]
+        found += [f"{system.name}: {name} is an {told}" for name, told in there.items() if told in store.FOREIGN]
     return found
 
 
