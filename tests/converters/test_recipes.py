@@ -164,6 +164,12 @@ def test_a_worker_converts_by_its_seed_alone(
     assert footprint.memory > 1e7
 
 
+def test_the_signature_has_the_model_and_every_option(toy: Folder) -> None:
+    assert toy()(louder=2).signature() == "toy|model:one|louder:2.0|trick:"
+    model = {**RECIPE["models"]["one"], "front_end": "trim:none|level:none"}
+    assert toy(models={"one": model})().signature() == "toy|trim:none|level:none|model:one|louder:1.0|trick:"
+
+
 def test_prompts_are_joined(toy: Folder, weights: Path, openvoice_request: Callable[..., Request]) -> None:
     converter = opened(toy(), weights, trick="prompts")
     request = openvoice_request("one", prompts=2, prompt=0.5)

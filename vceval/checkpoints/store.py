@@ -191,7 +191,7 @@ def add(path: Path, name: str | None = None) -> Filed:
 #: one that says itself that it is made up.
 PUBLISHED, OTHER, UNKNOWN, MADE_UP = (
     "the published file", "unknown edition: not the published file", "unknown edition: no hash of it was published",
-    "unknown edition: its values are made up, so its sound says nothing",
+    "unknown edition: made-up values, so the sound says nothing",
 )  # fmt: skip
 #: What has none of the training speakers of the published file.
 FOREIGN = (OTHER, MADE_UP)

@@ -136,8 +136,9 @@ def _make_up(recipe: Recipe, folder: Path, pairs: list[ConversionPair]) -> dict[
     if done.returncode:
         last = (done.stderr.strip().splitlines() or ["nothing was said"])[-1]
         raise UsageError(f"{recipe.name}: weights can't be made up: {last}")
-    for path in places.values():
-        mark_made_up(path)
+    for use, file in files_of(recipe, model).items():
+        if file.form == "weights":
+            mark_made_up(places[use])
     return {"speakers": speakers} if speakers else {}
 
 

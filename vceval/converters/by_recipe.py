@@ -171,6 +171,11 @@ class ByRecipe(Converter):
         self._program = Command(command=command_of(self.recipe, self._interpreter(), asked), timeout=self.timeout)
         self._program.open(device)
 
+    def signature(self) -> str:
+        """Name what is done to recordings, as far as the recipe says it, the model and every option of its own."""
+        options = [f"{name}:{value}" for name, value in self.options.items()]
+        return "|".join([super().signature(), f"model:{self.model}", *options])
+
     def close(self) -> None:
         """Stop the worker."""
         if self._program is not None:
