@@ -16,7 +16,7 @@ from vceval.cli.main import main
 from vceval.errors import UsageError
 from vceval.records import ConversionPair, System, Utterance
 from vceval.results.leakage import audit
-from vceval.runner import tables
+from vceval.runner import plan_suite, tables
 from vceval.runner.factory import make_converter
 
 torch = pytest.importorskip("torch")
@@ -152,5 +152,12 @@ def test_a_run_knows_whose_weights_are_not_the_published(tmp_path: Path) -> None
     (tmp_path / "freevc-24.pth").write_bytes(b"trained at home")
     files = make_converter(system).files  # type: ignore[attr-defined]
     assert store.editions(files, make_converter(system).assets()) == {"freevc-24.pth": store.OTHER}
+    assert plan_suite._strange([system, System("w", "world")]) == [f"mine: {store.OTHER} (freevc-24.pth)"]
     assert tables._foreign(system)
     assert not tables._foreign(System("w", "world"))
+    store.mark_made_up(tmp_path / "freevc-24.pth")
+    assert store.editions(files, make_converter(system).assets()) == {"freevc-24.pth": store.MADE_UP}
+    assert tables._foreign(system)
+    # No hash is known of these: who uses others has to say so
+    assert not tables._foreign(System("v", "vevo", {"weights": str(tmp_path)}))
+    assert tables._foreign(System("v", "vevo", {"weights": str(tmp_path), "other_weights": True}))

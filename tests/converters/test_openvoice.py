@@ -237,8 +237,11 @@ def test_the_library_is_told_whether_silence_is_trimmed(tmp_path: Path, stated: 
 
 
 def test_the_signature_says_what_the_library_does() -> None:
-    assert OpenVoice().signature() == "openvoice|resampler:soxr|trim:none|level:none"
-    assert OpenVoice(model="freevc24").signature() == "openvoice|resampler:soxr|trim:prompt 20 dB|level:none"
+    assert OpenVoice().signature() == "openvoice|resampler:soxr|trim:none|level:none|model:openvoice_v2"
+    assert (
+        OpenVoice(model="freevc24").signature()
+        == "openvoice|resampler:soxr|trim:prompt 20 dB|level:none|model:freevc24"
+    )
 
 
 @pytest.mark.parametrize(

@@ -17,14 +17,18 @@ import pytest
 import yaml
 
 from vceval import registry
+from vceval.checkpoints import store
 from vceval.cli import main as cli
 from vceval.cli.schema import schema_of
 from vceval.converters.base import Request
 from vceval.converters.by_recipe import ByRecipe, class_of
 from vceval.converters.environments import place_of
 from vceval.converters.recipe import recipe_of
+from vceval.converters.recipes.skeleton import Job, imported
 from vceval.errors import ItemError, UnmetNeed, UsageError
+from vceval.protocol.systems import read_systems
 from vceval.records import ConversionPair, Utterance
+from vceval.runner.factory import make_converter
 from vceval.signal import audio
 from vceval.signal.audio import Waveform
 
@@ -54,7 +58,7 @@ RECIPE: dict[str, Any] = {
 }
 #: As lax as the packages that it stands for: it draws numbers when it is built, and prints.
 WORKER = """
-import random, socket, urllib.request
+import pathlib, random, socket, urllib.request
 import numpy as np, soundfile, torch
 
 class Gain(torch.nn.Module):
@@ -72,6 +76,9 @@ def load(job):
 
     def convert(source, prompts, task):
         print("Converting ...")
+        if job.options["trick"] == "pickle":
+            torch.save({"place": pathlib.PurePosixPath("x")}, "other.pt")
+            torch.load("other.pt", weights_only=False)
         if job.options["trick"] == "fetch":
             urllib.request.urlopen("http://127.0.0.1:9/model.zip")
         samples, rate = soundfile.read(source, dtype="float32")
@@ -157,6 +164,12 @@ def test_a_worker_converts_by_its_seed_alone(
     assert footprint.memory > 1e7
 
 
+def test_the_signature_has_the_model_and_every_option(toy: Folder) -> None:
+    assert toy()(louder=2).signature() == "toy|model:one|louder:2.0|trick:"
+    model = {**RECIPE["models"]["one"], "front_end": "trim:none|level:none"}
+    assert toy(models={"one": model})().signature() == "toy|trim:none|level:none|model:one|louder:1.0|trick:"
+
+
 def test_prompts_are_joined(toy: Folder, weights: Path, openvoice_request: Callable[..., Request]) -> None:
     converter = opened(toy(), weights, trick="prompts")
     request = openvoice_request("one", prompts=2, prompt=0.5)
@@ -173,6 +186,7 @@ def test_prompts_are_joined(toy: Folder, weights: Path, openvoice_request: Calla
          r"1 tensors too many \(nonsense\)"),
         ({"gain": [0.5, 0.5]}, {}, r"1 tensors of another shape \(gain\)"),
         ({"gain": [0.5]}, {"trick": "fetch"}, "wants to fetch something; that is not allowed"),
+        ({"gain": [0.5]}, {"trick": "pickle"}, "Weights only load failed"),
     ],
 )  # fmt: skip
 def test_what_a_package_would_swallow_is_that_pairs_failure(
@@ -225,6 +239,54 @@ def test_any_to_one(toy: Folder, weights: Path, tmp_path: Path, make_sound: Call
     assert isinstance(ben, UnmetNeed)
     assert str(ben) == "toy has no model of speaker ben; it has those of anna"
     assert ben.need == "model"
+
+
+def test_a_table_of_speakers_names_every_file_that_the_recipe_asks_for(toy: Folder, weights: Path) -> None:
+    kind = toy(any_to_one=True, prompts="none", each_target=["model", "config"])
+    assert "target speaker to model: PATH, config: PATH" in "\n".join(kind(weights=str(weights)).missing_files())
+    with pytest.raises(UsageError, match=r"names no config; write anna: \{model: PATH, config: PATH\}"):
+        kind(speakers={"anna": {"model": "a.pth"}})
+
+
+def job(speakers: dict[str, Any], **options: Any) -> Job:
+    return Job("one", {}, options, speakers, Path(), "cpu", Path())
+
+
+@pytest.mark.parametrize(
+    ("track", "median_f0", "semitones"),
+    [
+        ([0.0, 100.0, 0.0, 100.0, 300.0], 200.0, 12.0),  # the median of voiced frames alone
+        ([110.0, 130.0], 60.0, -12.0),
+        ([100.0], 100.0 * 2 ** (0.3 / 12), 0.3),  # not rounded
+    ],
+)
+def test_the_key_follows_from_the_medians(track: list[float], median_f0: float, semitones: float) -> None:
+    found = job({"anna": {"median_f0": median_f0}}, key="median").key({"target_speaker": "anna"}, lambda: track)
+    assert found == pytest.approx(semitones, abs=1e-9)
+
+
+def test_a_key_that_is_named_needs_no_pitch() -> None:
+    assert job({"anna": {}}, key="-3.5").key({"target_speaker": "anna"}, lambda: pytest.fail("asked")) == -3.5
+
+
+@pytest.mark.parametrize(
+    ("row", "track", "words"),
+    [({}, [100.0], "speaker anna has no median_f0"), ({"median_f0": 100.0}, [0.0, 0.0], "no voiced frame")],
+)
+def test_no_key(row: dict[str, float], track: list[float], words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        job({"anna": row}, key="median").key({"target_speaker": "anna"}, lambda: track)
+
+
+def test_a_name_that_a_model_of_several_speakers_lacks_is_no_speaker() -> None:
+    """The package itself takes the first speaker then."""
+    named = imported(registry.recipe_folders()["sovits"] / "worker.py").named
+    row = {"config": "config.json"}
+    assert named(row, ["anna"]) == "anna"
+    assert named({**row, "speaker": "ben"}, ["anna", "ben"]) == "ben"
+    for wrong in (row, {**row, "speaker": "carl"}):
+        with pytest.raises(ValueError, match=r"config\.json has no speaker .*: name one as speaker, anna, ben"):
+            named(wrong, ["anna", "ben"])
 
 
 @pytest.mark.parametrize(
@@ -280,7 +342,9 @@ def test_a_clone_must_be_named_be_there_and_be_whole(toy: Folder, weights: Path,
     assert cli.main(["env", "create", "toy"]) == 2
 
 
-def test_env_test_says_what_is_proven_and_what_not(toy: Folder, capsys: pytest.CaptureFixture[str]) -> None:
+def test_env_test_says_what_is_proven_and_what_not(
+    toy: Folder, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     toy(warm_up=True)
     assert cli.main(["env", "test", "toy"]) == 2
     assert "vceval env create toy" in capsys.readouterr().err
@@ -296,6 +360,16 @@ def test_env_test_says_what_is_proven_and_what_not(toy: Folder, capsys: pytest.C
     for words in ("the same seed gives the same samples", "another seed gives other samples", "not proven: the sound",
                   "not proven: its taste", "parameters 1"):  # fmt: skip
         assert words in said
+    kept = tmp_path / "kept"
+    assert cli.main(["env", "test", "toy", "--keep", str(kept)]) == 0
+    assert f"vceval run --systems {kept / 'systems.yaml'}" in capsys.readouterr().out
+    [system] = read_systems(kept / "systems.yaml")
+    assert system.name == "toy-made-up"
+    made = make_converter(system)
+    assert made.other_weights
+    assert store.editions(made.files, made.assets()) == {"toy/gain.pt": store.MADE_UP}  # type: ignore[attr-defined]
+    assert cli.main(["env", "test", "toy", "--keep", str(kept)]) == 2
+    assert "into a folder that is new or empty" in capsys.readouterr().err
     model = {**RECIPE["models"]["one"], "draws_noise": False}
     toy(models={"one": model})
     assert cli.main(["env", "test", "toy"]) == 1

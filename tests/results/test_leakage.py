@@ -29,6 +29,8 @@ TABLE = files("vceval.converters") / "training_speakers.csv"
 @pytest.mark.parametrize(
     ("converter", "corpus", "speaker", "expected"),
     [
+        ("vevo", "vctk", "p225", "unseen"),  # trained on Emilia alone
+        ("meanvc2", "libritts", "1188", "unseen"),
         ("vqmivc", "vctk", "p225", "unseen"),  # held out, all others trained on
         ("vqmivc", "vctk", "p226", "trained"),
         ("vqmivc", "vctk080", "p226", "trained"),
@@ -121,6 +123,17 @@ def test_what_a_converter_says_of_itself_comes_first(monkeypatch):
     assert exposure("vqmivc", "vctk", "p226") == "unseen"
     assert exposure("vqmivc", "aishell3", "SSB0005") == "unseen"
     assert exposure("vqmivc", "mine", "p225") == "unknown"
+
+
+@pytest.mark.parametrize("foreign", [(), ("mine",)])
+def test_a_system_with_a_model_for_each_target_was_trained_on_it_by_whoever(foreign):
+    source, prompt = (Utterance(name, Path(name), "vctk") for name in "sp")
+    pair = ConversionPair("1", "vctk", source=source, prompts=(prompt,), source_speaker="p225", target_speaker="p226")
+    for name in ("rvc", "sovits"):
+        [found] = audit({"mine": name}, [("mine", pair)], foreign)
+        assert (found.source, found.target) == ("unknown", "trained"), name
+    [found] = audit({"mine": "chatterbox"}, [("mine", pair)], foreign)
+    assert (found.source, found.target) == ("unknown", "unknown")
 
 
 def test_sources_are_named():

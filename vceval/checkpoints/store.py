@@ -20,6 +20,8 @@ from vceval.errors import UsageError
 from vceval.storage.cache import file_digest
 
 __all__ = [
+    "FOREIGN",
+    "MADE_UP",
     "OTHER",
     "PUBLISHED",
     "UNKNOWN",
@@ -34,6 +36,7 @@ __all__ = [
     "files_of",
     "find",
     "locate",
+    "mark_made_up",
     "missing",
     "store",
     "users",
@@ -184,14 +187,20 @@ def add(path: Path, name: str | None = None) -> Filed:
     return Filed(file, _copy(path, file), edition(file, path), file_digest(path))
 
 
-#: What is said of files: known by hash or, where no hash is, by size; of another one; and where nothing is known.
-PUBLISHED, OTHER, UNKNOWN = (
+#: What is said of files: known by hash or, where no hash is, by size; of another one; where nothing is known; and of
+#: one that says itself that it is made up.
+PUBLISHED, OTHER, UNKNOWN, MADE_UP = (
     "the published file", "unknown edition: not the published file", "unknown edition: no hash of it was published",
+    "unknown edition: made-up values, so the sound says nothing",
 )  # fmt: skip
+#: What has none of the training speakers of the published file.
+FOREIGN = (OTHER, MADE_UP)
 
 
 def edition(file: WeightFile, path: Path) -> str:
-    """Say whether a file on the disk is the published one: ``PUBLISHED``, ``OTHER`` or ``UNKNOWN``."""
+    """Say whether a file on the disk is the published one: ``PUBLISHED``, ``OTHER``, ``UNKNOWN`` or ``MADE_UP``."""
+    if _made_up(path).exists():
+        return MADE_UP
     if file.sha256 is not None:
         same = file_digest(path) == file.sha256
     elif file.git_sha1 is not None:
@@ -207,6 +216,15 @@ def editions(files: Iterable[WeightFile], there: Mapping[str, Path]) -> dict[str
     """Say of files that are there, by name, which editions they are."""
     known = {file.name: file for file in files}
     return {name: edition(known[name], path) for name, path in sorted(there.items()) if name in known}
+
+
+def mark_made_up(path: Path) -> None:
+    """Write beside a file of weights that its values are made up."""
+    _made_up(path).write_text(f"The values of {path.name} are made up: what it converts says nothing of any system.\n")
+
+
+def _made_up(path: Path) -> Path:
+    return path.with_name(path.name + ".made-up")
 
 
 def _needed(path: Path, file: WeightFile) -> WeightFile:

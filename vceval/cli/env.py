@@ -34,6 +34,12 @@ def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
     )
     test.add_argument("name", metavar="NAME")
     test.add_argument("--weights", default="", metavar="DIR", help="use the files in this folder instead")
+    test.add_argument(
+        "--keep",
+        default="",
+        metavar="DIR",
+        help="leave the made-up weights in this new folder, with a file for run --systems",
+    )
     test.set_defaults(command=_test)
     listing = actions.add_parser("list", help="say which there are, and what runs in them")
     listing.set_defaults(command=_list)
@@ -56,7 +62,7 @@ def _create(options: argparse.Namespace) -> int:
 def _test(options: argparse.Namespace) -> int:
     from vceval.conformance.trial import try_recipe
 
-    return try_recipe(options.name, options.weights)
+    return try_recipe(options.name, options.weights, options.keep)
 
 
 def _list(options: argparse.Namespace) -> int:

@@ -10,8 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import yaml
 
 from vceval import registry
+from vceval.checkpoints.store import mark_made_up
 from vceval.converters import environments
 from vceval.converters.base import Request
 from vceval.converters.by_recipe import ByRecipe, class_of, command_of, files_of
@@ -26,12 +28,14 @@ __all__ = ["try_recipe"]
 _LONGEST = 900
 
 
-def try_recipe(name: str, weights: str = "") -> int:
+def try_recipe(name: str, weights: str = "", keep: str = "") -> int:
     """Convert three pairs of the demo corpus, the first one twice, and print what came of it.
 
     Args:
         name: of the recipe.
         weights: folder of files to use; none: files of the right shapes are made up, with values that are drawn.
+        keep: new folder for the made-up files, which stay there, and for a file of systems that uses them; none: they
+            are removed.
 
     Returns:
         0 where all pairs are converted and the seed decides what is drawn, else 1.
@@ -48,6 +52,8 @@ def try_recipe(name: str, weights: str = "") -> int:
             f"{name}: its package can't make weights of the right shapes up, so nothing is proven; with its files, "
             f"vceval env test {name} --weights DIR converts"
         )
+    if keep and (weights or (Path(keep).exists() and any(Path(keep).iterdir()))):
+        raise UsageError(f"{keep}: --keep takes made-up weights, into a folder that is new or empty")
     pairs = _pairs()
     with tempfile.TemporaryDirectory(prefix="vceval-test-") as place:
         scratch = Path(place)
@@ -56,9 +62,15 @@ def try_recipe(name: str, weights: str = "") -> int:
             options["weights"] = weights
         else:
             began = time.monotonic()
-            folder = scratch / "weights"
+            folder = Path(keep).expanduser().resolve() if keep else scratch / "weights"
             options |= {"weights": str(folder), "other_weights": True, **_make_up(recipe, folder, pairs)}
             print(f"Made-up weights: {_megabytes(folder)} in {time.monotonic() - began:.0f} s", flush=True)
+            if keep:
+                systems = {"systems": {f"{name}-made-up": {"converter": name, **options}}}
+                (folder / "systems.yaml").write_text(yaml.safe_dump(systems, sort_keys=False), encoding="utf-8")
+                print(
+                    f"They stay; to run a suite with them: vceval run --systems {folder / 'systems.yaml'}", flush=True
+                )
         converter = class_of(name)(timeout=_LONGEST, **options)
         converter.open("cpu")
         try:
@@ -124,6 +136,9 @@ def _make_up(recipe: Recipe, folder: Path, pairs: list[ConversionPair]) -> dict[
     if done.returncode:
         last = (done.stderr.strip().splitlines() or ["nothing was said"])[-1]
         raise UsageError(f"{recipe.name}: weights can't be made up: {last}")
+    for use, file in files_of(recipe, model).items():
+        if file.form == "weights":
+            mark_made_up(places[use])
     return {"speakers": speakers} if speakers else {}
 
 

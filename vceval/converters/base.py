@@ -37,6 +37,7 @@ class ConverterInfo:
         ``speaker_encoders.csv`` is then asked.
     front_end: what is done to recordings before a network hears them, besides resampling: ``trim:...|level:...``, part
         of the system's signature.
+    any_to_one: whether each target speaker has a model of their own, so that every target was trained on.
     draws_noise: whether the seed of a pair changes its audio. One that draws none is converted once, however many seeds
         a run has.
     """
@@ -53,6 +54,7 @@ class ConverterInfo:
     draws_noise: bool = False
     encoders: dict[str, str] | None = None
     front_end: str = ""
+    any_to_one: bool = False
 
     @property
     def noncommercial(self) -> bool:
@@ -67,7 +69,7 @@ class ConverterInfo:
             *(text for key in ("licence", "paper", "kind")
               for text in fault(self, key, lambda v: isinstance(v, str), "a text, which may be empty")),
             *fault(self, "front_end", lambda v: isinstance(v, str) and "\n" not in v, "a line, which may be empty"),
-            *(text for key in ("control", "draws_noise")
+            *(text for key in ("control", "draws_noise", "any_to_one")
               for text in fault(self, key, lambda v: isinstance(v, bool), "True or False")),
             *fault(self, "checkpoints", is_texts, "a tuple of texts"),
             *fault(self, "encoders", _are_uses, "a dict of encoders' keys to what each was used for, or None"),
@@ -195,6 +197,8 @@ class Converter(ABC):
     #: Whether :meth:`decode` may give :class:`Unfinished` items. The runner sets it where it finishes them in the
     #: threads that write, while the next batch is computed; whoever does not set it gets audio.
     finishes_later: bool = False
+    #: Whether its weights are meant to be others than the published ones, whose training speakers alone are known.
+    other_weights: bool = False
 
     @staticmethod
     def declaration_faults(owner: object, name: str) -> list[str]:

@@ -82,6 +82,7 @@ def info_of(recipe: Recipe, model: str) -> ConverterInfo:
         draws_noise=says.draws_noise,
         front_end=says.front_end,
         encoders=says.conditions_on,
+        any_to_one=recipe.says.any_to_one,
     )
 
 
@@ -141,7 +142,7 @@ class ByRecipe(Converter):
         self.model, self.weights, self.other_weights = model, weights, other_weights
         self.python, self.checkout, self.timeout = python, checkout, timeout
         self.options = recipes.options_of(self.recipe, own)
-        self.speakers = _speakers(name, speakers)
+        self.speakers = _speakers(name, speakers, self.recipe.says.each_target)
         self._program: Command | None = None
         vars(self)["files"] = tuple(self._files.values())
         # What a table says of this row depends on the model
@@ -169,6 +170,11 @@ class ByRecipe(Converter):
         }  # fmt: skip
         self._program = Command(command=command_of(self.recipe, self._interpreter(), asked), timeout=self.timeout)
         self._program.open(device)
+
+    def signature(self) -> str:
+        """Name what is done to recordings, as far as the recipe says it, the model and every option of its own."""
+        options = [f"{name}:{value}" for name, value in self.options.items()]
+        return "|".join([super().signature(), f"model:{self.model}", *options])
 
     def close(self) -> None:
         """Stop the worker."""
@@ -209,7 +215,7 @@ class ByRecipe(Converter):
         if self.recipe.says.any_to_one and not self.speakers:
             messages.append(
                 f"{self.recipe.name} has a model for each target speaker: name them in a --systems file by the option "
-                f"speakers, target speaker to model: PATH"
+                f"speakers, target speaker to {', '.join(f'{key}: PATH' for key in self.recipe.says.each_target)}"
             )
         for speaker, row in self.speakers.items():
             messages += [
@@ -294,8 +300,8 @@ class ByRecipe(Converter):
         return environments.clone_of(self.recipe, self.checkout)
 
 
-def _speakers(name: str, given: Mapping[str, Any] | str | None) -> dict[str, dict[str, Any]]:
-    """Read the table of target speakers.
+def _speakers(name: str, given: Mapping[str, Any] | str | None, wanted: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """Read the table of target speakers, each with the files that are wanted.
 
     Raises:
         UsageError: it has another form.
@@ -310,8 +316,10 @@ def _speakers(name: str, given: Mapping[str, Any] | str | None) -> dict[str, dic
     if not isinstance(given, Mapping):
         raise UsageError(f"{where}: {given!r} is no table of target speakers")
     for speaker, row in given.items():
-        if not isinstance(row, Mapping) or not isinstance(row.get("model"), str):
-            raise UsageError(f"{where}: {speaker}: {row!r} names no model; write {speaker}: {{model: PATH}}")
+        lacking = [key for key in wanted if not isinstance(row, Mapping) or not isinstance(row.get(key), str)]
+        if lacking:
+            example = ", ".join(f"{key}: PATH" for key in wanted)
+            raise UsageError(f"{where}: {speaker}: {row!r} names no {lacking[0]}; write {speaker}: {{{example}}}")
         pitch = row.get("median_f0")
         if pitch is not None and not (isinstance(pitch, int | float) and 40 <= pitch <= 800):
             raise UsageError(f"{where}: {speaker}: median_f0 is {pitch!r}, not Hz from 40 to 800")

@@ -222,6 +222,9 @@ class RecipeFile(Section):
     any_to_one: bool = False
     """Whether every target speaker has a model of their own: the option ``speakers`` names them."""
 
+    each_target: Names = ("model",)
+    """Files that the option ``speakers`` must name for each target."""
+
     longest_source: float = Field(60.0, gt=0)
     """Seconds; longer sources are refused."""
 

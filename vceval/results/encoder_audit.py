@@ -7,7 +7,8 @@ has what their authors published:
 
 converter   registered name
 encoder     key of a speaker encoder: dvector (yistLin's), ge2e (FreeVC's file), autovc-ge2e, hasp, wavlm-large,
-            resemblyzer, campplus, ecapa; empty where there is none but what was trained with the converter itself
+            wavlm-base-plus, wavlm (WavLM-Large with ECAPA-TDNN), resemblyzer, campplus, eres2net, ecapa; empty where
+            there is none but what was trained with the converter itself
 use         what for: ``conditioned on``, ``trained to please``, ``matched by``
 source      who says so
 

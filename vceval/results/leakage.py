@@ -14,7 +14,8 @@ others      exposure of the corpus's other speakers
 source      who says so
 
 The audit is about the published weights of the network that converts. What its content encoder (WavLM, wav2vec 2.0),
-its speaker encoder or a vocoder of other authors has heard is not counted.
+its speaker encoder or a vocoder of other authors has heard is not counted. A system with a model for each target
+(``ConverterInfo.any_to_one``) was trained on every target speaker, by whoever made the models.
 """
 
 from __future__ import annotations
@@ -116,17 +117,18 @@ def audit(
         foreign: systems with other weights than the published ones: what those have heard is unknown.
     """
     known = functools.cache(exposure)
+    every_target = {system for system, converter in systems.items() if _has_every_target(converter)}
 
-    def look_up(system: str, corpus: str, speaker: str | None) -> Exposure:
-        return "unknown" if system in foreign else known(systems[system], corpus, speaker)
+    def look_up(system: str, pair: ConversionPair, utterance: Utterance | None, speaker: str | None) -> Exposure:
+        return "unknown" if system in foreign else known(systems[system], _dataset(pair, utterance), speaker)
+
+    def of_target(system: str, pair: ConversionPair) -> Exposure:
+        if system in every_target:
+            return "trained"
+        return look_up(system, pair, pair.prompts[0] if pair.prompts else None, pair.target_speaker)
 
     return [
-        PairExposure(
-            system,
-            pair.id,
-            look_up(system, _dataset(pair, pair.source), pair.source_speaker),
-            look_up(system, _dataset(pair, pair.prompts[0] if pair.prompts else None), pair.target_speaker),
-        )
+        PairExposure(system, pair.id, look_up(system, pair, pair.source, pair.source_speaker), of_target(system, pair))
         for system, pair in work
         if system in systems
     ]
@@ -136,6 +138,13 @@ def counts(found: Iterable[PairExposure], role: Literal["source", "target"]) -> 
     """Count the pairs whose source or target speaker is trained, unseen and unknown."""
     tally = Counter(getattr(entry, role) for entry in found)
     return {kind: tally[kind] for kind in EXPOSURES}
+
+
+def _has_every_target(converter: str) -> bool:
+    """Say whether a converter has a model for each target, which was trained on them, whoever trained it."""
+    with contextlib.suppress(UsageError):
+        return registry.load("converter", converter).info.any_to_one
+    return False
 
 
 def _corpus(name: str) -> str | None:

@@ -130,8 +130,8 @@ def _system(system: System) -> dict[str, Any]:
     if system.converter == GIVEN:
         return described
     converter = make_converter(system)
-    if converter.info.front_end:
-        described["signature"] = converter.signature()
+    if (signature := converter.signature()) != converter.info.name:
+        described["signature"] = signature
     if files := converter.assets():
         described["files"] = {name: file_digest(path) for name, path in sorted(files.items())}
         if found := editions(getattr(converter, "files", ()), files):

@@ -138,13 +138,14 @@ def _variant(system: System, asked: SuiteRequest) -> System:
 
 
 def _strange(systems: Sequence[System]) -> list[str]:
-    """Name the weight files that are not the published ones."""
-    found = []
+    """Name the weight files that are not the published ones, those of a system and a kind together."""
+    found: dict[tuple[str, str], list[str]] = {}
     for system in systems:
         converter = make_converter(system)
-        there = store.editions(getattr(converter, "files", ()), converter.assets())
-        found += [f"{system.name}: {name} is an {told}" for name, told in there.items() if told == store.OTHER]
-    return found
+        for name, told in store.editions(getattr(converter, "files", ()), converter.assets()).items():
+            if told in store.FOREIGN:
+                found.setdefault((system.name, told), []).append(name)
+    return [f"{system}: {told} ({', '.join(names)})" for (system, told), names in found.items()]
 
 
 def _limited(pairs: Sequence[ConversionPair], limit: int | None) -> list[ConversionPair]:

@@ -13,7 +13,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from vceval.checkpoints.store import OTHER, editions
+from vceval.checkpoints.store import FOREIGN, editions
 from vceval.errors import ItemError
 from vceval.metrics.base import Metric, Statistics
 from vceval.records import Failure, Score, Skip, System
@@ -165,9 +165,10 @@ def _exposures(plan: Plan) -> list[PairExposure]:
 
 
 def _foreign(system: System) -> bool:
-    """Whether a weight file is another one than the published one, of which alone the training speakers are known."""
+    """Whether the weights are others than the published ones, of which alone the training speakers are known."""
     converter = make_converter(system)
-    return OTHER in editions(getattr(converter, "files", ()), converter.assets()).values()
+    found = editions(getattr(converter, "files", ()), converter.assets()).values()
+    return converter.other_weights or not set(FOREIGN).isdisjoint(found)
 
 
 def _system_row(plan: Plan, conversions: Conversions, system: System) -> dict[str, Any]:

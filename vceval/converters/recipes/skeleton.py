@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import math
 import os
 import random
 import resource
@@ -102,6 +103,37 @@ class Job:
         """Give what the table of speakers says of the target of a pair."""
         return self.speakers[str(task["target_speaker"])]
 
+    def key(self, task: Mapping[str, Any], pitch: Callable[[], Any]) -> float:
+        """Give the semitones by which the source of a pair is moved, by the option ``key``.
+
+        Args:
+            task: the pair.
+            pitch: gives the pitch of the source in Hz by frame, 0 where it has none; asked only where the key is to
+                bring the median of its voiced frames to the target's.
+
+        Raises:
+            ValueError: the median of the target is not in the table, or the source has no voiced frame.
+        """
+        import numpy as np
+
+        if self.options["key"] != "median":
+            return float(self.options["key"])
+        target = self.speaker(task).get("median_f0")
+        if target is None:
+            raise ValueError(
+                f"speaker {task['target_speaker']} has no median_f0 in the table: name it in Hz, or set the option key"
+            )
+        track = np.asarray(pitch())
+        if not (track > 0).any():
+            raise ValueError("the source has no voiced frame, so that no key follows from its pitch")
+        return 12 * math.log2(target / float(np.median(track[track > 0])))
+
+    def hub_file(self, use: str, name: str) -> None:
+        """Put a file where torch.hub would fetch it to, under the name that it has there."""
+        place = self.scratch / "torch" / "hub" / "checkpoints" / name
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.symlink_to(self.files[use])
+
 
 def main() -> int:
     """Answer requests until the input ends."""
@@ -154,6 +186,8 @@ def prepared(asked: Mapping[str, Any], scratch: Path) -> Job:
         HF_HUB_OFFLINE="1", TRANSFORMERS_OFFLINE="1", TRAINER_TELEMETRY="0", HF_HOME=str(hub), HF_HUB_CACHE=str(hub),
         TORCH_HOME=str(scratch / "torch"), NUMBA_CACHE_DIR=str(scratch / "numba"), MPLBACKEND="agg",
         OMP_NUM_THREADS="1", MKL_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1",
+        # Files of weights are pickles: nothing in them is run, whatever a library asks for
+        TORCH_FORCE_WEIGHTS_ONLY_LOAD="1",
     )  # fmt: skip
     kind, _, number = os.environ.get("VCEVAL_DEVICE", "cpu").partition(":")
     # Many libraries choose a GPU by themselves: they are shown the one that is meant, or none

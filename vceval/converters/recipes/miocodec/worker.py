@@ -14,9 +14,7 @@ _ELSEWHERE = ("ssl_feature_extractor.", "feature_decoder.", "conv_upsample.")
 def load(job: Job) -> Convert:
     """Load the model, strictly: its own loader takes a file with any tensors."""
     # torchaudio fetches WavLM unless it lies where it would put it
-    place = job.scratch / "torch" / "hub" / "checkpoints" / "wavlm_base_plus.pth"
-    place.parent.mkdir(parents=True)
-    place.symlink_to(job.files["wavlm"])
+    job.hub_file("wavlm", "wavlm_base_plus.pth")
     from miocodec import MioCodecModel, load_audio
 
     paths = {"config_path": str(job.files["config"]), "weights_path": str(job.files["model"])}

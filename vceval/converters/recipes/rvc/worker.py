@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -29,17 +28,12 @@ def load(job: Job) -> Convert:
     from rvc_next.engine.convert.params import VoiceParams
     from rvc_next.engine.runtime import Runtime
 
-    key = job.options["key"]
-    if key != "median":
-        key = float(key)
     runtime = Runtime(job.files["hubert"].parents[1], device=job.device, precision="fp32", max_voices=len(job.speakers))
     hubert = runtime.hubert()
     job.compare(hubert.state_dict(), job.tensors(job.files["hubert"]), job.files["hubert"], _NAMED_OTHERWISE)
     job.count("ContentVec", hubert)
     voices, indices = {}, {}
     for speaker, row in job.speakers.items():
-        if key == "median" and "median_f0" not in row:
-            raise ValueError(f"speaker {speaker} has no median_f0 in the table: name it in Hz, or set the option key")
         voice = runtime.voice(row["model"])
         job.compare(voice.net_g.state_dict(), voice.small.weight, voice.path, ("enc_q.",))
         voices[speaker] = voice
@@ -51,10 +45,9 @@ def load(job: Job) -> Convert:
         samples, rate = soundfile.read(source, dtype="float32", always_2d=True)
         heard = resample(samples.mean(axis=1), rate, _RATE)
         row, speaker = job.speaker(task), str(task["target_speaker"])
-        shift = semitones(median(runtime, heard), row["median_f0"]) if key == "median" else key
         parameters = VoiceParams(
-            speaker_id=int(row.get("speaker", 0)), pitch=shift, f0_method=job.options["pitch"],
-            index_rate=job.options["index_rate"], protect=job.options["protect"],
+            speaker_id=int(row.get("speaker", 0)), pitch=job.key(task, lambda: pitch(runtime, heard)),
+            f0_method=job.options["pitch"], index_rate=job.options["index_rate"], protect=job.options["protect"],
             rms_mix_rate=job.options["rms_mix_rate"],
         )  # fmt: skip
         audio: tuple[Any, int] = converter.convert(heard, voices[speaker], parameters, index=indices[speaker])
@@ -63,20 +56,9 @@ def load(job: Job) -> Convert:
     return convert
 
 
-def semitones(source: float, target: float) -> float:
-    """The key that brings a median pitch to another one, both in Hz."""
-    return 12 * math.log2(target / source)
-
-
-def median(runtime: Any, samples: Any) -> float:
-    """Median pitch of the voiced frames of a recording at 16 kHz, in Hz, by Praat's autocorrelation."""
-    import numpy as np
-
-    track = runtime.f0("pm").compute(samples.astype(np.float64), len(samples) // _HOP)
-    voiced = track[track > 0]
-    if not len(voiced):
-        raise ValueError("the source has no voiced frame, so that no key follows from its pitch")
-    return float(np.median(voiced))
+def pitch(runtime: Any, samples: Any) -> Any:
+    """Pitch of a recording at 16 kHz in Hz by frame, by Praat's autocorrelation."""
+    return runtime.f0("pm").compute(samples.astype("float64"), len(samples) // _HOP)
 
 
 def make_up(job: Job) -> None:
