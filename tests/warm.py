@@ -26,10 +26,12 @@ from typing import IO, Any
 
 #: What a run imports in its main process sooner or later.
 MODULES = (
-    "jinja2", "matplotlib.colors", "pandas", "pyarrow.parquet", "rich.console", "rich.progress", "rich.table",
-    "scipy.special", "soundfile", "soxr", "yaml", "vceval.cli.main", "vceval.cli.report", "vceval.cli.run",
-    "vceval.reports.build", "vceval.reports.spectrogram", "vceval.reports.terminal", "vceval.runner.perform",
-    "vceval.runner.plan_score", "vceval.runner.plan_suite", "vceval.runner.pool",
+    "fontTools.subset", "matplotlib.backends.backend_agg", "matplotlib.backends.backend_pdf", "matplotlib.figure",
+    "pandas", "pyarrow.parquet", "rich.console", "rich.progress", "rich.table", "scipy.special", "soundfile", "soxr",
+    "yaml", "vceval.cli.main", "vceval.cli.report", "vceval.cli.run", "vceval.converters.controls",
+    "vceval.corpora.demo", "vceval.metrics.sanity", "vceval.reports.build", "vceval.reports.spectrogram",
+    "vceval.reports.terminal", "vceval.runner.perform", "vceval.runner.plan_score", "vceval.runner.plan_suite",
+    "vceval.runner.pool",
 )  # fmt: skip
 
 
@@ -126,6 +128,7 @@ def _serve(place: str, ready: int) -> None:
     """Fork a process for each command, until stdin is closed."""
     for name in MODULES:
         importlib.import_module(name)
+    importlib.import_module("vceval.reports.templating")._environment().get_template("report.html.j2")
     woken, waker = os.pipe()
     for end in (woken, waker):
         os.set_blocking(end, False)

@@ -27,6 +27,7 @@ KILLS = 40 if os.environ.get("VCEVAL_LONG") else 6
 AT_MOST = 6
 WORKERS = 2
 PAIRS = 16
+CONVERSIONS = 2 * PAIRS
 BATCH = 8
 
 
@@ -79,7 +80,7 @@ def whole(runs: Runs) -> tuple[bytes, float]:
     began = time.monotonic()
     runs.finish("whole")
     took = time.monotonic() - began
-    assert runs.noted("quiet.log") == PAIRS
+    assert runs.noted("quiet.log") == CONVERSIONS
     assert runs.noted("loudness.log") == 3 * PAIRS
     return runs.result("whole"), took
 
@@ -114,7 +115,7 @@ def test_a_run_killed_at_random_moments_ends_the_same(runs: Runs, whole: tuple[b
         assert runs.result(f"killed{number}") == undisturbed
         assert twice(runs.folder / f"killed{number}") == []
         assert not list((runs.folder / f"killed{number}").rglob(".part-*"))
-        wasted = runs.noted("quiet.log") - PAIRS
+        wasted = runs.noted("quiet.log") - CONVERSIONS
         assert 0 <= wasted < max(1, kills) * WORKERS * BATCH
         killed += kills
         assert number < 10, "runs end before they can be killed"
@@ -137,7 +138,7 @@ def test_workers_killed_at_random_moments_cost_nothing(runs: Runs, whole: tuple[
         runs.finish(f"workers{number}")
         assert runs.result(f"workers{number}") == whole[0]
         assert twice(runs.folder / f"workers{number}") == []
-        assert 0 <= runs.noted("quiet.log") - PAIRS < max(1, kills) * BATCH
+        assert 0 <= runs.noted("quiet.log") - CONVERSIONS < max(1, kills) * BATCH
         killed += kills
         assert number < 20, "no worker could be killed"
 
