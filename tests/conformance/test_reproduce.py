@@ -12,14 +12,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import numpy as np
 import pytest
 import soundfile
+import yaml
 from sounds import hum
 
 from vceval import registry
 from vceval.cli.main import main
 from vceval.cli.reproduce import fetched
+from vceval.cli.schema import schema_of
 from vceval.conformance import made_up_files, page_audio
 from vceval.conformance.reproduce import Material, _scores, reproduce
 from vceval.converters import certificates, demo_pages
@@ -218,7 +221,10 @@ def test_what_can_not_be_fetched(
 
 
 def test_the_catalogue() -> None:
-    """Every system of it is registered; every file is named with the commit of its page."""
+    """It is of its schema, every system of it is registered, and every file is named with the commit of its page."""
+    path = Path(demo_pages.__file__).with_name("demo_pages.yaml")
+    schema = jsonschema.Draft202012Validator(json.loads(schema_of("demo-pages")))
+    assert [fault.message for fault in schema.iter_errors(yaml.safe_load(path.read_text(encoding="utf-8")))] == []
     pages = demo_pages.read_pages()
     systems = {
         name for one in pages.values() for conversion in one.conversions.values() for name in conversion.published

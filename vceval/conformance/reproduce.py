@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 __all__ = ["LEAST_DB", "SEEDS", "Material", "reproduce"]
 
 #: Signal over difference of the same waveform computed elsewhere. The authors' own programs, with the same weights,
-#: agree with ours by 48 dB (Griffin-Lim, which magnifies rounding) to 100 dB; another prompt or file is below 15 dB.
+#: agree with ours by 48 dB (Griffin-Lim, which magnifies rounding) to 100 dB; another prompt gives about 10 dB.
 LEAST_DB = 40.0
 #: What another prompt changes must be twice as large, or the waveform does not show the voice.
 _MARGIN_DB = 6.0
@@ -278,7 +278,7 @@ def _scores(spectra: Sequence[Array], vectors: Sequence[Array]) -> Array:
 
     frames = np.stack(spectra)
     means = frames.mean(axis=1)
-    return np.max(
+    farthest: Array = np.max(
         [
             outlying(frames / np.sqrt(frames[0].size), _ROUNDING_DB),
             outlying(means / np.sqrt(means.shape[1]), _ROUNDING_DB),
@@ -286,6 +286,7 @@ def _scores(spectra: Sequence[Array], vectors: Sequence[Array]) -> Array:
         ],
         axis=0,
     )
+    return farthest
 
 
 def _rounded(wave: Waveform) -> Waveform:
