@@ -55,29 +55,29 @@ def results(report: Report, columns: int) -> str:
 
 
 def lacking(report: Report, table: Table, hidden: Sequence[Column] = ()) -> list[str]:
-    """Say of every column with a dash why, in one sentence each; not of hidden ones."""
+    """Say of every column with a dash why, in one sentence for each reason; not of hidden ones."""
     found = []
     for place, column in enumerate(table.columns):
         if column in hidden:
             continue
-        without = [row.system for row in table.rows if (entry := row.entries[place]) is not None and not entry.value]
-        if without:
-            who = "" if len(without) == len(table.rows) else f" of {listed([clean(one.title) for one in without])}"
-            found.append(f"{column.heading}{who} –: {_why(report, column, without)}.")
+        without: dict[str, list[str]] = {}
+        for row in table.rows:
+            if (entry := row.entries[place]) is not None and not entry.value:
+                without.setdefault(_why(report, column, row.system), []).append(clean(row.system.title))
+        for why, titles in without.items():
+            who = "" if len(titles) == len(table.rows) else f" of {listed(titles)}"
+            found.append(f"{column.heading}{who} –: {why}.")
     return found
 
 
-def _why(report: Report, column: Column, systems: Sequence[SystemView]) -> str:
-    names = {one.name for one in systems}
+def _why(report: Report, column: Column, system: SystemView) -> str:
     needs = Counter(
-        row["need"] for row in report.skips if row["measure"] == column.measure.name and row["system"] in names
+        row["need"] for row in report.skips if row["measure"] == column.measure.name and row["system"] == system.name
     )
-    if needs:
-        [(need, _)] = needs.most_common(1)
-        return f"for lack of {NEEDS.get(need, need)}"
-    cells = [report.cell(name, column.measure.name, column.dataset, column.direction) for name in names]
-    failed = sum(cell.failed for cell in cells if cell)
-    return f"{failed:,} values failed (failures.csv)" if failed else "nothing to take it from"
+    cell = report.cell(system.name, column.measure.name, column.dataset, column.direction)
+    found = [f"for lack of {NEEDS.get(need, need)}" for need, _ in needs.most_common(1)]
+    found += [f"{cell.failed:,} values failed (failures.csv)"] if cell and cell.failed else []
+    return ", and ".join(found) or "nothing to take it from"
 
 
 def _first(report: Report) -> list[str]:
