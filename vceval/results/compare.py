@@ -27,7 +27,7 @@ from vceval.signal.audio import LENGTH_OPTION
 from vceval.statistics.holm import holm_tested
 from vceval.statistics.inference import Difference
 
-__all__ = ["Change", "Comparison", "Line", "Verdict", "compare", "to_text"]
+__all__ = ["Change", "Comparison", "Line", "Verdict", "compare", "compared", "to_text"]
 
 Verdict = Literal["better", "worse", "same", ""]
 #: Pairs shown of one measure that got worse most, and as many that got better most.
@@ -154,11 +154,14 @@ def compare(folders: Sequence[Path]) -> Comparison:
     Raises:
         UsageError: fewer than two runs, one is not finished, no metric is common to two of them, or no pair.
     """
-    if len(folders) < 2:
-        raise UsageError("at least two runs are needed to compare")
     # Scores of two listening tests are not comparable: people judge by what else they hear
-    reports = [views.load(RunDirectory(folder), listened=False) for folder in folders]
-    names = run_names(folders)
+    return compared([views.load(RunDirectory(folder), listened=False) for folder in folders], run_names(folders))
+
+
+def compared(reports: Sequence[Report], names: Sequence[str]) -> Comparison:
+    """Compare runs that were read, or rebuilt from what was published of them; see :func:`compare`."""
+    if len(reports) < 2:
+        raise UsageError("at least two runs are needed to compare")
     sides = [Side.of(name, report) for name, report in zip(names, reports, strict=True)]
     shared = [metric for metric in sides[0].metrics if all(metric in side.metrics for side in sides[1:])]
     if not shared:
@@ -174,7 +177,7 @@ def compare(folders: Sequence[Path]) -> Comparison:
         raise UsageError("the runs have no conversion pair in common: were they made from the same suite?")
     places = [[one[identity] for identity in common] for one in known]
     rows = [[report.pairs[place] for place in at] for report, at in zip(reports, places, strict=True)]
-    comparison = Comparison(names, reports, rows)
+    comparison = Comparison(list(names), list(reports), rows)
     everywhere = Counter(system.name for report in reports for system in report.systems)
     comparison.alone = [sorted(one.name for one in report.systems if everywhere[one.name] == 1) for report in reports]
     comparison.seeds = [max((system.seeds for system in report.systems), default=1) for report in reports]
