@@ -38,7 +38,11 @@ def build(run: RunDirectory, options: Options = DEFAULTS) -> Path:
 
 
 def make(
-    runs: Sequence[RunDirectory], folder: Path, options: Options = DEFAULTS, *, spectrograms: int = SPECTROGRAMS
+    runs: Sequence[RunDirectory | Report],
+    folder: Path,
+    options: Options = DEFAULTS,
+    *,
+    spectrograms: int = SPECTROGRAMS,
 ) -> Made:
     """Write the report of a finished run, or one of several with their systems side by side.
 

@@ -71,7 +71,7 @@ def check(path: Path, trusted: Collection[str] | None = None, *, intervals: bool
         return Checked(path, problems=[str(error).removeprefix(f"{path}: ")])
     found = Checked(path, result, digest)
     if not keys.valid(result.by.key, message, signature):
-        found.problems.append("the signature does not fit: the file was changed, or another key signed it")
+        found.problems.append(keys.CHANGED)
         return found
     if trusted is not None and result.by.key not in trusted:
         found.problems.append(f"signed by {result.by.key}, which is none of the trusted keys")

@@ -7,11 +7,14 @@ of a suite of vceval keep their names, those of other tables are numbered.
 from __future__ import annotations
 
 import base64
+import hashlib
 import re
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from vceval.errors import UsageError
@@ -33,6 +36,7 @@ from vceval.publish.record import (
     Sums,
     SystemFacts,
     Weights,
+    render,
 )
 from vceval.records import System
 from vceval.results import views
@@ -42,16 +46,20 @@ from vceval.results.leakage import EXPOSURES
 from vceval.results.outcomes import Outcomes
 from vceval.results.rundir import RunDirectory
 from vceval.results.views import ALL
-from vceval.storage.files import sha256
+from vceval.storage.files import replacing, sha256
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-__all__ = ["UNPUBLISHED", "extract", "suite_list"]
+    from vceval.publish.keys import Key
+
+__all__ = ["UNPUBLISHED", "extract", "publish", "suite_list"]
 
 #: What stands for an option that may name a file.
 UNPUBLISHED = "(not published)"
+#: What names of files do not hold, and how long they get.
+_UNSAFE, _LONGEST = re.compile(r"[^A-Za-z0-9@._+-]+|^[.]"), 100
 _PATH_LIKE = re.compile(r"[/\\~]|\.\w{1,6}(\s|$)|\s")
 
 
@@ -74,6 +82,28 @@ def suite_list(label: str) -> SuiteList | None:
             return SuiteList(4 * suite.draw.pairs_per_direction, "", ())
         return SuiteList(suite.pairs_count or 0, suite.pairs_sha256 or "", suites.frozen_pairs(suite))
     return None
+
+
+def publish(run: Path, out: Path, key: Key, systems: Collection[str] = ()) -> Iterator[tuple[Path, Result]]:
+    """Write the results of systems of a finished run as signed files, named by suite, system and what is in them.
+
+    Args:
+        run: its folder.
+        out: folder of the files; it is made.
+        key: that signs.
+        systems: names; all where there is none.
+
+    Raises:
+        UsageError: the run is not finished or malformed, or a system is none of it.
+    """
+    now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    for result in extract(RunDirectory(run), Publisher(name=key.name, key=key.public, published=now), systems):
+        data = render(result, key)
+        words = _UNSAFE.sub("_", f"{result.suite.name}-{result.system.name}")[:_LONGEST]
+        file = out / f"{words}-{hashlib.sha256(data).hexdigest()[:8]}.json"
+        with replacing(file) as stream:
+            stream.write(data)
+        yield file, result
 
 
 def extract(run: RunDirectory, by: Publisher, systems: Collection[str] = ()) -> list[Result]:

@@ -19,9 +19,11 @@ from vceval.errors import UsageError
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-__all__ = ["Key", "key_file", "load", "make", "trusted", "valid"]
+__all__ = ["CHANGED", "Key", "key_file", "load", "make", "trusted", "valid"]
 
 _KIND = "ed25519:"
+#: What a signature that does not fit says.
+CHANGED = "the signature does not fit: the file was changed, or another key signed it"
 
 
 @dataclass(frozen=True, slots=True)

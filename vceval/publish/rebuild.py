@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from vceval.errors import UsageError
 from vceval.publish.columns import places, unpack, unpack_facts
+from vceval.publish.keys import CHANGED, valid
 from vceval.publish.record import Result, read
 from vceval.records import DIRECTIONS
 from vceval.results import views
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-__all__ = ["is_result", "opened", "rebuilt", "unpacked"]
+__all__ = ["is_result", "opened", "rebuilt", "unpacked", "verified"]
 
 
 def is_result(path: Path) -> bool:
@@ -43,14 +44,14 @@ def opened(paths: Sequence[Path]) -> list[RunDirectory | Report]:
     """Open folders of runs and result files, those of one run together, in the order in which they are first named.
 
     Raises:
-        UsageError: a file is no result file, or two of one run do not fit.
+        UsageError: a file is no result file or was changed, or two of one run do not fit.
     """
     found: dict[str, RunDirectory | list[tuple[Path, Result]]] = {}
     for path in paths:
         if not is_result(path):
             found[f"folder {len(found)}"] = RunDirectory(path)
             continue
-        result = read(path).result
+        result = verified(path)
         same = found.setdefault(f"{result.run.manifest_sha256} {result.by.key}", [])
         assert isinstance(same, list)
         same.append((path, result))
@@ -58,6 +59,18 @@ def opened(paths: Sequence[Path]) -> list[RunDirectory | Report]:
         one if isinstance(one, RunDirectory) else rebuilt([result for _, result in one], [path for path, _ in one])
         for one in found.values()
     ]
+
+
+def verified(path: Path) -> Result:
+    """Read a result file whose signature fits; whose it is, and whether sums add up, :mod:`vceval.publish.check` says.
+
+    Raises:
+        UsageError: it is none, or was changed.
+    """
+    result, message, signature, _ = read(path)
+    if not valid(result.by.key, message, signature):
+        raise UsageError(f"{path}: {CHANGED}; get the file again from where it was published")
+    return result
 
 
 def rebuilt(results: Sequence[Result], paths: Sequence[Path]) -> Report:

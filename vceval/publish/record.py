@@ -28,7 +28,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "FORMAT", "LARGEST", "VERSION", "Environment", "Failed", "Figure", "Pairs", "Publisher", "Result", "ResultFile",
-    "RunFacts", "Signed", "Skipped", "SuiteFacts", "Sums", "SystemFacts", "Weights", "read", "render",
+    "RunFacts", "Signed", "Skipped", "SuiteFacts", "Sums", "SystemFacts", "Weights", "begins_as_result", "read",
+    "render",
 ]  # fmt: skip
 
 FORMAT, VERSION = "vceval result", 1
@@ -274,6 +275,16 @@ def render(result: Result, key: Key) -> bytes:
     content = result.model_dump(exclude_defaults=True)
     message = json.dumps(content, sort_keys=True, separators=(",", ":"), allow_nan=False).encode("ascii")
     return b'%b%b,"signature":"%b"}\n' % (_BEGIN, message, key.sign(message).encode("ascii"))
+
+
+def begins_as_result(path: Path) -> bool:
+    """Whether a file begins as result files do.
+
+    Raises:
+        OSError: it can't be read.
+    """
+    with open(path, "rb") as stream:
+        return stream.read(len(_BEGIN)) == _BEGIN
 
 
 def read(path: Path) -> Signed:

@@ -27,7 +27,7 @@ from vceval.signal.audio import LENGTH_OPTION
 from vceval.statistics.holm import holm_tested
 from vceval.statistics.inference import Difference
 
-__all__ = ["Change", "Comparison", "Line", "Verdict", "compare", "compared", "to_text"]
+__all__ = ["Change", "Comparison", "Line", "Verdict", "compare", "to_text"]
 
 Verdict = Literal["better", "worse", "same", ""]
 #: Pairs shown of one measure that got worse most, and as many that got better most.
@@ -148,20 +148,17 @@ def _too_long(report: Report) -> int:
     return len({(row["system"], row["pair"]) for row in report.failures if LENGTH_OPTION in row["reason"]})
 
 
-def compare(folders: Sequence[Path]) -> Comparison:
-    """Compare finished runs with the first one.
+def compare(runs: Sequence[Path | Report]) -> Comparison:
+    """Compare finished runs with the first one: folders, or reports, as of result files.
 
     Raises:
         UsageError: fewer than two runs, one is not finished, no metric is common to two of them, or no pair.
     """
-    # Scores of two listening tests are not comparable: people judge by what else they hear
-    return compared([views.load(RunDirectory(folder), listened=False) for folder in folders], run_names(folders))
-
-
-def compared(reports: Sequence[Report], names: Sequence[str]) -> Comparison:
-    """Compare runs that were read, or rebuilt from what was published of them; see :func:`compare`."""
-    if len(reports) < 2:
+    if len(runs) < 2:
         raise UsageError("at least two runs are needed to compare")
+    # Scores of two listening tests are not comparable: people judge by what else they hear
+    reports = [run if isinstance(run, Report) else views.load(RunDirectory(run), listened=False) for run in runs]
+    names = run_names([report.root for report in reports])
     sides = [Side.of(name, report) for name, report in zip(names, reports, strict=True)]
     shared = [metric for metric in sides[0].metrics if all(metric in side.metrics for side in sides[1:])]
     if not shared:
@@ -177,7 +174,7 @@ def compared(reports: Sequence[Report], names: Sequence[str]) -> Comparison:
         raise UsageError("the runs have no conversion pair in common: were they made from the same suite?")
     places = [[one[identity] for identity in common] for one in known]
     rows = [[report.pairs[place] for place in at] for report, at in zip(reports, places, strict=True)]
-    comparison = Comparison(list(names), list(reports), rows)
+    comparison = Comparison(names, reports, rows)
     everywhere = Counter(system.name for report in reports for system in report.systems)
     comparison.alone = [sorted(one.name for one in report.systems if everywhere[one.name] == 1) for report in reports]
     comparison.seeds = [max((system.seeds for system in report.systems), default=1) for report in reports]
