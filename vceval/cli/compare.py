@@ -31,7 +31,7 @@ def _compare(options: argparse.Namespace) -> int:
     from vceval.results.compare import compare, to_text
     from vceval.results.rundir import RunDirectory
 
-    runs = opened(options.runs)
+    runs = opened(options.runs, figures=False)
     comparison = compare([run.root if isinstance(run, RunDirectory) else run for run in runs])
     print(to_text(comparison))
     if not comparison.signatures:

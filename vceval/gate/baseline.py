@@ -24,7 +24,7 @@ from vceval.gate.evidence import (
     rounded,
     speakers_of,
 )
-from vceval.publish.rebuild import unpacked, verified
+from vceval.publish.rebuild import rebuilt, verified
 from vceval.publish.record import begins_as_result
 from vceval.results.outcomes import Outcomes
 from vceval.results.rundir import write_atomically
@@ -55,19 +55,14 @@ def resolve(place: Path) -> Evidence:
         for suffix in ("", ".json", ".json.gz"):
             path = (folder / place).with_name(place.name + suffix)
             if path.is_file():
-                return _of_result(path) if begins_as_result(path) else read(path)
+                if begins_as_result(path):
+                    return of_report(str(path), rebuilt([(path, verified(path))], figures=False))
+                return read(path)
     known = ", ".join(sorted(path.name.split(".")[0] for path in own.glob("*.json*"))) or "none"
     raise UsageError(
         f"{place}: no such run or baseline{hint(Path(place))} (vceval's own: {known}); make one with: vceval baseline "
         "save RUN FILE"
     )
-
-
-def _of_result(path: Path) -> Evidence:
-    try:
-        return of_report(str(path), unpacked([verified(path)], path))
-    except ValueError as error:
-        raise UsageError(f"{path}: damaged: {error}") from error
 
 
 def save(run: Path, file: Path) -> Evidence:

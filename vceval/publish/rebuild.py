@@ -40,8 +40,12 @@ def is_result(path: Path) -> bool:
     return path.suffix == ".json" and not path.is_dir()
 
 
-def opened(paths: Sequence[Path]) -> list[RunDirectory | Report]:
+def opened(paths: Sequence[Path], *, figures: bool = True) -> list[RunDirectory | Report]:
     """Open folders of runs and result files, those of one run together, in the order in which they are first named.
+
+    Args:
+        paths: of folders and files.
+        figures: whether figures, rankings and tests are made again of the sums in files, for those who show them.
 
     Raises:
         UsageError: a file is no result file or was changed, or two of one run do not fit.
@@ -55,10 +59,7 @@ def opened(paths: Sequence[Path]) -> list[RunDirectory | Report]:
         same = found.setdefault(f"{result.run.manifest_sha256} {result.by.key}", [])
         assert isinstance(same, list)
         same.append((path, result))
-    return [
-        one if isinstance(one, RunDirectory) else rebuilt([result for _, result in one], [path for path, _ in one])
-        for one in found.values()
-    ]
+    return [one if isinstance(one, RunDirectory) else rebuilt(one, figures=figures) for one in found.values()]
 
 
 def verified(path: Path) -> Result:
@@ -73,18 +74,18 @@ def verified(path: Path) -> Result:
     return result
 
 
-def rebuilt(results: Sequence[Result], paths: Sequence[Path]) -> Report:
+def rebuilt(files: Sequence[tuple[Path, Result]], *, figures: bool = True) -> Report:
     """Make the report of a run from the results of its systems, as far as they were published.
 
     Args:
-        results: of one run.
-        paths: of their files, which messages name.
+        files: of one run: their paths, which messages name, and what is in them.
+        figures: as in :func:`opened`.
 
     Raises:
         UsageError: they are not of one run, a system is there twice, or columns are damaged.
     """
-    order = sorted(range(len(results)), key=lambda number: results[number].system.place)
-    results, paths = [results[number] for number in order], [paths[number] for number in order]
+    ordered = sorted(files, key=lambda file: file[1].system.place)
+    paths, results = [path for path, _ in ordered], [result for _, result in ordered]
     first = results[0]
     for path, other in zip(paths, results, strict=True):
         for what in ("suite", "run", "metrics", "measures", "calibrations"):
@@ -99,6 +100,8 @@ def rebuilt(results: Sequence[Result], paths: Sequence[Path]) -> Report:
         report = unpacked(results, paths[0])
     except ValueError as error:
         raise UsageError(f"{', '.join(map(str, paths))}: damaged: {error}") from error
+    if not figures:
+        return report
     exposures = [PairExposure(*key, *found) for key, found in report.exposures.items()]
     found = figures_of(
         Outcomes.of_report(report), [_row(result) for result in results], report.measures,
