@@ -48,6 +48,7 @@ EXAMPLES: Mapping[str, Sequence[str]] = {
         "vceval publish runs/mine --system mine,source",
         "vceval publish --check results/*.json --keys trusted.txt",
     ),
+    "board": ("vceval board results --out site", "vceval board results --out site --keys trusted.txt"),
     "key new": ("vceval key new --name 'Speech Group, University of X'",),
     "key show": ("vceval key show >> trusted.txt",),
     "published": (

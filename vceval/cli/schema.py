@@ -15,13 +15,14 @@ def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
         description="Save it beside your file, and begin the file with: # yaml-language-server: $schema=SCHEMA.json",
     )
     schema.add_argument(
-        "what", choices=("suite", "systems", "rules", "published", "config", "recipe", "stream", "result")
+        "what", choices=("suite", "systems", "rules", "published", "config", "recipe", "stream", "result", "board")
     )
     schema.set_defaults(command=_schema)
 
 
 def schema_of(what: str) -> str:
     """Write the schema of one kind of file: one of the words that ``vceval schema`` takes."""
+    from vceval.board.record import BoardFile
     from vceval.converters.recipe import RecipeFile
     from vceval.gate.rules import RulesFile
     from vceval.protocol.config import ConfigFile
@@ -35,7 +36,7 @@ def schema_of(what: str) -> str:
     kinds: dict[str, type[Model]] = {
         "suite": SuiteFile, "systems": SystemsFile, "rules": RulesFile, "published": PublishedFile,
         "config": ConfigFile, "recipe": RecipeFile, "stream": StreamFile,
-        "result": ResultFile,
+        "result": ResultFile, "board": BoardFile,
     }  # fmt: skip
     return json_schema(kinds[what])
 
