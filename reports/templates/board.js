@@ -23,7 +23,7 @@ const lineOf = (row, columns, unseen) => {
       make("a", {class: "name", href: row[PAGE]}, row[TITLE]),
       make("span", {class: "by"}, `${row[BY]} · ${row[DAY]}`),
       row[TRAINED] && !unseen
-        ? make("span", {class: "flag", title: "pairs with a speaker that the system was trained on"}, `${row[TRAINED]} trained on`)
+        ? make("span", {class: "flag", title: "pairs with a speaker that the system was trained on"}, `trained on ${row[TRAINED]}`)
         : null,
       unseen && row[UNKNOWN]
         ? make("span", {class: "flag", title: "pairs whose speakers nobody knows to be unseen"}, `${row[UNKNOWN]} not known`)
@@ -36,7 +36,7 @@ const board = (section) => {
   const form = section.querySelector("form.filter");
   const table = section.querySelector("table.results");
   const button = section.querySelector(".more button");
-  const chooser = section.querySelector("details.columns");
+  const chooser = section.querySelector(".choices");
   const state = section.querySelector(".state");
   const words = section.querySelector(".words");
   const said = words.textContent;
@@ -128,13 +128,14 @@ const board = (section) => {
       : said + (systems.length < all ? " Marks are those over all systems." : "");
   };
 
-  form.hidden = false;
+  const choose = section.querySelector(".choose");
+  choose.hidden = false;
+  choose.open = window.matchMedia("(min-width: 48rem)").matches;
   form.addEventListener("submit", (event) => event.preventDefault());
   form.addEventListener("input", () => { few = facts.few; show(); });
   form.addEventListener("reset", () => setTimeout(() => { few = facts.few; sorted = null; show(); }));
   button.addEventListener("click", () => { few += STEP; show(); });
   if (chooser) {
-    chooser.hidden = false;
     chooser.addEventListener("input", (event) => {
       facts.columns[event.target.value].on = event.target.checked;
       show();

@@ -16,6 +16,9 @@ from vceval.board.views import (
     MARKS,
     agreement_table,
     day,
+    heading,
+    judge_of,
+    label,
     published_tables,
     shown_columns,
     table_view,
@@ -117,10 +120,10 @@ def _leaders(board: BoardFile, suite: SuiteBoard) -> Iterator[tuple[str, str]]:
     columns = {one.id: one for one in shown_columns(table)}
     for ranking in table.rankings:
         column = columns.get(ranking.column)
-        if column is not None and column.measure.question and ranking.best:
+        if column is not None and "~" not in column.id and column.measure.question and ranking.best:
             names = [titles[number] for number in ranking.best]
             more = f" and {len(names) - 3} more" if len(names) > 3 else ""
-            yield column.measure.labelled, ", ".join(names[:3]) + more
+            yield label(column), ", ".join(names[:3]) + more
 
 
 def _suite(found: Assembled, suite: SuiteBoard, number: int, out: Path, written: set[Path]) -> str:
@@ -238,16 +241,19 @@ def _part(board: BoardFile, names: Mapping[str, str], places: Sequence[_Place]) 
             if ranking:
                 mark = "best" if place.number in ranking.best else "second" if place.number in ranking.second else ""
             figures.append((_figure(column.measure.text, row.figures.get(column.id)), mark))
-        rows.append({"by": names[row.key], "day": day(row.published), "figures": figures, "older": False,
-                     "file": row.file, "sha256": row.sha256})  # fmt: skip
-        for older in row.history[:OLDER]:
-            figures = [(_figure(column.measure.text, older.figures.get(column.measure.name)), "") for column in columns]
-            rows.append({"by": names[row.key], "day": day(older.published), "figures": figures, "older": True,
-                         "file": older.file, "sha256": older.sha256})  # fmt: skip
+        rows.append({"by": names[row.key], "day": day(row.published), "figures": figures, "older": False})
+        for older in place.row.history[:OLDER]:
+            signatures = {one.name: one.signature for one in older.metrics}
+            figures = [
+                (_figure(c.measure.text, older.figures.get(c.measure.name)), "")
+                if signatures.get(c.measure.metric) == c.signature else (("–", ""), "")
+                for c in columns
+            ]  # fmt: skip
+            rows.append({"by": names[row.key], "day": day(older.by.published), "figures": figures, "older": True})
     return {
         "suite": places[0].suite,
         "facts": facts,
-        "columns": columns,
+        "columns": [(column, heading(column), judge_of(column)) for column in columns],
         "rows": rows,
         "left": sum(max(0, len(facts.rows[place.number].history) - OLDER) for place in places),
         "agreement": agreement_table(board, facts, facts.rows[places[0].number].system) if len(places) > 1 else None,

@@ -36,7 +36,7 @@ class Figures:
     """What a file's sums give: figures over all pairs, and over those without speakers that the system was trained on.
 
     sums: numerators and denominators, shape (measures, 2, pairs); became: what became of each pair, shape (measures,
-    pairs): scored, failed, skipped, or never given (:data:`_BECAME`). Pairs stand in the order of their identities.
+    pairs): scored, failed, skipped, or never given (:data:`_BECAME`). identities: of the pairs, as the file has them.
     unseen: empty where the system was trained on nobody of them. learnt: calibrations, packed as the file has them.
     """
 
@@ -45,6 +45,7 @@ class Figures:
     measures: Sequence[str]
     sums: NDArray[Any]
     became: NDArray[Any]
+    identities: NDArray[Any]
     speakers: Speakers
     learnt: Mapping[str, Mapping[str, Mapping[str, Any]]]
     datasets: Sequence[str]
@@ -66,7 +67,6 @@ def figures(entry: Entry) -> Figures:
     outcomes = Outcomes.of_report(report)
     involved = np.array(["trained" in report.exposures.get((name, row["pair"]), ()) for row in report.pairs])
     given = {measure.name: outcomes.outcome(name, measure) for measure in report.measures}
-    order = np.argsort([row["identity"] for row in report.pairs], kind="stable")
     became = np.array([one.scored + 2 * one.failed + 3 * one.skipped for one in given.values()], dtype=np.int8)
     sums = np.array([[one.numerators, one.denominators] for one in given.values()])
     sides = ("target_speaker", "source_speaker", "transcript", "dataset", "direction")
@@ -75,9 +75,10 @@ def figures(entry: Entry) -> Figures:
         cells={one.name: outcomes.cell(name, one, outcomes.everything) for one in measures},
         unseen={one.name: outcomes.cell(name, one, ~involved) for one in measures} if involved.any() else {},
         measures=list(given),
-        sums=sums[..., order] if len(given) else np.empty((0, 2, len(order))),
-        became=became[..., order] if len(given) else np.empty((0, len(order)), dtype=np.int8),
-        speakers=Speakers.of([report.pairs[place][side] for side in sides] for place in order.tolist()),
+        sums=sums,
+        became=became,
+        identities=np.array([row["identity"] for row in report.pairs]),
+        speakers=Speakers.of([row[side] for side in sides] for row in report.pairs),
         learnt=result.calibrations,
         datasets=report.datasets,
     )
@@ -156,15 +157,21 @@ def agreements(
 
 
 def _outcomes(contest: Contest) -> Outcomes:
-    """Put the results of a column side by side."""
+    """Put the results of a column side by side, their pairs in the order of the first."""
+    import numpy as np
+
     places = {name: place for place, name in enumerate(contest.names)}
     learnt: dict[tuple[int, str], Calibrations] = {}
+    first = contest.figures[0].identities
+    ranks = np.argsort(np.argsort(first))
+    orders = [np.argsort(one.identities)[ranks] for one in contest.figures]
 
     def find(name: str, measure: MeasureView) -> Outcome:
         mine = contest.figures[places[name]]
-        at = mine.measures.index(measure.name)
-        scored, failed, skipped = (mine.became[at] == _BECAME.index(word) for word in _BECAME[1:])
-        return Outcome(mine.sums[at, 0], mine.sums[at, 1], scored, failed, skipped)
+        at, order = mine.measures.index(measure.name), orders[places[name]]
+        became = mine.became[at][order]
+        scored, failed, skipped = (became == _BECAME.index(word) for word in _BECAME[1:])
+        return Outcome(mine.sums[at, 0][order], mine.sums[at, 1][order], scored, failed, skipped)
 
     def calibrations(name: str, metric: str) -> Calibrations:
         key = places[name], metric

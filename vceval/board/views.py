@@ -16,18 +16,12 @@ from vceval.reports.published_tables import comparison_tables, published_table
 from vceval.reports.tables import PlainTable
 from vceval.results.marks import Ranking, interval_words, mark_sentence, p_text
 from vceval.results.scores import Scores
-from vceval.results.views import ALL, Cell, MeasureView, Report, assemble, with_interval
+from vceval.results.views import ALL, Cell, MeasureView, Report, assemble, with_interval, with_unit
 
 __all__ = [
-    "TableView",
-    "agreement_table",
-    "day",
-    "published_tables",
-    "row_view",
-    "shown_columns",
-    "table_view",
-    "titled",
-]
+    "MARKS", "TableView", "agreement_table", "day", "heading", "judge_of", "label", "published_tables", "row_view",
+    "shown_columns", "table_view", "titled",
+]  # fmt: skip
 
 #: Marks of figures, by number.
 MARKS = ("", "best", "second", "own")
@@ -78,6 +72,24 @@ def shown_columns(table: TableFacts) -> list[ColumnFacts]:
     return primary or list(table.columns)[:6]
 
 
+def judge_of(column: ColumnFacts) -> str:
+    """What made the figures of a column, where its label does not say so."""
+    judge = column.measure.judge or column.encoder
+    return "" if judge in column.measure.label else judge
+
+
+def heading(column: ColumnFacts) -> str:
+    """What a table calls a column; those after the first of a measure are numbered."""
+    number = column.id.partition("~")[2]
+    return f"{column.measure.label} · {number}" if number else column.measure.label
+
+
+def label(column: ColumnFacts) -> str:
+    """What a sentence calls a column."""
+    judge = judge_of(column)
+    return f"{heading(column)} ({judge})" if judge else heading(column)
+
+
 def table_view(board: BoardFile, table: TableFacts) -> TableView:
     """Print a table."""
     rankings = {one.column: one for one in table.rankings}
@@ -86,7 +98,7 @@ def table_view(board: BoardFile, table: TableFacts) -> TableView:
     titles = titled(board, table)
     names = {one.key: one.name for one in board.keys}
     ranked = [
-        (column.measure.labelled, _ranking(found))
+        (label(column), _ranking(found))
         for column in table.columns
         if column.id in shown and (found := rankings.get(column.id))
     ]
@@ -136,14 +148,11 @@ def _ranking(found: RankingFacts) -> Ranking:
 
 def _column(column: ColumnFacts, on: bool) -> dict[str, Any]:
     measure = column.measure
-    judge = measure.judge or column.encoder
-    label = f"{measure.label} ({judge})" if judge else measure.label
-    other = column.id.partition("~")[2]
     return {
         "id": column.id,
-        "heading": measure.label + (f" · {other}" if other else ""),
-        "label": label + (f", signature {other}" if other else ""),
-        "judge": judge,
+        "heading": heading(column),
+        "label": label(column),
+        "judge": judge_of(column),
         "unit": measure.unit,
         "arrow": measure.arrow.strip(),
         "better": measure.better,
@@ -203,7 +212,7 @@ def agreement_table(board: BoardFile, table: TableFacts, only: str | None = None
     ]  # fmt: skip
     if not found:
         return None
-    rows = [_agreement(one, table, columns[one.column], names) for one in found]
+    rows = [_agreement(one, table, columns[one.column], names)[only is not None :] for one in found]
     covers, tested = sum(one.agrees is True for one in found), sum(one.agrees is not None for one in found)
     caption = (
         f"The same system, published by two: {covers} of {tested} differences have a 95 % interval that covers zero, "
@@ -211,7 +220,9 @@ def agreement_table(board: BoardFile, table: TableFacts, only: str | None = None
         "the pairs that both have a value for; p-values are not corrected."
     )
     headings = ("System", "Measure", "First", "Second", "Figures", "Difference", "p", "Zero within", "Pairs")
-    return PlainTable("agreement", "Two laboratories", caption, headings, rows, frozenset({4, 5, 6, 8}))
+    shown = headings[only is not None :]
+    numeric = frozenset(place for place, name in enumerate(shown) if name in ("Figures", "Difference", "p", "Pairs"))
+    return PlainTable("agreement", "Two laboratories", caption, shown, rows, numeric)
 
 
 def _agreement(one: AgreementFacts, table: TableFacts, column: ColumnFacts, names: Mapping[str, str]) -> list[str]:
@@ -220,8 +231,9 @@ def _agreement(one: AgreementFacts, table: TableFacts, column: ColumnFacts, name
     apart = with_interval(one.difference, one.low, one.high, measure.signed)
     agrees = "–" if one.agrees is None else "yes" if one.agrees else "no"
     return [
-        first.title, measure.title, names[first.key], names[second.key], figures.replace("-", "−"),
-        apart.replace("-", "−"), p_text(one.p_value).removeprefix("p = ").removeprefix("p "), agrees, f"{one.pairs:,}",
+        first.title, with_unit(label(column), measure.unit), names[first.key], names[second.key],
+        figures.replace("-", "−"), apart.replace("-", "−"), p_text(one.p_value).removeprefix("p = ").removeprefix("p "),
+        agrees, f"{one.pairs:,}",
     ]  # fmt: skip
 
 
