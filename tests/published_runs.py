@@ -91,7 +91,7 @@ def published_run(root: Path, suite: str = "demo", *, seed: int = 0, private: bo
     ]  # fmt: skip
     loaded = suites.load(suite)
     about: dict[str, Any] = {
-        "name": "a run", "suite": "score" if private else loaded.label, "created": "2026-01-01T00:00:00+00:00",
+        "name": "a run", "suite": "score" if private else loaded.label, "created": f"2026-01-01T00:00:{seed:02}+00:00",
         "command": ["vceval", "run", "/home/somebody/secret.txt"], "versions": {"vceval": "0.1.0", "numpy": "2"},
         "data": "/home/somebody", "pairs_sha256": "" if private else loaded.pairs_sha256, "state": "finished",
         "systems": [{"name": "mine", "converter": "command", "options": {"command": "python worker.py", "steps": 3},

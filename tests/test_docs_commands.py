@@ -124,6 +124,7 @@ def test_a_page_does_what_it_says(
     cache = tmp_path_factory.getbasetemp() / "cache"
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("PATH", environment(cache)["PATH"])
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
     if "runs/demo" in (ROOT / page).read_text(encoding="utf-8"):
         shutil.copytree(demo, tmp_path / "runs")
     names: dict[str, Any] = {}
