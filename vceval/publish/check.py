@@ -23,6 +23,9 @@ from vceval.results.views import ALL, Cell, Report
 from vceval.version import VERSION
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from vceval.protocol.pairlist import FrozenPair
 
 __all__ = ["Checked", "check"]
@@ -177,25 +180,30 @@ def _wrong_figures(result: Result, report: Report, intervals: bool) -> tuple[lis
     import numpy as np
 
     outcomes, name = Outcomes.of_report(report), result.system.name
-    measures = {measure.name: measure for measure in report.measures}
+    measures = {measure.name: (measure, outcomes.outcome(name, measure)) for measure in report.measures}
     datasets, directions = (np.array([row[one] for row in report.pairs]) for one in ("dataset", "direction"))
+    groups: dict[tuple[str, str], NDArray[np.bool_]] = {(ALL, ALL): outcomes.everything}
     wrong, old = list[str](), list[str]()
     stated = {(one.measure, one.dataset, one.direction) for one in result.figures}
-    for measure in report.measures:
-        if (measure.name, ALL, ALL) not in stated and outcomes.outcome(name, measure).given.any():
+    for measure, found in measures.values():
+        if (measure.name, ALL, ALL) not in stated and found.given.any():
             wrong.append(f"{measure.name} has sums, and no figure")
     for figure in result.figures:
         if figure.measure not in measures:
             wrong.append(f"a figure of {figure.measure}, which is no measure of the file")
             continue
-        measure, chosen = measures[figure.measure], outcomes.everything
-        for label, of_pair in ((figure.dataset, datasets), (figure.direction, directions)):
-            chosen = chosen if label == ALL else chosen & (of_pair == label)
+        (measure, found), place = measures[figure.measure], (figure.dataset, figure.direction)
+        if place not in groups:
+            groups[place] = groups[ALL, ALL]
+            for label, of_pair in zip(place, (datasets, directions), strict=True):
+                groups[place] = groups[place] if label == ALL else groups[place] & (of_pair == label)
+        chosen = groups[place]
         if intervals:
             cell = outcomes.cell(name, measure, chosen)
         else:
-            found = outcomes.outcome(name, measure)
-            n, failed, skipped = (int((chosen & mask).sum()) for mask in (found.scored, found.failed, found.skipped))
+            n, failed, skipped = (
+                int(np.count_nonzero(chosen & mask)) for mask in (found.scored, found.failed, found.skipped)
+            )
             value = outcomes.value(name, measure, chosen)
             cell = Cell(value, figure.cell.low, figure.cell.high, n, n + failed, failed, skipped)
         different = _different(figure, cell, intervals)
@@ -205,8 +213,8 @@ def _wrong_figures(result: Result, report: Report, intervals: bool) -> tuple[lis
             old.append(f"intervals are not those that vceval {VERSION} gives")
         else:
             what = ", ".join(f"{one} {getattr(figure.cell, one)!r}, not {getattr(cell, one)!r}" for one in different)
-            place = " ".join(label for label in (figure.dataset, figure.direction) if label != ALL)
-            wrong.append(f"sums do not give the figure of {figure.measure}{place and ' ' + place}: {what}")
+            where = " ".join(label for label in place if label != ALL)
+            wrong.append(f"sums do not give the figure of {figure.measure}{where and ' ' + where}: {what}")
     return wrong, list(dict.fromkeys(old))
 
 

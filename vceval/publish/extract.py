@@ -14,6 +14,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -71,6 +72,7 @@ class SuiteList(NamedTuple):
     pairs: Sequence[suites.FrozenPair]
 
 
+@cache
 def suite_list(label: str) -> SuiteList | None:
     """Find the list of a suite by its label; None for one that does not come with vceval, or has another version."""
     name, _, version = label.partition("@")

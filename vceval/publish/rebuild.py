@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,7 +26,7 @@ from vceval.results.rundir import PAIR_COLUMNS, RunDirectory
 from vceval.results.scores import Scores
 from vceval.results.seeds import SHARE
 from vceval.results.summary import figures_of, shown
-from vceval.results.views import Report
+from vceval.results.views import MeasureView, MetricView, Report
 
 if TYPE_CHECKING:
     import numpy as np
@@ -283,8 +283,8 @@ def _facts(results: Sequence[Result]) -> dict[str, Any]:
         "custom": first.suite.custom,
         "pairs": first.suite.pairs,
         "systems": [_row(result) for result in results],
-        "metrics": [{**asdict(metric), "metric": metric.name} for metric in first.metrics],
-        "measures": [asdict(measure) for measure in first.measures],
+        "metrics": [{**_shallow(metric), "metric": metric.name} for metric in first.metrics],
+        "measures": [_shallow(measure) for measure in first.measures],
         "kin": [
             {"system": result.system.name, "metric": metric, "reason": reason}
             for result in results
@@ -293,6 +293,11 @@ def _facts(results: Sequence[Result]) -> dict[str, Any]:
         # How single seeds differ between two systems is not published
         **({"seeds": {"share": SHARE, "figures": seeds, "differences": []}} if seeds else {}),
     }
+
+
+def _shallow(one: MetricView | MeasureView) -> dict[str, Any]:
+    """The fields of a view, which hold no others; many are made where many files are judged."""
+    return {name: getattr(one, name) for name in one.__slots__}
 
 
 def _about(results: Sequence[Result]) -> dict[str, Any]:
