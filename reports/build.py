@@ -38,9 +38,15 @@ def build(run: RunDirectory, options: Options = DEFAULTS) -> Path:
 
 
 def make(
-    runs: Sequence[RunDirectory], folder: Path, options: Options = DEFAULTS, *, spectrograms: int = SPECTROGRAMS
+    runs: Sequence[RunDirectory | Report],
+    folder: Path,
+    options: Options = DEFAULTS,
+    *,
+    spectrograms: int = SPECTROGRAMS,
 ) -> Made:
     """Write the report of a finished run, or one of several with their systems side by side.
+
+    What is a report already, as of result files, is taken as it is.
 
     Reads run.json, summary.json, pairs.csv, audio.csv, scores.parquet, failures.csv, skipped.csv, leakage.csv,
     efficiency.json and calibration.json; writes into ``folder`` the page ``index.html``, its data in ``data/*``,
@@ -62,7 +68,8 @@ def make(
     chunks = Chunks(folder / "data")
     chunks.add("cells", filter_data.cells(report))
     flag_names = problems.flag_names(report, report.converters)
-    samples.add_samples(report, chunks, links, flag_names, drawn=samples.spread(report, spectrograms))
+    if samples.has_recordings(report):
+        samples.add_samples(report, chunks, links, flag_names, drawn=samples.spread(report, spectrograms))
     index = folder / "index.html"
     write_atomically(index, report_page.page(report, drawings, files, figure_notes=notes))
     links.clean()

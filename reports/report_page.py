@@ -94,7 +94,7 @@ def page(
         "figure_notes": figure_notes,
         "picture": lambda stem: pictures[stem] if pictures is not None else f"figures/{quote(stem, safe='')}.png",
         "files": files,
-        "samples": bool(report.pairs),
+        "samples": samples.has_recordings(report),
         "audio_note": audio_note,
         "bundle": pictures is not None,
         "failures": problems.failure_groups(report),

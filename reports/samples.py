@@ -19,7 +19,7 @@ from vceval.results.views import MeasureView, Report, SystemView
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["CHUNK", "PAGE", "Links", "about", "add_samples", "spread"]
+__all__ = ["CHUNK", "PAGE", "Links", "about", "add_samples", "has_recordings", "spread"]
 
 #: Pairs per chunk, and pairs on a page. A page in any order needs as many chunks as it has pairs, at worst.
 CHUNK, PAGE = 20, 10
@@ -36,6 +36,11 @@ class Links(Protocol):
 
     def picture(self, path: str) -> str | None:
         """Return how the page reaches a drawn spectrogram of a recording; None where it draws one itself."""
+
+
+def has_recordings(report: Report) -> bool:
+    """Whether there is anything to hear: published results are of pairs without recordings."""
+    return bool(report.audio) or any(row["source_path"] or row["prompt_paths"] for row in report.pairs)
 
 
 def about(report: Report, flags: Sequence[str]) -> dict[str, Any]:

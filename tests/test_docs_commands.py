@@ -121,6 +121,7 @@ def test_the_tutorial_makes_the_run_that_all_pages_start_from() -> None:
 def test_a_page_does_what_it_says(page: str, tmp_path: Path, demo: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("PATH", environment()["PATH"])
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
     if "runs/demo" in (ROOT / page).read_text(encoding="utf-8"):
         shutil.copytree(demo, tmp_path / "runs")
     names: dict[str, Any] = {}

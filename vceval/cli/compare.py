@@ -18,7 +18,7 @@ def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
         "calibrations differ are refused, and what differs is said.",
         epilog="exit codes: 0 all common metrics compared, 1 some refused, 2 wrong use or nothing to compare",
     )
-    compare.add_argument("runs", type=Path, nargs="+", metavar="RUN", help="folders of finished runs")
+    compare.add_argument("runs", type=Path, nargs="+", metavar="RUN", help="folders of finished runs, or result files")
     compare.add_argument(
         "--out", type=Path, metavar="DIR", help="folder of the page (default: beside the first run, named after both)"
     )
@@ -27,9 +27,12 @@ def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 
 def _compare(options: argparse.Namespace) -> int:
+    from vceval.publish.rebuild import opened
     from vceval.results.compare import compare, to_text
+    from vceval.results.rundir import RunDirectory
 
-    comparison = compare(options.runs)
+    runs = opened(options.runs, figures=False)
+    comparison = compare([run.root if isinstance(run, RunDirectory) else run for run in runs])
     print(to_text(comparison))
     if not comparison.signatures:
         print("vceval: nothing may be compared: every common metric differs", file=sys.stderr)

@@ -48,6 +48,14 @@ EXAMPLES: Mapping[str, Sequence[str]] = {
         "vceval select runs/epoch1 runs/epoch2 runs/epoch3",
         "vceval select --watch runs --floor 60",
     ),
+    "publish": (
+        "vceval publish runs/demo --out results",
+        "vceval publish runs/mine --system mine,source",
+        "vceval publish --check results/*.json --keys trusted.txt",
+    ),
+    "board": ("vceval board results --out site", "vceval board results --out site --keys trusted.txt"),
+    "key new": ("vceval key new --name 'Speech Group, University of X'",),
+    "key show": ("vceval key show >> trusted.txt",),
     "published": (
         "vceval published freevc",
         "vceval published vctk_unseen --metric WER",

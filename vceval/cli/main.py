@@ -15,6 +15,7 @@ from contextlib import suppress
 
 from vceval.cli import (
     agree,
+    board,
     checkpoints,
     compare,
     completion,
@@ -26,6 +27,7 @@ from vceval.cli import (
     listen,
     listing,
     manifest,
+    publish,
     published,
     report,
     reproduce,
@@ -186,8 +188,8 @@ def parser() -> argparse.ArgumentParser:
     top.set_defaults(command=_first_steps, top=top)
     commands = top.add_subparsers(title="commands", metavar="COMMAND")
     for command in (
-        run, score, stream, reproduce, manifest, init, report, table, status, verify, compare, select, gate, listing,
-        published, suite, checkpoints, env, listen, agree, schema, selfcheck, doctor, completion,
+        run, score, stream, reproduce, manifest, init, report, table, status, verify, compare, select, gate, publish,
+        board, listing, published, suite, checkpoints, env, listen, agree, schema, selfcheck, doctor, completion,
     ):  # fmt: skip
         command.add_commands(commands)
     return top

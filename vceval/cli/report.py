@@ -21,7 +21,7 @@ def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
         "report if they are of the same suite with the same pairs, signatures and calibrations, and are refused "
         "otherwise with what differs.",
     )
-    report.add_argument("runs", type=Path, nargs="+", metavar="RUN", help="folders of finished runs")
+    report.add_argument("runs", type=Path, nargs="+", metavar="RUN", help="folders of finished runs, or result files")
     report.add_argument("--style", choices=STYLES, default="plain", help="what the LaTeX tables are set for (plain)")
     report.add_argument(
         "--ablation",
@@ -52,12 +52,16 @@ def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 def _report(options: argparse.Namespace) -> int:
     from vceval.protocol import published
+    from vceval.publish.rebuild import opened
     from vceval.reports.build import SPECTROGRAMS, Options, make
     from vceval.reports.terminal import ending
     from vceval.results.rundir import RunDirectory
 
-    if len(options.runs) > 1 and options.out is None:
-        raise UsageError("a report of several runs needs a folder of its own: --out DIR")
+    runs = opened(options.runs)
+    single = runs[0] if len(runs) == 1 else None
+    if options.out is None and not isinstance(single, RunDirectory):
+        what = "several runs" if single is None else "result files"
+        raise UsageError(f"a report of {what} needs a folder of its own: --out DIR")
     beside = []
     for name in (name for text in options.published for name in text.split(",")):
         path = Path(name)
@@ -66,9 +70,10 @@ def _report(options: argparse.Namespace) -> int:
             raise UsageError(f"--published: {unknown_name('paper', name, published.names())}")
         beside += published.read([path.name] if is_file else [name], path)
     chosen = Options(options.style, tuple(tuple(text.split(",")) for text in options.ablation), tuple(beside))
-    folders = [RunDirectory(run) for run in options.runs]
+    out = options.out or (single.report if isinstance(single, RunDirectory) else None)
+    assert out is not None
     drawn = SPECTROGRAMS if options.spectrograms is None else options.spectrograms
-    made = make(folders, options.out or folders[0].report, chosen, spectrograms=drawn)
+    made = make(runs, out, chosen, spectrograms=drawn)
     print(ending(made.report, made.index), flush=True)
     if options.bundle or options.bundle_pairs is not None:
         from vceval.reports.bundle import bundle

@@ -23,7 +23,9 @@ def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
         epilog="In the paper: \\usepackage{booktabs}, then \\input{results.tex}; in the appendix "
         "\\input{results-signatures.tex}. exit codes: 0 fine, 2 a name that is not known, or a table that does not fit",
     )
-    table.add_argument("run", type=Path, metavar="RUN", help="folder of a finished run")
+    table.add_argument(
+        "runs", type=Path, nargs="+", metavar="RUN", help="folder of a finished run, or the result files of one"
+    )
     table.add_argument(
         "--measures", metavar="NAME[,...]", help="columns, in this order (those that decide, then others, up to 5)"
     )
@@ -50,17 +52,18 @@ def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 
 def _table(options: argparse.Namespace) -> int:
+    from vceval.publish.rebuild import opened
     from vceval.reports import latex, markdown
     from vceval.reports.paper_table import Choice, preset
     from vceval.reports.table_files import fitting_table, table_csv
     from vceval.results.merge_runs import material
-    from vceval.results.rundir import RunDirectory, write_atomically
+    from vceval.results.rundir import write_atomically
     from vceval.runner.progress import say
 
     def note(text: str) -> None:
         say(f"vceval: {text}")
 
-    found = material([RunDirectory(options.run)])
+    found = material(opened(options.runs))
     measures, rows, interval = _names(options.measures), options.rows, options.intervals
     if options.preset is not None:
         named, shape = preset(found.report, options.preset, note)

@@ -14,7 +14,18 @@ from pathlib import Path
 from typing import Any
 
 from vceval.errors import UsageError
-from vceval.gate.evidence import MEASURE_COLUMNS, Evidence, PairInfo, SystemInfo, of_run, rounded, speakers_of
+from vceval.gate.evidence import (
+    MEASURE_COLUMNS,
+    Evidence,
+    PairInfo,
+    SystemInfo,
+    of_report,
+    of_run,
+    rounded,
+    speakers_of,
+)
+from vceval.publish.rebuild import rebuilt, verified
+from vceval.publish.record import begins_as_result
 from vceval.results.outcomes import Outcomes
 from vceval.results.rundir import write_atomically
 from vceval.results.views import MeasureView
@@ -32,6 +43,8 @@ LARGEST = 1 << 28
 def resolve(place: Path) -> Evidence:
     """Open a run folder, a baseline file (its ``.json`` or ``.json.gz`` may be left out), or one of vceval's by name.
 
+    A result file (``vceval publish``) is a baseline for its system.
+
     Raises:
         UsageError: there is nothing of that name, or it is neither a finished run nor a baseline.
     """
@@ -42,6 +55,8 @@ def resolve(place: Path) -> Evidence:
         for suffix in ("", ".json", ".json.gz"):
             path = (folder / place).with_name(place.name + suffix)
             if path.is_file():
+                if begins_as_result(path):
+                    return of_report(str(path), rebuilt([(path, verified(path))], figures=False))
                 return read(path)
     known = ", ".join(sorted(path.name.split(".")[0] for path in own.glob("*.json*"))) or "none"
     raise UsageError(

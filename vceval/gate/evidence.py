@@ -7,7 +7,6 @@ rounding, so that a run against the baseline saved from it differs nowhere.
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,7 +24,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 __all__ = [
-    "DIGITS", "MEASURE_COLUMNS", "Evidence", "PairInfo", "SystemInfo", "of_run", "rounded", "side_by_side",
+    "DIGITS", "MEASURE_COLUMNS", "Evidence", "PairInfo", "SystemInfo", "of_report", "of_run", "rounded", "side_by_side",
     "speakers_of", "text_of",
 ]  # fmt: skip
 
@@ -119,8 +118,12 @@ def of_run(folder: Path) -> Evidence:
     directory = RunDirectory(folder)
     if directory.read_json("run.json").get("state", "finished") != "finished":
         raise UsageError(f"{folder}: the run is not finished; give the command that began it again")
-    report = views.load(directory, listened=False)
-    keys = {name: _key(identity) for name, identity in identities(report.pairs).items()}
+    return of_report(str(folder), views.load(directory, listened=False))
+
+
+def of_report(place: str, report: Report) -> Evidence:
+    """Take the evidence out of what was read of a run, or of its published results; ``place`` names it in messages."""
+    keys = identities(report.pairs)
     pairs = [
         PairInfo(
             keys[row["pair"]], row["pair"], row["dataset"], row["direction"] or None,
@@ -132,7 +135,7 @@ def of_run(folder: Path) -> Evidence:
     measures = {name: MeasureView(name, *rest) for name, *rest in kept}  # the others are no sums over pairs
     run = report.run
     return Evidence(
-        place=str(folder),
+        place=place,
         suite=str(run.get("suite", "")),
         pairs_sha256=str(run.get("pairs_sha256", "")),
         created=str(run.get("created", "")),
@@ -154,7 +157,7 @@ def of_run(folder: Path) -> Evidence:
             (row["system"], keys.get(row["pair"], row["pair"]), row["stage"], row["metric"]) for row in report.failures
         ),
         audio={
-            (system, keys[pair]): directory.root / path for (system, pair), path in report.audio.items() if pair in keys
+            (system, keys[pair]): report.root / path for (system, pair), path in report.audio.items() if pair in keys
         },
     )
 
@@ -162,10 +165,6 @@ def of_run(folder: Path) -> Evidence:
 def speakers_of(pairs: Iterable[PairInfo]) -> Speakers:
     """Who speaks in some pairs, and what."""
     return Speakers.of((p.target_speaker, p.source_speaker, p.text, p.dataset, p.direction) for p in pairs)
-
-
-def _key(identity: tuple[str, ...]) -> str:
-    return hashlib.sha256(json.dumps(identity, ensure_ascii=False).encode()).hexdigest()[:16]
 
 
 def text_of(transcript: str | None) -> str | None:

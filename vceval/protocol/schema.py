@@ -11,7 +11,7 @@ from reprlib import Repr
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, WrapValidator, model_validator
-from pydantic_core import ErrorDetails, PydanticCustomError
+from pydantic_core import ErrorDetails, PydanticCustomError, from_json
 
 from vceval.errors import UsageError
 from vceval.storage.paths import no_such_file
@@ -19,9 +19,11 @@ from vceval.storage.paths import no_such_file
 if TYPE_CHECKING:
     import yaml
 
-__all__ = ["Names", "Section", "Text", "json_schema", "meaning", "mistake", "read_document", "read_yaml"]
+__all__ = [
+    "Model", "Names", "Section", "Text", "checked", "json_schema", "meaning", "mistake", "read_document", "read_yaml",
+]  # fmt: skip
 
-Document = TypeVar("Document", bound="Section")
+Document = TypeVar("Document", bound="Model")
 
 #: Bytes of the longest file, and values that it may stand for.
 _LONGEST, _VALUES = 1 << 22, 100_000
@@ -40,7 +42,7 @@ _KINDS = {
 }
 
 
-def _tidy(schema: dict[str, Any], kind: type[Section]) -> None:
+def _tidy(schema: dict[str, Any], kind: type[Model]) -> None:
     """Say in a JSON schema what the checks of a section say: a key without a value is none, one key of several."""
     del schema["title"]
     for one in schema["properties"].values():
@@ -54,15 +56,20 @@ def _tidy(schema: dict[str, Any], kind: type[Section]) -> None:
         schema["oneOf"] = [{"required": [key]} for key in kind.one_of]
 
 
-class Section(BaseModel):
+class Model(BaseModel):
     """A mapping in a file, with the keys that it may have. Values are of the types said, and never converted."""
 
     model_config = ConfigDict(
-        extra="forbid", frozen=True, strict=True, str_strip_whitespace=True, use_attribute_docstrings=True,
-        json_schema_extra=_tidy,
-    )  # fmt: skip
+        extra="forbid", frozen=True, strict=True, use_attribute_docstrings=True, json_schema_extra=_tidy
+    )
     #: Exactly one of these keys must be given: key to what it is.
     one_of: ClassVar[Mapping[str, str]] = {}
+
+
+class Section(Model):
+    """A mapping in a file that people write: blanks around texts are none, and misspelt keys are told."""
+
+    model_config = ConfigDict(str_strip_whitespace=True)
 
     @model_validator(mode="before")
     @classmethod
@@ -158,15 +165,28 @@ def read_document(path: Path, kind: type[Document]) -> Document:
     Raises:
         UsageError: the file is missing or no YAML; a key is unknown or missing; a value is not what it must be.
     """
-    values = read_yaml(path)
+    return checked(read_yaml(path), kind, str(path))
+
+
+def checked(values: Any, kind: type[Document], file: str) -> Document:
+    """Hold the values of a file, or its bytes where it is JSON, against its model.
+
+    Raises:
+        UsageError: a key is unknown or missing; a value is not what it must be.
+    """
     try:
-        return kind.model_validate(values)
+        return kind.model_validate_json(values) if isinstance(values, bytes) else kind.model_validate(values)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
-        raise UsageError(f"{path}: {_place(first, values)}: {_message(first)}") from None
+        inside = None
+        if not isinstance(values, bytes):
+            inside = values
+        elif first["type"] != "json_invalid":
+            inside = from_json(values)
+        raise UsageError(f"{file}: {_place(first, inside)}: {_message(first)}") from None
 
 
-def json_schema(kind: type[Section]) -> str:
+def json_schema(kind: type[Model]) -> str:
     """Write the JSON schema of a file, from which editors complete and check it."""
     dialect = {"$schema": "https://json-schema.org/draft/2020-12/schema"}
     return json.dumps(dialect | kind.model_json_schema(), indent=2) + "\n"
@@ -204,6 +224,8 @@ def _message(error: ErrorDetails) -> str:
             return f"must be one of {', '.join(known)}, not {value}"
         case "greater_than_equal":
             return f"must be at least {context['ge']:g}, not {value}"
+        case "string_pattern_mismatch":
+            return f"holds what it must not (allowed: {context['pattern']}), {value}"
         case kind if kind in _KINDS:
             return f"must be {_KINDS[kind]}, not {value}"
         case _:

@@ -5,6 +5,8 @@ Comparisons, reports of several runs and the gate all ask here.
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -12,14 +14,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 if TYPE_CHECKING:
     from vceval.results.views import Report
 
-__all__ = ["SAME_THRESHOLD", "Identity", "Side", "differences", "identities"]
+__all__ = ["SAME_THRESHOLD", "Side", "differences", "identities"]
 
 #: Thresholds of the same trials that lie this far apart judge alike. Two machines compute the same embeddings to about
 #: 1e-5, and a threshold is made of cosines of them; hardly a recording has its cosine between the two.
 SAME_THRESHOLD = 1e-4
-
-#: What makes a conversion pair the same in two runs.
-Identity = tuple[str, ...]
 
 
 class Side(NamedTuple):
@@ -35,18 +34,24 @@ class Side(NamedTuple):
         return cls(name, {metric: one.signature for metric, one in report.metrics.items()}, report.calibration)
 
 
-def identities(rows: Iterable[Mapping[str, str]]) -> dict[str, Identity]:
-    """Say of every row of ``pairs.csv`` which pair it is, whatever its id and wherever its files lie.
+def identities(rows: Iterable[Mapping[str, str]]) -> dict[str, str]:
+    """Say of every row of ``pairs.csv`` which pair it is, whatever its id and wherever its files lie: a hash.
 
     Two runs mean the same pair when dataset, recordings and text agree. Rows that agree in all of them are numbered.
+    Rows of result files, which name no recordings, bring their hash as ``identity``.
     """
-    found: dict[str, Identity] = {}
-    takes: Counter[Identity] = Counter()
+    found: dict[str, str] = {}
+    takes: Counter[tuple[str, ...]] = Counter()
     for row in rows:
+        if "identity" in row:
+            found[row["pair"]] = row["identity"]
+            continue
         recordings = tuple(row[name] for name in ("source", "prompts", "reference"))
         identity = (row["dataset"], *(recordings if any(recordings) else (row["pair"],)), row["transcript"])
         takes[identity] += 1
-        found[row["pair"]] = (*identity, str(takes[identity]))
+        words = json.dumps((*identity, str(takes[identity])), ensure_ascii=False)
+        # Names of files may be no UTF-8
+        found[row["pair"]] = hashlib.sha256(words.encode("utf-8", "surrogateescape")).hexdigest()[:16]
     return found
 
 

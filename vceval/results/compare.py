@@ -148,17 +148,17 @@ def _too_long(report: Report) -> int:
     return len({(row["system"], row["pair"]) for row in report.failures if LENGTH_OPTION in row["reason"]})
 
 
-def compare(folders: Sequence[Path]) -> Comparison:
-    """Compare finished runs with the first one.
+def compare(runs: Sequence[Path | Report]) -> Comparison:
+    """Compare finished runs with the first one: folders, or reports, as of result files.
 
     Raises:
         UsageError: fewer than two runs, one is not finished, no metric is common to two of them, or no pair.
     """
-    if len(folders) < 2:
+    if len(runs) < 2:
         raise UsageError("at least two runs are needed to compare")
     # Scores of two listening tests are not comparable: people judge by what else they hear
-    reports = [views.load(RunDirectory(folder), listened=False) for folder in folders]
-    names = run_names(folders)
+    reports = [run if isinstance(run, Report) else views.load(RunDirectory(run), listened=False) for run in runs]
+    names = run_names([report.root for report in reports])
     sides = [Side.of(name, report) for name, report in zip(names, reports, strict=True)]
     shared = [metric for metric in sides[0].metrics if all(metric in side.metrics for side in sides[1:])]
     if not shared:

@@ -9,7 +9,7 @@ from typing import Any
 
 from vceval.errors import UsageError
 from vceval.results import views
-from vceval.results.comparable import Identity, Side, differences, identities
+from vceval.results.comparable import Side, differences, identities
 from vceval.results.marks import rankings_of
 from vceval.results.outcomes import Outcomes
 from vceval.results.panel import panels_of
@@ -33,14 +33,13 @@ class Material:
 class _Part:
     """One of several runs; ``pairs`` translates its pair ids into those of the first, ``systems`` its names."""
 
-    run: RunDirectory
     report: Report
     pairs: Mapping[str, str]
     systems: Mapping[str, str]
 
 
-def material(runs: Sequence[RunDirectory], *, checkpoints: bool = False) -> Material:
-    """Read one finished run, or put several together.
+def material(runs: Sequence[RunDirectory | Report], *, checkpoints: bool = False) -> Material:
+    """Read one finished run, or put several together; what is a report already, as of result files, is taken as it is.
 
     Several go together if and only if they are of the same suite, with the same conversion pairs, metrics, signatures
     and calibrations; numbers of seeds may differ. Systems of the same name are told apart by the name of their run,
@@ -52,14 +51,14 @@ def material(runs: Sequence[RunDirectory], *, checkpoints: bool = False) -> Mate
     """
     first = runs[0]
     if len(runs) == 1:
-        report = views.load(first)
+        report = first if isinstance(first, Report) else views.load(first)
         if not checkpoints or len(report.converters) > 1:
             return Material(report, Outcomes.of_report(report))
     if len({run.root.resolve() for run in runs}) < len(runs):
         raise UsageError("the same run is given twice")
     names = run_names([run.root for run in runs])
     # Scores of two listening tests are not comparable: people judge by what else they hear
-    reports = [views.load(run, listened=False) for run in runs]
+    reports = [run if isinstance(run, Report) else views.load(run, listened=False) for run in runs]
     known = [identities(report.pairs) for report in reports]
     given = [(Side.of(name, one), one.suite, pairs) for name, one, pairs in zip(names, reports, known, strict=True)]
     reasons = [reason for other in given[1:] for reason in _reasons(given[0], other)]
@@ -71,10 +70,10 @@ def material(runs: Sequence[RunDirectory], *, checkpoints: bool = False) -> Mate
     back = {identity: pair for pair, identity in known[0].items()}
     taken: dict[str, Report] = {}
     parts = []
-    for run, report, name, mine in zip(runs, reports, names, known, strict=True):
+    for report, name, mine in zip(reports, names, known, strict=True):
         systems = _system_names(report, name, taken, checkpoints)
         taken |= {new: report for old, new in systems.items()}
-        parts.append(_Part(run, report, {pair: back[identity] for pair, identity in mine.items()}, systems))
+        parts.append(_Part(report, {pair: back[identity] for pair, identity in mine.items()}, systems))
     return _merged(parts, names, checkpoints)
 
 
@@ -88,7 +87,7 @@ def run_names(folders: Sequence[Path]) -> list[str]:
     return [str(path) for path in paths]
 
 
-_Given = tuple[Side, str, Mapping[str, Identity]]
+_Given = tuple[Side, str, Mapping[str, str]]
 
 
 def _reasons(one: _Given, another: _Given) -> list[str]:
@@ -152,9 +151,9 @@ def _merged(parts: Sequence[_Part], names: Sequence[str], checkpoints: bool) -> 
         systems=systems,
         cells={(new, *key[1:]): cell for part in parts for new, key, cell in _renamed(part, part.report.cells)},
         missing=max(part.report.missing for part in parts),
-        pairs=[_absolute(row, parts[0].run.root) for row in first.pairs],
+        pairs=[_absolute(row, first.root) for row in first.pairs],
         audio={
-            key: str((part.run.root / path).resolve()) if (part.run.root / path).exists() else path
+            key: str((part.report.root / path).resolve()) if (part.report.root / path).exists() else path
             for part in parts
             for key, path in _by_pair(part, part.report.audio)
         },

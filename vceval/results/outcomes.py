@@ -56,8 +56,9 @@ class Speakers(NamedTuple):
 class Outcome(NamedTuple):
     """What became of every pair, for one system and measure; all of shape (pairs,).
 
-    numerators, denominators: NaN where a pair has no value. scored, failed and skipped exclude each other; a pair that
-    is none of them was never given to the system. A failed pair has the worst value of a measure that has one.
+    numerators: NaN where a pair has no value. denominators: likewise, unless it is known what the pair would weigh.
+    scored, failed and skipped exclude each other; a pair that is none of them was never given to the system. A failed
+    pair has the worst value of a measure that has one.
     """
 
     numerators: NDArray[np.float64]
@@ -408,7 +409,10 @@ def _outcome(
     failed: NDArray[np.int64],
     skipped: NDArray[np.int64],
 ) -> Outcome:
-    """Make an outcome of sums, NaN where there are none, and of the numbers of pairs that failed or were skipped."""
+    """Make an outcome of sums, NaN where there are none, and of the numbers of pairs that failed or were skipped.
+
+    A denominator without a numerator says what a failed pair weighs.
+    """
     import numpy as np
 
     scored = np.isfinite(numerators) & np.isfinite(denominators)
@@ -416,5 +420,5 @@ def _outcome(
     masks[0][failed], masks[1][skipped] = True, True
     # A pair that lacks what a metric needs would have had no value had it been converted
     passed = masks[1] & ~scored
-    sums = [np.where(scored, column, np.nan) for column in (numerators, denominators)]
-    return Outcome(sums[0], sums[1], scored, masks[0] & ~scored & ~passed, passed)
+    above = np.where(scored, numerators, np.nan)
+    return Outcome(above, denominators, scored, masks[0] & ~scored & ~passed, passed)

@@ -11,12 +11,17 @@ what stands below is not best, however noisy. Second are the first system after 
 Where nobody is worse than the first, nobody is marked. Untested figures rank nobody, and neither do those of a judge,
 such as a recogniser, that errs too much on natural speech of the same pairs. Nobody is ranked by a speaker encoder that
 it was made with, or by one related to it.
+
+Where more systems are ranked than a caller wants to test two by two, only those tests are made that decide a mark: of
+the first system, and of the first after the best, against those below it, down to the first that is worse. Their
+p-values are multiplied by the number of all comparisons (Bonferroni), so that nobody is found worse whom all tests with
+Holm's correction would not find worse.
 """
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from vceval.results.marks import ALPHA, UNDECIDED
@@ -45,6 +50,7 @@ def ranked(
     groups: Mapping[tuple[str, str], NDArray[np.bool_]] | None = None,
     natural: str = "",
     kin: Mapping[tuple[str, str], str] | None = None,
+    most: int | None = None,
 ) -> tuple[_Entries, _Entries]:
     """Rank systems on every measure and in every group of pairs.
 
@@ -55,6 +61,7 @@ def ranked(
         groups: dataset and direction to a mask over the pairs; those of ``outcomes`` by default.
         natural: the row of natural speech of the sources; empty for none.
         kin: system and metric to why the encoder that judges there does not rank the system.
+        most: systems that are tested two by two; of more, only what decides a mark is tested. None for any number.
 
     Returns:
         The entries of ``rankings`` and of ``comparisons`` in ``summary.json``.
@@ -68,7 +75,7 @@ def ranked(
         for (dataset, direction), group in (groups or outcomes.groups()).items():
             key = group.tobytes()  # where a run has one dataset, it is all
             if key not in known:
-                known[key] = _rank(outcomes, systems, measure, group, natural, own)
+                known[key] = _rank(outcomes, systems, measure, group, natural, own, most)
             found, tests = known[key]
             place = {"measure": measure.name, "dataset": dataset, "direction": direction}
             if by := labels.get(measure.ranked_by):
@@ -85,6 +92,7 @@ def _rank(
     group: NDArray[np.bool_],
     natural: str,
     own: Mapping[str, str],
+    most: int | None,
 ) -> tuple[dict[str, Any], _Entries]:
     given = [name for name in systems if (outcomes.outcome(name, measure).given & group).any()]
     judged = {name: own[name] for name in given if name in own}
@@ -94,12 +102,18 @@ def _rank(
     unranked = {**judged, **unranked}
     values = {name: outcomes.value(name, measure, common) for name in mine} if common.any() else {}
     known = {name: value for name, value in values.items() if value is not None}
-    tests: _Entries = []
-    for first, second in itertools.combinations(known, 2):
+
+    def tested(first: str, second: str) -> dict[str, Any]:
         difference = outcomes.difference(first, second, measure, common)
-        tests.append({"first": first, "second": second, "n": int(common.sum()), **difference.entry()})
-    corrected = holm_tested(entry["p_value"] for entry in tests)
-    tests = [{**entry, "p_holm": p_holm} for entry, p_holm in zip(tests, corrected, strict=True)]
+        return {"first": first, "second": second, "n": int(common.sum()), **difference.entry()}
+
+    every = most is None or len(known) <= most
+    if every:
+        tests = [tested(*two) for two in itertools.combinations(known, 2)]
+        corrected = holm_tested(entry["p_value"] for entry in tests)
+        tests = [{**entry, "p_holm": p_holm} for entry, p_holm in zip(tests, corrected, strict=True)]
+    else:
+        tests = list(_leading(tested, _ordered(known, measure), measure))
     design = outcomes.design(common)
     counts = {name: int((common & outcomes.outcome(name, measure).failed).sum()) for name in mine}
     entry = {
@@ -109,7 +123,7 @@ def _rank(
         "sources": design.levels["source"] if known else 0,
         "counted": {name: count for name, count in counts.items() if count},
         "unranked": unranked,
-        **decided(known, measure, tests),
+        **decided(known, measure, tests, every=every),
     }
     if not known and len(mine) > 1:
         entry["reason"] = _lacking(int(pairs.sum()), int(common.sum()))
@@ -189,34 +203,64 @@ def _lacking(pairs: int, common: int) -> str:
     return "no natural speech to compare with" if common else "no pair has a value of all systems"
 
 
-def decided(values: Mapping[str, float], measure: MeasureView, tests: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+def _leading(
+    test: Callable[[str, str], dict[str, Any]], order: Sequence[str], measure: MeasureView
+) -> Iterator[dict[str, Any]]:
+    """Make the tests that decide marks, from the first of an order down, and then from the first after the best."""
+    number = len(order) * (len(order) - 1) // 2
+    for _ in range(2):
+        ahead, order = order[:1], order[1:]
+        for place, name in enumerate(order):
+            found = test(ahead[0], name)
+            found["p_holm"] = None if found["p_value"] is None else min(1.0, found["p_value"] * number)
+            yield found
+            if _worse(found, measure) == (ahead[0], name):
+                order = order[place:]
+                break
+        else:
+            return
+
+
+def _ordered(values: Mapping[str, float], measure: MeasureView) -> list[str]:
+    """Systems by their figures, by distance where the measure has a best value."""
+    return sorted(
+        values,
+        key=lambda name: measure.sign * (values[name] if measure.best is None else abs(values[name] - measure.best)),
+    )
+
+
+def _worse(test: Mapping[str, Any], measure: MeasureView) -> tuple[str, str] | None:
+    """Who is ahead of whom by a test; None where it tells nothing."""
+    if test["p_holm"] is None or test["p_holm"] >= ALPHA or not test["difference"]:
+        return None
+    first, second = str(test["first"]), str(test["second"])
+    return (first, second) if measure.sign * test["difference"] < 0 else (second, first)
+
+
+def decided(
+    values: Mapping[str, float], measure: MeasureView, tests: Iterable[Mapping[str, Any]], *, every: bool = True
+) -> dict[str, Any]:
     """Order systems by their figures and mark them by tests of every two.
 
     Args:
         values: figure of each system.
         measure: says which side is better.
         tests: ``first``, ``second``, ``difference`` (of distances where the measure has a best value) and ``p_holm``.
+        every: whether all are meant to be there, or only those that decide a mark.
 
     Returns:
         ``order``, ``best``, ``second`` and, where nobody is marked, the ``reason``.
     """
-    order = sorted(
-        values,
-        key=lambda name: measure.sign * (values[name] if measure.best is None else abs(values[name] - measure.best)),
-    )
+    order = _ordered(values, measure)
     entry: dict[str, Any] = {"order": [{"system": name, "value": values[name]} for name in order]}
     known = {(str(test["first"]), str(test["second"])): test for test in tests}
-    worse: set[tuple[str, str]] = set()
-    for (first, second), test in known.items():
-        if test["p_holm"] is not None and test["p_holm"] < ALPHA and test["difference"]:
-            ahead = (first, second) if measure.sign * test["difference"] < 0 else (second, first)
-            worse.add(ahead)
+    worse = {ahead for test in known.values() if (ahead := _worse(test, measure))}
     best = _down(order, worse)
     second_ones = _down(order[len(best) :], worse)
     reason = ""
     if len(order) < 2:
         reason = "fewer than two systems to rank"
-    elif any((a, b) not in known and (b, a) not in known for a, b in itertools.combinations(order, 2)):
+    elif every and any((a, b) not in known and (b, a) not in known for a, b in itertools.combinations(order, 2)):
         reason = "not every two systems could be compared"
     elif all(test["p_holm"] is None for test in known.values()):
         reason = "no difference could be tested"

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-__all__ = ["shown", "static_need", "summarise"]
+__all__ = ["figures_of", "shown", "static_need", "summarise"]
 
 
 #: What was learnt and is no fact to look at: scores and resamples.
@@ -83,6 +83,7 @@ def summarise(
     ``signed`` stands at the end of all signatures: what the run chose for all metrics.
     """
     rows = []
+    names = [system["name"] for system in systems]
     for system in systems:
         failed = tally.lost(system["name"])
         rows.append({**system, "failed": failed, "converted": system["expected"] - failed})
@@ -91,15 +92,8 @@ def summarise(
         for metric in metrics
         for measure in metric.measures
     ]
-    names = [row["name"] for row in rows]
-    outcomes = Outcomes.of_tally(tally, names, calibrations or {})
-    views = [MeasureView.of(entry) for entry in measures]
     compared = [row["name"] for row in rows if not row["control"]]
-    natural = next((row["name"] for row in rows if row["control"] and row.get("converter") == "source"), "")
-    own = kin or {}
-    rankings, comparisons = ranked(outcomes, compared, views, natural=natural, kin=own)
     encoders = [(metric.name, next(iter(metric.encoder_kin.values()), "")) for metric in metrics]
-    panels = panels_of(outcomes, compared, encoders, views, comparisons, own)
     seeds = seed_summary(tally, compared, [measure for metric in metrics for measure in metric.measures])
     return {
         "schema": SCHEMA,
@@ -120,24 +114,61 @@ def summarise(
         "measures": measures,
         "datasets": sorted({pair.dataset for pair in tally.pairs.values()}),
         "directions": [d for d in DIRECTIONS if any(pair.direction == d for pair in tally.pairs.values())],
-        "cells": list(_cells(outcomes, names, views)),
-        "rankings": rankings,
-        "comparisons": comparisons,
+        **figures_of(
+            Outcomes.of_tally(tally, names, calibrations or {}),
+            rows,
+            [MeasureView.of(entry) for entry in measures],
+            encoders,
+            tally.numbers,
+            exposures,
+            kin or {},
+        ),
         "counts": {
             "failures": tally.stages.total(),
             "failures_by_stage": dict(sorted(tally.stages.items())),
             "skips": tally.needs.total(),
             "skips_by_need": dict(sorted(tally.needs.items())),
         },
-        "training": _training(tally, outcomes, rows, views, exposures, natural, own),
-        "kin": [{"system": s, "metric": m, "reason": reason} for (s, m), reason in sorted(own.items())],
-        "panels": panels,
         **({"seeds": seeds} if seeds else {}),
     }
 
 
+def figures_of(
+    outcomes: Outcomes,
+    rows: Sequence[Mapping[str, Any]],
+    measures: Sequence[MeasureView],
+    encoders: Iterable[tuple[str, str]],
+    numbers: Mapping[str, int],
+    exposures: Sequence[PairExposure],
+    kin: Mapping[tuple[str, str], str],
+) -> dict[str, Any]:
+    """Make all of ``summary.json`` that follows from outcomes: cells, rankings, comparisons, training, kin, panels.
+
+    Args:
+        outcomes: of the run, or of what was published of it.
+        rows: of the tables, with ``name``, ``control`` and ``converter``.
+        measures: of the run.
+        encoders: metrics, each with the encoder that judges there; empty for none.
+        numbers: of the pairs, by name, as ``outcomes`` has them.
+        exposures: which speakers the systems were trained on.
+        kin: system and metric to why the encoder that judges there must not rank the system.
+    """
+    names = [row["name"] for row in rows]
+    compared = [row["name"] for row in rows if not row["control"]]
+    natural = next((row["name"] for row in rows if row["control"] and row.get("converter") == "source"), "")
+    rankings, comparisons = ranked(outcomes, compared, measures, natural=natural, kin=kin)
+    return {
+        "cells": list(_cells(outcomes, names, measures)),
+        "rankings": rankings,
+        "comparisons": comparisons,
+        "training": _training(numbers, outcomes, rows, measures, exposures, natural, kin),
+        "kin": [{"system": s, "metric": m, "reason": reason} for (s, m), reason in sorted(kin.items())],
+        "panels": panels_of(outcomes, compared, encoders, measures, comparisons, kin),
+    }
+
+
 def _training(
-    tally: Tally,
+    numbers: Mapping[str, int],
     outcomes: Outcomes,
     rows: Sequence[Mapping[str, Any]],
     measures: Sequence[MeasureView],
@@ -146,8 +177,6 @@ def _training(
     kin: Mapping[tuple[str, str], str],
 ) -> dict[str, Any] | None:
     """Count exposures per system, and make what is left without speakers who were trained on: cells, and rankings."""
-    import numpy as np
-
     if not exposures:
         return None
     systems = [row["name"] for row in rows]
@@ -156,8 +185,8 @@ def _training(
     for entry in exposures:
         per_system[entry.system].append(entry)
         if entry.trained:
-            mask = unheard.setdefault(entry.system, np.ones(len(tally.pairs), dtype=bool))
-            mask[tally.numbers[entry.pair]] = False
+            mask = unheard.setdefault(entry.system, outcomes.everything)
+            mask[numbers[entry.pair]] = False
     same = len({frozenset(e.pair for e in mine if not e.trained) for mine in per_system.values()}) == 1
     rankings, comparisons = list[dict[str, Any]](), list[dict[str, Any]]()
     if unheard and same:

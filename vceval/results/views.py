@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +22,8 @@ from vceval.results.rundir import RunDirectory
 from vceval.results.scores import Scores, read_scores
 
 __all__ = [
-    "ALL", "ARROWS", "SCHEMA", "WRONG_RATE", "Cell", "MeasureView", "MetricView", "Report", "SystemView", "cells_of",
-    "finite", "load", "number", "with_interval", "with_unit",
+    "ALL", "ARROWS", "SCHEMA", "WRONG_RATE", "Cell", "MeasureView", "MetricView", "Report", "SystemView", "assemble",
+    "cells_of", "finite", "load", "number", "with_interval", "with_unit",
 ]  # fmt: skip
 
 #: The dataset or direction of a figure that is taken over all of them.
@@ -331,56 +331,78 @@ def load(run: RunDirectory, *, listened: bool = True) -> Report:
             f"{run.root / 'summary.json'}: has schema {summary.get('schema')!r}, this vceval reads {SCHEMA}, in which "
             "measures say what they answer; give the command that made the run again: what is scored is kept"
         )
+    pairs = run.read_pairs()
     try:
-        systems = [_system(entry) for entry in summary["systems"]]
-        metrics = {entry["metric"]: _metric(entry) for entry in summary["metrics"]}
-        measures = [MeasureView.of(entry) for entry in summary["measures"]]
-        cells = cells_of(summary["cells"])
-        pair_count = int(summary["pairs"])
-        rankings = rankings_of(summary["rankings"], summary["comparisons"])
+        scores = read_scores(
+            run.checked("scores.parquet"),
+            [str(entry["name"]) for entry in summary["systems"]],
+            [row["pair"] for row in pairs],
+            [str(entry["name"]) for entry in summary["measures"]],
+        )
+        report = assemble(run.root, about, summary, pairs, scores)
     except (KeyError, TypeError, ValueError) as error:
         raise UsageError(
             f"{run.root / 'summary.json'}: not the summary of a run ({type(error).__name__}: {error}); "
             f"score the run again"
         ) from error
-    present = set(summary.get("directions", ()))
-    pairs = run.read_pairs()
-    scores = read_scores(
-        run.checked("scores.parquet"), [s.name for s in systems], [p["pair"] for p in pairs], [m.name for m in measures]
-    )
     for one in rated(run) if listened else ():
         if one.system in scores.systems and one.pair in scores.pairs:
             place = (scores.systems[one.system], scores.pairs[one.pair], scores.measures[one.measure])
             scores.values[place] = one.value
+    return replace(
+        report,
+        audio={(row["system"], row["pair"]): row["path"] for row in run.read_audio()},
+        failures=run.read_failures(),
+        skips=run.read_skips(),
+        exposures=_exposures(run),
+        calibration_file=run.read_json("calibration.json") if run.has("calibration.json") else {},
+        efficiency=read_efficiency(run),
+    )
+
+
+def assemble(
+    root: Path, about: Mapping[str, Any], summary: Mapping[str, Any], pairs: Sequence[Mapping[str, str]], scores: Scores
+) -> Report:
+    """Arrange a summary, the rows of ``pairs.csv`` and the scores; what other files say is left empty.
+
+    Args:
+        root: the folder that paths are relative to.
+        about: what ``run.json`` says.
+        summary: what ``summary.json`` says, or what was made anew from sums that were kept.
+        pairs: in their order.
+        scores: of the same systems, pairs and measures.
+
+    Raises:
+        KeyError, TypeError, ValueError: the summary is none.
+    """
+    systems = [_system(entry) for entry in summary["systems"]]
+    present = set(summary.get("directions", ()))
     return Report(
-        root=run.root,
+        root=root,
         run=about,
-        name=str(summary.get("name") or about.get("name") or run.root.resolve().name),
+        name=str(summary.get("name") or about.get("name") or root.resolve().name),
         suite=str(summary.get("suite") or "custom"),
         partial=bool(summary.get("partial")),
         custom=bool(summary.get("custom")),
-        pair_count=pair_count,
+        pair_count=int(summary["pairs"]),
         systems=systems,
-        metrics=metrics,
-        measures=measures,
+        metrics={entry["metric"]: _metric(entry) for entry in summary["metrics"]},
+        measures=[MeasureView.of(entry) for entry in summary["measures"]],
         datasets=[str(name) for name in summary.get("datasets", ())],
         directions=[name for name in DIRECTIONS if name in present] + sorted(present - set(DIRECTIONS)),
-        cells=cells,
+        cells=cells_of(summary["cells"]),
         missing=int(summary.get("counts", {}).get("missing", 0)),
         calibration=summary.get("calibration") or {},
         published=summary.get("published") or [],
         pairs=pairs,
-        audio={(row["system"], row["pair"]): row["path"] for row in run.read_audio()},
+        audio={},
         scores=scores,
         flags=_flags_of(scores, {system.name: system.sample_rate for system in systems}),
-        failures=run.read_failures(),
-        skips=run.read_skips(),
+        failures=[],
+        skips=[],
         training=summary.get("training"),
-        rankings=rankings,
-        exposures=_exposures(run),
-        calibration_file=run.read_json("calibration.json") if run.has("calibration.json") else {},
+        rankings=rankings_of(summary["rankings"], summary["comparisons"]),
         seeds=summary.get("seeds"),
-        efficiency=read_efficiency(run),
         kin={(str(one["system"]), str(one["metric"])): str(one["reason"]) for one in summary.get("kin", ())},
         panels=summary.get("panels", ()),
     )

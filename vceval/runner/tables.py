@@ -18,7 +18,7 @@ from vceval.errors import ItemError
 from vceval.metrics.base import Metric, Statistics
 from vceval.records import Failure, Score, Skip, System
 from vceval.results import efficiency
-from vceval.results.encoder_audit import kin
+from vceval.results.encoder_audit import encoders_of, kin
 from vceval.results.leakage import PairExposure, audit
 from vceval.results.rundir import RunDirectory, failure_row, skip_row
 from vceval.results.summary import shown, static_need, summarise
@@ -173,13 +173,14 @@ def _foreign(system: System) -> bool:
 
 def _system_row(plan: Plan, conversions: Conversions, system: System) -> dict[str, Any]:
     expected = conversions.expected(system)
+    encoders = {} if system.control else {"encoders": dict(encoders_of(system))}
     several = {"seeds": seeds} if (seeds := plan.seeds_of(system)) > 1 else {}
     if system.converter == GIVEN:
         rates = sorted(plan.rates.get(system.name, ()))
         return {"name": system.name, "title": system.name, "converter": GIVEN, "kind": "given",
                 "control": system.control, "sample_rate": rates[0] if len(rates) == 1 else None,
                 **({"sample_rates": rates} if len(rates) > 1 else {}),
-                "licence": "", "paper": "", "expected": expected, **several}  # fmt: skip
+                "licence": "", "paper": "", "expected": expected, **several, **encoders}  # fmt: skip
     info = make_converter(system).info
     title = info.title if system.name == system.converter or system.name in plan.beside else system.name
     return {
@@ -194,6 +195,7 @@ def _system_row(plan: Plan, conversions: Conversions, system: System) -> dict[st
         "paper": info.paper,
         "expected": expected,
         **several,
+        **encoders,
     }
 
 

@@ -1,0 +1,208 @@
+"""Reads and checks the result files of a folder; of each, what a board needs is kept, and no sums."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from vceval.errors import UsageError
+from vceval.publish import keys
+from vceval.publish.check import check
+from vceval.publish.columns import places
+from vceval.publish.record import Publisher, Result, RunFacts, SuiteFacts, SystemFacts
+from vceval.results.leakage import EXPOSURES
+from vceval.results.terminal import clean
+from vceval.results.views import ALL, Cell, MeasureView, MetricView
+
+__all__ = ["Entry", "Intake", "Refused", "batches", "files_of", "fingerprint", "judged", "sorted_out"]
+
+#: Facts of a calibration by which :mod:`vceval.results.comparable` tells whether figures may stand beside each other.
+_COMPARED = ("trials_sha256", "threshold")
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """A file that is no result here, and why. by: whose it says to be; empty where it can't be read."""
+
+    file: str
+    reasons: tuple[str, ...]
+    system: str = ""
+    suite: str = ""
+    by: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What is known of a result whose file was checked.
+
+    file: its place in the folder, as it can be printed. pairs: a hash of the pairs that it is of. learnt: of the
+    calibrations, what tells whether two agree. parameters: of the system; None where nobody counted them. trained,
+    unknown: pairs with a speaker whom the system was trained on, and whom nobody knows to be unseen.
+    """
+
+    file: str
+    path: Path
+    sha256: str
+    suite: SuiteFacts
+    run: RunFacts
+    system: SystemFacts
+    by: Publisher
+    vceval: str
+    pairs: str
+    count: int
+    metrics: tuple[MetricView, ...]
+    measures: tuple[MeasureView, ...]
+    learnt: Mapping[str, Mapping[str, Mapping[str, Any]]]
+    figures: Mapping[str, Cell]
+    parameters: int | None
+    trained: int
+    unknown: int
+    notes: tuple[str, ...]
+
+    @property
+    def newness(self) -> tuple[str, str, str]:
+        """What is larger of the newer one of two."""
+        return self.by.published, self.run.created, self.sha256
+
+
+@dataclass(frozen=True, slots=True)
+class Intake:
+    """The files of a folder: good ones, those signed by keys that are not trusted, and those that are refused."""
+
+    entries: Sequence[Entry]
+    untrusted: Sequence[Refused]
+    refused: Sequence[Refused]
+    keys: Mapping[str, str]
+    """Keys to how the board calls their owners."""
+
+    @property
+    def count(self) -> int:
+        """How many files there were."""
+        return len(self.entries) + len(self.untrusted) + len(self.refused)
+
+
+def files_of(folder: Path) -> list[Path]:
+    """Name the files of a folder, and of folders in it, that may be results, in order.
+
+    Raises:
+        UsageError: there is no such folder, or no JSON file in it.
+    """
+    if not folder.is_dir():
+        raise UsageError(f"{folder}: no such folder; 'vceval publish RUN --out {folder}' fills it")
+    found = sorted(path for path in folder.rglob("*.json") if not any(part.startswith(".") for part in path.parts[1:]))
+    if not found:
+        raise UsageError(f"{folder}: holds no result file (*.json); 'vceval publish RUN --out {folder}' writes them")
+    return found
+
+
+def judged(folder: Path, paths: Sequence[Path], trusted: frozenset[str] | None) -> list[Entry | Refused]:
+    """Check files, in their order; one that no trusted key signed has that as its first reason."""
+    return [_judged(folder, path, trusted) for path in paths]
+
+
+def _judged(folder: Path, path: Path, trusted: frozenset[str] | None) -> Entry | Refused:
+    file = clean(path.relative_to(folder).as_posix())
+    found = check(path, intervals=False)
+    result = found.result
+    problems = tuple(clean(problem) for problem in found.problems)
+    if result is None:
+        return Refused(file, problems)
+    about = (result.system.name, result.suite.name, f"{result.by.name} ({result.by.key})")
+    if problems:
+        # Whose it is, nobody knows where the signature does not fit
+        return Refused(file, problems, *(about if problems != (keys.CHANGED,) else ()))
+    if trusted is not None and result.by.key not in trusted:
+        return Refused(file, (), *about)
+    return _entry(file, path, result, found.sha256, found.notes)
+
+
+def _entry(file: str, path: Path, result: Result, digest: str, notes: Iterable[str]) -> Entry:
+    pairs = result.pairs
+    raw = base64.b64decode(pairs.identities)
+    identities = sorted(raw[start : start + 8] for start in range(0, len(raw), 8))
+    trained = unknown = 0
+    if pairs.source_exposures is not None and pairs.target_exposures is not None:
+        sides = [places(one, len(EXPOSURES), pairs.count) for one in (pairs.source_exposures, pairs.target_exposures)]
+        heard, told = EXPOSURES.index("trained"), EXPOSURES.index("unseen")
+        involved = (sides[0] == heard) | (sides[1] == heard)
+        trained = int(involved.sum())
+        unknown = int((~involved & ~((sides[0] == told) & (sides[1] == told))).sum())
+    elif not result.system.control:
+        unknown = pairs.count
+    return Entry(
+        file=file,
+        path=path,
+        sha256=digest,
+        suite=result.suite,
+        run=result.run,
+        system=result.system,
+        by=result.by,
+        vceval=result.environment.versions.get("vceval", ""),
+        pairs=hashlib.sha256(b"".join(identities)).hexdigest()[:16],
+        count=pairs.count,
+        metrics=tuple(result.metrics),
+        measures=tuple(result.measures),
+        learnt={
+            metric: {name: {key: facts.get(key) for key in _COMPARED} for name, facts in datasets.items()}
+            for metric, datasets in result.calibrations.items()
+        },
+        figures={one.measure: one.cell for one in result.figures if one.dataset == one.direction == ALL},
+        parameters=next((total for one in result.efficiency if (total := one.total_parameters) is not None), None),
+        trained=trained,
+        unknown=unknown,
+        notes=tuple(notes),
+    )
+
+
+def sorted_out(found: Iterable[Entry | Refused], trusted: Mapping[str, str] | None) -> Intake:
+    """Part what was judged; the same bytes twice are one result.
+
+    Args:
+        found: in the order of the files.
+        trusted: keys to the names that the board's owner gives them; None where any key is taken.
+    """
+    entries, untrusted, refused = dict[str, Entry](), list[Refused](), list[Refused]()
+    shared: dict[Any, Any] = {}
+    for one in found:
+        if isinstance(one, Refused):
+            (refused if one.reasons else untrusted).append(one)
+        elif one.sha256 in entries:
+            refused.append(Refused(one.file, (f"the same file as {entries[one.sha256].file}",), one.system.name))
+        else:
+            entries[one.sha256] = _sharing(one, shared)
+    return Intake(list(entries.values()), untrusted, refused, _names(entries.values(), trusted or {}))
+
+
+def _sharing(one: Entry, shared: dict[Any, Any]) -> Entry:
+    """Have entries share what is the same in all of them: there may be many."""
+    for what in ("metrics", "measures", "learnt", "suite", "by"):
+        value = getattr(one, what)
+        known = shared.setdefault((what, value if isinstance(value, tuple) else repr(value)), value)
+        object.__setattr__(one, what, known)
+    return one
+
+
+def _names(entries: Iterable[Entry], trusted: Mapping[str, str]) -> dict[str, str]:
+    """Call every key by the name that the board's owner gave it, else by that which its owner last signed with."""
+    last: dict[str, tuple[str, str]] = {}
+    for one in entries:
+        last[one.by.key] = max(last.get(one.by.key, ("", "")), (one.by.published, one.by.name))
+    names = {key: trusted.get(key) or name for key, (_, name) in last.items()}
+    times = Counter(names.values())
+    return {key: f"{name} ({fingerprint(key)})" if times[name] > 1 else name for key, name in names.items()}
+
+
+def fingerprint(key: str) -> str:
+    """The beginning of a key, by which people tell it from others."""
+    return key.removeprefix("ed25519:")[:8]
+
+
+def batches(paths: Sequence[Path], size: int) -> Iterator[Sequence[Path]]:
+    """Cut a list of files into parts."""
+    for start in range(0, len(paths), size):
+        yield paths[start : start + size]

@@ -1,0 +1,99 @@
+"""``vceval publish`` and ``vceval key``: results as signed files, for others to check and to put beside their own."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from vceval.errors import UsageError
+
+if TYPE_CHECKING:
+    from vceval.publish.keys import Key
+
+__all__ = ["add_commands"]
+
+
+def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add the commands to the parser."""
+    publish = commands.add_parser(
+        "publish",
+        help="write a run's results as signed files, or check such files",
+        description="Write one signed JSON file per system of a finished run, from which figures, intervals and tests "
+        "are made again without audio. No transcripts, names of files or paths are in it. With --check, say whether "
+        "files are as they were signed, add up, and fit their suite.",
+        epilog="exit codes: 0 fine, 1 some of several files are refused, 2 all are, or wrong use",
+    )
+    publish.add_argument("paths", type=Path, nargs="+", metavar="RUN|FILE", help="folder of a run; --check: files")
+    publish.add_argument("--check", action="store_true", help="check result files instead of writing them")
+    publish.add_argument(
+        "--system", action="append", default=[], metavar="NAME[,NAME]", help="only these (all, with the controls)"
+    )
+    publish.add_argument("--out", type=Path, metavar="DIR", help="folder of the files (results)")
+    publish.add_argument("--keys", type=Path, metavar="FILE", help="with --check: keys to trust, one a line")
+    publish.set_defaults(command=_publish)
+    key = commands.add_parser("key", help="make or show the key that signs your results")
+    actions = key.add_subparsers(title="actions", metavar="ACTION", required=True)
+    new = actions.add_parser("new", help="make it; it stays in your configuration folder, readable by you alone")
+    new.add_argument("--name", required=True, metavar="NAME", help="who publishes: a person, a group, a laboratory")
+    new.set_defaults(command=_new)
+    show = actions.add_parser("show", help="print its public part, which others may trust, and where it lies")
+    show.set_defaults(command=_show)
+
+
+def _publish(options: argparse.Namespace) -> int:
+    if options.check:
+        if options.system or options.out:
+            raise UsageError("--check reads files and writes none: leave --system and --out away")
+        return _check(options.paths, options.keys)
+    if len(options.paths) > 1 or options.keys:
+        raise UsageError("one run at a time is published" if len(options.paths) > 1 else "--keys goes with --check")
+    from vceval.publish import keys
+    from vceval.publish.extract import publish
+
+    names = [name for text in options.system for one in text.split(",") if (name := one.strip())]
+    for file, result in publish(options.paths[0], options.out or Path("results"), keys.load(), names):
+        size = file.stat().st_size / 1e3
+        print(f"{file}: {result.system.name} on {result.pairs.count:,} pairs of {result.suite.name}, {size:.0f} kB")
+    return 0
+
+
+def _check(paths: list[Path], trusted: Path | None) -> int:
+    from vceval.publish import keys
+    from vceval.publish.check import check
+
+    known = None if trusted is None else keys.trusted(trusted)
+    refused = 0
+    for path in paths:
+        found = check(path, known)
+        if found.fine and found.result is not None:
+            result = found.result
+            what = f"{result.system.name} on {result.suite.name}"
+            print(f"{path}: fine; {what}, signed by {result.by.name} ({result.by.key})")
+        else:
+            refused += 1
+            print(f"{path}: refused: {'; '.join(found.problems)}")
+        for note in found.notes:
+            print(f"  note: {note}")
+    return (2 if refused == len(paths) else 1) if refused else 0
+
+
+def _new(options: argparse.Namespace) -> int:
+    from vceval.publish import keys
+
+    return _told(keys.make(options.name), ": make a copy, nobody can make it again")
+
+
+def _show(options: argparse.Namespace) -> int:
+    from vceval.publish import keys
+
+    return _told(keys.load())
+
+
+def _told(key: Key, more: str = "") -> int:
+    from vceval.publish.keys import key_file
+
+    print(f"{key.public} {key.name}")
+    print(f"vceval: kept in {key_file()}{more}", file=sys.stderr)
+    return 0
