@@ -16,8 +16,10 @@ def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
     )
     schema.add_argument(
         "what",
-        choices=("suite", "systems", "rules", "published", "config", "recipe", "stream", "demo-pages", "result", "board"),
-    )
+        choices=(
+            "suite", "systems", "rules", "published", "config", "recipe", "stream", "demo-pages", "result", "board"
+        ),
+    )  # fmt: skip
     schema.set_defaults(command=_schema)
 
 
