@@ -113,7 +113,10 @@ def _make_up(recipe: Recipe, folder: Path, pairs: list[ConversionPair]) -> dict[
     if recipe.says.any_to_one:
         speakers = {
             str(pair.target_speaker): {
-                "model": str(folder / f"{pair.target_speaker}.pth"),
+                **{
+                    key: str(folder / f"{pair.target_speaker}.{'pth' if key == 'model' else 'json'}")
+                    for key in recipe.says.each_target
+                },
                 "median_f0": 150.0 + 20 * at,
             }
             for at, pair in enumerate(pairs[:2])  # the third one has none, and is skipped
