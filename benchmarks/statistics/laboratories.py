@@ -2,9 +2,10 @@
 
     python benchmarks/statistics/laboratories.py [--draws 500]
 
-Both convert the pairs of a suite with the same system. What its speakers and texts add is the same for both; what chance
-adds to a pair is drawn anew by each (seeds, machines), and a part of it by target speaker. Their results go through what
-a board does with two results of one system, and counted is how often the 95 % interval of the difference covers zero.
+Both convert the pairs of a suite with the same system. What its speakers and texts add is the same for both; what
+chance adds to a pair is drawn anew by each (seeds, machines), and a part of it by target speaker. Their results go
+through what a board does with two results of one system, and counted is how often the 95 % interval of the difference
+covers zero.
 """
 
 from __future__ import annotations
@@ -39,10 +40,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description="How often two laboratories that run the same system agree.")
     parser.add_argument("--draws", type=int, default=500)
     parser.add_argument("--suites", default="demo,vctk_unseen")
+    parser.add_argument("--measures", default=",".join(MEASURES))
     options = parser.parse_args(arguments)
     print("| Suite | measure | covers zero | differs at 0.05 |\n| :-- | :-- | --: | --: |")
     for name in options.suites.split(","):
-        for kind, measure in MEASURES.items():
+        for kind in options.measures.split(","):
+            measure = MEASURES[kind]
             covered = agreement(name, measure, options.draws)
             told = f"{covered:,} of {options.draws:,} ({100 * covered / options.draws:.1f} %)"
             missed = 100 * (1 - covered / options.draws)
