@@ -143,7 +143,7 @@ def counts(found: Iterable[PairExposure], role: Literal["source", "target"]) -> 
 def _has_every_target(converter: str) -> bool:
     """Say whether a converter has a model for each target, which was trained on them, whoever trained it."""
     with contextlib.suppress(UsageError):
-        return registry.load("converter", converter).info.any_to_one
+        return bool(registry.load("converter", converter).info.any_to_one)
     return False
 
 

@@ -35,7 +35,7 @@ def load(job: Job) -> Convert:
     job.compare(speaker.state_dict(), encoder, job.files["speaker"], ("loss_calculator.",))
     job.count("speaker encoder", speaker)
     recogniser = infer_e2e.load_asr_model(str(job.files["recogniser"]), "cpu")
-    vocoder = torch.jit.load(str(job.files["vocoder"])).to(job.device)
+    vocoder = torch.jit.load(str(job.files["vocoder"])).to(job.device)  # type: ignore[no-untyped-call]
 
     def convert(source: str, prompts: list[str], _: dict[str, Any]) -> tuple[Any, int]:
         heard = infer_e2e.extract_bn(whole(job, source, "source"), recogniser, _STRIDE)
