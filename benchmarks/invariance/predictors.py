@@ -60,7 +60,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Test every predictor that is here and write the table."""
     parser = argparse.ArgumentParser(description="What moves predictors of opinion.")
     parser.add_argument("--corpus", type=Path, metavar="FOLDER", help="with utterances.csv; else the demo corpus")
-    parser.add_argument("--recordings", type=int, default=2)
+    parser.add_argument("--recordings", type=int, default=6)
     parser.add_argument("--metrics", type=lambda text: text.split(","), metavar="NAME,NAME")
     parser.add_argument("--device", default="cpu", help="of the networks: cpu, or cuda:N")
     parser.add_argument("--out", type=Path, default=PAGE, metavar="PAGE")
