@@ -81,12 +81,12 @@ def write(paths: Sequence[Path], folder: Path, name: str = "", benchmark: str = 
                      for measure in report.primary_measures if measure not in [one for one, _ in found]]  # fmt: skip
         if not found:
             raise UsageError(f"{report.root}: {system.name} has no figure on {report.suite}")
-        results.append(_index_result(report, found, benchmark))
+        results.append(_index_result(report, system.name, found, benchmark))
         if reason := _off_board(report, benchmark):
             left_out.append(f".eval_results: {reason}")
         else:
             place = f".eval_results/{_UNSAFE.sub('_', report.suite.partition('@')[0])}.yaml"
-            files.add(place, dump([_entry(report, benchmark, measure, cell) for measure, cell in found]))
+            files.add(place, dump([_entry(report, system.name, benchmark, *one) for one in found]))
     _card(files, systems[0].title, results)
     citation.add(files, reports, systems[0])
     return files.write(), left_out
@@ -123,12 +123,14 @@ def shown(measure: MeasureView, value: float) -> float:
     return round(value * measure.scale, measure.decimals) + 0.0
 
 
-def _entry(report: Report, benchmark: str, measure: MeasureView, cell: Cell) -> dict[str, Any]:
+def _entry(report: Report, system: str, benchmark: str, measure: MeasureView, cell: Cell) -> dict[str, Any]:
     assert cell.value is not None
     facts = [_metric(report, measure).signature, f"{cell.n} of {cell.given} pairs, {cell.failed} failed"]
     if cell.low is not None and cell.high is not None:
         facts.append(f"95 % interval {measure.text(cell.low)} to {measure.text(cell.high)}")
     facts.append(" ".join(filter(None, [measure.unit + ("," if measure.unit else ""), f"{measure.better} is better"])))
+    if reason := report.kin.get((system, measure.metric)):
+        facts.append(f"does not rank it: {reason}")
     if version := (report.run.get("versions") or {}).get("vceval"):
         facts.append(f"vceval {version}")
     return {
@@ -150,7 +152,9 @@ def _metric(report: Report, measure: MeasureView) -> MetricView:
     return report.metrics[measure.metric]
 
 
-def _index_result(report: Report, found: Sequence[tuple[MeasureView, Cell]], benchmark: str) -> dict[str, Any]:
+def _index_result(
+    report: Report, system: str, found: Sequence[tuple[MeasureView, Cell]], benchmark: str
+) -> dict[str, Any]:
     name, part = report.suite, ""
     if report.partial or report.custom:
         part = f", {report.pair_count} pairs{' of its own choice' if report.custom else ', not all'}"
@@ -175,6 +179,7 @@ def _index_result(report: Report, found: Sequence[tuple[MeasureView, Cell]], ben
                     "scored": cell.n,
                     "given": cell.given,
                     "failed": cell.failed,
+                    **({"does_not_rank": reason} if (reason := report.kin.get((system, measure.metric))) else {}),
                 },
             }
             for measure, cell in found

@@ -77,8 +77,12 @@ def test_the_hub_reads_the_figures_of_the_tables(run: RunDirectory, tmp_path: Pa
         assert f"{cell.n} of {cell.given} pairs, {cell.failed} failed" in one.notes
         assert report.metrics[shown[one.task_id].metric].signature in one.notes
         assert f"{shown[one.task_id].better} is better" in one.notes
+        assert ("does not rank it: trained to please" in one.notes) == one.task_id.startswith("sv_")
     data = card(tmp_path).data
     assert data.model_name == "Mine"
+    assert {one.metric_type for one in data.eval_results if "does_not_rank" in one.metric_args} == {
+        name for name in shown if name.startswith("sv_")
+    }
     assert {one.metric_type: one.metric_value for one in data.eval_results} == {one.task_id: one.value for one in found}
     assert {(one.task_type, one.dataset_type, one.dataset_name) for one in data.eval_results} == {
         ("audio-to-audio", "group/voices", "demo@1")
