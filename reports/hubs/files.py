@@ -1,4 +1,4 @@
-"""Files for a folder that may hold others already: all are written, or none, and nothing that stands there is lost."""
+"""Files for a folder that may hold others already: what would lose something is told before the first is written."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ CONFIG, SPLIT = "default", "test"
 _CARD, _INDEX = "README.md", "model-index"
 #: A card's metadata stand between two lines of three dashes, at its very beginning.
 _FRONT = re.compile(r"(\s*---(?:\r\n|\r|\n))(.*?(?:\r\n|\r|\n))(---[ \t]*(?:\r\n|\r|\n|\Z))", re.DOTALL)
-_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
+_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*", re.ASCII)
 _UNSAFE = re.compile(r"[^A-Za-z0-9_-]+")
 
 
@@ -85,8 +85,10 @@ def write(paths: Sequence[Path], folder: Path, name: str = "", benchmark: str = 
         if reason := _off_board(report, benchmark):
             left_out.append(f".eval_results: {reason}")
         else:
-            place = f".eval_results/{_UNSAFE.sub('_', report.suite.partition('@')[0])}.yaml"
-            files.add(place, dump([_entry(report, system.name, benchmark, *one) for one in found]))
+            files.add(
+                f".eval_results/{_word(report)}.yaml",
+                dump([_entry(report, system.name, benchmark, *one) for one in found]),
+            )
     _card(files, systems[0].title, results)
     citation.add(files, reports, systems[0])
     return files.write(), left_out
@@ -141,6 +143,11 @@ def _entry(report: Report, system: str, benchmark: str, measure: MeasureView, ce
     }
 
 
+def _word(report: Report) -> str:
+    """The suite's name, with nothing in it that a name of a file or a data set can't hold."""
+    return _UNSAFE.sub("_", report.suite.partition("@")[0]) or "suite"
+
+
 def _date(report: Report) -> str:
     try:
         return datetime.fromisoformat(str(report.run.get("created"))).isoformat()
@@ -162,7 +169,7 @@ def _index_result(
     return {
         "task": dict(TASK),
         "dataset": {
-            "type": benchmark or _UNSAFE.sub("_", name.partition("@")[0]),
+            "type": benchmark or _word(report),
             "name": name + part,
             **({"config": CONFIG, "split": SPLIT} if benchmark else {}),
             "args": {"suite": name, **({"pairs_sha256": digest} if digest else {}), "measured_with": "vceval"},

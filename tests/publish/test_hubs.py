@@ -238,6 +238,14 @@ def test_names_with_markup_come_back_as_they_are(tmp_path: Path) -> None:
     assert about["authors"] == [{"name": f"The authors of {MARKUP}"}]
 
 
+@pytest.mark.parametrize(("suite", "name"), [("../../a b@1", "_a_b"), ("@1", "suite"), ("..\\c:d@1", "_c_d")])
+def test_names_of_suites_lead_nowhere(tmp_path: Path, suite: str, name: str) -> None:
+    run = MadeRun(suite=suite).fill().write(tmp_path / "run")
+    model.write([run], tmp_path / "out", benchmark="group/voices")
+    assert set(files(tmp_path / "out")) == {"README.md", "CITATION.cff", f".eval_results/{name}.yaml"}
+    assert card(tmp_path / "out").data.eval_results[0].dataset_name == suite
+
+
 def test_a_repository_is_of_one_system_and_one_run_a_suite(run: RunDirectory, tmp_path: Path) -> None:
     two = published_run(tmp_path / "two", metrics=("mcd",))
     with pytest.raises(UsageError, match="--system says which one of mine, other"):
