@@ -85,10 +85,8 @@ def write(paths: Sequence[Path], folder: Path, name: str = "", benchmark: str = 
         if reason := _off_board(report, benchmark):
             left_out.append(f".eval_results: {reason}")
         else:
-            files.add(
-                f".eval_results/{_word(report)}.yaml",
-                dump([_entry(report, system.name, benchmark, *one) for one in found]),
-            )
+            entries = [_entry(report, system.name, benchmark, *one) for one in found]
+            files.add(f".eval_results/{_word(report)}.yaml", dump(entries))
     _card(files, systems[0].title, results)
     citation.add(files, reports, systems[0])
     return files.write(), left_out

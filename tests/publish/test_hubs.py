@@ -240,8 +240,10 @@ def test_names_with_markup_come_back_as_they_are(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("suite", "name"), [("../../a b@1", "_a_b"), ("@1", "suite"), ("..\\c:d@1", "_c_d")])
 def test_names_of_suites_lead_nowhere(tmp_path: Path, suite: str, name: str) -> None:
-    run = MadeRun(suite=suite).fill().write(tmp_path / "run")
-    model.write([run], tmp_path / "out", benchmark="group/voices")
+    run = published_run(tmp_path / "run", systems=MINE, metrics=("mcd",))
+    for file in ("run.json", "summary.json"):
+        run.write_json(file, {**run.read_json(file), "suite": suite})
+    model.write([run.root], tmp_path / "out", benchmark="group/voices")
     assert set(files(tmp_path / "out")) == {"README.md", "CITATION.cff", f".eval_results/{name}.yaml"}
     assert card(tmp_path / "out").data.eval_results[0].dataset_name == suite
 
