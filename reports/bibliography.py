@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ from vceval.corpora.names import known_corpus
 from vceval.reports.latex_escape import escape
 from vceval.results.views import Report
 
-__all__ = ["bibtex", "references"]
+__all__ = ["bibtex", "cited", "corpus_key", "entry_text", "references"]
 
 _FIELDS = (
     "author", "title", "booktitle", "journal", "series", "volume", "number", "pages", "howpublished", "year", "doi",
@@ -38,12 +38,17 @@ def bibtex(report: Report) -> str:
 
     Above each entry a comment says what it is cited for.
     """
+    return "\n".join(entry_text(key, reasons) for key, reasons in sorted(cited(report).items()))
+
+
+def cited(report: Report) -> dict[str, list[str]]:
+    """Find the papers of every system, corpus and metric of a run: keys, and what each is cited for."""
     used: dict[str, list[str]] = {}
     for key, reason in _used(report):
         reasons = used.setdefault(key, [])
         if reason not in reasons:
             reasons.append(reason)
-    return "\n".join(_entry(key, reasons) for key, reasons in sorted(used.items()))
+    return used
 
 
 def _used(report: Report) -> Iterator[tuple[str, str]]:
@@ -52,7 +57,7 @@ def _used(report: Report) -> Iterator[tuple[str, str]]:
             for key in _by("systems", name):
                 yield key, f"system {system.title}"
     for name in report.datasets:
-        if corpus := _corpus(name):
+        if corpus := corpus_key(name):
             yield corpus, f"corpus {name}"
     for metric in report.metrics.values():
         for key, entry in references().items():
@@ -66,7 +71,7 @@ def _used(report: Report) -> Iterator[tuple[str, str]]:
                 yield key, f"published figures of {name}"
 
 
-def _corpus(name: str) -> str | None:
+def corpus_key(name: str) -> str | None:
     """Find the paper of a corpus, by the longest known beginning of its name (``VCTK 0.80`` is not ``VCTK 0.92``)."""
     by_name = {known: key for key, entry in references().items() for known in entry.get("corpora", ())}
     starts = [known for known in by_name if _plain(name).startswith(known)]
@@ -86,9 +91,11 @@ def _plain(name: str) -> str:
     return re.sub(r"[^a-z0-9]", "", name.lower().replace("+", "plus"))
 
 
-def _entry(key: str, reasons: list[str]) -> str:
+def entry_text(key: str, reasons: Sequence[str] = ()) -> str:
+    """Write one entry, below a comment with what it is cited for."""
     entry = references()[key]
-    lines = [f"% {_comment(', '.join(reasons))}", f"@{entry['type']}{{{key},"]
+    lines = [f"% {_comment(', '.join(reasons))}"] if reasons else []
+    lines.append(f"@{entry['type']}{{{key},")
     for field in _FIELDS:
         if field in entry:
             lines += [f"  {field} = {{{_field(field, str(entry[field]))}}},"]

@@ -52,6 +52,8 @@ EXAMPLES: Mapping[str, Sequence[str]] = {
         "vceval publish runs/demo --out results",
         "vceval publish runs/mine --system mine,source",
         "vceval publish --check results/*.json --keys trusted.txt",
+        "vceval publish runs/mine --system mine --huggingface model --benchmark OWNER/NAME",
+        "vceval publish vctk_unseen --huggingface data --benchmark OWNER/NAME",
     ),
     "board": ("vceval board results --out site", "vceval board results --out site --keys trusted.txt"),
     "key new": ("vceval key new --name 'Speech Group, University of X'",),
