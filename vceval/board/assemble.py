@@ -7,10 +7,11 @@ import itertools
 import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
-from vceval.board.intake import Entry, Intake, Refused, batches, files_of, judged, sorted_out
+from vceval.board.intake import Entry, Intake, Refused, batches, files_of, judged, proved, sorted_out
 from vceval.board.record import (
     FORMAT,
     VERSION,
@@ -32,9 +33,11 @@ from vceval.board.tables import Alike, Row, Table, same_system, tables_of
 from vceval.board.workers import Doing, workers
 from vceval.version import VERSION as VCEVAL
 
-__all__ = ["Assembled", "assembled", "page_name"]
+__all__ = ["OLDER", "Assembled", "assembled", "page_name"]
 
 _BATCH = 50
+#: Older results of a row that are checked in full, and shown.
+OLDER = 10
 _UNSAFE, _LONGEST = re.compile(r"[^A-Za-z0-9._+-]+|^[.]"), 60
 _YEAR = re.compile(r"\b(19|20)\d\d\b")
 
@@ -73,7 +76,7 @@ def assembled(folder: Path, trusted: Mapping[str, str] | None = None) -> Assembl
     known = None if trusted is None else frozenset(trusted)
     with workers(len(paths)) as each:
         jobs = (_Judge(folder, some, known) for some in batches(paths, _BATCH))
-        intake = sorted_out(itertools.chain.from_iterable(each(_judge, jobs)), trusted)
+        intake = _proved(sorted_out(itertools.chain.from_iterable(each(_judge, jobs)), trusted), each)
         tables = tables_of(intake.entries)
         suites = [
             SuiteBoard(
@@ -97,6 +100,25 @@ def assembled(folder: Path, trusted: Mapping[str, str] | None = None) -> Assembl
         refused=[_left(one) for one in intake.refused],
     )
     return Assembled(board, intake, tables)
+
+
+def _proved(intake: Intake, each: Doing) -> Intake:
+    """Check in full what the pages show: the newest of each row, and some older ones; the rest states no figures."""
+    rows: dict[tuple[str, ...], list[Entry]] = defaultdict(list)
+    for entry in sorted(intake.entries, key=lambda one: one.newness, reverse=True):
+        rows[entry.row].append(entry)
+    fine, refused = dict[str, Entry](), list[Refused]()
+    while wanted := [one for mine in rows.values() for one in mine[: 1 + OLDER] if one.sha256 not in fine]:
+        found = itertools.chain.from_iterable(each(proved, batches(wanted, _BATCH)))
+        for before, after in zip(wanted, found, strict=True):
+            if isinstance(after, Entry):
+                fine[after.sha256] = after
+            else:
+                refused.append(after)
+                rows[before.row].remove(before)
+    kept = {entry.sha256 for mine in rows.values() for entry in mine}
+    entries = [fine.get(one.sha256) or replace(one, figures={}) for one in intake.entries if one.sha256 in kept]
+    return replace(intake, entries=entries, refused=sorted([*intake.refused, *refused], key=lambda one: one.file))
 
 
 def page_name(name: str) -> str:

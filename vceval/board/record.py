@@ -46,8 +46,8 @@ class HistoryFacts(Model):
     file: str
     sha256: str
     published: str
-    figures: dict[str, Cell]
-    """By measure, as stated in the file, whose sums give them."""
+    figures: dict[str, Cell] = Field(default_factory=dict)
+    """By measure, as stated in the file, whose sums give them; empty of old ones, whose signature alone was checked."""
 
 
 class RowFacts(Model):
@@ -182,5 +182,5 @@ class BoardFile(Model):
     keys: list[KeyFacts]
     suites: list[SuiteBoard]
     untrusted: list[Left]
-    """Right, and signed by keys that are not trusted."""
+    """Signed by keys that are not trusted, and not looked at further."""
     refused: list[Left]

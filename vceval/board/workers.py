@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import multiprocessing
 import os
 import sys
@@ -41,7 +42,7 @@ def workers(files: int) -> Iterator[Doing[_Job, _Done]]:
     context = multiprocessing.get_context("forkserver" if sys.platform == "linux" else "spawn")
     if sys.platform == "linux":
         context.set_forkserver_preload(_READY)
-    with ProcessPoolExecutor(count, context, die_with_parent) as pool:
+    with ProcessPoolExecutor(count, context, _ready) as pool:
 
         def each(job: Callable[[_Job], _Done], given: Iterable[_Job]) -> Iterator[_Done]:
             waiting: deque[Future[_Done]] = deque()
@@ -53,3 +54,9 @@ def workers(files: int) -> Iterator[Doing[_Job, _Done]]:
                 yield waiting.popleft().result()
 
         yield each
+
+
+def _ready() -> None:
+    """Prepare a process: it ends with its parent, and seldom looks for circles, which what it reads does not make."""
+    die_with_parent()
+    gc.set_threshold(100_000, 50, 100)
