@@ -37,7 +37,7 @@ __all__ = ["OLDER", "Assembled", "assembled", "page_name"]
 
 _BATCH = 50
 #: Older results of a row that are checked in full, and shown.
-OLDER = 10
+OLDER = 5
 _UNSAFE, _LONGEST = re.compile(r"[^A-Za-z0-9._+-]+|^[.]"), 60
 _YEAR = re.compile(r"\b(19|20)\d\d\b")
 

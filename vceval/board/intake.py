@@ -205,7 +205,7 @@ def _sharing(one: Entry, shared: dict[Any, Any]) -> Entry:
     """Have entries share what is the same in all of them: there may be many."""
     for what in ("metrics", "measures", "learnt", "suite", "by"):
         value = getattr(one, what)
-        known = shared.setdefault((what, value if isinstance(value, tuple) else repr(value)), value)
+        known = shared.setdefault((what, repr(value) if what == "learnt" else value), value)
         object.__setattr__(one, what, known)
     return one
 
