@@ -14,7 +14,8 @@ __all__ = [
     "KeyFacts", "Left", "RankingFacts", "RowFacts", "SuiteBoard", "TableFacts",
 ]  # fmt: skip
 
-FORMAT, VERSION = "vceval board", 1
+FORMAT: Literal["vceval board"] = "vceval board"
+VERSION: Literal[1] = 1
 
 Number = Annotated[int, Field(ge=0)]
 
