@@ -321,7 +321,7 @@ def test_what_is_not_right_is_refused_though_it_is_signed(
 def test_intervals_of_another_version_are_a_note(files: dict[str, Path], key: keys.Key, tmp_path: Path) -> None:
     def older(content: dict[str, Any]) -> None:
         _interval(content)
-        content["environment"]["versions"]["vceval"] = "0.0.1"
+        content["by"]["vceval"] = "0.0.1"
 
     found = check(signed(files["mine"], key, tmp_path, older))
     assert found.fine

@@ -209,7 +209,7 @@ def _wrong_figures(result: Result, report: Report, intervals: bool) -> tuple[lis
         different = _different(figure, cell, intervals)
         if not different:
             continue
-        if set(different) <= {"low", "high", "method"} and result.environment.versions.get("vceval") != VERSION:
+        if set(different) <= {"low", "high", "method"} and result.by.vceval != VERSION:
             old.append(f"intervals are not those that vceval {VERSION} gives")
         else:
             what = ", ".join(f"{one} {getattr(figure.cell, one)!r}, not {getattr(cell, one)!r}" for one in different)

@@ -22,8 +22,8 @@ from vceval.errors import UsageError
 from vceval.protocol import suite as suites
 from vceval.publish.columns import pack, pack_facts
 from vceval.publish.record import (
+    FORM,
     FORMAT,
-    VERSION,
     Environment,
     Failed,
     Figure,
@@ -48,6 +48,7 @@ from vceval.results.outcomes import Outcomes
 from vceval.results.rundir import RunDirectory
 from vceval.results.views import ALL
 from vceval.storage.files import replacing, sha256
+from vceval.version import VERSION
 
 if TYPE_CHECKING:
     import numpy as np
@@ -61,7 +62,7 @@ __all__ = ["UNPUBLISHED", "extract", "publish", "suite_list"]
 UNPUBLISHED = "(not published)"
 #: What names of files do not hold, and how long they get.
 _UNSAFE, _LONGEST = re.compile(r"[^A-Za-z0-9@._+-]+|^[.]"), 100
-_PATH_LIKE = re.compile(r"[/\\~]|\.\w{1,6}(\s|$)|\s")
+_PATH_LIKE = re.compile(r"[/\\~]|\.[A-Za-z]\w{0,5}$|\s")
 
 
 class SuiteList(NamedTuple):
@@ -99,7 +100,9 @@ def publish(run: Path, out: Path, key: Key, systems: Collection[str] = ()) -> It
         UsageError: the run is not finished or malformed, or a system is none of it.
     """
     now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    for result in extract(RunDirectory(run), Publisher(name=key.name, key=key.public, published=now), systems):
+    for result in extract(
+        RunDirectory(run), Publisher(name=key.name, key=key.public, published=now, vceval=VERSION), systems
+    ):
         data = render(result, key)
         words = _UNSAFE.sub("_", f"{result.suite.name}-{result.system.name}")[:_LONGEST]
         file = out / f"{words}-{hashlib.sha256(data).hexdigest()[:8]}.json"
@@ -171,7 +174,7 @@ class _Extract:
         at = {number: place for place, number in enumerate(numbers.tolist())}
         return Result(
             format=FORMAT,
-            version=VERSION,
+            version=FORM,
             suite=self.suite,
             run=RunFacts(
                 manifest_sha256=self.manifest,
@@ -198,11 +201,7 @@ class _Extract:
                 )
             ],
             flags=self._flags(name, at),
-            figures=[
-                Figure(measure=measure, dataset=dataset, direction=direction, cell=cell)
-                for (system, measure, dataset, direction), cell in self.report.cells.items()
-                if system == name and (dataset == ALL or (direction == ALL and len(self.report.datasets) > 1))
-            ],
+            figures=self._figures(name),
             # The names of networks may be those of files
             efficiency=[
                 replace(one, parameters=None if one.total_parameters is None else {"": one.total_parameters})
@@ -212,6 +211,19 @@ class _Extract:
             seeds=[dict(entry) for entry in (self.report.seeds or {}).get("figures", ()) if entry["system"] == name],
             by=self.by,
         )
+
+    def _figures(self, name: str) -> list[Figure]:
+        """Figures as this version makes them, over all pairs, each direction, and each of several datasets."""
+        found = []
+        for measure in self.report.measures:
+            for (dataset, direction), group in self.outcomes.groups().items():
+                if dataset != ALL and (direction != ALL or len(self.report.datasets) < 2):
+                    continue
+                cell = self.outcomes.cell(name, measure, group)
+                if cell.given:
+                    figure = Figure(measure=measure.name, dataset=dataset, direction=direction, cell=cell)
+                    found.append(figure)
+        return found
 
     def _environment(self) -> Environment:
         commit = self.about.get("git") or {}

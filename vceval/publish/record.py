@@ -27,12 +27,13 @@ if TYPE_CHECKING:
     from vceval.publish.keys import Key
 
 __all__ = [
-    "FORMAT", "LARGEST", "VERSION", "Environment", "Failed", "Figure", "Pairs", "Publisher", "Result", "ResultFile",
+    "FORM", "FORMAT", "LARGEST", "Environment", "Failed", "Figure", "Pairs", "Publisher", "Result", "ResultFile",
     "RunFacts", "Signed", "Skipped", "SuiteFacts", "Sums", "SystemFacts", "Weights", "begins_as_result", "read",
     "render",
 ]  # fmt: skip
 
-FORMAT, VERSION = "vceval result", 1
+#: What a file says that it is, and the version of its form.
+FORMAT, FORM = "vceval result", 1
 #: Bytes of the largest file that is read: 1,200 pairs take some 100,000.
 LARGEST = 1 << 24
 _BEGIN, _END = b'{"result":', re.compile(rb',"signature":"([A-Za-z0-9+/]{86}==)"\}\s*')
@@ -221,6 +222,8 @@ class Publisher(_Part):
     name: Name
     key: Annotated[str, Field(pattern="^ed25519:[A-Za-z0-9+/]{43}=$")]
     published: Annotated[str, Field(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$")]
+    vceval: Name
+    """The version that made the figures of the sums."""
 
 
 class Result(_Part):
@@ -321,8 +324,8 @@ def _known(path: Path, message: bytes) -> None:
         raise UsageError(f"{path}: is no JSON ({error})") from error
     if not isinstance(values, dict) or values.get("format") != FORMAT:
         raise UsageError(f"{path}: is no result file; 'vceval publish RUN' writes them")
-    if values.get("version") != VERSION:
-        told = f"has version {values.get('version')!r:.80}, this vceval reads {VERSION}"
+    if values.get("version") != FORM:
+        told = f"has version {values.get('version')!r:.80}, this vceval reads {FORM}"
         raise UsageError(f"{path}: {told}; a newer vceval may read it")
 
 
