@@ -32,7 +32,7 @@ from typing import TYPE_CHECKING, Any
 from vceval.publish import keys
 from vceval.publish.check import check
 from vceval.publish.columns import pack
-from vceval.publish.record import FORMAT, VERSION, Result, render
+from vceval.publish.record import FORM, FORMAT, Result, render
 from vceval.records import DIRECTIONS
 from vceval.results.views import ALL, Cell, MeasureView, MetricView
 
@@ -112,7 +112,7 @@ def _result(random: np.random.Generator, suite: str, system: int, version: int, 
         figures.append(_figure(name, ALL, values))
         figures += [_figure(name, way, values[directions == at]) for at, way in enumerate(DIRECTIONS)]
     content: dict[str, Any] = {
-        "format": FORMAT, "version": VERSION,
+        "format": FORMAT, "version": FORM,
         "suite": {"name": suite, "pairs": pairs},
         "run": {"manifest_sha256": "a" * 64, "created": "2025-01-01T00:00:00+00:00"},
         "environment": {"versions": {"vceval": "0.1.0"}},
@@ -131,7 +131,8 @@ def _result(random: np.random.Generator, suite: str, system: int, version: int, 
             "direction_names": list(DIRECTIONS), "language_names": ["en"],
         },
         "sums": sums, "figures": figures,
-        "by": {"name": key.name, "key": key.public, "published": f"2025-{month:02d}-{day + 1:02d}T00:00:00Z"},
+        "by": {"name": key.name, "key": key.public, "published": f"2025-{month:02d}-{day + 1:02d}T00:00:00Z",
+               "vceval": "0.1.0"},
     }  # fmt: skip
     return Result.model_validate(content)
 

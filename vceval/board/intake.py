@@ -42,9 +42,9 @@ class Entry:
     """What is known of a result whose file was checked.
 
     file: its place in the folder, as it can be printed. pairs: a hash of the pairs that it is of. learnt: of the
-    calibrations, what tells whether two agree. figures: over all pairs, as the file states them. parameters: of the
-    system; None where nobody counted them. trained, unknown: pairs with a speaker whom the system was trained on, and
-    whom nobody knows to be unseen.
+    calibrations, what tells whether two agree. figures: over all pairs, as the file states them, without intervals.
+    parameters: of the system; None where nobody counted them. trained, unknown: pairs with a speaker whom the system
+    was trained on, and whom nobody knows to be unseen.
     """
 
     file: str
@@ -166,7 +166,7 @@ def _entry(file: str, path: Path, result: Result, digest: str) -> Entry:
         run=result.run,
         system=result.system,
         by=result.by,
-        vceval=result.environment.versions.get("vceval", ""),
+        vceval=result.by.vceval,
         pairs=hashlib.sha256(b"".join(identities)).hexdigest()[:16],
         count=pairs.count,
         metrics=tuple(result.metrics),
@@ -175,7 +175,11 @@ def _entry(file: str, path: Path, result: Result, digest: str) -> Entry:
             metric: {name: {key: facts.get(key) for key in _COMPARED} for name, facts in datasets.items()}
             for metric, datasets in result.calibrations.items()
         },
-        figures={one.measure: one.cell for one in result.figures if one.dataset == one.direction == ALL},
+        figures={
+            one.measure: replace(one.cell, low=None, high=None, method="")
+            for one in result.figures
+            if one.dataset == one.direction == ALL
+        },
         parameters=next((total for one in result.efficiency if (total := one.total_parameters) is not None), None),
         trained=trained,
         unknown=unknown,

@@ -48,7 +48,8 @@ class HistoryFacts(Model):
     sha256: str
     published: str
     figures: dict[str, Cell] = Field(default_factory=dict)
-    """By measure, as stated in the file, whose sums give them; empty of old ones, whose signature alone was checked."""
+    """By measure, as the file states them and its sums give them, without intervals; empty of the oldest, of which the
+    signature alone was checked."""
 
 
 class RowFacts(Model):
