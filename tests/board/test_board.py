@@ -179,6 +179,26 @@ def test_other_pairs_have_a_table_of_their_own(results: Path, labs: list[keys.Ke
     assert [(table.title, len(table.rows)) for table in suite.tables] == [("All 48 pairs", 5), ("12 of 48 pairs", 1)]
 
 
+def test_nobody_is_ranked_by_an_encoder_of_its_own_though_its_file_is_silent(
+    labs: list[keys.Key], tmp_path: Path
+) -> None:
+    run = published_run(tmp_path / "run", metrics=("sv",), limit=12, lost=0)
+    files = put(run.root, labs[0], tmp_path / "results")
+
+    def silent(content: dict[str, Any]) -> None:
+        content["system"].update(converter="yourtts", kin={}, encoders={"resemblyzer": "conditioned on"})
+        content["metrics"][0]["encoder"] = "Resemblyzer"
+
+    changed(files["mine"], labs[0], files["mine"], silent)
+    changed(
+        files["other"], labs[0], files["other"], lambda content: content["metrics"][0].update(encoder="Resemblyzer")
+    )
+    table = table_of(tmp_path / "results")
+    number, row = row_of(table, "mine")
+    assert row.kin == {"sv": "made with this encoder"}
+    assert all(number in found.unranked and number not in found.order for found in table.rankings)
+
+
 def test_only_trusted_keys_stand_in_tables(results: Path, labs: list[keys.Key], tmp_path: Path) -> None:
     board = board_of(results, {labs[0].public: "The house"})
     [table] = board.suites[0].tables

@@ -7,10 +7,13 @@ import itertools
 import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
+from vceval import registry
 from vceval.board.intake import Entry, Intake, Refused, batches, files_of, judged, proved, sorted_out
 from vceval.board.record import (
     FORMAT,
@@ -31,6 +34,10 @@ from vceval.board.record import (
 from vceval.board.standing import Contest, Figures, Standing, figures, lean, stand
 from vceval.board.tables import Alike, Row, Table, same_system, tables_of
 from vceval.board.workers import Doing, workers
+from vceval.errors import UsageError
+from vceval.metrics.base import Metric
+from vceval.records import System
+from vceval.results.encoder_audit import kin
 from vceval.version import VERSION as VCEVAL
 
 __all__ = ["OLDER", "Assembled", "assembled", "page_name"]
@@ -202,10 +209,30 @@ def _contest(table: Table, alike: Alike, made: Sequence[Figures]) -> Contest | N
         names=list(rows),
         compared=[name for name, row in rows.items() if not row.control],
         natural=next((name for name, row in rows.items() if _natural(row)), ""),
-        kin={name: row.entry.system.kin[metric] for name, row in rows.items() if metric in row.entry.system.kin},
+        kin={name: own[metric] for name, row in rows.items() if metric in (own := _kin(row.entry))},
         twice=_twice(rows),
         figures=[lean(made[number], metric, alike.measures) for number in alike.rows],
     )
+
+
+def _kin(entry: Entry) -> dict[str, str]:
+    """Metrics whose encoder must not rank a system, with the reason: as its file says, and as is known here."""
+    known, system = dict(entry.system.kin), entry.system
+    asked = System(system.name, system.converter, system.options, encoders=tuple(system.encoders) or None)
+    for metric in entry.metrics:
+        if metric.encoder and not system.control and (judge := _judging(metric.name, metric.encoder)):
+            for (_, name), reason in kin([asked], [judge]).items():
+                known.setdefault(name, reason)
+    return known
+
+
+@cache
+def _judging(metric: str, encoder: str) -> Metric | None:
+    """The metric of a name, where it is known here and an encoder of this title judges in it."""
+    with suppress(UsageError, TypeError):  # one that needs options
+        found: Metric = registry.load("metric", metric)()
+        return found if next(iter(found.encoder_kin.values()), "") == encoder else None
+    return None
 
 
 def _natural(row: Row) -> bool:
@@ -281,7 +308,7 @@ def _row(row: Row, made: Figures, cells: Mapping[str, tuple[str, str]]) -> RowFa
         unknown=entry.unknown,
         figures={column: made.cells[name] for column, (name, _) in cells.items() if name in made.cells},
         unseen={column: made.unseen[name] for column, (name, _) in cells.items() if name in made.unseen},
-        kin=dict(system.kin),
+        kin=_kin(entry),
         history=[
             HistoryFacts(file=one.file, sha256=one.sha256, published=one.by.published, figures=dict(one.figures))
             for one in row.history
