@@ -69,17 +69,18 @@ def _judge(job: _Judge) -> list[Entry | Refused]:
     return judged(*job)
 
 
-def assembled(folder: Path, trusted: Mapping[str, str] | None = None) -> Assembled:
+def assembled(folder: Path, trusted: Mapping[str, str] | None = None, out: Path | None = None) -> Assembled:
     """Read, check and rank the results in a folder.
 
     Args:
         folder: of result files, and of folders of such.
         trusted: keys whose results are shown, to the names that their owners have on the board; None for all keys.
+        out: where the pages go, if that is known.
 
     Raises:
         UsageError: there is no such folder, or no JSON file in it.
     """
-    paths = files_of(folder)
+    paths = files_of(folder, out)
     known = None if trusted is None else frozenset(trusted)
     with workers(len(paths)) as each:
         jobs = (_Judge(folder, some, known) for some in batches(paths, _BATCH))

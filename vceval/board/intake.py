@@ -93,15 +93,25 @@ class Intake:
         return len(self.entries) + len(self.untrusted) + len(self.refused)
 
 
-def files_of(folder: Path) -> list[Path]:
-    """Name the files of a folder, and of folders in it, that may be results, in order.
+def files_of(folder: Path, out: Path | None = None) -> list[Path]:
+    """Name the files of a folder, and of folders in it, that may be results, in order; hidden ones are none.
+
+    Args:
+        folder: of result files.
+        out: where pages go: what lies there is no result.
 
     Raises:
         UsageError: there is no such folder, or no JSON file in it.
     """
     if not folder.is_dir():
         raise UsageError(f"{folder}: no such folder; 'vceval publish RUN --out {folder}' fills it")
-    found = sorted(path for path in folder.rglob("*.json") if not any(part.startswith(".") for part in path.parts[1:]))
+    pages = None if out is None else out.resolve()
+    found = sorted(
+        path
+        for path in folder.rglob("*.json")
+        if not any(part.startswith(".") for part in path.relative_to(folder).parts)
+        and (pages is None or pages == folder.resolve() or pages not in path.resolve().parents)
+    )
     if not found:
         raise UsageError(f"{folder}: holds no result file (*.json); 'vceval publish RUN --out {folder}' writes them")
     return found
