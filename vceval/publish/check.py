@@ -135,10 +135,10 @@ def _implausible(result: Result, notes: list[str]) -> Iterator[str]:
     else:
         if known.sha256 and suite.pairs_sha256 != known.sha256:
             yield f"the pair list has another hash than that of {suite.name}"
-        if suite.pairs > known.count or suite.listed not in (None, known.count):
-            yield f"{suite.pairs} pairs of {suite.listed}, but {suite.name} has {known.count}"
-        elif not suite.partial and suite.pairs != known.count:
-            yield f"{suite.pairs} pairs, but {suite.name} has {known.count}, and it is not said to be partial"
+        if suite.pairs > known.length or suite.listed not in (None, known.length):
+            yield f"{suite.pairs} pairs of {suite.listed}, but {suite.name} has {known.length}"
+        elif not suite.partial and suite.pairs != known.length:
+            yield f"{suite.pairs} pairs, but {suite.name} has {known.length}, and it is not said to be partial"
         if known.pairs and pairs.listed is not None:
             yield from _off_list(result, known.pairs)
         elif known.pairs and suite.public:

@@ -68,7 +68,7 @@ _PATH_LIKE = re.compile(r"[/\\~]|\.[A-Za-z]\w{0,5}$|\s")
 class SuiteList(NamedTuple):
     """A suite that comes with vceval: how many pairs are on its list; and the list, where it is frozen."""
 
-    count: int
+    length: int
     sha256: str
     pairs: Sequence[suites.FrozenPair]
 
@@ -142,7 +142,7 @@ class _Extract:
             known = None
         self.suite = SuiteFacts(
             name=self.report.suite, pairs_sha256=digest, pairs=self.report.pair_count,
-            listed=known.count if known else None, partial=self.report.partial, custom=self.report.custom,
+            listed=known.length if known else None, partial=self.report.partial, custom=self.report.custom,
             public=known is not None,
         )  # fmt: skip
         self.listed = {pair.pair: place for place, pair in enumerate(known.pairs)} if known else {}
@@ -291,7 +291,7 @@ class _Extract:
         texts = sorted({row["transcript"] for row in self.report.pairs} - {""})
         names = {side: sorted({row[side] for row in rows} - {""}) for side in ("dataset", "direction", "language")}
         found = [self.report.exposures.get((system, row["pair"])) for row in rows]
-        exposures = [pack([EXPOSURES.index(one[side]) for one in found if one]) for side in (0, 1)]  # type: ignore[arg-type]
+        exposures = [pack([EXPOSURES.index(one[side]) for one in found if one]) for side in (0, 1)]
         audited = all(one is not None for one in found)
         listed = [self.listed.get(row["pair"]) for row in rows]
         return Pairs(

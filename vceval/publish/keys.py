@@ -12,6 +12,7 @@ import os
 import stat
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING
 
 from vceval.errors import UsageError
@@ -153,9 +154,9 @@ def _raw(public: str) -> bytes:
     return raw
 
 
-def _library() -> type:
+def _library() -> ModuleType:
     try:
         from cryptography.hazmat.primitives.asymmetric import ed25519
     except ImportError:
         raise UsageError("signatures need the package cryptography: pip install 'vceval[publish]'") from None
-    return ed25519  # type: ignore[return-value]
+    return ed25519

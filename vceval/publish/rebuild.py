@@ -11,7 +11,7 @@ import binascii
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from vceval.errors import UsageError
 from vceval.publish.columns import places, unpack, unpack_facts
@@ -19,7 +19,7 @@ from vceval.publish.keys import CHANGED, valid
 from vceval.publish.record import Result, read
 from vceval.records import DIRECTIONS
 from vceval.results import views
-from vceval.results.leakage import EXPOSURES, PairExposure
+from vceval.results.leakage import EXPOSURES, Exposure, PairExposure
 from vceval.results.marks import rankings_of
 from vceval.results.outcomes import Outcomes
 from vceval.results.rundir import PAIR_COLUMNS, RunDirectory
@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 __all__ = ["is_result", "opened", "rebuilt", "unpacked", "verified"]
+
+_Sides = tuple[Exposure, Exposure]
 
 
 def is_result(path: Path) -> bool:
@@ -94,15 +96,15 @@ def rebuilt(files: Sequence[tuple[Path, Result]], *, figures: bool = True) -> Re
     names = [result.system.name for result in results]
     if len(set(names)) < len(names):
         twice = next(name for name in names if names.count(name) > 1)
-        files = [str(path) for path, name in zip(paths, names, strict=True) if name == twice]
-        raise UsageError(f"{' and '.join(files)} are of the same system of the same run: give one of them")
+        both = [str(path) for path, name in zip(paths, names, strict=True) if name == twice]
+        raise UsageError(f"{' and '.join(both)} are of the same system of the same run: give one of them")
     try:
         report = unpacked(results, paths[0])
     except ValueError as error:
         raise UsageError(f"{', '.join(map(str, paths))}: damaged: {error}") from error
     if not figures:
         return report
-    exposures = [PairExposure(*key, *found) for key, found in report.exposures.items()]
+    exposures = [PairExposure(*key, *cast("_Sides", found)) for key, found in report.exposures.items()]
     found = figures_of(
         Outcomes.of_report(report), [_row(result) for result in results], report.measures,
         [(metric.name, metric.encoder) for metric in report.metrics.values()],

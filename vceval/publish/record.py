@@ -33,7 +33,8 @@ __all__ = [
 ]  # fmt: skip
 
 #: What a file says that it is, and the version of its form.
-FORMAT, FORM = "vceval result", 1
+FORMAT: Literal["vceval result"] = "vceval result"
+FORM: Literal[1] = 1
 #: Bytes of the largest file that is read: 1,200 pairs take some 100,000.
 LARGEST = 1 << 24
 _BEGIN, _END = b'{"result":', re.compile(rb',"signature":"([A-Za-z0-9+/]{86}==)"\}\s*')
