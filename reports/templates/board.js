@@ -21,7 +21,7 @@ const lineOf = (row, columns, unseen) => {
   return make("tr", {class: row[CONTROL] ? "control" : null},
     make("th", {scope: "row"},
       make("a", {class: "name", href: row[PAGE]}, row[TITLE]),
-      make("span", {class: "by"}, `${row[BY]} · ${row[DAY]}`),
+      make("span", {class: "by"}, `${row[BY]} · `, make("time", {}, row[DAY])),
       row[TRAINED] && !unseen
         ? make("span", {class: "flag", title: "pairs with a speaker that the system was trained on"}, `trained on ${row[TRAINED]}`)
         : null,

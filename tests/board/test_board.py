@@ -179,6 +179,26 @@ def test_other_pairs_have_a_table_of_their_own(results: Path, labs: list[keys.Ke
     assert [(table.title, len(table.rows)) for table in suite.tables] == [("All 48 pairs", 5), ("12 of 48 pairs", 1)]
 
 
+def test_nobody_is_ranked_by_an_encoder_of_its_own_though_its_file_is_silent(
+    labs: list[keys.Key], tmp_path: Path
+) -> None:
+    run = published_run(tmp_path / "run", metrics=("sv",), limit=12, lost=0)
+    files = put(run.root, labs[0], tmp_path / "results")
+
+    def silent(content: dict[str, Any]) -> None:
+        content["system"].update(converter="yourtts", kin={}, encoders={"resemblyzer": "conditioned on"})
+        content["metrics"][0]["encoder"] = "Resemblyzer"
+
+    changed(files["mine"], labs[0], files["mine"], silent)
+    changed(
+        files["other"], labs[0], files["other"], lambda content: content["metrics"][0].update(encoder="Resemblyzer")
+    )
+    table = table_of(tmp_path / "results")
+    number, row = row_of(table, "mine")
+    assert row.kin == {"sv": "made with this encoder"}
+    assert all(number in found.unranked and number not in found.order for found in table.rankings)
+
+
 def test_only_trusted_keys_stand_in_tables(results: Path, labs: list[keys.Key], tmp_path: Path) -> None:
     board = board_of(results, {labs[0].public: "The house"})
     [table] = board.suites[0].tables
@@ -211,16 +231,18 @@ def test_what_fails_the_check_is_listed_and_no_result(results: Path, labs: list[
         stream.truncate(1 << 30)
     changed(good, labs[0], folder / "tomorrow.json", lambda content: content.update(version=2))
     changed(good, labs[0], folder / "sums.json", lambda content: content["figures"][0]["cell"].update(value=0.1))
+    changed(good, labs[1], folder / "claimed.json", lambda content: content["by"].update(key=labs[0].public))
+    (folder / ".hidden.json").write_text("{}")
     os.mkfifo(folder / "pipe.json")
     board = board_of(folder)
     assert [row.file for row in board.suites[0].tables[0].rows] == ["deep/good.json"]
     found = {one.file: " ".join(one.reasons) for one in board.refused}
-    assert set(found) == {f"{name}.json" for name in
-                          ("twice", "digit", "cut", "none", "empty", "huge", "tomorrow", "sums", "pipe")}  # fmt: skip
+    bad = ("twice", "digit", "cut", "none", "empty", "huge", "tomorrow", "sums", "pipe", "claimed")
+    assert set(found) == {f"{name}.json" for name in bad}
     said = {
         "twice": "same file as deep/good.json", "digit": "signature does not fit", "cut": "cut",
         "none": "no result file", "huge": f"no result file has more than {LARGEST:,}", "tomorrow": "version 2",
-        "pipe": "no file", "sums": "sums do not give the figure",
+        "pipe": "no file", "claimed": "another key signed it", "sums": "sums do not give the figure",
     }  # fmt: skip
     assert [name for name, words in said.items() if words not in found[f"{name}.json"]] == []
 
@@ -251,6 +273,17 @@ def test_a_folder_of_something_else_is_left_alone(results: Path, tmp_path: Path)
         assembled(tmp_path)
     with pytest.raises(UsageError, match="no such folder"):
         assembled(tmp_path / "nothing")
+
+
+def test_pages_among_the_results_are_no_results(results: Path, tmp_path: Path) -> None:
+    folder = tmp_path / ".kept" / "results"
+    folder.mkdir(parents=True)
+    for path in results.glob("*mine*"):
+        (folder / path.name).write_bytes(path.read_bytes())
+    for _ in range(2):
+        assert main(["board", str(folder), "--out", str(folder / "site")]) == 0
+        board = BoardFile.model_validate_json((folder / "site" / "board.json").read_bytes(), strict=False)
+        assert (len(board.suites[0].tables[0].rows), board.refused) == (2, [])
 
 
 def test_the_feed_has_the_newest_results(results: Path, tmp_path: Path) -> None:

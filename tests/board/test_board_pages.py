@@ -131,3 +131,26 @@ def test_nothing_sticks_out_of_the_page(site: Path, open_page: OpenPage, phone: 
     for path in sorted(site.rglob("*.html")):
         page, _ = open_page(path, phone=phone)
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), path
+
+
+def test_published_figures_stand_apart(tmp_path: Path) -> None:
+    key = keys.make("Somebody", tmp_path / "key.json")
+    run = published_run(tmp_path / "run", "vctk_unseen", metrics=METRICS, systems={"mine": False}, limit=24, lost=0)
+    [file] = put(run.root, key, tmp_path / "results").values()
+    changed(file, key, file, lambda content: content["pairs"].update(dataset_names=["VCTK"]))
+    site_of(tmp_path / "results", tmp_path / "site")
+    page = Page(next((tmp_path / "site").glob("suite-*.html")))
+    rows = [[text for _, text in row] for row in page.rows]
+    assert any("Published results" in text for text in page.texts)
+    apart = next(place for place, row in enumerate(rows) if row[:2] == ["Paper", "Table"])
+    assert len(rows) > apart + 5
+    # Measured systems stand in tables of measured ones, and beside published ones only below a heading that says so
+    measured = [place for place, row in enumerate(rows) if row and row[0].startswith("Mine")]
+    assert measured[0] < apart
+    beside = [place for place, row in enumerate(rows) if len(row) == 1 and row[0].startswith("Published: ")]
+    headed = [place for place, row in enumerate(rows) if len(row) == 1 and row[0].startswith("Measured: ")]
+    assert beside
+    assert headed
+    assert all(place in (measured[0], *(start + 1 for start in headed)) for place in measured)
+    text = (tmp_path / "site" / "board.json").read_text(encoding="utf-8")
+    assert rows[apart + 1][0] not in text

@@ -7,10 +7,14 @@ import itertools
 import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
-from vceval.board.intake import Entry, Intake, Refused, batches, files_of, judged, sorted_out
+from vceval import registry
+from vceval.board.intake import Entry, Intake, Refused, batches, files_of, judged, proved, sorted_out
 from vceval.board.record import (
     FORMAT,
     VERSION,
@@ -30,11 +34,17 @@ from vceval.board.record import (
 from vceval.board.standing import Contest, Figures, Standing, figures, lean, stand
 from vceval.board.tables import Alike, Row, Table, same_system, tables_of
 from vceval.board.workers import Doing, workers
+from vceval.errors import UsageError
+from vceval.metrics.base import Metric
+from vceval.records import System
+from vceval.results.encoder_audit import kin
 from vceval.version import VERSION as VCEVAL
 
-__all__ = ["Assembled", "assembled", "page_name"]
+__all__ = ["OLDER", "Assembled", "assembled", "page_name"]
 
 _BATCH = 50
+#: Older results of a row that are checked in full, and shown.
+OLDER = 5
 _UNSAFE, _LONGEST = re.compile(r"[^A-Za-z0-9._+-]+|^[.]"), 60
 _YEAR = re.compile(r"\b(19|20)\d\d\b")
 
@@ -59,21 +69,22 @@ def _judge(job: _Judge) -> list[Entry | Refused]:
     return judged(*job)
 
 
-def assembled(folder: Path, trusted: Mapping[str, str] | None = None) -> Assembled:
+def assembled(folder: Path, trusted: Mapping[str, str] | None = None, out: Path | None = None) -> Assembled:
     """Read, check and rank the results in a folder.
 
     Args:
         folder: of result files, and of folders of such.
         trusted: keys whose results are shown, to the names that their owners have on the board; None for all keys.
+        out: where the pages go, if that is known.
 
     Raises:
         UsageError: there is no such folder, or no JSON file in it.
     """
-    paths = files_of(folder)
+    paths = files_of(folder, out)
     known = None if trusted is None else frozenset(trusted)
     with workers(len(paths)) as each:
         jobs = (_Judge(folder, some, known) for some in batches(paths, _BATCH))
-        intake = sorted_out(itertools.chain.from_iterable(each(_judge, jobs)), trusted)
+        intake = _proved(sorted_out(itertools.chain.from_iterable(each(_judge, jobs)), trusted), each)
         tables = tables_of(intake.entries)
         suites = [
             SuiteBoard(
@@ -97,6 +108,25 @@ def assembled(folder: Path, trusted: Mapping[str, str] | None = None) -> Assembl
         refused=[_left(one) for one in intake.refused],
     )
     return Assembled(board, intake, tables)
+
+
+def _proved(intake: Intake, each: Doing) -> Intake:
+    """Check in full what the pages show: the newest of each row, and some older ones; the rest states no figures."""
+    rows: dict[tuple[str, ...], list[Entry]] = defaultdict(list)
+    for entry in sorted(intake.entries, key=lambda one: one.newness, reverse=True):
+        rows[entry.row].append(entry)
+    fine, refused = dict[str, Entry](), list[Refused]()
+    while wanted := [one for mine in rows.values() for one in mine[: 1 + OLDER] if one.sha256 not in fine]:
+        found = itertools.chain.from_iterable(each(proved, batches(wanted, _BATCH)))
+        for before, after in zip(wanted, found, strict=True):
+            if isinstance(after, Entry):
+                fine[after.sha256] = after
+            else:
+                refused.append(after)
+                rows[before.row].remove(before)
+    kept = {entry.sha256 for mine in rows.values() for entry in mine}
+    entries = [fine.get(one.sha256) or replace(one, figures={}) for one in intake.entries if one.sha256 in kept]
+    return replace(intake, entries=entries, refused=sorted([*intake.refused, *refused], key=lambda one: one.file))
 
 
 def page_name(name: str) -> str:
@@ -180,10 +210,30 @@ def _contest(table: Table, alike: Alike, made: Sequence[Figures]) -> Contest | N
         names=list(rows),
         compared=[name for name, row in rows.items() if not row.control],
         natural=next((name for name, row in rows.items() if _natural(row)), ""),
-        kin={name: row.entry.system.kin[metric] for name, row in rows.items() if metric in row.entry.system.kin},
+        kin={name: own[metric] for name, row in rows.items() if metric in (own := _kin(row.entry))},
         twice=_twice(rows),
         figures=[lean(made[number], metric, alike.measures) for number in alike.rows],
     )
+
+
+def _kin(entry: Entry) -> dict[str, str]:
+    """Metrics whose encoder must not rank a system, with the reason: as its file says, and as is known here."""
+    known, system = dict(entry.system.kin), entry.system
+    asked = System(system.name, system.converter, system.options, encoders=tuple(system.encoders) or None)
+    for metric in entry.metrics:
+        if metric.encoder and not system.control and (judge := _judging(metric.name, metric.encoder)):
+            for (_, name), reason in kin([asked], [judge]).items():
+                known.setdefault(name, reason)
+    return known
+
+
+@cache
+def _judging(metric: str, encoder: str) -> Metric | None:
+    """The metric of a name, where it is known here and an encoder of this title judges in it."""
+    with suppress(UsageError, TypeError):  # one that needs options
+        found: Metric = registry.load("metric", metric)()
+        return found if next(iter(found.encoder_kin.values()), "") == encoder else None
+    return None
 
 
 def _natural(row: Row) -> bool:
@@ -259,7 +309,7 @@ def _row(row: Row, made: Figures, cells: Mapping[str, tuple[str, str]]) -> RowFa
         unknown=entry.unknown,
         figures={column: made.cells[name] for column, (name, _) in cells.items() if name in made.cells},
         unseen={column: made.unseen[name] for column, (name, _) in cells.items() if name in made.unseen},
-        kin=dict(system.kin),
+        kin=_kin(entry),
         history=[
             HistoryFacts(file=one.file, sha256=one.sha256, published=one.by.published, figures=dict(one.figures))
             for one in row.history

@@ -5,22 +5,23 @@ from __future__ import annotations
 import base64
 import hashlib
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from vceval.errors import UsageError
 from vceval.publish import keys
 from vceval.publish.check import check
 from vceval.publish.columns import places
-from vceval.publish.record import Publisher, Result, RunFacts, SuiteFacts, SystemFacts
+from vceval.publish.record import Publisher, Result, RunFacts, SuiteFacts, SystemFacts, read
 from vceval.results.leakage import EXPOSURES
 from vceval.results.terminal import clean
 from vceval.results.views import ALL, Cell, MeasureView, MetricView
 
-__all__ = ["Entry", "Intake", "Refused", "batches", "files_of", "fingerprint", "judged", "sorted_out"]
+__all__ = ["Entry", "Intake", "Refused", "batches", "files_of", "fingerprint", "judged", "proved", "sorted_out"]
 
+_T = TypeVar("_T")
 #: Facts of a calibration by which :mod:`vceval.results.comparable` tells whether figures may stand beside each other.
 _COMPARED = ("trials_sha256", "threshold")
 
@@ -41,8 +42,9 @@ class Entry:
     """What is known of a result whose file was checked.
 
     file: its place in the folder, as it can be printed. pairs: a hash of the pairs that it is of. learnt: of the
-    calibrations, what tells whether two agree. parameters: of the system; None where nobody counted them. trained,
-    unknown: pairs with a speaker whom the system was trained on, and whom nobody knows to be unseen.
+    calibrations, what tells whether two agree. figures: over all pairs, as the file states them, without intervals.
+    parameters: of the system; None where nobody counted them. trained, unknown: pairs with a speaker whom the system
+    was trained on, and whom nobody knows to be unseen.
     """
 
     file: str
@@ -62,7 +64,12 @@ class Entry:
     parameters: int | None
     trained: int
     unknown: int
-    notes: tuple[str, ...]
+    notes: tuple[str, ...] = ()
+
+    @property
+    def row(self) -> tuple[str, str, str, str]:
+        """What results share of which the newest counts: suite, pairs, system, publisher."""
+        return self.suite.name, self.pairs, self.system.name, self.by.key
 
     @property
     def newness(self) -> tuple[str, str, str]:
@@ -86,42 +93,69 @@ class Intake:
         return len(self.entries) + len(self.untrusted) + len(self.refused)
 
 
-def files_of(folder: Path) -> list[Path]:
-    """Name the files of a folder, and of folders in it, that may be results, in order.
+def files_of(folder: Path, out: Path | None = None) -> list[Path]:
+    """Name the files of a folder, and of folders in it, that may be results, in order; hidden ones are none.
+
+    Args:
+        folder: of result files.
+        out: where pages go: what lies there is no result.
 
     Raises:
         UsageError: there is no such folder, or no JSON file in it.
     """
     if not folder.is_dir():
         raise UsageError(f"{folder}: no such folder; 'vceval publish RUN --out {folder}' fills it")
-    found = sorted(path for path in folder.rglob("*.json") if not any(part.startswith(".") for part in path.parts[1:]))
+    pages = None if out is None else out.resolve()
+    found = sorted(
+        path
+        for path in folder.rglob("*.json")
+        if not any(part.startswith(".") for part in path.relative_to(folder).parts)
+        and (pages is None or pages == folder.resolve() or pages not in path.resolve().parents)
+    )
     if not found:
         raise UsageError(f"{folder}: holds no result file (*.json); 'vceval publish RUN --out {folder}' writes them")
     return found
 
 
-def judged(folder: Path, paths: Sequence[Path], trusted: frozenset[str] | None) -> list[Entry | Refused]:
-    """Check files, in their order; one that no trusted key signed has that as its first reason."""
+def judged(folder: Path, paths: Sequence[Path], trusted: Collection[str] | None) -> list[Entry | Refused]:
+    """Read files and verify their signatures; one of a key that is not trusted is refused without a reason."""
     return [_judged(folder, path, trusted) for path in paths]
 
 
-def _judged(folder: Path, path: Path, trusted: frozenset[str] | None) -> Entry | Refused:
+def _judged(folder: Path, path: Path, trusted: Collection[str] | None) -> Entry | Refused:
     file = clean(path.relative_to(folder).as_posix())
-    found = check(path, intervals=False)
-    result = found.result
-    problems = tuple(clean(problem) for problem in found.problems)
-    if result is None:
-        return Refused(file, problems)
-    about = (result.system.name, result.suite.name, f"{result.by.name} ({result.by.key})")
-    if problems:
-        # Whose it is, nobody knows where the signature does not fit
-        return Refused(file, problems, *(about if problems != (keys.CHANGED,) else ()))
+    try:
+        result, message, signature, digest = read(path)
+    except UsageError as error:
+        return Refused(file, (clean(str(error).removeprefix(f"{path}: ")),))
+    if not keys.valid(result.by.key, message, signature):
+        return Refused(file, (keys.CHANGED,))  # whose it is, nobody knows
     if trusted is not None and result.by.key not in trusted:
-        return Refused(file, (), *about)
-    return _entry(file, path, result, found.sha256, found.notes)
+        return Refused(file, (), *_about(result.system, result.suite, result.by))
+    try:
+        return _entry(file, path, result, digest)
+    except ValueError as error:
+        return Refused(file, (f"damaged: {clean(str(error))}",), *_about(result.system, result.suite, result.by))
 
 
-def _entry(file: str, path: Path, result: Result, digest: str, notes: Iterable[str]) -> Entry:
+def proved(entries: Sequence[Entry]) -> list[Entry | Refused]:
+    """Check in full what is to be shown: whether sums give the figures, and whether counts are those of the suite."""
+    found: list[Entry | Refused] = []
+    for entry in entries:
+        checked = check(entry.path, intervals=False)
+        problems = tuple(clean(problem) for problem in checked.problems)
+        if not problems and checked.sha256 != entry.sha256:
+            problems = ("it changed while it was read",)
+        about = _about(entry.system, entry.suite, entry.by)
+        found.append(Refused(entry.file, problems, *about) if problems else replace(entry, notes=tuple(checked.notes)))
+    return found
+
+
+def _about(system: SystemFacts, suite: SuiteFacts, by: Publisher) -> tuple[str, str, str]:
+    return system.name, suite.name, f"{by.name} ({by.key})"
+
+
+def _entry(file: str, path: Path, result: Result, digest: str) -> Entry:
     pairs = result.pairs
     raw = base64.b64decode(pairs.identities)
     identities = sorted(raw[start : start + 8] for start in range(0, len(raw), 8))
@@ -142,7 +176,7 @@ def _entry(file: str, path: Path, result: Result, digest: str, notes: Iterable[s
         run=result.run,
         system=result.system,
         by=result.by,
-        vceval=result.environment.versions.get("vceval", ""),
+        vceval=result.by.vceval,
         pairs=hashlib.sha256(b"".join(identities)).hexdigest()[:16],
         count=pairs.count,
         metrics=tuple(result.metrics),
@@ -151,11 +185,14 @@ def _entry(file: str, path: Path, result: Result, digest: str, notes: Iterable[s
             metric: {name: {key: facts.get(key) for key in _COMPARED} for name, facts in datasets.items()}
             for metric, datasets in result.calibrations.items()
         },
-        figures={one.measure: one.cell for one in result.figures if one.dataset == one.direction == ALL},
+        figures={
+            one.measure: replace(one.cell, low=None, high=None, method="")
+            for one in result.figures
+            if one.dataset == one.direction == ALL
+        },
         parameters=next((total for one in result.efficiency if (total := one.total_parameters) is not None), None),
         trained=trained,
         unknown=unknown,
-        notes=tuple(notes),
     )
 
 
@@ -182,7 +219,7 @@ def _sharing(one: Entry, shared: dict[Any, Any]) -> Entry:
     """Have entries share what is the same in all of them: there may be many."""
     for what in ("metrics", "measures", "learnt", "suite", "by"):
         value = getattr(one, what)
-        known = shared.setdefault((what, value if isinstance(value, tuple) else repr(value)), value)
+        known = shared.setdefault((what, repr(value) if what == "learnt" else value), value)
         object.__setattr__(one, what, known)
     return one
 
@@ -202,7 +239,7 @@ def fingerprint(key: str) -> str:
     return key.removeprefix("ed25519:")[:8]
 
 
-def batches(paths: Sequence[Path], size: int) -> Iterator[Sequence[Path]]:
-    """Cut a list of files into parts."""
-    for start in range(0, len(paths), size):
-        yield paths[start : start + size]
+def batches(given: Sequence[_T], size: int) -> Iterator[Sequence[_T]]:
+    """Cut a list into parts."""
+    for start in range(0, len(given), size):
+        yield given[start : start + size]

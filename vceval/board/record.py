@@ -14,7 +14,8 @@ __all__ = [
     "KeyFacts", "Left", "RankingFacts", "RowFacts", "SuiteBoard", "TableFacts",
 ]  # fmt: skip
 
-FORMAT, VERSION = "vceval board", 1
+FORMAT: Literal["vceval board"] = "vceval board"
+VERSION: Literal[1] = 1
 
 Number = Annotated[int, Field(ge=0)]
 
@@ -46,8 +47,9 @@ class HistoryFacts(Model):
     file: str
     sha256: str
     published: str
-    figures: dict[str, Cell]
-    """By measure, as stated in the file, whose sums give them."""
+    figures: dict[str, Cell] = Field(default_factory=dict)
+    """By measure, as the file states them and its sums give them, without intervals; empty of the oldest, of which the
+    signature alone was checked."""
 
 
 class RowFacts(Model):
@@ -182,5 +184,5 @@ class BoardFile(Model):
     keys: list[KeyFacts]
     suites: list[SuiteBoard]
     untrusted: list[Left]
-    """Right, and signed by keys that are not trusted."""
+    """Signed by keys that are not trusted, and not looked at further."""
     refused: list[Left]

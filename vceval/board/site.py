@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from vceval.board.assemble import Assembled
+from vceval.board.assemble import OLDER, Assembled
 from vceval.board.feed import atom
 from vceval.board.intake import Entry, fingerprint
 from vceval.board.record import BoardFile, SuiteBoard, TableFacts
@@ -35,8 +35,6 @@ __all__ = ["write"]
 FEW, CHUNK = 50, 400
 #: Files of each kind that the first page lists; board.json has all.
 LISTED = 100
-#: Older results that the page of a system lists.
-OLDER = 50
 #: Style and script lie beside the pages; from disk a browser knows no 'self'.
 _SOURCES = {"style": "'self' file:", "script": "'self' file:"}
 _SCRIPTS = ("core.js", "board.js")

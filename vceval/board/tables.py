@@ -82,9 +82,9 @@ def tables_of(entries: Iterable[Entry]) -> dict[str, list[Table]]:
 
 
 def _table(suite: str, entries: Sequence[Entry]) -> Table:
-    published: dict[tuple[str, str], list[Entry]] = defaultdict(list)
+    published: dict[tuple[str, ...], list[Entry]] = defaultdict(list)
     for entry in sorted(entries, key=lambda one: one.newness, reverse=True):
-        published[entry.system.name, entry.by.key].append(entry)
+        published[entry.row].append(entry)
     rows = [Row(first, older) for first, *older in published.values()]
     rows.sort(key=lambda row: (row.control, row.entry.system.title.casefold(), row.entry.by.published))
     listed = next((entry.suite.listed for entry in entries if entry.suite.listed is not None), None)

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from vceval.board.record import AgreementFacts, BoardFile, ColumnFacts, RankingFacts, RowFacts, SuiteBoard, TableFacts
+from vceval.board.standing import MOST_TESTED
 from vceval.protocol import suite as suites
 from vceval.reports.published_tables import comparison_tables, published_table
 from vceval.reports.tables import PlainTable
@@ -103,6 +104,12 @@ def table_view(board: BoardFile, table: TableFacts) -> TableView:
         if column.id in shown and (found := rankings.get(column.id))
     ]
     marks = mark_sentence(ranked, {str(number): title for number, title in titles.items()})
+    many = ""
+    if any(len(found.order) > MOST_TESTED for found in rankings.values()):
+        many = (
+            f" Of more than {MOST_TESTED} systems only the tests that decide a mark are made, corrected for the number "
+            "of all (Bonferroni)."
+        )
     methods = interval_words(
         cell.method
         for row in table.rows
@@ -114,7 +121,7 @@ def table_view(board: BoardFile, table: TableFacts) -> TableView:
         [_column(column, column.id in shown) for column in table.columns],
         [row_view(table, number, names, rankings) for number in order],
         order,
-        f"In brackets: 95 % interval ({methods}). {marks}".strip(),
+        f"In brackets: 95 % interval ({methods}). {marks}{many}".strip(),
         sorted({row.licence for row in table.rows if row.licence and not row.control})[:40],
         sorted({row.year for row in table.rows if row.year is not None}, reverse=True),
         any(row.parameters is not None for row in table.rows),

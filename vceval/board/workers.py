@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import multiprocessing
 import os
 import sys
@@ -9,7 +10,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from contextlib import contextmanager
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 from vceval.storage.processes import die_with_parent
 
@@ -17,21 +18,22 @@ __all__ = ["Doing", "workers"]
 
 _Job = TypeVar("_Job")
 _Done = TypeVar("_Done")
-#: Does a job for each of many, in their order.
-Doing = Callable[[Callable[[_Job], _Done], Iterable[_Job]], Iterator[_Done]]
 #: With fewer files a process takes longer to start than they take.
 _WORTH = 100
 #: What each process has ready.
 _READY = ["vceval.board.standing", "vceval.publish.check", "scipy.special", "cryptography.hazmat.primitives.asymmetric"]
 
 
-@contextmanager
-def workers(files: int) -> Iterator[Doing[_Job, _Done]]:
-    """Start as many processes as there are cores, none for few files.
+class Doing(Protocol):
+    """Does a job for each of many, in their order: a function of a module, and what it is given."""
 
-    Yields:
-        Does a job for each of many: a function of a module, and what it is given.
-    """
+    def __call__(self, job: Callable[[_Job], _Done], given: Iterable[_Job], /) -> Iterator[_Done]:
+        """Do the job for each."""
+
+
+@contextmanager
+def workers(files: int) -> Iterator[Doing]:
+    """Start as many processes as there are cores, none for few files."""
     count = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
     if files < _WORTH or count < 2:
         yield lambda job, given: map(job, given)
@@ -41,7 +43,7 @@ def workers(files: int) -> Iterator[Doing[_Job, _Done]]:
     context = multiprocessing.get_context("forkserver" if sys.platform == "linux" else "spawn")
     if sys.platform == "linux":
         context.set_forkserver_preload(_READY)
-    with ProcessPoolExecutor(count, context, die_with_parent) as pool:
+    with ProcessPoolExecutor(count, context, _ready) as pool:
 
         def each(job: Callable[[_Job], _Done], given: Iterable[_Job]) -> Iterator[_Done]:
             waiting: deque[Future[_Done]] = deque()
@@ -53,3 +55,9 @@ def workers(files: int) -> Iterator[Doing[_Job, _Done]]:
                 yield waiting.popleft().result()
 
         yield each
+
+
+def _ready() -> None:
+    """Prepare a process: it ends with its parent, and seldom looks for circles, which what it reads does not make."""
+    die_with_parent()
+    gc.set_threshold(100_000, 50, 100)

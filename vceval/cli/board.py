@@ -31,7 +31,7 @@ def _board(options: argparse.Namespace) -> int:
     from vceval.board.site import write
     from vceval.publish import keys
 
-    found = assembled(options.results, None if options.keys is None else keys.trusted(options.keys))
+    found = assembled(options.results, None if options.keys is None else keys.trusted(options.keys), options.out)
     index = write(found, options.out)
     board, rest = found.board, []
     if board.untrusted:
