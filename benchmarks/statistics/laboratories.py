@@ -59,7 +59,7 @@ def agreement(suite: str, measure: MeasureView, draws: int, seed: int = 0) -> in
     sides = [[_speaker(pair.prompts[0]) for pair in pairs], [_speaker(pair.source) for pair in pairs],
              [pair.source.partition("_")[2] for pair in pairs]]  # fmt: skip
     codes = [np.unique(side, return_inverse=True)[1] for side in sides]
-    speakers = Speakers(*sides, [suite] * len(pairs), [pair.direction or "" for pair in pairs])
+    speakers = Speakers(sides[0], sides[1], sides[2], [suite] * len(pairs), [pair.direction or "" for pair in pairs])
     covered = 0
     for _ in range(draws):
         system = sum((random.normal(0.0, SIDES, code.max() + 1)[code] for code in codes), np.zeros(len(pairs)))

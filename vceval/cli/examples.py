@@ -57,7 +57,7 @@ EXAMPLES: Mapping[str, Sequence[str]] = {
     ),
     "board": ("vceval board results --out site", "vceval board results --out site --keys trusted.txt"),
     "key new": ("vceval key new --name 'Speech Group, University of X'",),
-    "key show": ("vceval key show >> trusted.txt",),
+    "key show": ("vceval key show",),
     "published": (
         "vceval published freevc",
         "vceval published vctk_unseen --metric WER",
