@@ -12,6 +12,7 @@ import itertools
 import json
 import os
 import select
+import shutil
 import signal
 import socket
 import subprocess
@@ -110,6 +111,7 @@ def _text(stream: IO[bytes]) -> str:
 def _servers() -> Iterator[str]:
     """Start the two; the places to call them, in turn."""
     folder = tempfile.mkdtemp(prefix="warm")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
     places = []
     for number in range(2):
         ours, theirs = os.pipe()
