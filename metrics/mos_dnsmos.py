@@ -62,7 +62,7 @@ class DnsMos(OpinionPredictor):
         for name, question in _OPINIONS.items()
     )
     figures: ClassVar[tuple[str, ...]] = tuple(_OPINIONS)
-    moved_by: ClassVar[tuple[str, ...]] = ("gain", "padding")
+    moved_by: ClassVar[tuple[str, ...]] = ("gain", "padding", "rate")
     kept_as: ClassVar[str] = "dnsmos"
     source: ClassVar[str] = (
         "Reddy, Gopal, Cutler, DNSMOS P.835: a non-intrusive perceptual objective speech quality metric to evaluate "

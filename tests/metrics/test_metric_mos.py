@@ -191,7 +191,7 @@ def test_dnsmos_hears_noise(tmp_path: Path) -> None:
 def test_the_signature_of_dnsmos() -> None:
     metric = registry.load("metric", "mos:dnsmos")()
     assert "dnsmos-269fbebd,9246480c|sr:16000" in metric.signature()
-    assert metric.signature().endswith("|moved-by:gain,padding|v:1.0")
+    assert metric.signature().endswith("|moved-by:gain,padding,rate|v:1.0")
     for word in (
         "|onnxruntime:",
         "|speechmos:0.0.1.1",
