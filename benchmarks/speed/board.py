@@ -15,7 +15,6 @@ from __future__ import annotations
 import argparse
 import base64
 import hashlib
-import importlib
 import json
 import os
 import re
@@ -29,6 +28,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from vceval.benchmarks.speed.painting import painted
 from vceval.publish import keys
 from vceval.publish.check import check
 from vceval.publish.columns import pack
@@ -206,22 +206,15 @@ def _own(process: int) -> float:
 
 def _paint(page: Path) -> None:
     """Open the page in headless Chromium and time what a reader waits for."""
-    sys.path.insert(0, str(Path(__file__).parents[2] / "tests"))
-    pages = importlib.import_module("pages")
-    program = pages.find_chromium()
-    if program is None:
-        print("Chromium is not installed: nothing painted")
-        return
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright, pages.launch(playwright, program) as browser:
-        tab, seen = pages.open_in(browser, page)
-        print(f"{page.name}, {page.stat().st_size / 1e3:.0f} kB: first paint {pages.first_paint(tab):.2f} s")
+    with painted(page) as found:
+        if found is None:
+            return
+        tab, seen, wait_for = found
         first = tab.inner_text("table.results tbody th")
         start = time.perf_counter()
         tab.click("thead th >> nth=0 >> button")
         tab.click("thead th >> nth=0 >> button")
-        pages.wait_for(tab, f"document.querySelector('table.results tbody th').innerText !== {json.dumps(first)}", 30)
+        wait_for(tab, f"document.querySelector('table.results tbody th').innerText !== {json.dumps(first)}", 30)
         print(f"another order of all rows {time.perf_counter() - start:.2f} s; errors: {seen.errors or 'none'}")
 
 

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import csv
-import importlib
 import itertools
 import json
 import os
@@ -25,6 +24,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from vceval.benchmarks.speed.painting import painted
 from vceval.records import DIRECTIONS
 from vceval.results.ranking import decided
 from vceval.results.rundir import (
@@ -93,25 +93,18 @@ def _size(path: Path) -> float:
 
 def _paint(page: Path) -> None:
     """Open the page in headless Chromium and time what a reader waits for."""
-    sys.path.insert(0, str(Path(__file__).parents[2] / "tests"))
-    pages = importlib.import_module("pages")
-    program = pages.find_chromium()
-    if program is None:
-        print("Chromium is not installed: nothing painted")
-        return
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright, pages.launch(playwright, program) as browser:
-        tab, seen = pages.open_in(browser, page)
-        print(f"first paint {pages.first_paint(tab):.2f} s")
+    with painted(page) as found:
+        if found is None:
+            return
+        tab, seen, wait_for = found
         start = time.perf_counter()
         tab.evaluate("document.getElementById('samples').scrollIntoView()")
-        pages.wait_for(tab, "document.querySelectorAll('article.sample').length", 30)
+        wait_for(tab, "document.querySelectorAll('article.sample').length", 30)
         print(f"first samples {time.perf_counter() - start:.2f} s")
         first = tab.inner_text("article.sample h3")
         start = time.perf_counter()
         tab.select_option("#filter [name=order]", "worst")
-        pages.wait_for(tab, f"document.querySelector('article.sample h3').innerText !== {json.dumps(first)}", 30)
+        wait_for(tab, f"document.querySelector('article.sample h3').innerText !== {json.dumps(first)}", 30)
         print(f"worst first {time.perf_counter() - start:.2f} s; errors: {seen.errors or 'none'}")
 
 
