@@ -1,7 +1,7 @@
 """Speed of ``vceval score``: recordings a second, with all worker processes.
 
     python benchmarks/gpu/scoring.py [--recordings 1000] [--workers 16] [--metrics sv,mcd,f0,sanity,bandwidth]
-        [--device cpu[,cuda]] [--whisper] [--json FILE]
+        [--device cpu[,cuda]] [--whisper] [--weights FOLDER] [--json FILE]
 
 With several devices one is measured after the other. ``--whisper`` adds ``wer``, heard by a Whisper of random weights
 of size ``base``, whose texts are noise and as long as it likes; on a processor it takes minutes.
@@ -34,9 +34,12 @@ def main() -> None:
     parser.add_argument("--metrics", default="sv,mcd,f0,sanity,bandwidth")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--whisper", action="store_true", help="and wer, by a Whisper of random weights")
+    parser.add_argument("--weights", type=Path, help="folder of made-up weights for the encoders and UTMOS")
     parser.add_argument("--json", type=Path, help="add a line of JSON with each result to this file")
     options = parser.parse_args()
     os.environ["VCEVAL_CACHE"] = "off"
+    if options.weights:
+        _judges(options.weights)
     with tempfile.TemporaryDirectory() as folder:
         seconds = _table(Path(folder), options.recordings)
         metrics, recogniser = options.metrics, []
@@ -66,6 +69,24 @@ def main() -> None:
             if options.json:
                 with open(options.json, "a", encoding="utf-8") as stream:
                     stream.write(json.dumps(row) + "\n")
+
+
+def _judges(folder: Path) -> None:
+    """Write made-up weights of the encoders and of UTMOS, and say where they are."""
+    import torch
+
+    from vceval.checkpoints.known_files import CAMPPLUS, DVECTOR
+    from vceval.conformance import made_up_files
+    from vceval.conformance.kits import made_up_weights
+    from vceval.networks.utmos import Utmos
+
+    for file in (CAMPPLUS, DVECTOR):
+        if not (folder / file.name).is_file():
+            made_up_files.write(file, folder)
+    if not (folder / "utmos-made-up.pt").is_file():
+        torch.save(made_up_weights(Utmos(), 0), folder / "utmos-made-up.pt")
+    os.environ["VCEVAL_CHECKPOINTS"] = str(folder)
+    os.environ["VCEVAL_UTMOS"] = str(folder / "utmos-made-up.pt")
 
 
 def _whisper(folder: Path) -> Path:

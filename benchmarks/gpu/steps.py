@@ -217,7 +217,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _test_step(root: Path, work: Path, name: str, device: str) -> Step:
     rows = work / f"tests-{name or 'other'}.xml"
     command = [sys.executable, "-m", "pytest", "-q", "-m", "gpu", "-p", "no:cacheprovider", "--rootdir", str(root)]
-    files = ["runner/test_gpu.py", *([] if name else ["signal/test_world.py", "metrics/test_dtw_torch.py"])]
+    files = [
+        "runner/test_gpu.py",
+        *([] if name else ["signal/test_world.py", "metrics/test_dtw_torch.py", "metrics/test_judges_on_a_device.py"]),
+    ]
     command += ["-o", "junit_family=xunit1", f"--junitxml={rows}", *(str(root / "tests" / file) for file in files)]
     environment = {"VCEVAL_TEST_DEVICE": device, "VCEVAL_TEST_CONVERTERS": name}
     return Step(f"tests {name or 'other'}", command, 150.0, rows, environment)
@@ -255,6 +258,19 @@ def _speed_steps(
             grid("adainvc", 2, 2, "--workers", "1", precision="tf32"),
             analysis(200.0, 4, 1),
             step("whisper", 150.0, speed / "text.py", *whisper, "--files", "2", "--rounds", "1"),
+            step(
+                "streaming",
+                100.0,
+                here / "streaming.py",
+                "--device",
+                options.device,
+                "--pairs",
+                "1",
+                "--converters",
+                "adainvc-demo",
+                "--hops",
+                "320",
+            ),
             step("scoring", 200.0, here / "scoring.py", "--recordings", "8", *workers),
         ]
     several = ("--batches", "16,64", "--alone", "8", "--rounds", "2", "--budget", "4")
@@ -262,20 +278,24 @@ def _speed_steps(
     sixteen = ("--utterances", "16", "--alone", "4", "--rounds", "2", "--budget", "6")
     places = ",".join(dict.fromkeys(("cpu", options.device)))
     voices = ("--metrics", "sv", "--recordings", "2000")
+    judges = ("--metrics", "sv:dvector,sv:campplus,mos,mos:utmos", "--weights", str(work / "weights"))
+    judges += ("--recordings", "500")
     hearing = ("--whisper", "--metrics", "sanity", "--recordings", "300", "--device", options.device)
     return [
         grid("freevc", 20, 40),
         grid("knnvc", 20, 40),
+        step("scoring judges device", 80.0, here / "scoring.py", *workers, *judges, "--device", options.device),
+        step("scoring judges cpu", 80.0, here / "scoring.py", *workers, *judges),
+        step("streaming", 100.0, here / "streaming.py", "--device", options.device),
+        *(converter(name, 40.0, *(sixteen if name == "adainvc" else several)) for name in CONVERTERS),
+        step("whisper", 60.0, speed / "text.py", *whisper, "--files", "64", "--rounds", "2"),
         grid("freevc", 20, 40, precision="tf32"),
+        grid("knnvc", 20, 40, precision="tf32"),
         *(converter(name, 60.0, "--batches", "16,64", "--alone", "1", "--rounds", "1") for name in DRAWING),
         step("scoring voices", 60.0, here / "scoring.py", *workers, *voices, "--device", places),
-        *(converter(name, 30.0, *(sixteen if name == "adainvc" else several)) for name in CONVERTERS[:-2]),
         analysis(60.0, 400, 2),
         step("scoring", 110.0, here / "scoring.py", *workers, "--device", places),
-        step("whisper", 60.0, speed / "text.py", *whisper, "--files", "64", "--rounds", "2"),
         step("scoring words", 50.0, here / "scoring.py", *workers, *hearing),
-        grid("knnvc", 20, 40, precision="tf32"),
-        *(converter(name, 30.0, *several) for name in CONVERTERS[-2:]),
     ]
 
 

@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 import pytest
 import soundfile
+from devices import DEVICE, ON_DEVICE, reference_device
 from drawn_classes import drawn_classes
 from made_up_converters import native
 
@@ -35,7 +36,6 @@ from vceval.testing import check_converter
 
 torch = pytest.importorskip("torch")
 
-DEVICE = os.environ.get("VCEVAL_TEST_DEVICE") or "cuda"
 _ONLY = os.environ.get("VCEVAL_TEST_CONVERTERS")
 CHOSEN = [name for name in native() if _ONLY is None or name in _ONLY.split(",")]
 #: Converters whose vocoder draws one sample after the other: a rounding difference that flips one draw changes all that
@@ -48,10 +48,7 @@ GRIFFIN_LIM = ("adainvc",)
 #: their terms; a hundred layers with made-up weights make up to 1e-3 of it. A wrong mask, window or TF32 makes 0.1.
 APART = 1e-2
 
-pytestmark = [
-    pytest.mark.gpu,
-    pytest.mark.skipif(DEVICE == "cuda" and not torch.cuda.is_available(), reason="torch finds no GPU"),
-]
+pytestmark = ON_DEVICE
 
 
 @pytest.fixture(scope="module")
@@ -142,13 +139,6 @@ def frames_for_griffin_lim(converter: Any, pairs: Sequence[tuple[Path, list[Path
     for pair in pairs:
         converted(converter, [pair])
     return given
-
-
-@contextmanager
-def reference_device() -> Iterator[str]:
-    """The processor; where it is under test itself, with oneDNN off."""
-    with torch.backends.mkldnn.flags(enabled=DEVICE != "cpu"):
-        yield "cpu"
 
 
 def apart(one: np.ndarray[Any, Any], other: np.ndarray[Any, Any]) -> float:
@@ -347,17 +337,3 @@ def limited(worker: Converting, cap: float | None) -> Iterator[None]:
 
         converter.convert = refusing  # type: ignore[method-assign]
         yield
-
-
-@pytest.mark.skipif(bool(_ONLY), reason="some converters only")
-def test_speaker_embeddings_are_those_of_the_processor(pairs: Any, record_property: Any) -> None:
-    from vceval.metrics.sv_resemblyzer import ResemblyzerEncoder
-    from vceval.storage.cache import Cache
-
-    paths = [path for source, prompts in pairs for path in (source, *prompts)]
-    found = ResemblyzerEncoder(Cache(None), DEVICE).embed_many(paths)
-    with reference_device() as device:
-        expected = ResemblyzerEncoder(Cache(None), device).embed_many(paths)
-    worst = max(1.0 - float(found[path] @ expected[path]) for path in paths)
-    record_property("one_minus_cosine", worst)
-    assert worst <= 1e-6

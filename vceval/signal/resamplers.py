@@ -62,24 +62,34 @@ def kaiser_best(
     ratio = target_rate / source_rate
     scale = min(1.0, ratio)
     given = np.ascontiguousarray(samples, dtype=np.float32)
-    table = _table(edition) * scale
     made = np.zeros(len(given) * target_rate // source_rate, np.float32)
     if edition == "0.2":  # each place is the one before and a step, rounding errors and all
         times = np.cumsum(np.concatenate([[0.0], np.full(max(0, len(made) - 1), 1.0 / ratio)]))
     else:
         times = np.arange(len(made)) * (1.0 / ratio)
-    _interpolate(given, times, table, np.append(np.diff(table), 0.0), scale, _EDITIONS[edition].between, made)
+    _interpolate(given, times, *_rows(edition, scale), scale, _EDITIONS[edition].between, made)
     return made
 
 
-@lru_cache(maxsize=2)
-def _table(edition: str) -> NDArray[np.float64]:
-    """Right half of the windowed sinc."""
+@lru_cache(maxsize=8)
+def _rows(edition: str, scale: float) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.int64]]:
+    """The windowed sinc and its slopes in the order of looking them up: a row for the place of the first tap.
+
+    Returns:
+        Values and slopes, both (places, taps), zeros behind the end; and how many taps each row has.
+    """
     zeros, between, share, beta = _EDITIONS[edition]
     many = zeros * between
     sinc = share * np.sinc(share * np.linspace(0.0, zeros, many + 1))
-    half: NDArray[np.float64] = sinc * np.kaiser(2 * many + 1, beta)[many:]
-    return half
+    table = sinc * np.kaiser(2 * many + 1, beta)[many:] * scale
+    step = int(scale * between)
+    firsts = np.arange(int(scale * between) + 1)
+    counts = (len(table) - firsts) // step
+    at = firsts[:, None] + np.arange(counts.max()) * step
+    there = np.arange(counts.max()) < counts[:, None]
+    at = np.where(there, at, 0)
+    slopes = np.append(np.diff(table), 0.0)
+    return np.where(there, table[at], 0.0), np.where(there, slopes[at], 0.0), counts
 
 
 @compiled
@@ -88,26 +98,48 @@ def _interpolate(
     times: NDArray[np.float64],
     table: NDArray[np.float64],
     slopes: NDArray[np.float64],
+    counts: NDArray[np.int64],
     scale: float,
     between: int,
     made: NDArray[np.float32],
 ) -> None:
-    """Fill ``made`` with what the samples are at times, in samples; sums are of single precision, as resampy's are."""
-    step = int(scale * between)
-    for place in range(len(made)):
-        total = np.float32(0.0)
-        left = int(times[place])
-        after = scale * (times[place] - left)
+    """Fill ``made`` with what the samples are at times, in samples; sums are of single precision, as resampy's are.
+
+    Rounding to single precision after each term makes a sum a chain of waiting, so eight run side by side.
+    """
+    terms = np.zeros((8, table.shape[1]))
+    back = given[::-1].copy()
+    for begin in range(0, len(made), 8):
+        together = min(8, len(made) - begin)
+        a = b = c = d = e = f = g = h = np.float32(0.0)
         for side in range(2):
-            start = (after if side == 0 else scale - after) * between
-            first = int(start)
-            beyond = start - first
-            there = left + 1 if side == 0 else len(given) - left - 1
-            for tap in range(min(there, (len(table) - first) // step)):
-                at = first + tap * step
-                other = left - tap if side == 0 else left + 1 + tap
-                total = np.float32(total + (table[at] + beyond * slopes[at]) * given[other])
-        made[place] = total
+            longest = 0
+            for lane in range(together):
+                left = int(times[begin + lane])
+                after = scale * (times[begin + lane] - left)
+                start = (after if side == 0 else scale - after) * between
+                first = int(start)
+                beyond = start - first
+                skipped = len(given) - 1 - left if side == 0 else left + 1
+                values = (back if side == 0 else given)[skipped:]
+                count = min(len(values), counts[first])
+                row, slope, product = table[first], slopes[first], terms[lane]
+                for tap in range(count):
+                    product[tap] = (row[tap] + beyond * slope[tap]) * values[tap]
+                product[count:] = 0.0
+                longest = max(longest, count)
+            for tap in range(longest):
+                a = np.float32(a + terms[0, tap])
+                b = np.float32(b + terms[1, tap])
+                c = np.float32(c + terms[2, tap])
+                d = np.float32(d + terms[3, tap])
+                e = np.float32(e + terms[4, tap])
+                f = np.float32(f + terms[5, tap])
+                g = np.float32(g + terms[6, tap])
+                h = np.float32(h + terms[7, tap])
+        sums = (a, b, c, d, e, f, g, h)
+        for lane in range(together):
+            made[begin + lane] = sums[lane]
 
 
 def torchaudio_sinc(samples: NDArray[np.floating], source_rate: int, target_rate: int) -> NDArray[np.float32]:
