@@ -238,12 +238,13 @@ def _summary(
     import numpy as np
 
     ways = np.array([row["direction"] for row in rows])
+    directions = [way for way in DIRECTIONS if way in ways]  # few pairs are not of all
     keys = ("name", "metric", "label", "unit", "better", "scale", "decimals")
     measures = [dict(zip(keys, entry, strict=False)) | {"secondary": entry[0] in SECONDARY} for entry in MEASURES]
     cells, comparisons, rankings = [], [], []
     for system, figures in values.items():
         for number, measure in enumerate(measures):
-            for direction in ("all", *DIRECTIONS):
+            for direction in ("all", *directions):
                 some = figures[(ways == direction) | (direction == "all"), number]
                 known = (system, measure["name"]) != ("target", "mcd")
                 half = 1.96 * float(some.std()) / max(1, len(some)) ** 0.5
@@ -256,7 +257,7 @@ def _summary(
                     for dataset in ("all", "made up")
                 ]  # fmt: skip
     for number, measure in enumerate(measures):
-        for dataset, direction in itertools.product(("all", "made up"), ("all", *DIRECTIONS)):
+        for dataset, direction in itertools.product(("all", "made up"), ("all", *directions)):
             some = (ways == direction) | (direction == "all")
             means = {name: float(values[name][some, number].mean()) for name in names}
             place = {"measure": measure["name"], "dataset": dataset, "direction": direction}
@@ -277,7 +278,7 @@ def _summary(
     metrics = [{"metric": metric, "title": metric.upper(), "signature": _signature(metric), "source": ""}
                for metric in dict.fromkeys(entry[1] for entry in MEASURES)]  # fmt: skip
     return {"schema": SCHEMA, "name": "large", "suite": "custom", "pairs": len(rows), "systems": systems,
-            "metrics": metrics, "measures": measures, "datasets": ["made up"], "directions": list(DIRECTIONS),
+            "metrics": metrics, "measures": measures, "datasets": ["made up"], "directions": directions,
             "cells": cells, "comparisons": comparisons, "rankings": rankings, "counts": {},
             "training": None}  # fmt: skip
 
