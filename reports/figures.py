@@ -261,8 +261,9 @@ def _distribution(report: Report, measure: MeasureView, folder: Path, stem: str)
     parts = []
     for system in known:
         values = report.scores.of(system.name, measure.name)
-        middle = measure.text(float(np.nanmedian(values)))
-        parts.append(f"{system.title} median {middle}, n {int((~np.isnan(values)).sum())}")
+        scored = values[~np.isnan(values)]  # none where every conversion failed, and counts as the worst
+        middle = f"median {measure.text(float(np.median(scored)))}, " if len(scored) else ""
+        parts.append(f"{system.title} {middle}n {len(scored)}")
     words = f"{measure.labelled} over pairs: {'; '.join(parts)}."
     note = "Per system and direction: median, middle half, 5 % to 95 %; dots are single pairs where they are few."
     return Drawing(stem, f"{measure.labelled} by direction.", words, note, width, height, wide=len(directions) > 2)

@@ -94,6 +94,18 @@ def test_a_run_with_everything(run: RunDirectory) -> None:
     assert "the cache does not hold the speaker embeddings" in notes[0]
 
 
+@pytest.mark.filterwarnings("error")
+def test_a_system_of_which_nothing_was_scored_has_no_median(run: RunDirectory) -> None:
+    """Its figure may be there all the same: conversions that failed count as the worst value."""
+    report = views.load(run)
+    [measure] = [one for one in report.primary_measures if one.name == "mcd"]
+    first = report.converters[0]
+    report.scores.of(first.name, measure.name)[:] = np.nan
+    words = figures._distribution(report, measure, run.report / "figures", "failed").alternative
+    assert f"{first.title} n 0;" in words
+    assert f"{report.converters[1].title} median" in words
+
+
 def test_nothing_is_drawn_of_what_is_not_compared(tmp_path: Path) -> None:
     run = single(tmp_path)
     drawings, notes = figures.draw(views.load(run), run.report / "figures", AudioLinks(run.root, run.report).file)

@@ -87,7 +87,9 @@ def make_up(job: Job) -> None:
     from transformers import HubertConfig
 
     config = HubertConfig(classifier_proj_size=256)
-    utils.HubertModelWithFinalProj(config).save_pretrained(job.files["hubert"].parent, safe_serialization=False)
+    # transformers 5 writes no file of this name any more
+    torch.save(utils.HubertModelWithFinalProj(config).state_dict(), job.files["hubert"])
+    config.to_json_file(job.files["hubert_config"])
     packed = importlib.resources.files("so_vits_svc_fork.preprocessing.config_templates") / "so-vits-svc-4.0v1.json"
     settings = json.loads(packed.read_text(encoding="utf-8"))
     data, model = settings["data"], settings["model"]
