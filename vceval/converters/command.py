@@ -51,7 +51,7 @@ from vceval.declared import is_text, is_whole
 from vceval.errors import ItemError, UsageError
 from vceval.signal import audio
 from vceval.signal.audio import MAX_RATE, MIN_RATE
-from vceval.storage.processes import die_with_parent
+from vceval.storage.processes import LONGEST_WAIT, die_with_parent, is_wait, signal_name
 
 if TYPE_CHECKING:
     import numpy as np
@@ -102,8 +102,8 @@ class Command(Converter, Streaming):
     ) -> None:
         if isinstance(command, str) or not command or not all(isinstance(word, str) for word in command):
             raise UsageError(f"command converter: {command!r} is not a list of words such as ['python', 'worker.py']")
-        if timeout <= 0:
-            raise UsageError(f"command converter: timeout {timeout} is not positive")
+        if not is_wait(timeout):
+            raise UsageError(f"command converter: timeout {timeout} is not positive, or above {LONGEST_WAIT:,} s")
         if shutil.which(command[0]) is None:
             raise UsageError(f"command converter: no program {command[0]!r} on the path; is its environment active?")
         if protocol not in (1, 2):
@@ -137,7 +137,11 @@ class Command(Converter, Streaming):
     def begin(self, request: Request, rate: int, chunk: int, clock: Clock, whole: bool = False) -> Stream:
         """Have the worker make ready for a source; what comes from it is timed by the clock of the machine."""
         asked = {**_told(request), "protocol": 2, "rate": rate, "chunk": chunk, "whole": whole}
-        reply = self._asked(asked)
+        try:
+            reply = self._asked(asked)
+        except ItemError:
+            self.close()
+            raise
         if "report" in reply:
             self._take(reply["report"])
         if reply.get("error"):
@@ -150,7 +154,14 @@ class Command(Converter, Streaming):
             self.close()
             raise ItemError(f"the worker gives {given!r} as its sample rate; {MIN_RATE} to {MAX_RATE} Hz are taken")
         assert self._worker is not None
-        return _Talk(self, self._worker, request.pair.id, given)
+        talk = _Talk(self, self._worker, request.pair.id, given)
+        if reply.keys() & {"samples", "heard", "end"}:
+            try:
+                talk.understand(clock.now(), {key: value for key, value in reply.items() if key != "report"})
+            except ItemError:
+                self.close()
+                raise
+        return talk
 
     def _one(self, request: Request) -> Outcome:
         if self.streams:
@@ -352,7 +363,7 @@ class _Worker:
             code = self._process.wait(timeout=5)
         except subprocess.TimeoutExpired:
             return f"the worker closed its output without an answer{self.said()}"
-        how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
+        how = f"was killed by {signal_name(-code)}" if code < 0 else f"ended with exit code {code}"
         return f"the worker {how}{self.said()}"
 
     def said(self) -> str:
@@ -412,7 +423,7 @@ class _Talk(Stream):
                 return None
             if found is None:
                 raise ItemError(f"the worker stalled: nothing came for {timeout:g} s{self._worker.said()}")
-            self._understand(*found)
+            self.understand(*found)
         return self._events.popleft()
 
     def _tell(self, message: dict[str, Any]) -> None:
@@ -421,7 +432,7 @@ class _Talk(Stream):
         except BrokenPipeError:
             raise ItemError(self._worker.ended()) from None
 
-    def _understand(self, at: float, line: dict[str, Any]) -> None:
+    def understand(self, at: float, line: dict[str, Any]) -> None:
         """Take apart what a line says."""
         if "report" in line:
             self._owner._take(line["report"])
