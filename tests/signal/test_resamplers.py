@@ -78,3 +78,22 @@ def test_precision_of_networks_does_not_reach_resampling() -> None:
     usual = torchaudio_sinc(samples, 24_000, 16_000)
     with torch.autocast("cpu", torch.bfloat16):
         assert (torchaudio_sinc(samples, 24_000, 16_000) == usual).all()
+
+
+@pytest.mark.parametrize("by", ["resampy-0.2", "resampy-0.4", "torchaudio"])
+def test_how_samples_lie_in_memory_does_not_matter(by: Resampler) -> None:
+    usual = resample(Waveform(SAMPLES, 48_000), 16_000, by).samples
+    turned = SAMPLES[::-1].copy()[::-1]
+    held = SAMPLES.copy()
+    held.setflags(write=False)
+    for samples in (
+        turned,
+        np.stack([SAMPLES, SAMPLES], axis=1)[:, 0],
+        held,
+        SAMPLES.astype(">f4"),
+        SAMPLES.astype(np.float64),
+    ):
+        assert (resample(Waveform(samples, 48_000), 16_000, by).samples == usual).all()
+    for count in (0, 1):
+        for old, new in ((8_000, 192_000), (16_000, 16_001), (192_000, 8_000)):
+            assert len(resample(Waveform(SAMPLES[:count], old), new, by).samples) == -(-count * new // old)

@@ -162,7 +162,7 @@ def torchaudio_sinc(samples: NDArray[np.floating], source_rate: int, target_rate
     filters, reach = _sincs(old, new)
     # Networks around it may work at half precision
     with torch.inference_mode(), torch.autocast("cpu", enabled=False):
-        given = torch.tensor(samples, dtype=torch.float32)
+        given = torch.tensor(np.ascontiguousarray(samples, dtype=np.float32))
         padded = torch.nn.functional.pad(given, (reach, reach + old))
         made = torch.nn.functional.conv1d(padded[None, None], filters, stride=old)[0].T.reshape(-1)
     found: NDArray[np.float32] = made[: ceil(new * len(samples) / old)].numpy()
