@@ -21,7 +21,7 @@ import pytest
 
 from vceval.checkpoints import arrays, store, weights
 from vceval.checkpoints.download import download
-from vceval.checkpoints.recognise import recognise
+from vceval.checkpoints.recognise import recognise, refusal
 from vceval.checkpoints.weightfile import WeightFile
 from vceval.cli.main import main
 from vceval.converters.native import NativeConverter
@@ -236,6 +236,22 @@ def test_a_file_is_recognised_by_its_keys(tmp_path: Path, known: dict[str, Weigh
         "s": ["stats.pkl"],
         "config.json": ["config.json"],
     }
+
+
+@pytest.mark.parametrize(
+    ("kind", "said"),
+    [("float16", ""), ("bfloat16", ""), ("float8_e4m3fn", ""), ("float8_e5m2", ""), ("float64", ""),
+     ("int8", "holds torch.int8, not real numbers"), ("bool", "holds torch.bool, not real numbers")],
+)  # fmt: skip
+def test_types_of_values(tmp_path: Path, known: dict[str, WeightFile], kind: str, said: str) -> None:
+    state = {name: value.to(getattr(torch, kind)) for name, value in Small().state_dict().items()}
+    torch.save({"model": state}, tmp_path / "small.pt")
+    assert recognise(tmp_path / "small.pt", known).files == (() if said else (known["small.pt"],))
+    assert said in refusal(tmp_path / "small.pt", known["small.pt"], known)
+    if kind.startswith("float8"):
+        next(iter(state.values())).fill_(torch.nan)
+        torch.save({"model": state}, tmp_path / "small.pt")
+        assert "not finite" in recognise(tmp_path / "small.pt", known).reason
 
 
 def test_what_is_wrong_is_said_in_plain_words(tmp_path: Path, known: dict[str, WeightFile]) -> None:
