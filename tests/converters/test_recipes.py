@@ -395,6 +395,14 @@ def test_env_test_says_what_is_proven_and_what_not(
         ({"models": {"one": {"title": "Toy", "files": {"model": {"known": "vceval.errors:NOTHING"}}}}},
          "names nothing that can be imported"),
         ({"models": {"one": {"files": {}}}}, "give either same_as .* or title"),
+        ({"models": {"one": {"title": "Toy", "files": {"model": {"name": "../x.pt"}}}}},
+         r"models.one.files.model.name: leads out of its folder: \.\./x.pt"),
+        ({"models": {"one": {"title": "Toy", "files": {"model": {"name": "x.pt", "also_called": ["/y.pt"]}}}}},
+         r"also_called: leads out of its folder: /y.pt"),
+        ({"kind": "checkout", "checkout": {**CLONE, "path_entries": [".", "a/../.."]}},
+         r"path_entries: leads out of its folder: a/"),
+        ({"kind": "checkout", "checkout": {**CLONE, "requirements": "../r.txt"}}, "requirements: leads out"),
+        ({"set_aside": {"../x": ["y"]}}, "leads out of its folder"),
     ],
 )  # fmt: skip
 def test_a_wrong_recipe(toy: Folder, changes: dict[str, Any], words: str) -> None:
