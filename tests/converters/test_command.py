@@ -60,6 +60,10 @@ WORKER = textwrap.dedent('''
             print(json.dumps({"id": name, "error": "too short for me"}), flush=True)
             continue
         samples, rate = soundfile.read(task["source"])
+        if name == "folder":
+            os.makedirs(task["output"] + "/inner")
+            print(json.dumps({"id": name}), flush=True)
+            continue
         if name == "nan":
             samples = samples * float("nan")
         if name != "nofile":
@@ -108,6 +112,18 @@ def test_a_worker_converts_and_is_kept(worker: list[str], ask: Callable[[str], R
     converter.close()
 
 
+def test_audio_of_an_earlier_try_is_nobody_s(worker: list[str], ask: Callable[[str], Request]) -> None:
+    converter = Command(command=worker, timeout=20)
+    request = ask("nofile")
+    for place in (request.output, request.output / "inner.wav"):
+        place.parent.mkdir(parents=True, exist_ok=True)
+        audio.write_flac(place, request.source)
+        [outcome] = converter.convert([request])
+        assert "no such file" in str(outcome)
+        assert not request.output.exists()
+    converter.close()
+
+
 def test_its_user_says_whether_a_program_draws_noise(worker: list[str]) -> None:
     assert Command(command=worker, draws_noise=True).info.draws_noise
     assert not Command(command=worker).info.draws_noise
@@ -127,6 +143,7 @@ def test_its_user_says_whether_a_program_draws_noise(worker: list[str]) -> None:
         ("long", "^the worker says: e{1000}$"),
         ("refuse", "too short for me"),
         ("nofile", "reported success, but .*no such file"),
+        ("folder", "reported success, but "),
         ("nan", "reported success, but .*NaN"),
         ("wrong", "answered for 'other'"),
     ],

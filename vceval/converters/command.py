@@ -43,6 +43,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, ClassVar
 
 from vceval.converters.base import Converter, ConverterInfo, Footprint, Outcome, Request
@@ -61,6 +62,8 @@ __all__ = ["Command"]
 
 #: Bytes of the longest answer, answers that wait to be looked at, and bytes of standard error that are kept of a line.
 _LONGEST, _UNASKED, _WORDS = 1 << 20, 100, 4096
+#: Characters of the longest name that a report gives.
+_NAME = 200
 
 
 class Command(Converter, Streaming):
@@ -169,6 +172,7 @@ class Command(Converter, Streaming):
                 return heard_whole(self, request, request.source)
             except ItemError as error:
                 return error
+        _discard(request.output)  # an earlier try may have left it
         try:
             message = _message(request)
             reply = self._asked(message)
@@ -185,7 +189,7 @@ class Command(Converter, Streaming):
             self.close()
             return ItemError(f"the worker reported success, but {error}")
         finally:
-            request.output.unlink(missing_ok=True)
+            _discard(request.output)
 
     def _take(self, report: Any) -> None:
         """Note what the program says of itself; what is not of the form is named once."""
@@ -212,14 +216,32 @@ class Command(Converter, Streaming):
         return self._worker.ask(message, self.timeout)
 
 
+def _discard(path: Path) -> None:
+    """Remove what a worker wrote, be it a file or, by mistake, a folder."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def _is_count(value: object) -> bool:
+    return is_whole(value) and isinstance(value, int) and value < 1 << 63
+
+
+def _is_name(value: object) -> bool:
+    return is_text(value) and len(str(value)) <= _NAME
+
+
 def _are_counts(value: object) -> bool:
-    return isinstance(value, dict) and all(isinstance(key, str) and is_whole(one) for key, one in value.items())
+    return isinstance(value, dict) and all(
+        isinstance(key, str) and len(key) <= _NAME and _is_count(one) for key, one in value.items()
+    )
 
 
 #: What a program may report of itself, and what tells whether a value is of the form.
 _REPORTED: Mapping[str, Callable[[object], bool]] = {
-    "parameters": _are_counts, "precision": is_text, "torch": is_text, "device": is_text, "threads": is_whole,
-    "memory": is_whole, "device_memory": is_whole,
+    "parameters": _are_counts, "precision": _is_name, "torch": _is_name, "device": _is_name, "threads": _is_count,
+    "memory": _is_count, "device_memory": _is_count,
 }  # fmt: skip
 
 
