@@ -522,6 +522,34 @@ def test_without_a_network_it_is_said(tmp_path: Path) -> None:
         download(address, tmp_path / "got.bin")
 
 
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        (b"hello\r\n\r\n", "BadStatusLine"),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: many\r\n\r\nabc", "ValueError"),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nab", "IncompleteRead"),
+        (b"HTTP/1.1 302 Found\r\nLocation: http://[there/\r\n\r\n", "Invalid IPv6 URL"),
+    ],
+)
+def test_an_answer_that_is_none_is_told(tmp_path: Path, answer: bytes, said: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def serve() -> None:
+            caller, _ = server.accept()
+            with caller:
+                caller.recv(4096)
+                caller.sendall(answer)
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        with pytest.raises(UsageError, match=rf"/x\.pt: what came can't be understood .*{said}"):
+            download(f"http://127.0.0.1:{server.getsockname()[1]}/x.pt", tmp_path / "x.pt")
+        thread.join()
+    assert not (tmp_path / "x.pt").exists()
+    with pytest.raises(UsageError, match="is no address"):
+        download("http://[there/x.pt", tmp_path / "x.pt")
+
+
 def test_downloads_are_http_only(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="only http"):
         download("file:///etc/passwd", tmp_path / "x")
