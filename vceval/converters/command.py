@@ -80,7 +80,7 @@ class Command(Converter, Streaming):
         protocol: 1, or 2 for a program that converts chunk by chunk.
 
     Raises:
-        UsageError: the command is no list of words, there is no such program, or no such protocol.
+        UsageError: the command is no list of words, there is no such program, folder or protocol.
     """
 
     info: ClassVar[ConverterInfo] = ConverterInfo(
@@ -103,12 +103,15 @@ class Command(Converter, Streaming):
         draws_noise: bool = False,
         protocol: int = 1,
     ) -> None:
-        if isinstance(command, str) or not command or not all(isinstance(word, str) for word in command):
+        words = isinstance(command, Sequence) and not isinstance(command, str)
+        if not words or not command or not all(isinstance(word, str) for word in command):
             raise UsageError(f"command converter: {command!r} is not a list of words such as ['python', 'worker.py']")
         if not is_wait(timeout):
             raise UsageError(f"command converter: timeout {timeout} is not positive, or above {LONGEST_WAIT:,} s")
         if shutil.which(command[0]) is None:
             raise UsageError(f"command converter: no program {command[0]!r} on the path; is its environment active?")
+        if cwd is not None and not (isinstance(cwd, str) and Path(cwd).is_dir()):
+            raise UsageError(f"command converter: cwd {cwd!r} is no folder to start the program in")
         if protocol not in (1, 2):
             raise UsageError(f"command converter: protocol {protocol!r} is not known; give 1, or 2 for streams")
         self.command, self.timeout, self.cwd = list(command), float(timeout), cwd
