@@ -126,7 +126,7 @@ def _interpolate(
                 row, slope, product = table[first], slopes[first], terms[lane]
                 for tap in range(count):
                     product[tap] = (row[tap] + beyond * slope[tap]) * values[tap]
-                product[count:] = 0.0
+                product[count:] = -0.0  # changes no sum, not even one of -0
                 longest = max(longest, count)
             for tap in range(longest):
                 a = np.float32(a + terms[0, tap])
