@@ -40,7 +40,7 @@ class Synthetic(Streaming):
     all of it. delay: samples of silence that come first. zeros: seconds of them that are sent before anything was
     heard, on top of it. played: seconds of the source that are played instead of being converted. work: seconds that
     each chunk takes, and some by number. flipped, louder, gaps: numbers of pieces with a defect. lost: every so many
-    pieces a sample is lost. rate: of the output, a multiple of that of the source.
+    pieces a sample is lost. rate: of the output, no lower than that of the source.
     """
 
     ahead: int = 0
@@ -77,7 +77,8 @@ class Synthetic(Streaming):
         )
         if self.levelled:
             made = made / (1.0 + np.abs(made).mean())
-        return np.repeat(made, self.rate // RATE).astype(np.float32)
+        first, last = (-(-at * self.rate // RATE) for at in (start, end))
+        return made[np.arange(first, last) * RATE // self.rate - start].astype(np.float32)
 
 
 class Shifter:

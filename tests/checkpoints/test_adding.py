@@ -134,6 +134,18 @@ def test_a_zip_that_would_fill_the_disk(
     damaged.write_bytes(many.read_bytes().replace(b"PK\x03\x04", b"PK\x09\x09", 1))
     with pytest.raises(UsageError, match="can't be unpacked"), unpacked(damaged, place):
         pass
+    with zipfile.ZipFile(damaged, "w", zipfile.ZIP_LZMA) as archive:
+        archive.writestr("zeros.pt", bytes(1000))
+    content = bytearray(damaged.read_bytes())
+    content[45:60] = bytes(15)
+    damaged.write_bytes(content)
+    with pytest.raises(UsageError, match="can't be unpacked"), unpacked(damaged, place):
+        pass
+    # The end of an archive of many parts
+    damaged.write_bytes(many.read_bytes()[:-22] + b"PK\x06\x07" + b"\1" * 16 + many.read_bytes()[-22:])
+    assert not is_packed(damaged)
+    assert main(["checkpoints", "add", str(damaged)]) == 2
+    assert "its end is missing" in capsys.readouterr().err
     monkeypatch.setattr("vceval.checkpoints.unpacking._FILES", 2)
     with pytest.raises(UsageError, match=r"the archive holds 3 files"), unpacked(many, place):
         pass

@@ -21,7 +21,7 @@ import pytest
 
 from vceval.checkpoints import arrays, store, weights
 from vceval.checkpoints.download import download
-from vceval.checkpoints.recognise import recognise
+from vceval.checkpoints.recognise import recognise, refusal
 from vceval.checkpoints.weightfile import WeightFile
 from vceval.cli.main import main
 from vceval.converters.native import NativeConverter
@@ -236,6 +236,22 @@ def test_a_file_is_recognised_by_its_keys(tmp_path: Path, known: dict[str, Weigh
         "s": ["stats.pkl"],
         "config.json": ["config.json"],
     }
+
+
+@pytest.mark.parametrize(
+    ("kind", "said"),
+    [("float16", ""), ("bfloat16", ""), ("float8_e4m3fn", ""), ("float8_e5m2", ""), ("float64", ""),
+     ("int8", "holds torch.int8, not real numbers"), ("bool", "holds torch.bool, not real numbers")],
+)  # fmt: skip
+def test_types_of_values(tmp_path: Path, known: dict[str, WeightFile], kind: str, said: str) -> None:
+    state = {name: value.to(getattr(torch, kind)) for name, value in Small().state_dict().items()}
+    torch.save({"model": state}, tmp_path / "small.pt")
+    assert recognise(tmp_path / "small.pt", known).files == (() if said else (known["small.pt"],))
+    assert said in refusal(tmp_path / "small.pt", known["small.pt"], known)
+    if kind.startswith("float8"):
+        next(iter(state.values())).fill_(torch.nan)
+        torch.save({"model": state}, tmp_path / "small.pt")
+        assert "not finite" in recognise(tmp_path / "small.pt", known).reason
 
 
 def test_what_is_wrong_is_said_in_plain_words(tmp_path: Path, known: dict[str, WeightFile]) -> None:
@@ -504,6 +520,34 @@ def test_without_a_network_it_is_said(tmp_path: Path) -> None:
         address = f"http://127.0.0.1:{free.getsockname()[1]}/file.bin"
     with pytest.raises(UsageError, match=r"/file\.bin: the server can't be reached \(Connection refused\)$"):
         download(address, tmp_path / "got.bin")
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        (b"hello\r\n\r\n", "BadStatusLine"),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: many\r\n\r\nabc", "ValueError"),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nab", "IncompleteRead"),
+        (b"HTTP/1.1 302 Found\r\nLocation: http://[there/\r\n\r\n", "Invalid IPv6 URL"),
+    ],
+)
+def test_an_answer_that_is_none_is_told(tmp_path: Path, answer: bytes, said: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def serve() -> None:
+            caller, _ = server.accept()
+            with caller:
+                caller.recv(4096)
+                caller.sendall(answer)
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        with pytest.raises(UsageError, match=rf"/x\.pt: what came can't be understood .*{said}"):
+            download(f"http://127.0.0.1:{server.getsockname()[1]}/x.pt", tmp_path / "x.pt")
+        thread.join()
+    assert not (tmp_path / "x.pt").exists()
+    with pytest.raises(UsageError, match="is no address"):
+        download("http://[there/x.pt", tmp_path / "x.pt")
 
 
 def test_downloads_are_http_only(tmp_path: Path) -> None:

@@ -294,12 +294,13 @@ def page_of(tmp_path: Path, make_sound: Callable[..., Path]) -> Callable[..., di
         rate: int = 16_000,
         did: tuple[Any, ...] = (),
         container: str = "wav",
+        subtype: str = "PCM_16",
     ) -> dict[str, Any]:
         sound = {path: Waveform(soundfile.read(path, dtype="float32")[0], 16_000) for path in (source, target, other)}
         made = theirs.one(sound[source], sound[other if swap else target], 1234)
         published = tmp_path / f"published.{container}"
         at = resample(made, rate, "resampy-0.2").samples
-        soundfile.write(published, change(at), rate, "PCM_16" if container == "wav" else None, format=container)
+        soundfile.write(published, change(at), rate, subtype if container == "wav" else None, format=container)
         material = Material("one", source, (target,), published, did)
         return reproduce(System("drawing", "drawing"), ours or theirs, material)
 
@@ -317,6 +318,11 @@ QUIET = Drawing(noise=0.0)
         ({"change": lambda x: x[900:-500]}, {"trimmed": "^without 900 samples .* and 500 samples .* end"}),
         ({"change": lambda x: 1.5 * x}, {"level": r"^\+3\.52\d dB"}),
         ({"change": lambda x: np.pad(x, (300, 40))}, {"delay": "^300 samples", "padded": "^40 samples"}),
+        ({"change": lambda x: x[-1_700:]}, {"trimmed": r"^without 17,\d\d\d samples .* at its beginning"}),
+        ({"change": lambda x: np.pad(x, (60_000, 0))}, {"delay": "^60,000 samples"}),
+        ({"subtype": "ULAW"}, {"lossy": "^WAV ULAW"}),
+        ({"subtype": "PCM_U8", "change": lambda x: np.pad(x, (300, 0))}, {"lossy": "^WAV PCM_U8", "delay": "^300 "}),
+        ({"subtype": "IMA_ADPCM"}, {"lossy": "^WAV IMA_ADPCM"}),
         ({"rate": 11_025}, {"resampled": "^16,000 to 11,025 Hz"}),
         ({"rate": 22_050}, {"resampled": "^16,000 to 22,050 Hz"}),
         ({"container": "mp3"}, {"lossy": "^MP3 MPEG_LAYER_III"}),
@@ -384,7 +390,8 @@ def test_tampered_draws(page_of: Callable[..., dict[str, Any]], more: dict[str, 
 @pytest.mark.parametrize(
     "more",
     [{"change": lambda x: 2 * x, "did": ("level",)}, {"rate": 11_025, "did": ("resampled",)},
-     {"change": lambda x: x[3200:], "did": ("trimmed",)}],
+     {"change": lambda x: x[3200:], "did": ("trimmed",)},
+     {"change": lambda x: np.pad(x, (60_000, 0)), "did": ("delay",)}],
 )  # fmt: skip
 def test_draws_with_what_the_page_did(page_of: Callable[..., dict[str, Any]], more: dict[str, Any]) -> None:
     found = page_of(Drawing(), **more)

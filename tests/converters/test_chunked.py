@@ -92,6 +92,16 @@ def test_windows_join_to_what_the_converter_makes_of_all(
     np.testing.assert_array_equal(offline.samples, line.audio.samples)
 
 
+def test_a_window_holds_hop_and_lookahead_however_they_are_rounded(
+    chunked: Callable[..., Chunked], ask: Callable[..., Request]
+) -> None:
+    # 481 and 480 samples, and 960 in both
+    converter, request = chunked(window=60.01, hop=30.04, lookahead=29.97, crossfade=0), ask()
+    [made] = converter.convert([request])
+    assert isinstance(made, Waveform)
+    np.testing.assert_allclose(made.samples, np.repeat(request.source.samples / 2, 2), atol=1e-6)
+
+
 def test_a_sample_hears_hop_and_lookahead(chunked: Callable[..., Chunked], ask: Callable[..., Request]) -> None:
     # A mean that reaches 5,000 samples: all of the 240 ms that lie ahead are heard
     converter, request = chunked(options={"smooth": 5000}, hop=160, lookahead=80, crossfade=20), ask()
@@ -137,6 +147,10 @@ def test_a_pair_without_prompt_is_refused(chunked: Callable[..., Chunked], ask: 
     [
         ({"of": "world", "hop": 0}, "hop is 0"),
         ({"of": "world", "window": "long"}, "window is 'long'"),
+        ({"of": "world", "window": float("nan")}, "window is nan; give milliseconds from 1 to 60,000"),
+        ({"of": "world", "lookahead": float("inf")}, "lookahead is inf; give milliseconds from 0 to 60,000"),
+        ({"of": "world", "hop": 0.01, "crossfade": 0}, "hop is 0.01"),
+        ({"of": 3}, "of is 3; name a converter"),
         ({"of": "world", "crossfade": 100}, "crossfade 100 is longer than lookahead 80"),
         ({"of": "world", "window": 200}, "window 200 is shorter than hop and lookahead, 240"),
         ({"of": "command"}, "programs stream by protocol 2"),

@@ -17,7 +17,7 @@ from places import ROOT
 
 from vceval.converters.base import Request
 from vceval.converters.command import Command
-from vceval.converters.streams import Timeline, WallClock, drive
+from vceval.converters.streams import Pace, Timeline, WallClock, drive
 from vceval.errors import ItemError, UsageError
 from vceval.records import ConversionPair, Utterance
 from vceval.signal import audio
@@ -60,6 +60,10 @@ WORKER = textwrap.dedent('''
             print(json.dumps({"id": name, "error": "too short for me"}), flush=True)
             continue
         samples, rate = soundfile.read(task["source"])
+        if name == "folder":
+            os.makedirs(task["output"] + "/inner")
+            print(json.dumps({"id": name}), flush=True)
+            continue
         if name == "nan":
             samples = samples * float("nan")
         if name != "nofile":
@@ -108,6 +112,18 @@ def test_a_worker_converts_and_is_kept(worker: list[str], ask: Callable[[str], R
     converter.close()
 
 
+def test_audio_of_an_earlier_try_is_nobody_s(worker: list[str], ask: Callable[[str], Request]) -> None:
+    converter = Command(command=worker, timeout=20)
+    request = ask("nofile")
+    for place in (request.output, request.output / "inner.wav"):
+        place.parent.mkdir(parents=True, exist_ok=True)
+        audio.write_flac(place, request.source)
+        [outcome] = converter.convert([request])
+        assert "no such file" in str(outcome)
+        assert not request.output.exists()
+    converter.close()
+
+
 def test_its_user_says_whether_a_program_draws_noise(worker: list[str]) -> None:
     assert Command(command=worker, draws_noise=True).info.draws_noise
     assert not Command(command=worker).info.draws_noise
@@ -127,6 +143,7 @@ def test_its_user_says_whether_a_program_draws_noise(worker: list[str]) -> None:
         ("long", "^the worker says: e{1000}$"),
         ("refuse", "too short for me"),
         ("nofile", "reported success, but .*no such file"),
+        ("folder", "reported success, but "),
         ("nan", "reported success, but .*NaN"),
         ("wrong", "answered for 'other'"),
     ],
@@ -198,7 +215,12 @@ def test_children_of_a_hung_worker_are_stopped_too(tmp_path: Path, ask: Callable
         ({"command": "python worker.py"}, "not a list of words"),
         ({"command": []}, "not a list of words"),
         ({"command": ["no-such-program-anywhere"]}, "no program 'no-such-program-anywhere'"),
+        ({"command": {"python": "x"}}, "not a list of words"),
+        ({"command": [sys.executable], "cwd": "no such folder"}, "cwd 'no such folder' is no folder"),
+        ({"command": [sys.executable], "cwd": 5}, "cwd 5 is no folder"),
         ({"command": [sys.executable], "timeout": 0}, "not positive"),
+        ({"command": [sys.executable], "timeout": float("nan")}, "timeout nan is not positive"),
+        ({"command": [sys.executable], "timeout": 3e6}, "or above 1,000,000 s"),
     ],
 )
 def test_wrong_options_are_refused(options: dict[str, object], words: str) -> None:
@@ -264,7 +286,13 @@ STREAMER = textwrap.dedent('''
         if name == "refuse":
             say(id=name, error="no such voice")
             continue
-        say(id=name, protocol=2, rate={"rate": 4000, "double": 48000}.get(name, task["rate"]))
+        if name == "hang":
+            time.sleep(60)
+        if name == "told":
+            given = 160
+            say(id=name, protocol=2, rate=task["rate"], start=0, samples=coded(array.array("f", [0.0] * given)))
+        else:
+            say(id=name, protocol=2, rate={"rate": 4000, "double": 48000}.get(name, task["rate"]))
         for line in sys.stdin:
             told = json.loads(line)
             last = told.get("end")
@@ -279,6 +307,8 @@ STREAMER = textwrap.dedent('''
                 if name == "die":
                     print("out of cheese", file=sys.stderr)
                     sys.exit(7)
+                if name == "signal":
+                    os.kill(os.getpid(), 36)
                 if name == "garbage":
                     print("Loading model ... done", flush=True)
                 if name == "other":
@@ -311,6 +341,8 @@ STREAMER = textwrap.dedent('''
             if name == "silent" and last:
                 time.sleep(60)
             say(**answer, **({"end": True, "report": {"threads": 3}} if last else {"heard": told["chunk"]}))
+            if name == "over" and told.get("chunk") == 20:
+                say(id=name, end=True)
             if last:
                 break
 ''')
@@ -323,8 +355,8 @@ def streamer(tmp_path: Path) -> list[str]:
     return [sys.executable, str(path)]
 
 
-def by_stream(converter: Command, request: Request, chunk: int = 640) -> Timeline:
-    return drive(converter, request, request.source, chunk, "fast", WallClock())
+def by_stream(converter: Command, request: Request, chunk: int = 640, pace: Pace = "fast") -> Timeline:
+    return drive(converter, request, request.source, chunk, pace, WallClock())
 
 
 def test_a_worker_streams_and_is_kept(streamer: list[str], ask: Callable[[str], Request]) -> None:
@@ -335,11 +367,9 @@ def test_a_worker_streams_and_is_kept(streamer: list[str], ask: Callable[[str], 
     assert line.audio.sample_rate == 16_000
     assert [chunk.end for chunk in line.chunks] == [*range(640, 16_001, 640)]
     assert all(chunk.heard is not None and chunk.heard >= chunk.sent for chunk in line.chunks)
-    # It holds 1,600 samples back: two chunks and a half
-    assert [count for piece, count in zip(line.pieces, line.sent, strict=True) if len(piece.samples)][:2] == [
-        1920,
-        2560,
-    ]
+    # It holds 1,600 samples back, two chunks and a half, and until then gives pieces without samples
+    assert line.sent[:2] == [1920, 2560]
+    assert all(len(piece.samples) for piece in line.pieces)
     process = converter._worker
     assert converter.footprint().threads == 3
     [whole] = converter.convert([ask("two")])
@@ -352,6 +382,8 @@ def test_a_worker_streams_and_is_kept(streamer: list[str], ask: Callable[[str], 
 @pytest.mark.parametrize(
     ("fault", "words"),
     [
+        ("hang", r"did not answer within 1\.5 s"),
+        ("signal", "killed by signal 36"),
         ("stall", r"stalled: nothing came for 1\.5 s"),
         ("silent", r"stalled: nothing came for 1\.5 s"),
         ("die", "exit code 7.*out of cheese"),
@@ -383,6 +415,21 @@ def test_a_fault_of_a_stream_costs_its_pair_only(
         by_stream(converter, ask(fault))
     converter.timeout = 20
     assert len(by_stream(converter, ask("after")).audio.samples) == 16_000
+    converter.close()
+
+
+def test_a_stream_that_ends_before_its_source_is_told(streamer: list[str], ask: Callable[[str], Request]) -> None:
+    converter = Command(command=streamer, timeout=20, protocol=2)
+    with pytest.raises(ItemError, match=r"the stream ended when 0\.16 s of the source were still to come"):
+        by_stream(converter, ask("over"), pace="real")
+    assert len(by_stream(converter, ask("after")).audio.samples) == 16_000
+    converter.close()
+
+
+def test_audio_may_come_with_the_word_that_it_is_ready(streamer: list[str], ask: Callable[[str], Request]) -> None:
+    converter = Command(command=streamer, timeout=20, protocol=2)
+    line = by_stream(converter, ask("told"))
+    assert (line.sent[0], len(line.pieces[0].samples), line.samples) == (0, 160, 16_160)
     converter.close()
 
 

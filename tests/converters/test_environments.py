@@ -171,6 +171,38 @@ def test_an_unfinished_one_is_not_used_but_made_again(root: Path, fake: str) -> 
     assert environments.state("openvoice").usable
 
 
+@pytest.mark.parametrize("content", ["", "{", "null", "[]", "{}", '[["a", "b"]]', '{"recipe": "x", "versions": []}',
+                                     '{"recipe": 1, "versions": {}}', "[" * 100_000])  # fmt: skip
+def test_a_record_that_is_none_is_that_of_an_unfinished_one(
+    root: Path, fake: str, content: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    environments.create("openvoice", fake)
+    environments.record_of("openvoice").write_text(content)
+    assert "never finished" in environments.state("openvoice").text
+    assert cli.main(["env", "list"]) == 0
+    assert cli.main(["env", "path", "openvoice"]) == 1
+
+
+def test_what_stands_in_the_way_is_told(root: Path, fake: str, tmp_path: Path) -> None:
+    root.mkdir(parents=True)
+    (root / "openvoice").write_text("thesis")
+    with pytest.raises(UsageError, match="does not look like an environment"):
+        environments.create("openvoice", fake)
+    (root / "openvoice").unlink()
+    environments.create("openvoice", fake)
+    (root / "openvoice" / "bin" / "python").unlink()
+    (root / "openvoice" / "bin" / "python").mkdir()
+    assert "lost its Python" in environments.state("openvoice").text
+    program = tmp_path / "program"
+    program.write_bytes(b"\x7fELF")
+    program.chmod(0o755)
+    with pytest.raises(UsageError, match=r"--python .*program: .*program can't be run \(Exec format error\)"):
+        environments.create("openvoice", str(program))
+    program.write_text("#!/bin/sh\nexit 3\n")
+    with pytest.raises(UsageError, match=r"can't tell about itself: nothing was said$"):
+        environments.create("openvoice", str(program))
+
+
 def test_one_of_another_recipe_is_told_and_made_again(root: Path, fake: str, capfd: pytest.CaptureFixture[str]) -> None:
     environments.create("openvoice", fake)
     record = root / "openvoice" / "vceval-environment.json"

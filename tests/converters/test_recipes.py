@@ -89,6 +89,8 @@ def load(job):
         if job.speakers:
             factor = job.speaker(task)["gain"]
             return (samples * factor * 32767).astype(np.int16), rate
+        if job.options["trick"] == "channels":
+            return np.stack([samples, samples]), rate
         if job.options["trick"] == "prompts":
             return soundfile.read(prompts[0], dtype="float32")
         return factor * samples + noise, rate
@@ -187,6 +189,7 @@ def test_prompts_are_joined(toy: Folder, weights: Path, openvoice_request: Calla
         ({"gain": [0.5, 0.5]}, {}, r"1 tensors of another shape \(gain\)"),
         ({"gain": [0.5]}, {"trick": "fetch"}, "wants to fetch something; that is not allowed"),
         ({"gain": [0.5]}, {"trick": "pickle"}, "Weights only load failed"),
+        ({"gain": [0.5]}, {"trick": "channels"}, r"audio of shape \(2, \d+\), which is not one channel"),
     ],
 )  # fmt: skip
 def test_what_a_package_would_swallow_is_that_pairs_failure(
@@ -395,6 +398,14 @@ def test_env_test_says_what_is_proven_and_what_not(
         ({"models": {"one": {"title": "Toy", "files": {"model": {"known": "vceval.errors:NOTHING"}}}}},
          "names nothing that can be imported"),
         ({"models": {"one": {"files": {}}}}, "give either same_as .* or title"),
+        ({"models": {"one": {"title": "Toy", "files": {"model": {"name": "../x.pt"}}}}},
+         r"models.one.files.model.name: leads out of its folder: \.\./x.pt"),
+        ({"models": {"one": {"title": "Toy", "files": {"model": {"name": "x.pt", "also_called": ["/y.pt"]}}}}},
+         r"also_called: leads out of its folder: /y.pt"),
+        ({"kind": "checkout", "checkout": {**CLONE, "path_entries": [".", "a/../.."]}},
+         r"path_entries: leads out of its folder: a/"),
+        ({"kind": "checkout", "checkout": {**CLONE, "requirements": "../r.txt"}}, "requirements: leads out"),
+        ({"set_aside": {"../x": ["y"]}}, "leads out of its folder"),
     ],
 )  # fmt: skip
 def test_a_wrong_recipe(toy: Folder, changes: dict[str, Any], words: str) -> None:

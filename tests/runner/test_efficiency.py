@@ -319,6 +319,8 @@ def test_a_program_reports_what_it_is(program: Callable[..., list[dict[str, Any]
         ({"threads": "many"}, "the worker reports threads: 'many'"),
         ({"parameters": {"net": -1}}, "the worker reports parameters: {'net': -1}"),
         ({"speed": 3}, "the worker reports speed: 3"),
+        ({"memory": 1 << 63}, "the worker reports memory: 9223372036854775808"),
+        ({"device": "x" * 201}, "the worker reports device: 'xxx"),
     ],
 )
 def test_a_report_of_another_form_is_named_once_and_costs_no_pair(

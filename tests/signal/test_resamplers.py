@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from vceval.signal.audio import Resampler, Waveform, resample
-from vceval.signal.resamplers import kaiser_best, torchaudio_sinc
+from vceval.signal.resamplers import _EDITIONS, kaiser_best, torchaudio_sinc
 
 #: resampy 0.2.2 and 0.4.3 (which keeps its filter in a table), torchaudio 2.11: 700 samples at six pairs of rates.
 STORED = dict(np.load(Path(__file__).with_name("resamplers.npz")))
@@ -78,3 +78,61 @@ def test_precision_of_networks_does_not_reach_resampling() -> None:
     usual = torchaudio_sinc(samples, 24_000, 16_000)
     with torch.autocast("cpu", torch.bfloat16):
         assert (torchaudio_sinc(samples, 24_000, 16_000) == usual).all()
+
+
+@pytest.mark.parametrize("by", ["resampy-0.2", "resampy-0.4", "torchaudio"])
+def test_how_samples_lie_in_memory_does_not_matter(by: Resampler) -> None:
+    usual = resample(Waveform(SAMPLES, 48_000), 16_000, by).samples
+    turned = SAMPLES[::-1].copy()[::-1]
+    held = SAMPLES.copy()
+    held.setflags(write=False)
+    for samples in (
+        turned,
+        np.stack([SAMPLES, SAMPLES], axis=1)[:, 0],
+        held,
+        SAMPLES.astype(">f4"),
+        SAMPLES.astype(np.float64),
+    ):
+        assert (resample(Waveform(samples, 48_000), 16_000, by).samples == usual).all()
+    for count in (0, 1):
+        for old, new in ((8_000, 192_000), (16_000, 16_001), (192_000, 8_000)):
+            assert len(resample(Waveform(SAMPLES[:count], old), new, by).samples) == -(-count * new // old)
+
+
+def one_by_one(samples: np.ndarray, old: int, new: int, edition: str) -> np.ndarray:
+    """A sum for each sample, term by term, as resampy writes it."""
+    zeros, between, share, beta = _EDITIONS[edition]
+    ratio = new / old
+    scale = min(1.0, ratio)
+    many = zeros * between
+    sinc = share * np.sinc(share * np.linspace(0.0, zeros, many + 1))
+    table = sinc * np.kaiser(2 * many + 1, beta)[many:] * scale
+    slopes, step = np.append(np.diff(table), 0.0), int(scale * between)
+    made = np.zeros(len(samples) * new // old, np.float32)
+    time = 0.0
+    for place in range(len(made)):
+        time = time if edition == "0.2" else place * (1.0 / ratio)
+        left = int(time)
+        after, total = scale * (time - left), np.float32(0.0)
+        for start, heard in ((after, samples[left::-1]), (scale - after, samples[left + 1 :])):
+            first = int(start * between)
+            beyond = start * between - first
+            for at, value in zip(range(first, len(table) - step + 1, step), heard, strict=False):
+                total = np.float32(total + (table[at] + beyond * slopes[at]) * value)
+        made[place] = total
+        time += 1.0 / ratio
+    return made
+
+
+@pytest.mark.parametrize("edition", ["0.2", "0.4"])
+@pytest.mark.parametrize(
+    ("old", "new"), [(16_000, 16_001), (16_001, 16_000), (8_000, 192_000), (192_000, 8_000), (16_000, 22_050)]
+)
+def test_eight_sums_at_once_are_each_of_them_to_the_bit(edition: str, old: int, new: int) -> None:
+    rng = np.random.default_rng(0)
+    for count in (0, 1, 2, 9, 40):
+        noise = rng.standard_normal(count).astype(np.float32)
+        least = (1e-45 * rng.choice([-1, 0, 1], count)).astype(np.float32)  # some of its sums are -0
+        for samples in (noise, 0 * noise, least):
+            there = one_by_one(samples, old, new, edition)
+            assert kaiser_best(samples, old, new, edition).tobytes() == there.tobytes()

@@ -1,4 +1,4 @@
-"""Twenty workers with known look-ahead, delay, times and defects: what is measured of them is what they are."""
+"""Workers with known look-ahead, delay, times and defects: what is measured of them is what they are."""
 
 from __future__ import annotations
 
@@ -39,6 +39,11 @@ PLAYED = int(RATE + np.argmax(np.abs(SOURCE[RATE : RATE + 200])))
 WORKERS: dict[str, Known] = {
     "nothing to wait for": Known(Synthetic()),
     "at three times the rate": Known(Synthetic(rate=48_000)),
+    "22,050 Hz, ahead": Known(Synthetic(rate=22_050, ahead=777), 777, 0.12, 0.13 - 777 / RATE),
+    "24,000 Hz, late and ahead": Known(
+        Synthetic(rate=24_000, delay=480, ahead=100), 100, 0.08 + 0.02, 0.09 + 0.02 - 100 / RATE, 320
+    ),
+    "44,100 Hz, late": Known(Synthetic(rate=44_100, delay=441), 0, 0.04 + 0.01, 0.05 + 0.01, 160),
     "hears 1 sample ahead": Known(Synthetic(ahead=1), 1, 0.08, 0.09 - 1 / RATE),
     "hears 100 samples ahead": Known(Synthetic(ahead=100), 100, 0.08, 0.09 - 100 / RATE),
     "hears 640 samples ahead": Known(Synthetic(ahead=640), 640, 0.08, 0.05),
@@ -66,11 +71,10 @@ def test_what_is_measured_is_what_the_worker_is(name: str) -> None:
     line = streamed(known.worker, SOURCE)
     offline = Waveform(known.worker.offline(SOURCE), known.worker.rate)
     found = of_pair("p", line, Waveform(SOURCE, RATE), offline)
-    times = known.worker.rate // RATE
     assert found.delay_by == "waveform"
     assert found.delay is not None
     if not known.drift:
-        assert abs(found.delay - known.delay * times) <= 1
+        assert abs(found.delay - known.delay * known.worker.rate / RATE) <= 1
     assert found.first_audio == pytest.approx(known.first, abs=1.01 / RATE)
     assert (found.misses, found.pieces) == (known.misses, len(line.pieces))
     assert found.silent == pytest.approx(known.silent, abs=1e-6)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from vceval.errors import UsageError
 
-__all__ = ["NotNeeded", "Refused", "check_zip", "is_safetensors", "what_it_is"]
+__all__ = ["NotNeeded", "Refused", "check_zip", "is_safetensors", "is_zip", "what_it_is"]
 
 #: An archive may unpack to so many times its own size, and so much more: weights are stored as they are.
 _RATIO, _SLACK = 10, 1 << 26
@@ -117,6 +117,14 @@ def _is_text(start: bytes) -> bool:
             continue
         return all(character.isprintable() or character.isspace() for character in text)
     return False
+
+
+def is_zip(path: Path) -> bool:
+    """Whether a file ends as a zip archive does that can be read; one of several parts can't."""
+    try:
+        return zipfile.is_zipfile(path)
+    except zipfile.BadZipFile:
+        return False
 
 
 def check_zip(archive: zipfile.ZipFile, size: int) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import urllib.error
 import urllib.request
 from pathlib import Path
@@ -27,7 +28,7 @@ def download(url: str, path: Path, timeout: float = 60.0) -> Path:
     """
     from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
-    if urlsplit(url).scheme not in ("http", "https"):
+    if _scheme(url) not in ("http", "https"):
         raise UsageError(f"{url}: only http and https addresses are fetched")
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(path.name + ".part")
@@ -55,11 +56,23 @@ def download(url: str, path: Path, timeout: float = 60.0) -> Path:
         raise UsageError(f"{url}: the server can't be reached ({_reason(error.reason)})") from error
     except OSError as error:
         raise UsageError(f"{url}: {_reason(error)}; what came is kept, the same command goes on from there") from error
+    except (http.client.HTTPException, ValueError) as error:  # a broken answer, or an address that is none
+        raise UsageError(
+            f"{url}: what came can't be understood ({type(error).__name__}: {' '.join(str(error).split())[:200]}); the "
+            "same command tries again"
+        ) from error
     size = part.stat().st_size
     if total is not None and size != total:
         raise UsageError(f"{url}: {size} of {total} bytes came; the same command goes on from there")
     part.replace(path)
     return path
+
+
+def _scheme(url: str) -> str:
+    try:
+        return urlsplit(url).scheme
+    except ValueError as error:
+        raise UsageError(f"{url}: is no address ({error})") from error
 
 
 def _reason(error: object) -> object:

@@ -142,6 +142,9 @@ def _wrong(content: Any, file: WeightFile, path: Path | None = None) -> str:
     differing = weights.differences(weights.shapes_of(tensors), file.layout())
     if differing:
         return str(differing)
+    for name in file.real():
+        if not tensors[name].is_floating_point():
+            return f"its {name} holds {tensors[name].dtype}, not real numbers"
     if name := weights.endless(tensors):
         return f"its {name} holds values that are not finite"
     stated = _stated(content)

@@ -274,8 +274,8 @@ def check(file: WeightFile) -> str:
 
     place = find(file)
     try:
-        record = json.loads(_record(place).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        record = dict(json.loads(_record(place).read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError):
         record = {}
     if record.get("sha256") not in (None, file_digest(place)):
         return f"{place} has changed since it was filed; file it again with: vceval checkpoints add PATH"

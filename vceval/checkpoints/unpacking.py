@@ -10,7 +10,7 @@ import zipfile
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
-from vceval.checkpoints.containers import check_zip
+from vceval.checkpoints.containers import check_zip, is_zip
 from vceval.errors import UsageError
 
 __all__ = ["is_packed", "unpacked"]
@@ -22,7 +22,7 @@ _BLOCK = 1 << 20
 
 def is_packed(path: Path) -> bool:
     """Whether a file is a zip archive of files: not a weight file or arrays, which are zip archives too."""
-    if not zipfile.is_zipfile(path):
+    if not is_zip(path):
         return False
     try:
         with zipfile.ZipFile(path) as archive:
@@ -53,7 +53,7 @@ def unpacked(path: Path, beside: Path) -> Iterator[Path]:
                 _unpack(archive, path.stat().st_size, folder)
         except UsageError as error:
             raise UsageError(f"{path}: {error}; nothing of it was kept") from error
-        except (OSError, RuntimeError, ValueError, NotImplementedError, EOFError, zipfile.BadZipFile) as error:
+        except Exception as error:  # damaged archives raise all kinds of errors
             raise UsageError(f"{path}: can't be unpacked ({error}); download it again") from error
         yield folder
     finally:

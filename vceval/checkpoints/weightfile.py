@@ -81,7 +81,11 @@ class WeightFile:
 
     def layout(self) -> dict[str, tuple[int, ...]]:
         """Give name and shape of every tensor that the file must hold; nothing is allocated."""
-        return dict(_layout(self))
+        return {name: shape for name, (shape, _) in _layout(self).items()}
+
+    def real(self) -> list[str]:
+        """Name the tensors that must hold real numbers."""
+        return [name for name, (_, real) in _layout(self).items() if real]
 
     def tensors(self, content: Any) -> dict[str, Tensor]:
         """Take the network's tensors out of what a file holds, by the authors' names; nothing is checked yet.
@@ -139,12 +143,14 @@ class WeightFile:
 
 
 @cache
-def _layout(file: WeightFile) -> dict[str, tuple[int, ...]]:
+def _layout(file: WeightFile) -> dict[str, tuple[tuple[int, ...], bool]]:
+    """Name, shape, and whether it holds real numbers, of every tensor."""
     if file.form == "arrays":
-        return dict(file.arrays)
+        return {name: (shape, True) for name, shape in file.arrays}
     if not file.network:
         return {}
-    from vceval.checkpoints.weights import shapes_of, without_values
+    from vceval.checkpoints.weights import without_values
 
     with without_values():
-        return shapes_of(file.build().state_dict())
+        state = file.build().state_dict()
+    return {name: (tuple(value.shape), value.is_floating_point()) for name, value in state.items()}

@@ -81,7 +81,7 @@ def _content(path: Path) -> Any:
     import torch
 
     stored = False
-    if zipfile.is_zipfile(path):
+    if containers.is_zip(path):
         with zipfile.ZipFile(path) as archive:
             containers.check_zip(archive, path.stat().st_size)
             if torchscript.is_script(archive):
@@ -280,7 +280,9 @@ def endless(weights: Mapping[str, Tensor]) -> str:
     import torch
 
     real = ((name, value) for name, value in weights.items() if value.is_floating_point() and not value.is_meta)
-    return next((name for name, value in real if not bool(torch.isfinite(value).all())), "")
+    # torch can't tell of every type of one byte
+    seen = ((name, value.float() if value.itemsize == 1 else value) for name, value in real)
+    return next((name for name, value in seen if not bool(torch.isfinite(value).all())), "")
 
 
 @contextmanager

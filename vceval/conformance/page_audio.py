@@ -28,7 +28,9 @@ __all__ = [
 ]  # fmt: skip
 
 #: Codecs that do not give back the samples that they were given, as libsndfile names them.
-_LOSSY = ("MPEG", "VORBIS", "OPUS", "ULAW", "ALAW", "ADPCM", "GSM")
+_LOSSY = ("MPEG", "VORBIS", "OPUS", "ULAW", "ALAW", "ADPCM", "GSM", "PCM_U8", "PCM_S8", "G721", "G723", "VOX", "NMS")
+#: Those of them that come with more bits or fewer, and those that code each sample by itself.
+_GRADED, _BY_SAMPLE = ("MPEG", "VORBIS", "OPUS"), ("ULAW", "ALAW", "PCM_U8", "PCM_S8")
 #: Samples that a lossy codec puts before and after the audio: its own delay, and the rest of a last frame.
 _CODEC_SAMPLES = 4_000
 #: Correlation from which on the one recording is a copy of the other, however it was treated.
@@ -111,7 +113,7 @@ def coded(wave: Waveform, like: Published) -> Waveform:
     wanted = like.path.stat().st_size / like.wave.seconds
     container, _, subtype = like.codec.partition(" ")
 
-    def written(level: float) -> io.BytesIO:
+    def written(level: float | None) -> io.BytesIO:
         stream = io.BytesIO()
         more = {"bitrate_mode": "CONSTANT"} if container == "MP3" else {}
         soundfile.write(
@@ -121,11 +123,12 @@ def coded(wave: Waveform, like: Published) -> Waveform:
 
     try:
         low, high = 0.0, 1.0  # more compression gives fewer bytes
-        for _ in range(6):
+        graded = any(name in subtype for name in _GRADED)
+        for _ in range(6 if graded else 0):
             middle = (low + high) / 2
             smaller = len(written(middle).getbuffer()) / wave.seconds <= wanted
             low, high = (low, middle) if smaller else (middle, high)
-        stream = written(high)
+        stream = written(high if graded else None)
         stream.seek(0)
         samples, rate = soundfile.read(stream, dtype="float32")
     except (soundfile.LibsndfileError, TypeError, ValueError) as error:
@@ -211,8 +214,11 @@ def _lag(theirs: Waveform, ours: Waveform, copy: bool) -> int:
         a, b = a - a.mean(), b - b.mean()
     size = fft.next_fast_len(len(a) + len(b), real=True)
     products = fft.rfft(a, size, axis=0) * np.conj(fft.rfft(b, size, axis=0))
-    lag = int(np.argmax(fft.irfft(products.sum(axis=1), size)))
-    lag = (lag - size if lag > size // 2 else lag) * step
+    found = fft.irfft(products.sum(axis=1), size)
+    # Of lags at which a quarter of the shorter one overlaps; the negative ones stand at the end
+    least = max(1, min(len(a), len(b)) // 4)
+    first, last = least - len(b), len(a) - least
+    lag = (int(np.argmax(np.concatenate([found[size + first :], found[: last + 1]]))) + first) * step
     return lag if copy or abs(lag) > 2 * step else 0
 
 
@@ -235,7 +241,8 @@ def _ends(
     """Name what stands before and after the conversion, or is missing there."""
     rate = ours.sample_rate
     after = len(theirs.samples) - at - len(ours.samples)
-    least, codec = int(resampled), _CODEC_SAMPLES if published.lossy else 0
+    framed = published.lossy and not any(name in published.codec for name in _BY_SAMPLE)
+    least, codec = int(resampled), _CODEC_SAMPLES if framed else 0
 
     def words(samples: int) -> str:
         return f"{samples:,} samples ({samples / rate:.3f} s)"

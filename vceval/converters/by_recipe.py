@@ -22,6 +22,7 @@ from vceval.converters.native import check_length
 from vceval.converters.recipe import Recipe
 from vceval.errors import ItemError, UnmetNeed, UsageError
 from vceval.storage.cache import file_digest
+from vceval.storage.processes import LONGEST_WAIT, is_wait
 
 __all__ = ["SKELETON", "ByRecipe", "class_of", "command_of"]
 
@@ -135,8 +136,8 @@ class ByRecipe(Converter):
         python = str(Path(python).expanduser()) if python else ""
         if python and shutil.which(python) is None:
             raise UsageError(f"{name}: there is no interpreter {python!r}")
-        if timeout <= 0:
-            raise UsageError(f"{name}: timeout {timeout} is not positive")
+        if not is_wait(timeout):
+            raise UsageError(f"{name}: timeout {timeout} is not positive, or above {LONGEST_WAIT:,} s")
         if speakers is not None and not self.recipe.says.any_to_one:
             raise TypeError("speakers is for systems that have a model for each target speaker")
         self.model, self.weights, self.other_weights = model, weights, other_weights

@@ -28,6 +28,8 @@ __all__ = ["Chunked"]
 
 #: Seconds by which the output of a window may be longer or shorter than what it stands for.
 _SLACK = 0.1
+#: Milliseconds of the longest window.
+_LONGEST = 60_000
 
 
 class Chunked(Converter, Streaming):
@@ -72,8 +74,9 @@ class Chunked(Converter, Streaming):
     ) -> None:
         sizes = {"window": window, "hop": hop, "lookahead": lookahead, "crossfade": crossfade}
         for name, value in sizes.items():
-            if not isinstance(value, int | float) or value < 0 or (value == 0 and name in ("window", "hop")):
-                raise UsageError(f"chunked: {name} is {value!r}; give milliseconds above 0")
+            least = 1 if name in ("window", "hop") else 0  # a hop below one sample would never come to an end
+            if not isinstance(value, int | float) or isinstance(value, bool) or not least <= value <= _LONGEST:
+                raise UsageError(f"chunked: {name} is {value!r}; give milliseconds from {least} to {_LONGEST:,}")
         if crossfade > lookahead or crossfade > hop:
             raise UsageError(
                 f"chunked: crossfade {crossfade:g} is longer than lookahead {lookahead:g} or hop {hop:g}: "
@@ -83,6 +86,8 @@ class Chunked(Converter, Streaming):
             raise UsageError(
                 f"chunked: window {window:g} is shorter than hop and lookahead, {hop + lookahead:g} in all"
             )
+        if not isinstance(of, str):
+            raise UsageError(f"chunked: of is {of!r}; name a converter, such as world")
         kind = registry.load("converter", of)
         if kind.info.control or issubclass(kind, Streaming) or kind.info.sample_rate is None:
             raise UsageError(
@@ -175,6 +180,7 @@ class _Windows:
         self._window, self._hop, self._ahead, self._fade = (
             owner._samples(name, rate) for name in ("window", "hop", "lookahead", "crossfade")
         )
+        self._window = max(self._window, self._hop + self._ahead)  # each of them is rounded
         #: What later windows reach of the source, and the place of its first sample; silence is before the source.
         self._heard, self._start = np.zeros(self._window, np.float32), -self._window
         self._length = self._number = 0

@@ -43,6 +43,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, ClassVar
 
 from vceval.converters.base import Converter, ConverterInfo, Footprint, Outcome, Request
@@ -51,7 +52,7 @@ from vceval.declared import is_text, is_whole
 from vceval.errors import ItemError, UsageError
 from vceval.signal import audio
 from vceval.signal.audio import MAX_RATE, MIN_RATE
-from vceval.storage.processes import die_with_parent
+from vceval.storage.processes import LONGEST_WAIT, die_with_parent, is_wait, signal_name
 
 if TYPE_CHECKING:
     import numpy as np
@@ -61,6 +62,8 @@ __all__ = ["Command"]
 
 #: Bytes of the longest answer, answers that wait to be looked at, and bytes of standard error that are kept of a line.
 _LONGEST, _UNASKED, _WORDS = 1 << 20, 100, 4096
+#: Characters of the longest name that a report gives.
+_NAME = 200
 
 
 class Command(Converter, Streaming):
@@ -77,7 +80,7 @@ class Command(Converter, Streaming):
         protocol: 1, or 2 for a program that converts chunk by chunk.
 
     Raises:
-        UsageError: the command is no list of words, there is no such program, or no such protocol.
+        UsageError: the command is no list of words, there is no such program, folder or protocol.
     """
 
     info: ClassVar[ConverterInfo] = ConverterInfo(
@@ -100,12 +103,15 @@ class Command(Converter, Streaming):
         draws_noise: bool = False,
         protocol: int = 1,
     ) -> None:
-        if isinstance(command, str) or not command or not all(isinstance(word, str) for word in command):
+        words = isinstance(command, Sequence) and not isinstance(command, str)
+        if not words or not command or not all(isinstance(word, str) for word in command):
             raise UsageError(f"command converter: {command!r} is not a list of words such as ['python', 'worker.py']")
-        if timeout <= 0:
-            raise UsageError(f"command converter: timeout {timeout} is not positive")
+        if not is_wait(timeout):
+            raise UsageError(f"command converter: timeout {timeout} is not positive, or above {LONGEST_WAIT:,} s")
         if shutil.which(command[0]) is None:
             raise UsageError(f"command converter: no program {command[0]!r} on the path; is its environment active?")
+        if cwd is not None and not (isinstance(cwd, str) and Path(cwd).is_dir()):
+            raise UsageError(f"command converter: cwd {cwd!r} is no folder to start the program in")
         if protocol not in (1, 2):
             raise UsageError(f"command converter: protocol {protocol!r} is not known; give 1, or 2 for streams")
         self.command, self.timeout, self.cwd = list(command), float(timeout), cwd
@@ -137,7 +143,11 @@ class Command(Converter, Streaming):
     def begin(self, request: Request, rate: int, chunk: int, clock: Clock, whole: bool = False) -> Stream:
         """Have the worker make ready for a source; what comes from it is timed by the clock of the machine."""
         asked = {**_told(request), "protocol": 2, "rate": rate, "chunk": chunk, "whole": whole}
-        reply = self._asked(asked)
+        try:
+            reply = self._asked(asked)
+        except ItemError:
+            self.close()
+            raise
         if "report" in reply:
             self._take(reply["report"])
         if reply.get("error"):
@@ -150,7 +160,14 @@ class Command(Converter, Streaming):
             self.close()
             raise ItemError(f"the worker gives {given!r} as its sample rate; {MIN_RATE} to {MAX_RATE} Hz are taken")
         assert self._worker is not None
-        return _Talk(self, self._worker, request.pair.id, given)
+        talk = _Talk(self, self._worker, request.pair.id, given)
+        if reply.keys() & {"samples", "heard", "end"}:
+            try:
+                talk.understand(clock.now(), {key: value for key, value in reply.items() if key != "report"})
+            except ItemError:
+                self.close()
+                raise
+        return talk
 
     def _one(self, request: Request) -> Outcome:
         if self.streams:
@@ -158,6 +175,7 @@ class Command(Converter, Streaming):
                 return heard_whole(self, request, request.source)
             except ItemError as error:
                 return error
+        _discard(request.output)  # an earlier try may have left it
         try:
             message = _message(request)
             reply = self._asked(message)
@@ -174,7 +192,7 @@ class Command(Converter, Streaming):
             self.close()
             return ItemError(f"the worker reported success, but {error}")
         finally:
-            request.output.unlink(missing_ok=True)
+            _discard(request.output)
 
     def _take(self, report: Any) -> None:
         """Note what the program says of itself; what is not of the form is named once."""
@@ -201,14 +219,32 @@ class Command(Converter, Streaming):
         return self._worker.ask(message, self.timeout)
 
 
+def _discard(path: Path) -> None:
+    """Remove what a worker wrote, be it a file or, by mistake, a folder."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def _is_count(value: object) -> bool:
+    return is_whole(value) and isinstance(value, int) and value < 1 << 63
+
+
+def _is_name(value: object) -> bool:
+    return is_text(value) and len(str(value)) <= _NAME
+
+
 def _are_counts(value: object) -> bool:
-    return isinstance(value, dict) and all(isinstance(key, str) and is_whole(one) for key, one in value.items())
+    return isinstance(value, dict) and all(
+        isinstance(key, str) and len(key) <= _NAME and _is_count(one) for key, one in value.items()
+    )
 
 
 #: What a program may report of itself, and what tells whether a value is of the form.
 _REPORTED: Mapping[str, Callable[[object], bool]] = {
-    "parameters": _are_counts, "precision": is_text, "torch": is_text, "device": is_text, "threads": is_whole,
-    "memory": is_whole, "device_memory": is_whole,
+    "parameters": _are_counts, "precision": _is_name, "torch": _is_name, "device": _is_name, "threads": _is_count,
+    "memory": _is_count, "device_memory": _is_count,
 }  # fmt: skip
 
 
@@ -352,7 +388,7 @@ class _Worker:
             code = self._process.wait(timeout=5)
         except subprocess.TimeoutExpired:
             return f"the worker closed its output without an answer{self.said()}"
-        how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
+        how = f"was killed by {signal_name(-code)}" if code < 0 else f"ended with exit code {code}"
         return f"the worker {how}{self.said()}"
 
     def said(self) -> str:
@@ -412,7 +448,7 @@ class _Talk(Stream):
                 return None
             if found is None:
                 raise ItemError(f"the worker stalled: nothing came for {timeout:g} s{self._worker.said()}")
-            self._understand(*found)
+            self.understand(*found)
         return self._events.popleft()
 
     def _tell(self, message: dict[str, Any]) -> None:
@@ -421,7 +457,7 @@ class _Talk(Stream):
         except BrokenPipeError:
             raise ItemError(self._worker.ended()) from None
 
-    def _understand(self, at: float, line: dict[str, Any]) -> None:
+    def understand(self, at: float, line: dict[str, Any]) -> None:
         """Take apart what a line says."""
         if "report" in line:
             self._owner._take(line["report"])

@@ -68,17 +68,27 @@ def state(name: str) -> State:
     make = f"vceval env create {name}"
     if not place.is_dir():
         return State(False, f"not made; to make it: {make}", {})
-    try:
-        record: dict[str, Any] = dict(json.loads((place / _RECORD).read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError):
+    record = _recorded(place / _RECORD)
+    if record is None:
         return State(False, f"{place} was never finished; to make it again: {make}", {})
-    if not os.access(_python(place), os.X_OK):
+    if not (_python(place).is_file() and os.access(_python(place), os.X_OK)):
         return State(False, f"{place} has lost its Python; to make it again: {make}", record)
-    versions = ", ".join(f"{package} {version}" for package, version in record.get("versions", {}).items())
+    versions = ", ".join(f"{package} {version}" for package, version in record["versions"].items())
     text = f"{place} ({versions})" + (f" with {record['checkout']}" if record.get("checkout") else "")
-    if record.get("recipe") != recipe.fingerprint():
+    if record["recipe"] != recipe.fingerprint():
         text += f"; made by another release of vceval, to make it anew: {make}"
     return State(True, text, record)
+
+
+def _recorded(path: Path) -> dict[str, Any] | None:
+    """Read what was written down when an environment was made; None where that is not there, or not whole."""
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return None
+    kinds = {"recipe": str, "versions": dict}
+    whole = isinstance(record, dict) and all(isinstance(record.get(key), kind) for key, kind in kinds.items())
+    return record if whole and isinstance(record.get("checkout", ""), str) else None
 
 
 def record_of(name: str) -> Path:
@@ -161,6 +171,7 @@ def create(name: str, python: str = sys.executable, fresh: bool = False, checkou
             _make(recipe, place, base, clone)
         except BaseException:
             shutil.rmtree(place, ignore_errors=True)
+            print("The unfinished environment was removed", flush=True)
             if before.exists():
                 before.rename(place)
             raise
@@ -183,7 +194,10 @@ def _base(recipe: Recipe, python: str) -> str:
     base = shutil.which(python)
     if base is None:
         raise UsageError(f"there is no program {python!r} to base the environment on")
-    version = _ask(base, "import sys; print('%d.%d' % sys.version_info[:2])")
+    try:
+        version = _ask(base, "import sys; print('%d.%d' % sys.version_info[:2])")
+    except UsageError as error:
+        raise UsageError(f"--python {python}: {error}") from error
     if version not in recipe.says.python:
         raise UsageError(
             f"{recipe.name} runs on Python {', '.join(recipe.says.python)}; {base} is {version}: name another one by "
@@ -240,21 +254,23 @@ def _step(title: str, command: Sequence[str]) -> None:
         raise UsageError(f"step {title.partition(':')[0]}: {command[0]} can't be run ({error.strerror})") from error
     if done.returncode:
         raise UsageError(
-            f"step {title.partition(':')[0]} failed with exit code {done.returncode}; what it said stands above. "
-            f"The unfinished environment was removed"
+            f"step {title.partition(':')[0]} failed with exit code {done.returncode}; what it said stands above"
         )
 
 
 def _ask(python: str, code: str, *arguments: str) -> str:
-    """Give what the environment's interpreter prints.
+    """Give what an interpreter prints.
 
     Raises:
         UsageError: the code fails there.
     """
-    done = subprocess.run([python, "-I", "-c", code, *arguments], capture_output=True, text=True, check=False)
+    try:
+        done = subprocess.run([python, "-I", "-c", code, *arguments], capture_output=True, text=True, check=False)
+    except OSError as error:
+        raise UsageError(f"{python} can't be run ({error.strerror})") from error
     if done.returncode:
         last = (done.stderr.strip().splitlines() or ["nothing was said"])[-1]
-        raise UsageError(f"{python} can't tell about itself: {last}; the unfinished environment was removed")
+        raise UsageError(f"{python} can't tell about itself: {last}")
     return done.stdout.strip()
 
 
@@ -292,7 +308,7 @@ def _alone(place: Path) -> Iterator[None]:
 
 
 def _delete(place: Path) -> None:
-    if place.is_symlink() or not ((place / "pyvenv.cfg").is_file() or not any(place.iterdir())):
+    if place.is_symlink() or not place.is_dir() or not ((place / "pyvenv.cfg").is_file() or not any(place.iterdir())):
         raise UsageError(f"{place} does not look like an environment that vceval made; remove it by hand")
     shutil.rmtree(place)
 

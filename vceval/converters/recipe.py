@@ -13,7 +13,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, WithJsonSchema, model_validator
@@ -32,6 +32,13 @@ def _digest(text: str) -> str:
     return text
 
 
+def _inside(text: str) -> str:
+    place = PurePosixPath(text)
+    if place.is_absolute() or ".." in place.parts:
+        raise ValueError(f"leads out of its folder: {text}")
+    return text
+
+
 def _resolvable(place: str) -> str:
     try:
         found = pkgutil.resolve_name(place)
@@ -42,6 +49,9 @@ def _resolvable(place: str) -> str:
     return place
 
 
+#: A path within a folder, and several.
+_Place = Annotated[Text, AfterValidator(_inside)]
+_Places = Annotated[Names, AfterValidator(lambda texts: tuple(map(_inside, texts)))]
 #: The value of an option.
 _Plain = Annotated[bool | int | float | str, WithJsonSchema({"type": ["boolean", "number", "string"]})]
 
@@ -54,7 +64,7 @@ class FileEntry(Section):
     known: Annotated[Text, AfterValidator(_resolvable)] | None = None
     """A file that a module describes, as ``module:NAME``."""
 
-    name: Text | None = None
+    name: _Place | None = None
     """Where it lies in the folder of weights, such as ``chatterbox/s3gen.safetensors``."""
 
     holds: Text = "weights"
@@ -87,7 +97,7 @@ class FileEntry(Section):
     entry: Names = ()
     """Keys under which the tensors stand in the file."""
 
-    also_called: Names = ()
+    also_called: _Places = ()
     """Other names of the same file."""
 
     def weight_file(self) -> WeightFile:
@@ -151,13 +161,13 @@ class Checkout(Section):
     commit: Text
     """The one that this recipe was written for."""
 
-    path_entries: Names = ()
+    path_entries: _Places = ()
     """Folders in it that Python looks for modules in; ``.`` is the clone itself."""
 
-    files: Names = ()
+    files: _Places = ()
     """Files that must be there, such as those of submodules."""
 
-    requirements: Text | None = None
+    requirements: _Place | None = None
     """Its own list of packages, which pip is given too."""
 
 
@@ -198,7 +208,7 @@ class RecipeFile(Section):
     without: Names = ()
     """Packages that come along and are removed again, as they break what is needed."""
 
-    set_aside: dict[Text, Names] = {}  # noqa: RUF012
+    set_aside: dict[_Place, _Places] = {}  # noqa: RUF012
     """Package to compiled files in it that are put out of the way where it can't be imported with them."""
 
     modules: Annotated[Names, Field(min_length=1)]

@@ -299,6 +299,10 @@ def _feed(
         end = min(start + chunk, total)
         while line.pace == "real" and clock.now() < first + end / rate:
             take(first + end / rate)
+            if line.ended:
+                raise ItemError(
+                    f"the stream ended when {(total - start) / rate:.2f} s of the source were still to come"
+                )
         line.chunks.append(Chunk(start, end, clock.now() - first))
         stream.give(samples[start:end], end / rate)
         while line.pace == "fast" and line.chunks[-1].heard is None:
@@ -332,10 +336,14 @@ def _note(line: Timeline, event: Event, first: float, total: int) -> None:
     else:
         if event.start != line.samples:
             raise ItemError(f"out of order: samples from {event.start:,} on came when {line.samples:,} were next")
+        if not len(event.samples):
+            return  # nothing is heard of it: no piece, no seam, no deadline
         if not np.isfinite(event.samples).all():
             raise ItemError(f"the stream gave NaN or infinite samples after {line.samples / line.rate:.3f} s")
-        line.pieces.append(Piece(event.at - first, event.start, event.samples))
-        line.sent.append(line.source_samples)
+        at = event.at - first
+        line.pieces.append(Piece(at, event.start, event.samples))
+        # By when it came, as it may have waited to be looked at
+        line.sent.append(next((chunk.end for chunk in reversed(line.chunks) if chunk.sent <= at), 0))
         line.samples += len(event.samples)
         seconds = total / line.source_rate
         if line.samples > (MOST * seconds + SPARE) * line.rate:

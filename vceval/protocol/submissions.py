@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import re
 import zipfile
+import zlib
 from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
+from vceval.checkpoints.containers import is_zip
 from vceval.corpora.base import gender_of
 from vceval.errors import UsageError
 from vceval.protocol.known import Known
@@ -86,7 +88,7 @@ def read_submissions(folder: Path, known: Known | None) -> Conversions:
 def _names(path: Path) -> Iterator[str]:
     if path.is_dir():
         yield from (file.name for file in path.rglob("*.wav"))
-    elif zipfile.is_zipfile(path):
+    elif is_zip(path):
         with zipfile.ZipFile(path) as archive:
             yield from (PurePosixPath(name).name for name in archive.namelist())
 
@@ -107,7 +109,7 @@ def _unpack(archive: Path, folder: Path) -> int:
                 place.parent.mkdir(parents=True, exist_ok=True)
                 with replacing(place) as stream:
                     stream.write(packed.read(member))
-    except (zipfile.BadZipFile, EOFError, ValueError) as error:
+    except (zipfile.BadZipFile, zlib.error, EOFError, ValueError, RuntimeError) as error:
         raise UsageError(
             f"{archive}: is damaged ({error}); remove {folder}, where it was unpacked in part, and download it again"
         ) from error

@@ -34,7 +34,7 @@ from multiprocessing.connection import Connection, wait
 from types import ModuleType
 from typing import Any, Generic, TypeVar
 
-from vceval.storage.processes import die_with_parent
+from vceval.storage.processes import die_with_parent, signal_name
 
 __all__ = ["THREAD_VARIABLES", "Lost", "Pool", "preload", "serve"]
 
@@ -280,7 +280,7 @@ def _method() -> str:
 
 def _how(code: int | None) -> str:
     if code is not None and code < 0:
-        return f"killed by {signal.Signals(-code).name}"
+        return f"killed by {signal_name(-code)}"
     return f"exit code {code}"
 
 

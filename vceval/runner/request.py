@@ -17,6 +17,7 @@ from vceval.records import System
 from vceval.runner.options import Options
 from vceval.runner.progress import say
 from vceval.signal.audio import MAX_SECONDS, Channel, Reading
+from vceval.storage.processes import LONGEST_WAIT, is_wait
 from vceval.storage.tables import FrameTable
 
 if TYPE_CHECKING:
@@ -70,8 +71,8 @@ class Request:
         workers = self.workers if self.workers is not None else len(os.sched_getaffinity(0))
         if workers < 1:
             raise UsageError(f"--workers {workers}: at least one is needed")
-        if self.timeout <= 0:
-            raise UsageError(f"--timeout {self.timeout}: must be positive")
+        if not is_wait(self.timeout):
+            raise UsageError(f"--timeout {self.timeout:g}: must be positive, and at most {LONGEST_WAIT:,} s")
         if self.executor == "ray":
             from vceval.runner.ray_pool import cluster_devices
 

@@ -126,7 +126,7 @@ def _interpolate(
                 row, slope, product = table[first], slopes[first], terms[lane]
                 for tap in range(count):
                     product[tap] = (row[tap] + beyond * slope[tap]) * values[tap]
-                product[count:] = 0.0
+                product[count:] = -0.0  # changes no sum, not even one of -0
                 longest = max(longest, count)
             for tap in range(longest):
                 a = np.float32(a + terms[0, tap])
@@ -162,7 +162,7 @@ def torchaudio_sinc(samples: NDArray[np.floating], source_rate: int, target_rate
     filters, reach = _sincs(old, new)
     # Networks around it may work at half precision
     with torch.inference_mode(), torch.autocast("cpu", enabled=False):
-        given = torch.tensor(samples, dtype=torch.float32)
+        given = torch.tensor(np.ascontiguousarray(samples, dtype=np.float32))
         padded = torch.nn.functional.pad(given, (reach, reach + old))
         made = torch.nn.functional.conv1d(padded[None, None], filters, stride=old)[0].T.reshape(-1)
     found: NDArray[np.float32] = made[: ceil(new * len(samples) / old)].numpy()

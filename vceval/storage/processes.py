@@ -11,8 +11,18 @@ import signal
 import sys
 from pathlib import Path
 
-__all__ = ["die_with_parent", "forget_peak", "peak_memory", "processor_seconds"]
+__all__ = [
+    "LONGEST_WAIT",
+    "die_with_parent",
+    "forget_peak",
+    "is_wait",
+    "peak_memory",
+    "processor_seconds",
+    "signal_name",
+]
 
+#: Seconds that a process may be waited for; the system counts milliseconds in 31 bits.
+LONGEST_WAIT = 1_000_000
 _SET_DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG of Linux's prctl(2)
 # Looked up here, as a new process that was forked beside other threads should do as little as possible.
 _prctl = getattr(ctypes.CDLL(None), "prctl", None) if sys.platform == "linux" else None
@@ -32,6 +42,16 @@ def die_with_parent(parent: int | None = None) -> None:
         _prctl(_SET_DEATH_SIGNAL, signal.SIGKILL)
         if parent is not None and os.getppid() != parent:
             os._exit(1)
+
+
+def is_wait(seconds: float) -> bool:
+    """Whether a process can be waited for so long: above 0, and no more than :data:`LONGEST_WAIT`."""
+    return 0 < seconds <= LONGEST_WAIT
+
+
+def signal_name(number: int) -> str:
+    """Give the name of a signal; those for programs' own purposes have a number only."""
+    return next((one.name for one in signal.Signals if one == number), f"signal {number}")
 
 
 def peak_memory(process: int) -> int | None:

@@ -266,7 +266,10 @@ def write(audio: tuple[Any, int], task: Mapping[str, Any]) -> None:
     import soundfile
 
     samples, rate = audio
-    samples = np.asarray(samples.detach().cpu() if hasattr(samples, "detach") else samples).reshape(-1)
+    samples = np.asarray(samples.detach().cpu() if hasattr(samples, "detach") else samples)
+    if samples.size != max(samples.shape, default=0):
+        raise ValueError(f"the model gave audio of shape {samples.shape}, which is not one channel")
+    samples = samples.reshape(-1)
     if samples.dtype == np.int16:
         samples = samples.astype(np.float32) / 32768
     soundfile.write(task["output"], samples.astype(np.float32), int(rate), subtype="FLOAT")
