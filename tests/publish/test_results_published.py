@@ -281,9 +281,86 @@ def _turned(content: dict[str, Any]) -> None:
     content["by"]["name"] = "Group \u202e"
 
 
+def _measure(name: str, **what: Any) -> Callable[[dict[str, Any]], None]:
+    return lambda content: next(one for one in content["measures"] if one["name"] == name).update(what)
+
+
+def _learnt(**what: Any) -> Callable[[dict[str, Any]], None]:
+    return lambda content: next(iter(content["calibrations"]["sv"].values())).update(what)
+
+
+def _twin(what: str) -> Callable[[dict[str, Any]], None]:
+    return lambda content: content[what].append(dict(content[what][0]))
+
+
+def _option(content: dict[str, Any]) -> None:
+    content["system"]["options"] = {"steps": ["\x1b[2J"]}
+
+
+def _signature(content: dict[str, Any]) -> None:
+    content["metrics"][0]["signature"] += "|x:\u202e"
+
+
+def _letter(content: dict[str, Any]) -> None:
+    content["system"]["title"] = "Mine \ufffe"
+
+
+def _huge(content: dict[str, Any]) -> None:
+    content["sums"]["mcd"]["numerators"] = pack(np.full(48, 1.5e300))
+
+
+def _seeds(content: dict[str, Any]) -> None:
+    content["seeds"] = [{"system": "mine"}]
+
+
+def _machine(content: dict[str, Any]) -> None:
+    spread = {"median": 1.0, "low": 1.0, "high": 1.0}
+    content["efficiency"] = [{
+        "system": "mine", "machine": {"processor": "", "cores": 1, "device": "", "workers": 1},
+        "set_up": {"torch": "", "threads": 1, "precision": ""}, "parameters": {"": -5}, "counted": 1, "of": 1,
+        "warm": True, "together": 1, "rtf": spread, "processor": None, "memory": None, "device_memory": None,
+    }]  # fmt: skip
+
+
+def _silent(content: dict[str, Any]) -> None:
+    del content["pairs"]["listed"]
+    content["suite"]["public"] = False
+
+
+#: What leads computing and printing, and must not lead them astray.
+ASTRAY = [
+    (_measure("mcd", label="MCD\n\x1b[2J"), "no line may hold"),
+    (_measure("mcd", decimals=10**9), "decimals is 1000000000"),
+    (_measure("mcd", decimals=-3), "decimals is -3"),
+    (_measure("mcd", thresholded="nothing"), "thresholded must name a measure"),
+    (_measure("mcd", placed="nowhere"), "placed is 'nowhere'"),
+    (_measure("mcd", reduction="none"), "reduction is 'none'"),
+    (_twin("metrics"), "is there twice"),
+    (_twin("measures"), "is there twice"),
+    (_option, "no line may hold"),
+    (_signature, "no line may hold"),
+    (_letter, "system.title"),
+    (_huge, "a sum is infinite, or none of"),
+    (_seeds, "seeds[0].measure: is missing"),
+    (_machine, "number of parameters"),
+    (_learnt(threshold="0.7"), "threshold: must be a number"),
+    (_learnt(threshold=10**400), "threshold: must be a number"),
+    (_learnt(threshold_draws="many"), "threshold_draws"),
+    (_learnt(natural_scores=["x"]), "natural_scores: must be a mapping"),
+    (_learnt(natural_scores={"a": [None]}), "natural_scores.a[0]: must be a number"),
+    (_learnt(mean_draws=[[0.5]]), "mean_draws[0]"),
+    (_learnt(impostor_mean=None), "mean_draws needs impostor_mean"),
+    (_learnt(curve={"thresholds": [0.5], "false_alarms": [], "misses": [1.0]}), "not of one length"),
+    (_learnt(speakers=-1), "speakers: must be at least 0"),
+]
+
+
 @pytest.mark.parametrize(
     ("change", "said"),
     [
+        *ASTRAY,
+        (_silent, "does not say which pairs"),
+        (_measure("mcd", unit="%"), "told otherwise than vceval has it: unit"),
         (_figure, "sums do not give the figure of mcd: value"),
         (_count, "sums do not give the figure of mcd: n "),
         (_interval, "sums do not give the figure of mcd: low"),
@@ -316,6 +393,23 @@ def test_what_is_not_right_is_refused_though_it_is_signed(
     assert not found.fine
     assert any(said in problem for problem in found.problems), found.problems
     assert not re.search(r"[\x00-\x1f]", "".join(found.problems))
+
+
+@pytest.mark.parametrize(("change", "said"), ASTRAY)
+def test_whoever_reads_a_result_refuses_what_leads_astray(
+    files: dict[str, Path], key: keys.Key, tmp_path: Path, change: Callable[[dict[str, Any]], None], said: str,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    changed = signed(files["mine"], key, tmp_path, change)
+    assert main(["table", str(changed), "--measures", "mcd"]) == 2
+    told = capsys.readouterr().err
+    assert str(changed) in told
+    assert said in " ".join(told.split())
+
+
+def test_a_measure_of_another_metric_is_a_note(files: dict[str, Path], key: keys.Key, tmp_path: Path) -> None:
+    found = check(signed(files["mine"], key, tmp_path, _measure("mcd", metric="wer")), intervals=False)
+    assert any("mcd of metric wer is not known here" in note for note in found.notes)
 
 
 def test_intervals_of_another_version_are_a_note(files: dict[str, Path], key: keys.Key, tmp_path: Path) -> None:
@@ -454,6 +548,20 @@ def test_a_result_file_is_a_baseline(
     changed.write_bytes(files["mine"].read_bytes().replace(b'"seed":0', b'"seed":1').replace(b"MIT", b"GPL"))
     assert main(["gate", str(run.root), "--baseline", str(changed), "--rules", str(rules)]) == 2
     assert keys.CHANGED in capsys.readouterr().err
+
+
+def test_a_list_of_keys_is_read_as_editors_save_it(key: keys.Key, tmp_path: Path) -> None:
+    file = tmp_path / "trusted.txt"
+    file.write_bytes(f"\ufeff{key.public}\tSpeech  Group # known to me\r\n\r\n# nobody\r\n".encode())
+    assert keys.trusted(file) == {key.public: "Speech  Group"}
+    # 32 bytes leave two bits of base64 open: other texts that decode to the same bytes are not the key
+    letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
+    twin = key.public[:-2] + letters[letters.index(key.public[-2]) ^ 1] + "="
+    file.write_text(f"{twin} Speech Group")
+    with pytest.raises(UsageError, match=r"trusted\.txt:1: .* is no key"):
+        keys.trusted(file)
+    assert keys.valid(key.public, b"x", key.sign(b"x"))
+    assert not keys.valid(twin, b"x", key.sign(b"x"))
 
 
 def test_the_key_is_its_owners_alone(

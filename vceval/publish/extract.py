@@ -32,6 +32,7 @@ from vceval.publish.record import (
     Publisher,
     Result,
     RunFacts,
+    SeedFigure,
     Skipped,
     SuiteFacts,
     Sums,
@@ -208,7 +209,11 @@ class _Extract:
                 for one in self.report.efficiency
                 if one.system == name
             ],
-            seeds=[dict(entry) for entry in (self.report.seeds or {}).get("figures", ()) if entry["system"] == name],
+            seeds=[
+                SeedFigure.model_validate(dict(entry))
+                for entry in (self.report.seeds or {}).get("figures", ())
+                if entry["system"] == name
+            ],
             by=self.by,
         )
 
