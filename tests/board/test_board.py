@@ -277,15 +277,17 @@ def test_what_fails_the_check_is_listed_and_no_result(results: Path, labs: list[
     changed(good, labs[1], folder / "claimed.json", lambda content: content["by"].update(key=labs[0].public))
     (folder / ".hidden.json").write_text("{}")
     os.mkfifo(folder / "pipe.json")
-    board = board_of(folder)
+    (folder / "loop.json").symlink_to("loop.json")
+    (folder / "folder.json").mkdir()
+    board = assembled(folder, out=tmp_path / "site").board
     assert [row.file for row in board.suites[0].tables[0].rows] == ["deep/good.json"]
     found = {one.file: " ".join(one.reasons) for one in board.refused}
-    bad = ("twice", "digit", "cut", "none", "empty", "huge", "tomorrow", "sums", "pipe", "claimed")
+    bad = ("twice", "digit", "cut", "none", "empty", "huge", "tomorrow", "sums", "pipe", "claimed", "loop")
     assert set(found) == {f"{name}.json" for name in bad}
     said = {
         "twice": "same file as deep/good.json", "digit": "signature does not fit", "cut": "cut",
         "none": "no result file", "huge": f"no result file has more than {LARGEST:,}", "tomorrow": "version 2",
-        "pipe": "no file", "claimed": "another key signed it", "sums": "sums do not give the figure",
+        "loop": "symbolic links", "pipe": "no file", "claimed": "another key signed it", "sums": "sums do not give the figure",
     }  # fmt: skip
     assert [name for name, words in said.items() if words not in found[f"{name}.json"]] == []
 

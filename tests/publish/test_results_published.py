@@ -627,6 +627,17 @@ def test_the_commands_publish_and_check(
     assert main(["publish", str(tmp_path / "nothing"), "--out", str(out)]) == 2
 
 
+def test_a_name_of_a_file_says_nothing_of_other_files(
+    files: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    odd = tmp_path / "a.json: fine; mine\nb.json: fine\x1b[2J.json"
+    odd.write_bytes(b"{}")
+    assert main(["publish", "--check", str(odd)]) == 2
+    [line] = capsys.readouterr().out.splitlines()
+    assert line.endswith("refused: is no result file; 'vceval publish RUN' writes them, whole or not at all")
+    assert line.isprintable()
+
+
 def test_a_run_that_is_not_finished_is_not_published(run: RunDirectory, key: keys.Key, tmp_path: Path) -> None:
     half = published_run(tmp_path / "half", metrics=("mcd",))
     half.write_json("run.json", {**half.read_json("run.json", checked=False), "state": "running"})

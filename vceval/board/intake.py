@@ -7,6 +7,7 @@ import hashlib
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from os.path import realpath
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -111,7 +112,9 @@ def files_of(folder: Path, out: Path | None = None) -> list[Path]:
         path
         for path in folder.rglob("*.json")
         if not any(part.startswith(".") for part in path.relative_to(folder).parts)
-        and (pages is None or pages == folder.resolve() or pages not in path.resolve().parents)
+        and not path.is_dir()
+        # Path.resolve() refuses a link to itself, which is one file of many here
+        and (pages is None or pages == folder.resolve() or pages not in Path(realpath(path)).parents)
     )
     if not found:
         raise UsageError(f"{folder}: holds no result file (*.json); 'vceval publish RUN --out {folder}' writes them")
