@@ -287,7 +287,8 @@ def test_what_fails_the_check_is_listed_and_no_result(results: Path, labs: list[
     said = {
         "twice": "same file as deep/good.json", "digit": "signature does not fit", "cut": "cut",
         "none": "no result file", "huge": f"no result file has more than {LARGEST:,}", "tomorrow": "version 2",
-        "loop": "symbolic links", "pipe": "no file", "claimed": "another key signed it", "sums": "sums do not give the figure",
+        "loop": "symbolic links", "pipe": "no file", "claimed": "another key signed it",
+        "sums": "sums do not give the figure",
     }  # fmt: skip
     assert [name for name, words in said.items() if words not in found[f"{name}.json"]] == []
 
