@@ -16,6 +16,7 @@ import pytest
 from places import ROOT
 from published_boards import METRICS, board_of, changed, put, site_of, table_of
 from published_runs import published_run
+from report_pages import Page
 
 from vceval.board import site
 from vceval.board.assemble import assembled, page_name
@@ -220,6 +221,9 @@ def test_other_pairs_have_a_table_of_their_own(results: Path, labs: list[keys.Ke
         (folder / path.name).write_bytes(path.read_bytes())
     [suite] = board_of(folder).suites
     assert [(table.title, len(table.rows)) for table in suite.tables] == [("All 48 pairs", 5), ("12 of 48 pairs", 1)]
+    other = Page(site_of(folder, tmp_path / "site").parent / row_of(suite.tables[1], "other")[1].page)
+    links = [attributes.get("href") for tag, attributes in other.tags if tag == "a"]
+    assert links.count(f"../{suite.page}") == 1
 
 
 def test_nobody_is_ranked_by_an_encoder_of_its_own_though_its_file_is_silent(

@@ -305,6 +305,10 @@ def _letter(content: dict[str, Any]) -> None:
     content["system"]["title"] = "Mine \ufffe"
 
 
+def _blank(content: dict[str, Any]) -> None:
+    content["system"]["title"] = " \u3000"
+
+
 def _huge(content: dict[str, Any]) -> None:
     content["sums"]["mcd"]["numerators"] = pack(np.full(48, 1.5e300))
 
@@ -340,6 +344,7 @@ ASTRAY = [
     (_option, "no line may hold"),
     (_signature, "no line may hold"),
     (_letter, "system.title"),
+    (_blank, "a name is blank"),
     (_huge, "a sum is infinite, or none of"),
     (_seeds, "seeds[0].measure: is missing"),
     (_machine, "number of parameters"),

@@ -108,6 +108,7 @@ def _index(board: BoardFile) -> str:
             "results": sum(1 + len(row.history) for table in suite.tables for row in table.rows),
             "newest": day(max((row.published for table in suite.tables for row in table.rows), default="")),
             "best": list(_leaders(board, suite)),
+            "over": suite.tables[0].title,
         }
         for suite in board.suites
     ]

@@ -329,6 +329,9 @@ class Result(_Part):
         for text in _texts(free):
             if not _ALL_SHOWN.fullmatch(text):
                 raise ValueError(f"holds a text with what no line may hold, {text!r:.80}")
+        for text in (self.by.name, self.system.name, self.system.title):
+            if not text.strip():
+                raise ValueError(f"a name is blank, {text!r:.80}")
         for one in self.efficiency:
             if any(not 0 <= count <= _PARAMETERS for count in (one.parameters or {}).values()):
                 raise ValueError(f"efficiency: {one.system} has a number of parameters that no network has")
