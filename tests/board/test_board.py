@@ -169,6 +169,7 @@ def test_nobody_knows_whether_two_are_the_same_where_nothing_published_says_so(
     assert both(options={"steps": 3}, weights=[])
     assert not both(options={"command": UNPUBLISHED}, weights=[])
     assert not both(options={}, weights=[], converter="")
+    assert not both(options={}, weights=[], converter="given", kind="given")
 
 
 def test_who_speaks_is_not_what_the_first_row_of_a_table_says(

@@ -643,6 +643,19 @@ def test_a_name_of_a_file_says_nothing_of_other_files(
     assert line.isprintable()
 
 
+@pytest.mark.parametrize("name", ["x" * 201, "two\nlines", "turned \u202e"])
+def test_a_name_that_no_file_can_hold_is_told(
+    name: str, key: keys.Key, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = published_run(tmp_path / "run", systems={"mine": False}, titles={"mine": name}, metrics=("mcd",), limit=6)
+    monkeypatch.setattr(keys, "load", lambda: key)
+    assert main(["publish", str(run.root), "--out", str(tmp_path / "results")]) == 2
+    told = capsys.readouterr().err
+    assert f"{run.root}: can't be published: SystemFacts title" in told
+    assert "\u202e" not in told
+    assert not (tmp_path / "results").exists()
+
+
 def test_a_run_that_is_not_finished_is_not_published(run: RunDirectory, key: keys.Key, tmp_path: Path) -> None:
     half = published_run(tmp_path / "half", metrics=("mcd",))
     half.write_json("run.json", {**half.read_json("run.json", checked=False), "state": "running"})

@@ -132,8 +132,8 @@ def _apart(one: Alike, side: Side) -> Sequence[str]:
 def same_system(one: Entry, other: Entry) -> str:
     """Say in what two results of one name are not of the same system; empty where nothing tells them apart."""
     ours, theirs = one.system, other.system
-    if not ours.converter or not theirs.converter:
-        return "nobody says which converter it is"
+    if not ours.converter or not theirs.converter or "given" in (ours.kind, theirs.kind):
+        return "audio from elsewhere: nobody says which converter made it"
     if ours.converter != theirs.converter:
         return f"other converters: {ours.converter or 'none'} and {theirs.converter or 'none'}"
     if {file.sha256 for file in ours.weights} != {file.sha256 for file in theirs.weights}:
