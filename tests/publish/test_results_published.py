@@ -643,6 +643,20 @@ def test_a_name_of_a_file_says_nothing_of_other_files(
     assert line.isprintable()
 
 
+def test_a_file_is_a_result_file_whatever_its_name_ends_in(
+    files: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("MINE.JSON", "mine"):
+        (tmp_path / name).write_bytes(files["mine"].read_bytes())
+        assert main(["table", str(tmp_path / name), "--measures", "mcd"]) == 0
+    (tmp_path / "paper.tex").write_text("x")
+    assert main(["table", str(tmp_path / "paper.tex")]) == 2
+    assert "paper.tex: is no result file" in capsys.readouterr().err
+    for command in (["publish", str(files["mine"])], ["gate", str(files["mine"]), "--baseline", str(files["mine"])]):
+        assert main(command) == 2
+        assert f"{files['mine']}: is a file, and a run is a folder" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("name", ["x" * 201, "two\nlines", "turned \u202e"])
 def test_a_name_that_no_file_can_hold_is_told(
     name: str, key: keys.Key, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch

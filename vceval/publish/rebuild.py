@@ -40,8 +40,8 @@ _Sides = tuple[Exposure, Exposure]
 
 
 def is_result(path: Path) -> bool:
-    """Whether a path is meant as a result file: a JSON file, and no folder of a run."""
-    return path.suffix == ".json" and not path.is_dir()
+    """Whether a path is meant as a result file: a JSON file that may not be there, or any other; a run is a folder."""
+    return not path.is_dir() and (path.suffix.lower() == ".json" or path.exists())
 
 
 def opened(paths: Sequence[Path], *, figures: bool = True) -> list[RunDirectory | Report]:
