@@ -26,6 +26,7 @@ from vceval.publish.columns import pack, pack_facts, places, unpack, unpack_fact
 from vceval.publish.extract import UNPUBLISHED, publish
 from vceval.publish.rebuild import opened, rebuilt, verified
 from vceval.publish.record import LARGEST, Result, read, render
+from vceval.reports.seed_tables import seed_tables
 from vceval.results import views
 from vceval.results.compare import Comparison, compare
 from vceval.results.rundir import RunDirectory
@@ -87,6 +88,25 @@ def test_every_figure_interval_test_and_mark_is_made_again(run: RunDirectory, fi
 def lines(found: Comparison) -> list[Any]:
     return [(one.measure.name, one.system.name, one.pairs, one.cells, one.differences, one.corrected)
             for one in found.lines]  # fmt: skip
+
+
+def test_the_table_of_seeds_is_that_of_the_run(key: keys.Key, tmp_path: Path) -> None:
+    run = published_run(tmp_path / "run", metrics=("mcd", "wer"), limit=12)
+    summary = run.read_json("summary.json")
+    figures = [
+        {"system": system, "measure": measure, "scored": 24, "expected": 24, "pairs": 12, "values": [0.5, 0.6],
+         "sd": 0.05, "variance": {"seed": 0.1, "speakers": 0.2, "sentence": 0.7}, "part": 0.1, "enough": 3 + number}
+        for measure in ("mcd", "wer") for number, system in enumerate(("other", "mine"))
+    ]  # fmt: skip
+    run.write_json("summary.json", {**summary, "seeds": {"share": 0.1, "figures": figures, "differences": []}})
+    found = published(run, key, tmp_path / "results")
+    [ours], [theirs] = (seed_tables(one) for one in (report_of([found["other"], found["mine"]]), views.load(run)))
+    assert sorted(ours.rows) == sorted(theirs.rows)
+    assert [row[1] for row in ours.rows] == [row[1] for row in theirs.rows]
+    assert list(ours.rows[0][5:8]) == ["10", "20", "70"]
+    for wrong in ({"measure": "miracle"}, {"system": "other"}):
+        bad = signed(found["mine"], key, tmp_path, lambda c, wrong=wrong: c["seeds"][0].update(wrong))  # type: ignore[misc]
+        assert "is none of the file" in check(bad, intervals=False).problems[0]
 
 
 def test_comparisons_are_those_of_the_runs(

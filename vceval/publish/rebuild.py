@@ -224,7 +224,8 @@ def unpacked(results: Sequence[Result], path: Path) -> Report:
     import numpy as np
 
     parts, first = [_Part(result) for result in results], results[0]
-    _declared(first)
+    for result in results:
+        _declared(result)
     rows: dict[int, dict[str, str]] = {}
     for part in parts:
         for number, row in part.rows.items():
@@ -284,6 +285,9 @@ def _declared(result: Result) -> None:
         names = [one.name for one in getattr(result, what)]
         if len(set(names)) < len(names):
             raise ValueError(f"{what}: {next(name for name in names if names.count(name) > 1)} is there twice")
+    for one in result.seeds:
+        if one.system != result.system.name or one.measure not in names:
+            raise ValueError(f"seeds: {one.measure} of {one.system} is none of the file")
     by_metric: dict[str, list[Measure]] = {}
     for view in result.measures:
         known = cast("dict[str, Any]", {field: getattr(view, field) for field in Measure.__slots__})
@@ -317,7 +321,10 @@ def _row(result: Result) -> dict[str, Any]:
 def _facts(results: Sequence[Result]) -> dict[str, Any]:
     """What a summary says without computing anything."""
     first = results[0]
-    seeds = [entry.model_dump() for result in results for entry in result.seeds]
+    # As the run has them: by measure, and of each the systems in their order
+    at = {measure.name: place for place, measure in enumerate(first.measures)}
+    entries = sorted((entry for result in results for entry in result.seeds), key=lambda one: at[one.measure])
+    seeds = [entry.model_dump() for entry in entries]
     return {
         "name": first.suite.name,
         "suite": first.suite.name,

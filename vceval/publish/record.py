@@ -262,6 +262,14 @@ class Learnt(_Part):
         return self
 
 
+class SeedVariance(_Part):
+    """Variance of one conversion by what it comes from; speakers: of source and target, sentence: what is left."""
+
+    seed: float | None
+    speakers: float | None
+    sentence: float | None
+
+
 class SeedFigure(_Part):
     """What several seeds do to a figure, as the run has it."""
 
@@ -272,7 +280,7 @@ class SeedFigure(_Part):
     pairs: Count
     values: list[float]
     sd: float | None
-    variance: dict[Name, float | None] | None
+    variance: SeedVariance | None
     part: float | None
     enough: Count | None
 
