@@ -265,6 +265,18 @@ def test_only_trusted_keys_stand_in_tables(results: Path, labs: list[keys.Key], 
     assert board_of(only).suites[0].tables[0].rankings == table.rankings
 
 
+@pytest.mark.parametrize("name", ["First", "first ", "Fi\u200brst", "\uff26irst", "FIRST"])
+def test_names_that_look_alike_are_told_apart(
+    run: RunDirectory, labs: list[keys.Key], tmp_path: Path, name: str
+) -> None:
+    mine = put(run.root, labs[0], tmp_path, ("mine",))["mine"]
+    changed(mine, labs[1], tmp_path / "other.json", lambda content: content["by"].update(name=name))
+    assert {one.key: one.name for one in board_of(tmp_path).keys} == {
+        labs[0].public: f"First ({labs[0].public[8:16]})",
+        labs[1].public: f"{name} ({labs[1].public[8:16]})",
+    }
+
+
 def test_what_fails_the_check_is_listed_and_no_result(results: Path, labs: list[keys.Key], tmp_path: Path) -> None:
     folder = tmp_path / "results"
     (folder / "deep").mkdir(parents=True)

@@ -579,6 +579,13 @@ def test_a_list_of_keys_is_read_as_editors_save_it(key: keys.Key, tmp_path: Path
     file = tmp_path / "trusted.txt"
     file.write_bytes(f"\ufeff{key.public}\tSpeech  Group # known to me\r\n\r\n# nobody\r\n".encode())
     assert keys.trusted(file) == {key.public: "Speech  Group"}
+    for bad, said in (
+        (f"{key.public} Group \u202e", r"trusted\.txt:1: the name .* holds what nobody sees"),
+        (f"{key.public} A\n{key.public} B", r"trusted\.txt:2: .* stands there already, as A"),
+    ):
+        file.write_text(bad, encoding="utf-8")
+        with pytest.raises(UsageError, match=said):
+            keys.trusted(file)
     # 32 bytes leave two bits of base64 open: other texts that decode to the same bytes are not the key
     letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
     twin = key.public[:-2] + letters[letters.index(key.public[-2]) ^ 1] + "="

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import unicodedata
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -257,8 +258,14 @@ def _names(entries: Iterable[Entry], trusted: Mapping[str, str]) -> dict[str, st
     for one in entries:
         last[one.by.key] = max(last.get(one.by.key, ("", "")), (one.by.published, one.by.name))
     names = {key: trusted.get(key) or name for key, (_, name) in last.items()}
-    times = Counter(names.values())
-    return {key: f"{name} ({fingerprint(key)})" if times[name] > 1 else name for key, name in names.items()}
+    times = Counter(map(_looks, names.values()))
+    return {key: f"{name} ({fingerprint(key)})" if times[_looks(name)] > 1 else name for key, name in names.items()}
+
+
+def _looks(name: str) -> str:
+    """What is the same of names that people hardly tell apart: case, blanks, width, and letters that nobody sees."""
+    plain = unicodedata.normalize("NFKC", name).casefold()
+    return "".join(letter for letter in plain if letter.isprintable() and not letter.isspace())
 
 
 def fingerprint(key: str) -> str:

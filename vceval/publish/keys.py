@@ -117,9 +117,9 @@ def trusted(path: Path) -> dict[str, str]:
     """Read the keys that somebody trusts: one a line, after it a name of one's own; what follows ``#`` is a remark.
 
     Raises:
-        UsageError: the file is missing, or a line is no key.
+        UsageError: the file is missing, a line is no key, a key is there twice, or a name holds what nobody sees.
     """
-    found = {}
+    found = dict[str, str]()
     try:
         lines = path.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, ValueError) as error:
@@ -133,6 +133,10 @@ def trusted(path: Path) -> dict[str, str]:
         except ValueError as error:
             told = f"{key!r:.80} is no key ({error}); 'vceval key show' prints one"
             raise UsageError(f"{path}:{number}: {told}") from None
+        if not name.isprintable():
+            raise UsageError(f"{path}:{number}: the name {name!r:.80} holds what nobody sees; write it anew")
+        if key in found:
+            raise UsageError(f"{path}:{number}: {key} stands there already, as {found[key] or 'nobody'}; take one out")
         found[key] = name.strip()
     return found
 
