@@ -117,7 +117,10 @@ def test_without_the_data_set_of_the_benchmark_or_of_a_part_there_are_no_eval_re
     part = published_run(tmp_path / "run", systems=MINE, limit=20, metrics=("mcd",))
     _, [reason] = model.write([part.root], tmp_path / "part", benchmark="group/voices")
     assert "only some pairs of demo@1" in reason
-    assert card(tmp_path / "part").data.eval_results[0].dataset_name == "demo@1, 20 pairs, not all"
+    [result] = card(tmp_path / "part").data.eval_results
+    assert result.dataset_name == "demo@1, 20 pairs, not all"
+    # Nor does the card call it a result on the benchmark
+    assert (result.dataset_type, result.dataset_config, result.dataset_split) == ("demo", None, None)
 
 
 def test_again_gives_the_same_bytes(run: RunDirectory, tmp_path: Path) -> None:
