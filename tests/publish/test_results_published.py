@@ -622,6 +622,10 @@ def test_the_key_is_its_owners_alone(
     assert main(["key", "show"]) == 2
     assert "chmod 600" in capsys.readouterr().err
     file.chmod(0o600)
+    for wrong in ("a\nb", " ", "x" * 201):
+        file.write_text(json.dumps({"name": wrong, "private": secret}))
+        assert main(["key", "show"]) == 2
+        assert "printable characters" in capsys.readouterr().err
     file.write_text(json.dumps({"name": "x", "private": secret[:-8]}))
     assert main(["key", "show"]) == 2
     said = capsys.readouterr()

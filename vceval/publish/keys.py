@@ -52,7 +52,7 @@ def make(name: str, path: Path | None = None) -> Key:
         UsageError: there is one already, the name is none, or the package is missing.
     """
     ed25519 = _library()
-    if not name.strip() or not name.isprintable() or len(name) > 200:
+    if not _is_name(name):
         raise UsageError(f"a name of 1 to 200 printable characters is needed, not {name!r:.80}: --name 'Speech Group'")
     path = path or key_file()
     private = ed25519.Ed25519PrivateKey.generate()
@@ -86,7 +86,9 @@ def load(path: Path | None = None) -> Key:
             raise UsageError(f"{path}: others can read this key; keep it to yourself: chmod 600 '{path}'")
         content = json.loads(path.read_text(encoding="utf-8"))
         private = ed25519.Ed25519PrivateKey.from_private_bytes(base64.b64decode(content["private"], validate=True))
-        return _key(str(content["name"]), private)
+        if not _is_name(name := str(content["name"])):
+            raise UsageError(f"{path}: name {name!r:.80} is none of 1 to 200 printable characters; write it anew there")
+        return _key(name, private)
     except FileNotFoundError:
         raise UsageError(f"{path}: no key yet; make one: vceval key new --name 'Speech Group'") from None
     except (OSError, ValueError, TypeError, KeyError) as error:  # never what is in it
@@ -139,6 +141,10 @@ def trusted(path: Path) -> dict[str, str]:
             raise UsageError(f"{path}:{number}: {key} stands there already, as {found[key] or 'nobody'}; take one out")
         found[key] = name.strip()
     return found
+
+
+def _is_name(name: str) -> bool:
+    return bool(name.strip()) and name.isprintable() and len(name) <= 200
 
 
 def _key(name: str, private: Ed25519PrivateKey) -> Key:
