@@ -333,6 +333,10 @@ def _huge(content: dict[str, Any]) -> None:
     content["sums"]["mcd"]["numerators"] = pack(np.full(48, 1.5e300))
 
 
+def _tiny(content: dict[str, Any]) -> None:
+    content["sums"]["mcd"]["denominators"] = pack(np.full(48, 5e-324))
+
+
 def _seeds(content: dict[str, Any]) -> None:
     content["seeds"] = [{"system": "mine"}]
 
@@ -365,7 +369,8 @@ ASTRAY = [
     (_signature, "no line may hold"),
     (_letter, "system.title"),
     (_blank, "a name is blank"),
-    (_huge, "a sum is infinite, or none of"),
+    (_huge, "a sum is above 1e+30"),
+    (_tiny, "or a denominator none of 0 and 1e-30"),
     (_seeds, "seeds[0].measure: is missing"),
     (_machine, "number of parameters"),
     (_learnt(threshold="0.7"), "threshold: must be a number"),
