@@ -33,6 +33,8 @@ Question = Literal["voice", "words", "quality", ""]
 QUESTIONS: tuple[Question, ...] = ("voice", "words", "quality")
 #: Names of measures are columns of tables and parts of file names.
 _MEASURE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:+-]*")
+#: A number has no more digits that say anything.
+_MOST_DECIMALS = 17
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +104,8 @@ class Measure:
             *fault(self, "unit", lambda v: isinstance(v, str), "a text, empty for a figure without a unit"),
             *_one_of(self, "better", get_args(Better)),
             *fault(self, "scale", lambda v: _number(v) not in (None, 0.0), "a number other than 0"),
-            *fault(self, "decimals", is_whole, "a whole number"),
+            *fault(self, "decimals", lambda v: is_whole(v) and v <= _MOST_DECIMALS,
+                   f"a whole number from 0 to {_MOST_DECIMALS}"),
             *_one_of(self, "reduction", get_args(Reduction)),
             *fault(self, "secondary", lambda v: isinstance(v, bool), "True or False"),
             *fault(self, "rate", lambda v: isinstance(v, bool), "True or False"),
@@ -121,6 +124,38 @@ class Measure:
                    f"{', '.join(QUESTIONS)}, or empty, as where another measure ranks this one's systems"),
         ]  # fmt: skip
         return [f"measure {self.name!r}: {text}" for text in found]
+
+
+def measure_faults(measures: Sequence[Measure], metric: str, *, calibrates: bool = True) -> list[str]:
+    """Say what the measures of a metric declare wrongly, each by itself and beside the others, in words.
+
+    Args:
+        measures: all that the metric has.
+        metric: how messages call it.
+        calibrates: whether it learns from natural speech.
+    """
+    found = list[str]()
+    ranked = [one.name for one in measures if not one.ranked_by]
+    scores = [one.name for one in measures if one.reduction == "ratio" and not one.thresholded]
+    for measure in measures:
+        found += measure.declaration_faults()
+        if measure.ranked_by and measure.ranked_by not in ranked:
+            found.append(
+                f"measure {measure.name!r}: ranked_by must be another measure of {metric} that is ranked by itself, "
+                f"not {measure.ranked_by!r}"
+            )
+        if measure.reduction != "ratio" and not calibrates:
+            found.append(f"measure {measure.name!r} is an {measure.reduction}: it needs a method calibrate()")
+        if measure.thresholded and not (calibrates and measure.reduction == "ratio"):
+            found.append(
+                f"measure {measure.name!r} is thresholded: it needs reduction 'ratio' and a method calibrate()"
+            )
+        if measure.thresholded and measure.thresholded not in scores:
+            found.append(
+                f"measure {measure.name!r}: thresholded must name a measure of scores of the same metric "
+                f"({', '.join(scores) or 'there is none'}), not {measure.thresholded!r}"
+            )
+    return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,27 +282,7 @@ class Metric(ABC):
         kind = owner if isinstance(owner, type) else type(owner)
         calibrates = getattr(kind, "calibrate", None) is not Metric.calibrate
         measures: Sequence[Measure] = owner.measures  # type: ignore[attr-defined]
-        ranked = [one.name for one in measures if not one.ranked_by]
-        scores = [one.name for one in measures if one.reduction == "ratio" and not one.thresholded]
-        for measure in measures:
-            found += measure.declaration_faults()
-            if measure.ranked_by and measure.ranked_by not in ranked:
-                found.append(
-                    f"measure {measure.name!r}: ranked_by must be another measure of {name} that is ranked by itself, "
-                    f"not {measure.ranked_by!r}"
-                )
-            if measure.reduction != "ratio" and not calibrates:
-                found.append(f"measure {measure.name!r} is an {measure.reduction}: it needs a method calibrate()")
-            if measure.thresholded and not (calibrates and measure.reduction == "ratio"):
-                found.append(
-                    f"measure {measure.name!r} is thresholded: it needs reduction 'ratio' and a method calibrate()"
-                )
-            if measure.thresholded and measure.thresholded not in scores:
-                found.append(
-                    f"measure {measure.name!r}: thresholded must name a measure of scores of the same metric "
-                    f"({', '.join(scores) or 'there is none'}), not {measure.thresholded!r}"
-                )
-        return found
+        return [*found, *measure_faults(measures, name, calibrates=calibrates)]
 
     @property
     def judge(self) -> str:

@@ -75,9 +75,11 @@ def _split(entry: Mapping[str, Any]) -> list[str]:
     variance = entry["variance"]
     if variance is None:
         return ["–", "–", "–", "–"]
-    total = sum(part for part in variance.values() if part is not None)
+    # In the order of the headings: files order keys as they like
+    parts = [variance[name] for name in ("seed", "speakers", "sentence")]
+    total = sum(part for part in parts if part is not None)
     told = variance["speakers"] is not None and total > 0
-    return [*(_percent(part / total) if told else "–" for part in variance.values()), _enough(entry)]
+    return [*(_percent(part / total) if told else "–" for part in parts), _enough(entry)]
 
 
 def _enough_for_all(needed: list[int | None], share: str) -> str:

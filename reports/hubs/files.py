@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from codecs import BOM_UTF8
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -58,7 +59,10 @@ class Files:
     def merge(self, name: str, text: str) -> None:
         """Have a file written that holds all that it held, and more."""
         path = self.root / name
-        self._found[path] = (text.encode(), self._read(path))
+        before = self._read(path)
+        # Some editors begin a text by a mark, which is none of it
+        mark = BOM_UTF8 if before is not None and before.startswith(BOM_UTF8) else b""
+        self._found[path] = (mark + text.encode(), before)
 
     def write(self) -> list[Written]:
         """Write them.

@@ -81,8 +81,10 @@ def write(paths: Sequence[Path], folder: Path, name: str = "", benchmark: str = 
                      for measure in report.primary_measures if measure not in [one for one, _ in found]]  # fmt: skip
         if not found:
             raise UsageError(f"{report.root}: {system.name} has no figure on {report.suite}")
-        results.append(_index_result(report, system.name, found, benchmark))
-        if reason := _off_board(report, benchmark):
+        reason = _off_board(report, benchmark)
+        # What is not of the whole list is no result on the benchmark's split
+        results.append(_index_result(report, system.name, found, "" if reason else benchmark))
+        if reason:
             left_out.append(f".eval_results: {reason}")
         else:
             entries = [_entry(report, system.name, benchmark, *one) for one in found]

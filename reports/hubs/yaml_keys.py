@@ -25,6 +25,8 @@ def mapping(text: str, where: str) -> dict[str, Any]:
         found = yaml.safe_load(text)
     except (yaml.YAMLError, ValueError) as error:
         raise UsageError(f"{where}: is no YAML ({' '.join(str(error).split())}); mend it first") from error
+    except RecursionError:
+        raise UsageError(f"{where}: is no YAML (one thing in another, too deep); mend it first") from None
     if found is None:
         return {}
     if not isinstance(found, dict):

@@ -11,17 +11,22 @@ from typing import Any
 from xml.etree import ElementTree
 
 import jsonschema
+import numpy as np
 import pytest
 from places import ROOT
 from published_boards import METRICS, board_of, changed, put, site_of, table_of
 from published_runs import published_run
+from report_pages import Page
 
+from vceval.board import site
 from vceval.board.assemble import assembled, page_name
 from vceval.board.record import BoardFile, RowFacts, TableFacts
 from vceval.cli.main import main
 from vceval.cli.schema import schema_of
 from vceval.errors import UsageError
 from vceval.publish import keys
+from vceval.publish.columns import pack
+from vceval.publish.extract import UNPUBLISHED
 from vceval.publish.record import LARGEST
 from vceval.results import views
 from vceval.results.compare import compare
@@ -149,6 +154,46 @@ def test_one_name_with_other_weights_is_not_one_system(run: RunDirectory, labs: 
     assert table.agreements == []
 
 
+def test_nobody_knows_whether_two_are_the_same_where_nothing_published_says_so(
+    run: RunDirectory, labs: list[keys.Key], tmp_path: Path
+) -> None:
+    mine = put(run.root, labs[0], tmp_path, ("mine",))["mine"]
+    other = tmp_path / "other.json"
+
+    def both(**system: Any) -> list[Any]:
+        for path, key in ((mine, labs[0]), (other, labs[1])):
+            changed(mine, key, path, lambda content: content["system"].update(system))
+        return table_of(tmp_path).agreements
+
+    assert both(options={"command": UNPUBLISHED})
+    assert both(options={"steps": 3}, weights=[])
+    assert not both(options={"command": UNPUBLISHED}, weights=[])
+    assert not both(options={}, weights=[], converter="")
+    assert not both(options={}, weights=[], converter="given", kind="given")
+
+
+def test_who_speaks_is_not_what_the_first_row_of_a_table_says(
+    run: RunDirectory, labs: list[keys.Key], tmp_path: Path
+) -> None:
+    folder = tmp_path / "results"
+    files = put(run.root, labs[0], folder)
+    before = table_of(folder)
+
+    def alone(content: dict[str, Any]) -> None:
+        content["system"]["title"] = "A first row"
+        content["pairs"]["targets"] = pack(np.full(48, len(content["pairs"]["speakers"])))
+
+    def named(content: dict[str, Any]) -> None:
+        content["pairs"]["speakers"] = [f"speaker {name}" for name in content["pairs"]["speakers"]]
+
+    changed(files["other"], labs[1], folder / "a.json", alone)
+    [suite] = board_of(folder).suites
+    assert [len(table.rows) for table in suite.tables] == [4, 1]
+    assert suite.tables[0].rankings == before.rankings
+    changed(files["other"], labs[1], folder / "a.json", named)
+    assert len(table_of(folder).rows) == 5
+
+
 def test_other_signatures_stand_in_columns_of_their_own(results: Path, labs: list[keys.Key], tmp_path: Path) -> None:
     def other(content: dict[str, Any]) -> None:
         next(one for one in content["metrics"] if one["name"] == "mcd")["signature"] = "MCD|v:2"
@@ -177,6 +222,9 @@ def test_other_pairs_have_a_table_of_their_own(results: Path, labs: list[keys.Ke
         (folder / path.name).write_bytes(path.read_bytes())
     [suite] = board_of(folder).suites
     assert [(table.title, len(table.rows)) for table in suite.tables] == [("All 48 pairs", 5), ("12 of 48 pairs", 1)]
+    other = Page(site_of(folder, tmp_path / "site").parent / row_of(suite.tables[1], "other")[1].page)
+    links = [attributes.get("href") for tag, attributes in other.tags if tag == "a"]
+    assert links.count(f"../{suite.page}") == 1
 
 
 def test_nobody_is_ranked_by_an_encoder_of_its_own_though_its_file_is_silent(
@@ -217,6 +265,18 @@ def test_only_trusted_keys_stand_in_tables(results: Path, labs: list[keys.Key], 
     assert board_of(only).suites[0].tables[0].rankings == table.rankings
 
 
+@pytest.mark.parametrize("name", ["First", "first ", "Fi\u200brst", "\uff26irst", "FIRST"])
+def test_names_that_look_alike_are_told_apart(
+    run: RunDirectory, labs: list[keys.Key], tmp_path: Path, name: str
+) -> None:
+    mine = put(run.root, labs[0], tmp_path, ("mine",))["mine"]
+    changed(mine, labs[1], tmp_path / "other.json", lambda content: content["by"].update(name=name))
+    assert {one.key: one.name for one in board_of(tmp_path).keys} == {
+        labs[0].public: f"First ({labs[0].public[8:16]})",
+        labs[1].public: f"{name} ({labs[1].public[8:16]})",
+    }
+
+
 def test_what_fails_the_check_is_listed_and_no_result(results: Path, labs: list[keys.Key], tmp_path: Path) -> None:
     folder = tmp_path / "results"
     (folder / "deep").mkdir(parents=True)
@@ -234,15 +294,18 @@ def test_what_fails_the_check_is_listed_and_no_result(results: Path, labs: list[
     changed(good, labs[1], folder / "claimed.json", lambda content: content["by"].update(key=labs[0].public))
     (folder / ".hidden.json").write_text("{}")
     os.mkfifo(folder / "pipe.json")
-    board = board_of(folder)
+    (folder / "loop.json").symlink_to("loop.json")
+    (folder / "folder.json").mkdir()
+    board = assembled(folder, out=tmp_path / "site").board
     assert [row.file for row in board.suites[0].tables[0].rows] == ["deep/good.json"]
     found = {one.file: " ".join(one.reasons) for one in board.refused}
-    bad = ("twice", "digit", "cut", "none", "empty", "huge", "tomorrow", "sums", "pipe", "claimed")
+    bad = ("twice", "digit", "cut", "none", "empty", "huge", "tomorrow", "sums", "pipe", "claimed", "loop")
     assert set(found) == {f"{name}.json" for name in bad}
     said = {
         "twice": "same file as deep/good.json", "digit": "signature does not fit", "cut": "cut",
         "none": "no result file", "huge": f"no result file has more than {LARGEST:,}", "tomorrow": "version 2",
-        "pipe": "no file", "claimed": "another key signed it", "sums": "sums do not give the figure",
+        "loop": "symbolic links", "pipe": "no file", "claimed": "another key signed it",
+        "sums": "sums do not give the figure",
     }  # fmt: skip
     assert [name for name, words in said.items() if words not in found[f"{name}.json"]] == []
 
@@ -273,6 +336,27 @@ def test_a_folder_of_something_else_is_left_alone(results: Path, tmp_path: Path)
         assembled(tmp_path)
     with pytest.raises(UsageError, match="no such folder"):
         assembled(tmp_path / "nothing")
+
+
+def test_a_board_that_was_cut_is_made_again(results: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def cut(*_: object) -> str:
+        raise OSError("the disk is full")
+
+    with monkeypatch.context() as full:
+        full.setattr(site, "atom", cut)
+        with pytest.raises(OSError, match="full"):
+            site_of(results, tmp_path / "site")
+    assert not (tmp_path / "site" / "index.html").exists()
+    site_of(results, tmp_path / "site")
+    assert (tmp_path / "site" / "index.html").exists()
+
+
+def test_another_board_json_is_no_board(results: Path, tmp_path: Path) -> None:
+    (tmp_path / "board.json").write_text('{"columns": ["to do", "done"]}')
+    (tmp_path / "index.html").write_text("somebody's own")
+    with pytest.raises(UsageError, match="holds something that is no board"):
+        site_of(results, tmp_path)
+    assert (tmp_path / "index.html").read_text() == "somebody's own"
 
 
 def test_pages_among_the_results_are_no_results(results: Path, tmp_path: Path) -> None:

@@ -99,6 +99,28 @@ def test_the_check_says_what_it_found(pull: Path) -> None:
     assert "Also changed" not in verdict
 
 
+def test_what_is_taken_away_or_replaced_is_named(pull: Path) -> None:
+    key = keys.make("Somebody", pull / "key.json")
+    run = published_run(pull / "run", metrics=METRICS[:1], limit=12)
+    (pull / "base" / "trusted.txt").write_text(f"{key.public}\n")
+    results = pull / "pull" / "results"
+    [mine] = put(run.root, key, results, ("mine",)).values()
+    for name in ("gone", "moved", "stays"):
+        (results / f"{name}.json").write_text(name)
+    git(pull, "add", "--all")
+    git(pull, "commit", "--quiet", "--message", "theirs")
+    (results / "gone.json").unlink()
+    (results / "moved.json").rename(results / "there.json")
+    mine.rename(results / "stays.json")
+    code, verdict = checked(pull)
+    assert code == 123
+    head, _, gone = verdict.partition("Stood there, and is taken away or another one now:\n\n")
+    assert head.startswith("Some result files are refused:")
+    assert "results/stays.json: fine" in head
+    assert "results/there.json: refused" in head
+    assert gone.split() == [f"results/{name}" for name in sorted((mine.name, "gone.json", "moved.json", "stays.json"))]
+
+
 def test_names_and_contents_of_files_get_out_of_nothing(pull: Path) -> None:
     key = keys.make("Somebody", pull / "key.json")
     # The pull request trusts its own key, which does not count

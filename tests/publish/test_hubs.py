@@ -117,7 +117,10 @@ def test_without_the_data_set_of_the_benchmark_or_of_a_part_there_are_no_eval_re
     part = published_run(tmp_path / "run", systems=MINE, limit=20, metrics=("mcd",))
     _, [reason] = model.write([part.root], tmp_path / "part", benchmark="group/voices")
     assert "only some pairs of demo@1" in reason
-    assert card(tmp_path / "part").data.eval_results[0].dataset_name == "demo@1, 20 pairs, not all"
+    [result] = card(tmp_path / "part").data.eval_results
+    assert result.dataset_name == "demo@1, 20 pairs, not all"
+    # Nor does the card call it a result on the benchmark
+    assert (result.dataset_type, result.dataset_config, result.dataset_split) == ("demo", None, None)
 
 
 def test_again_gives_the_same_bytes(run: RunDirectory, tmp_path: Path) -> None:
@@ -166,6 +169,18 @@ def test_a_card_keeps_every_other_byte_and_every_other_result(run: RunDirectory,
     assert data.get("license") == "mit"
 
 
+def test_the_mark_at_the_beginning_of_a_text_stays(run: RunDirectory, tmp_path: Path) -> None:
+    mark = b"\xef\xbb\xbf"
+    (tmp_path / "README.md").write_bytes(mark + b"---\r\nlicense: mit\r\n---\r\n# M\r\n")
+    (tmp_path / "CITATION.cff").write_bytes(mark + b"cff-version: 1.2.0\n")
+    for _ in range(2):
+        model.write([run.root], tmp_path)
+        found = files(tmp_path)
+        assert found["README.md"].startswith(mark + b"---\r\nlicense: mit\r\nmodel-index:\r\n")
+        assert found["CITATION.cff"].startswith(mark + b"cff-version: 1.2.0\nreferences:\n")
+        assert b"".join(found.values()).count(mark) == 2
+
+
 @pytest.mark.parametrize(
     "text", ["# A model\n\n---\n\ntext\n", "", "--- no front\n", "# M\r\n\r\ntext\r\n", "---\n---\nx"]
 )
@@ -183,6 +198,7 @@ def test_a_card_without_metadata_keeps_its_text(run: RunDirectory, tmp_path: Pat
     [
         ("---\na: [1\n---\n", "is no YAML"),
         ("---\njust text\n---\n", "holds no keys"),
+        ("---\na: " + "[" * 3000 + "\n---\n", "too deep"),
         ("---\nmodel-index: nothing\n---\n", "is no list of models"),
         ("---\nmodel-index:\n- name: a # mine\n  results: []\n---\n", "can't be changed without losing"),
         ("---\n{license: mit}\n---\n", "can't be changed without losing"),

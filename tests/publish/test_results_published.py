@@ -26,6 +26,7 @@ from vceval.publish.columns import pack, pack_facts, places, unpack, unpack_fact
 from vceval.publish.extract import UNPUBLISHED, publish
 from vceval.publish.rebuild import opened, rebuilt, verified
 from vceval.publish.record import LARGEST, Result, read, render
+from vceval.reports.seed_tables import seed_tables
 from vceval.results import views
 from vceval.results.compare import Comparison, compare
 from vceval.results.rundir import RunDirectory
@@ -87,6 +88,25 @@ def test_every_figure_interval_test_and_mark_is_made_again(run: RunDirectory, fi
 def lines(found: Comparison) -> list[Any]:
     return [(one.measure.name, one.system.name, one.pairs, one.cells, one.differences, one.corrected)
             for one in found.lines]  # fmt: skip
+
+
+def test_the_table_of_seeds_is_that_of_the_run(key: keys.Key, tmp_path: Path) -> None:
+    run = published_run(tmp_path / "run", metrics=("mcd", "wer"), limit=12)
+    summary = run.read_json("summary.json")
+    figures = [
+        {"system": system, "measure": measure, "scored": 24, "expected": 24, "pairs": 12, "values": [0.5, 0.6],
+         "sd": 0.05, "variance": {"seed": 0.1, "speakers": 0.2, "sentence": 0.7}, "part": 0.1, "enough": 3 + number}
+        for measure in ("mcd", "wer") for number, system in enumerate(("other", "mine"))
+    ]  # fmt: skip
+    run.write_json("summary.json", {**summary, "seeds": {"share": 0.1, "figures": figures, "differences": []}})
+    found = published(run, key, tmp_path / "results")
+    [ours], [theirs] = (seed_tables(one) for one in (report_of([found["other"], found["mine"]]), views.load(run)))
+    assert sorted(ours.rows) == sorted(theirs.rows)
+    assert [row[1] for row in ours.rows] == [row[1] for row in theirs.rows]
+    assert list(ours.rows[0][5:8]) == ["10", "20", "70"]
+    for wrong in ({"measure": "miracle"}, {"system": "other"}):
+        bad = signed(found["mine"], key, tmp_path, lambda c, wrong=wrong: c["seeds"][0].update(wrong))  # type: ignore[misc]
+        assert "is none of the file" in check(bad, intervals=False).problems[0]
 
 
 def test_comparisons_are_those_of_the_runs(
@@ -281,9 +301,96 @@ def _turned(content: dict[str, Any]) -> None:
     content["by"]["name"] = "Group \u202e"
 
 
+def _measure(name: str, **what: Any) -> Callable[[dict[str, Any]], None]:
+    return lambda content: next(one for one in content["measures"] if one["name"] == name).update(what)
+
+
+def _learnt(**what: Any) -> Callable[[dict[str, Any]], None]:
+    return lambda content: next(iter(content["calibrations"]["sv"].values())).update(what)
+
+
+def _twin(what: str) -> Callable[[dict[str, Any]], None]:
+    return lambda content: content[what].append(dict(content[what][0]))
+
+
+def _option(content: dict[str, Any]) -> None:
+    content["system"]["options"] = {"steps": ["\x1b[2J"]}
+
+
+def _signature(content: dict[str, Any]) -> None:
+    content["metrics"][0]["signature"] += "|x:\u202e"
+
+
+def _letter(content: dict[str, Any]) -> None:
+    content["system"]["title"] = "Mine \ufffe"
+
+
+def _blank(content: dict[str, Any]) -> None:
+    content["system"]["title"] = " \u3000"
+
+
+def _huge(content: dict[str, Any]) -> None:
+    content["sums"]["mcd"]["numerators"] = pack(np.full(48, 1.5e300))
+
+
+def _tiny(content: dict[str, Any]) -> None:
+    content["sums"]["mcd"]["denominators"] = pack(np.full(48, 5e-324))
+
+
+def _seeds(content: dict[str, Any]) -> None:
+    content["seeds"] = [{"system": "mine"}]
+
+
+def _machine(content: dict[str, Any]) -> None:
+    spread = {"median": 1.0, "low": 1.0, "high": 1.0}
+    content["efficiency"] = [{
+        "system": "mine", "machine": {"processor": "", "cores": 1, "device": "", "workers": 1},
+        "set_up": {"torch": "", "threads": 1, "precision": ""}, "parameters": {"": -5}, "counted": 1, "of": 1,
+        "warm": True, "together": 1, "rtf": spread, "processor": None, "memory": None, "device_memory": None,
+    }]  # fmt: skip
+
+
+def _silent(content: dict[str, Any]) -> None:
+    del content["pairs"]["listed"]
+    content["suite"]["public"] = False
+
+
+#: What leads computing and printing, and must not lead them astray.
+ASTRAY = [
+    (_measure("mcd", label="MCD\n\x1b[2J"), "no line may hold"),
+    (_measure("mcd", decimals=10**9), "decimals is 1000000000"),
+    (_measure("mcd", decimals=-3), "decimals is -3"),
+    (_measure("mcd", thresholded="nothing"), "thresholded must name a measure"),
+    (_measure("mcd", placed="nowhere"), "placed is 'nowhere'"),
+    (_measure("mcd", reduction="none"), "reduction is 'none'"),
+    (_twin("metrics"), "is there twice"),
+    (_twin("measures"), "is there twice"),
+    (_option, "no line may hold"),
+    (_signature, "no line may hold"),
+    (_letter, "system.title"),
+    (_blank, "a name is blank"),
+    (_huge, "a sum is above 1e+30"),
+    (_tiny, "or a denominator none of 0 and 1e-30"),
+    (_seeds, "seeds[0].measure: is missing"),
+    (_machine, "number of parameters"),
+    (_learnt(threshold="0.7"), "threshold: must be a number"),
+    (_learnt(threshold=10**400), "threshold: must be a number"),
+    (_learnt(threshold_draws="many"), "threshold_draws"),
+    (_learnt(natural_scores=["x"]), "natural_scores: must be a mapping"),
+    (_learnt(natural_scores={"a": [None]}), "natural_scores.a[0]: must be a number"),
+    (_learnt(mean_draws=[[0.5]]), "mean_draws[0]"),
+    (_learnt(impostor_mean=None), "mean_draws needs impostor_mean"),
+    (_learnt(curve={"thresholds": [0.5], "false_alarms": [], "misses": [1.0]}), "not of one length"),
+    (_learnt(speakers=-1), "speakers: must be at least 0"),
+]
+
+
 @pytest.mark.parametrize(
     ("change", "said"),
     [
+        *ASTRAY,
+        (_silent, "does not say which pairs"),
+        (_measure("mcd", unit="%"), "told otherwise than vceval has it: unit"),
         (_figure, "sums do not give the figure of mcd: value"),
         (_count, "sums do not give the figure of mcd: n "),
         (_interval, "sums do not give the figure of mcd: low"),
@@ -316,6 +423,23 @@ def test_what_is_not_right_is_refused_though_it_is_signed(
     assert not found.fine
     assert any(said in problem for problem in found.problems), found.problems
     assert not re.search(r"[\x00-\x1f]", "".join(found.problems))
+
+
+@pytest.mark.parametrize(("change", "said"), ASTRAY)
+def test_whoever_reads_a_result_refuses_what_leads_astray(
+    files: dict[str, Path], key: keys.Key, tmp_path: Path, change: Callable[[dict[str, Any]], None], said: str,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    changed = signed(files["mine"], key, tmp_path, change)
+    assert main(["table", str(changed), "--measures", "mcd"]) == 2
+    told = capsys.readouterr().err
+    assert str(changed) in told
+    assert said in " ".join(told.split())
+
+
+def test_a_measure_of_another_metric_is_a_note(files: dict[str, Path], key: keys.Key, tmp_path: Path) -> None:
+    found = check(signed(files["mine"], key, tmp_path, _measure("mcd", metric="wer")), intervals=False)
+    assert any("mcd of metric wer is not known here" in note for note in found.notes)
 
 
 def test_intervals_of_another_version_are_a_note(files: dict[str, Path], key: keys.Key, tmp_path: Path) -> None:
@@ -456,6 +580,27 @@ def test_a_result_file_is_a_baseline(
     assert keys.CHANGED in capsys.readouterr().err
 
 
+def test_a_list_of_keys_is_read_as_editors_save_it(key: keys.Key, tmp_path: Path) -> None:
+    file = tmp_path / "trusted.txt"
+    file.write_bytes(f"\ufeff{key.public}\tSpeech  Group # known to me\r\n\r\n# nobody\r\n".encode())
+    assert keys.trusted(file) == {key.public: "Speech  Group"}
+    for bad, said in (
+        (f"{key.public} Group \u202e", r"trusted\.txt:1: the name .* holds what nobody sees"),
+        (f"{key.public} A\n{key.public} B", r"trusted\.txt:2: .* stands there already, as A"),
+    ):
+        file.write_text(bad, encoding="utf-8")
+        with pytest.raises(UsageError, match=said):
+            keys.trusted(file)
+    # 32 bytes leave two bits of base64 open: other texts that decode to the same bytes are not the key
+    letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
+    twin = key.public[:-2] + letters[letters.index(key.public[-2]) ^ 1] + "="
+    file.write_text(f"{twin} Speech Group")
+    with pytest.raises(UsageError, match=r"trusted\.txt:1: .* is no key"):
+        keys.trusted(file)
+    assert keys.valid(key.public, b"x", key.sign(b"x"))
+    assert not keys.valid(twin, b"x", key.sign(b"x"))
+
+
 def test_the_key_is_its_owners_alone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -482,6 +627,10 @@ def test_the_key_is_its_owners_alone(
     assert main(["key", "show"]) == 2
     assert "chmod 600" in capsys.readouterr().err
     file.chmod(0o600)
+    for wrong in ("a\nb", " ", "x" * 201):
+        file.write_text(json.dumps({"name": wrong, "private": secret}))
+        assert main(["key", "show"]) == 2
+        assert "printable characters" in capsys.readouterr().err
     file.write_text(json.dumps({"name": "x", "private": secret[:-8]}))
     assert main(["key", "show"]) == 2
     said = capsys.readouterr()
@@ -517,6 +666,44 @@ def test_the_commands_publish_and_check(
     assert main(["publish", str(run.root), str(run.root)]) == 2
     assert main(["publish", "--check", str(made[0]), "--out", "x"]) == 2
     assert main(["publish", str(tmp_path / "nothing"), "--out", str(out)]) == 2
+
+
+def test_a_name_of_a_file_says_nothing_of_other_files(
+    files: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    odd = tmp_path / "a.json: fine; mine\nb.json: fine\x1b[2J.json"
+    odd.write_bytes(b"{}")
+    assert main(["publish", "--check", str(odd)]) == 2
+    [line] = capsys.readouterr().out.splitlines()
+    assert line.endswith("refused: is no result file; 'vceval publish RUN' writes them, whole or not at all")
+    assert line.isprintable()
+
+
+def test_a_file_is_a_result_file_whatever_its_name_ends_in(
+    files: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("MINE.JSON", "mine"):
+        (tmp_path / name).write_bytes(files["mine"].read_bytes())
+        assert main(["table", str(tmp_path / name), "--measures", "mcd"]) == 0
+    (tmp_path / "paper.tex").write_text("x")
+    assert main(["table", str(tmp_path / "paper.tex")]) == 2
+    assert "paper.tex: is no result file" in capsys.readouterr().err
+    for command in (["publish", str(files["mine"])], ["gate", str(files["mine"]), "--baseline", str(files["mine"])]):
+        assert main(command) == 2
+        assert f"{files['mine']}: is a file, and a run is a folder" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["x" * 201, "two\nlines", "turned \u202e"])
+def test_a_name_that_no_file_can_hold_is_told(
+    name: str, key: keys.Key, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = published_run(tmp_path / "run", systems={"mine": False}, titles={"mine": name}, metrics=("mcd",), limit=6)
+    monkeypatch.setattr(keys, "load", lambda: key)
+    assert main(["publish", str(run.root), "--out", str(tmp_path / "results")]) == 2
+    told = capsys.readouterr().err
+    assert f"{run.root}: can't be published: SystemFacts title" in told
+    assert "\u202e" not in told
+    assert not (tmp_path / "results").exists()
 
 
 def test_a_run_that_is_not_finished_is_not_published(run: RunDirectory, key: keys.Key, tmp_path: Path) -> None:

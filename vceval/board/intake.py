@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import unicodedata
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from os.path import realpath
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -14,7 +16,7 @@ from vceval.errors import UsageError
 from vceval.publish import keys
 from vceval.publish.check import check
 from vceval.publish.columns import places
-from vceval.publish.record import Publisher, Result, RunFacts, SuiteFacts, SystemFacts, read
+from vceval.publish.record import Pairs, Publisher, Result, RunFacts, SuiteFacts, SystemFacts, read
 from vceval.results.leakage import EXPOSURES
 from vceval.results.terminal import clean
 from vceval.results.views import ALL, Cell, MeasureView, MetricView
@@ -41,7 +43,8 @@ class Refused:
 class Entry:
     """What is known of a result whose file was checked.
 
-    file: its place in the folder, as it can be printed. pairs: a hash of the pairs that it is of. learnt: of the
+    file: its place in the folder, as it can be printed. pairs: a hash of the pairs that it is of, and of who speaks in
+    them. learnt: of the
     calibrations, what tells whether two agree. figures: over all pairs, as the file states them, without intervals.
     parameters: of the system; None where nobody counted them. trained, unknown: pairs with a speaker whom the system
     was trained on, and whom nobody knows to be unseen.
@@ -110,7 +113,9 @@ def files_of(folder: Path, out: Path | None = None) -> list[Path]:
         path
         for path in folder.rglob("*.json")
         if not any(part.startswith(".") for part in path.relative_to(folder).parts)
-        and (pages is None or pages == folder.resolve() or pages not in path.resolve().parents)
+        and not path.is_dir()
+        # Path.resolve() refuses a link to itself, which is one file of many here
+        and (pages is None or pages == folder.resolve() or pages not in Path(realpath(path)).parents)
     )
     if not found:
         raise UsageError(f"{folder}: holds no result file (*.json); 'vceval publish RUN --out {folder}' writes them")
@@ -157,8 +162,6 @@ def _about(system: SystemFacts, suite: SuiteFacts, by: Publisher) -> tuple[str, 
 
 def _entry(file: str, path: Path, result: Result, digest: str) -> Entry:
     pairs = result.pairs
-    raw = base64.b64decode(pairs.identities)
-    identities = sorted(raw[start : start + 8] for start in range(0, len(raw), 8))
     trained = unknown = 0
     if pairs.source_exposures is not None and pairs.target_exposures is not None:
         sides = [places(one, len(EXPOSURES), pairs.count) for one in (pairs.source_exposures, pairs.target_exposures)]
@@ -177,7 +180,7 @@ def _entry(file: str, path: Path, result: Result, digest: str) -> Entry:
         system=result.system,
         by=result.by,
         vceval=result.by.vceval,
-        pairs=hashlib.sha256(b"".join(identities)).hexdigest()[:16],
+        pairs=_hashed(pairs),
         count=pairs.count,
         metrics=tuple(result.metrics),
         measures=tuple(result.measures),
@@ -194,6 +197,31 @@ def _entry(file: str, path: Path, result: Result, digest: str) -> Entry:
         trained=trained,
         unknown=unknown,
     )
+
+
+def _hashed(pairs: Pairs) -> str:
+    """Make a hash of which pairs there are, and of which have a speaker, text, dataset or direction in common.
+
+    Intervals and tests rest on that, and those of a table on what its first row says.
+    """
+    raw = base64.b64decode(pairs.identities)
+    keys = [raw[start : start + 8] for start in range(0, len(raw), 8)]
+    order = sorted(range(len(keys)), key=keys.__getitem__)
+    found = hashlib.sha256(b"".join(keys[place] for place in order))
+    texts = [*map(str, range(pairs.text_count))]
+    for codes, names in ((pairs.targets, pairs.speakers), (pairs.sources, pairs.speakers), (pairs.texts, texts)):
+        known = {"": -1}  # speakers have names of their own choice in each file: who comes first is 0
+        told = _named(codes, names, pairs.count)
+        found.update(str([known.setdefault(told[place], len(known) - 1) for place in order]).encode())
+    for codes, names in ((pairs.datasets, pairs.dataset_names), (pairs.directions, pairs.direction_names)):
+        told = _named(codes, names, pairs.count)
+        found.update(str([told[place] for place in order]).encode())
+    return found.hexdigest()[:16]
+
+
+def _named(codes: str, names: Sequence[str], count: int) -> list[str]:
+    known = [*names, ""]
+    return [known[place] for place in places(codes, len(known), count).tolist()]
 
 
 def sorted_out(found: Iterable[Entry | Refused], trusted: Mapping[str, str] | None) -> Intake:
@@ -230,8 +258,14 @@ def _names(entries: Iterable[Entry], trusted: Mapping[str, str]) -> dict[str, st
     for one in entries:
         last[one.by.key] = max(last.get(one.by.key, ("", "")), (one.by.published, one.by.name))
     names = {key: trusted.get(key) or name for key, (_, name) in last.items()}
-    times = Counter(names.values())
-    return {key: f"{name} ({fingerprint(key)})" if times[name] > 1 else name for key, name in names.items()}
+    times = Counter(map(_looks, names.values()))
+    return {key: f"{name} ({fingerprint(key)})" if times[_looks(name)] > 1 else name for key, name in names.items()}
+
+
+def _looks(name: str) -> str:
+    """What is the same of names that people hardly tell apart: case, blanks, width, and letters that nobody sees."""
+    plain = unicodedata.normalize("NFKC", name).casefold()
+    return "".join(letter for letter in plain if letter.isprintable() and not letter.isspace())
 
 
 def fingerprint(key: str) -> str:

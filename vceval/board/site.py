@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from vceval.board.assemble import OLDER, Assembled
 from vceval.board.feed import atom
 from vceval.board.intake import Entry, fingerprint
-from vceval.board.record import BoardFile, SuiteBoard, TableFacts
+from vceval.board.record import FORMAT, BoardFile, SuiteBoard, TableFacts
 from vceval.board.tables import Row, Table
 from vceval.board.views import (
     MARKS,
@@ -51,7 +51,7 @@ def write(found: Assembled, out: Path) -> Path:
         UsageError: the folder holds something else.
     """
     kept = {"index.html", "board.json", "board.css", "board.js", "feed.xml"}
-    if out.exists() and (not out.is_dir() or (any(out.iterdir()) and not (out / "board.json").is_file())):
+    if out.exists() and (not out.is_dir() or (any(out.iterdir()) and not _is_board(out / "board.json"))):
         raise UsageError(f"{out}: holds something that is no board; give --out a new or an empty folder")
     board = found.board
     written = set[Path]()
@@ -61,6 +61,8 @@ def write(found: Assembled, out: Path) -> Path:
         write_text(out / name, text)
 
     out.mkdir(parents=True, exist_ok=True)
+    # First, so that a board of which the rest was cut is known as one, and made again
+    put("board.json", board.model_dump_json(exclude_defaults=True) + "\n")
     style, *scripts = "".join(read(("style.css", "board.css"))), *read(_SCRIPTS)
     put("board.css", style)
     put("board.js", '"use strict";\n(() => {\n' + "\n".join(scripts) + "\n})();\n")
@@ -70,13 +72,21 @@ def write(found: Assembled, out: Path) -> Path:
         put(name, page)
     put("feed.xml", atom(found))
     put("index.html", _index(board))
-    put("board.json", board.model_dump_json(exclude_defaults=True) + "\n")
     for folder in (out, out / "systems", out / "data"):
         for path in folder.glob("*"):
             mine = folder != out or path.name.startswith("suite-")
             if mine and path.name not in kept and path not in written and path.suffix in (".html", ".js"):
                 path.unlink()
     return out / "index.html"
+
+
+def _is_board(path: Path) -> bool:
+    """Whether a file is the board.json of a board, and not somebody else's of this name."""
+    begin = f'{{"format":"{FORMAT}",'.encode()
+    if not path.is_file():
+        return False
+    with open(path, "rb") as stream:
+        return stream.read(len(begin)) == begin
 
 
 def write_text(path: Path, text: str) -> None:
@@ -98,6 +108,7 @@ def _index(board: BoardFile) -> str:
             "results": sum(1 + len(row.history) for table in suite.tables for row in table.rows),
             "newest": day(max((row.published for table in suite.tables for row in table.rows), default="")),
             "best": list(_leaders(board, suite)),
+            "over": suite.tables[0].title,
         }
         for suite in board.suites
     ]

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from vceval.board.intake import Entry
+from vceval.publish.extract import UNPUBLISHED
 from vceval.results.comparable import Side, differences
 from vceval.results.views import MeasureView, MetricView
 
@@ -131,10 +132,14 @@ def _apart(one: Alike, side: Side) -> Sequence[str]:
 def same_system(one: Entry, other: Entry) -> str:
     """Say in what two results of one name are not of the same system; empty where nothing tells them apart."""
     ours, theirs = one.system, other.system
+    if not ours.converter or not theirs.converter or "given" in (ours.kind, theirs.kind):
+        return "audio from elsewhere: nobody says which converter made it"
     if ours.converter != theirs.converter:
         return f"other converters: {ours.converter or 'none'} and {theirs.converter or 'none'}"
     if {file.sha256 for file in ours.weights} != {file.sha256 for file in theirs.weights}:
         return "other weight files"
     if ours.options != theirs.options:
         return "other options"
+    if not ours.weights and UNPUBLISHED in map(str, ours.options.values()):
+        return "no weight files, and an option that is not published"
     return "" if ours.seeds == theirs.seeds else f"{ours.seeds} and {theirs.seeds} seeds"

@@ -101,6 +101,7 @@ def _hub(options: argparse.Namespace, names: list[str]) -> int:
 def _check(paths: list[Path], trusted: Path | None) -> int:
     from vceval.publish import keys
     from vceval.publish.check import check
+    from vceval.results.terminal import clean
 
     known = None if trusted is None else keys.trusted(trusted)
     refused = 0
@@ -109,12 +110,14 @@ def _check(paths: list[Path], trusted: Path | None) -> int:
         if found.fine and found.result is not None:
             result = found.result
             what = f"{result.system.name} on {result.suite.name}"
-            print(f"{path}: fine; {what}, signed by {result.by.name} ({result.by.key})")
+            told = f"fine; {what}, signed by {result.by.name} ({result.by.key})"
         else:
             refused += 1
-            print(f"{path}: refused: {'; '.join(found.problems)}")
+            told = f"refused: {'; '.join(found.problems)}"
+        # One line a file, whatever its name is
+        print(clean(f"{path}: {told}"))
         for note in found.notes:
-            print(f"  note: {note}")
+            print(f"  {clean(f'note: {note}')}")
     return (2 if refused == len(paths) else 1) if refused else 0
 
 

@@ -141,19 +141,20 @@ def _implausible(result: Result, notes: list[str]) -> Iterator[str]:
             yield f"{suite.pairs} pairs, but {suite.name} has {known.length}, and it is not said to be partial"
         if known.pairs and pairs.listed is not None:
             yield from _off_list(result, known.pairs)
-        elif known.pairs and suite.public:
+        elif known.pairs:
             yield f"does not say which pairs of {suite.name} it is of"
     for measure in result.measures:
         ours = _measures(measure.metric)
-        if ours is None:
-            told = f"metric {measure.metric} is not known here: what its figures mean is what the file says"
+        mine = None if ours is None else ours.get(measure.name)
+        if mine is None:
+            unknown = f"metric {measure.metric}" if ours is None else f"{measure.name} of metric {measure.metric}"
+            told = f"{unknown} is not known here: what its figures mean is what the file says"
             if told not in notes:
                 notes.append(told)
             continue
-        mine = ours.get(measure.name)
-        what = ("better", "scale", "reduction", "worst", "best", "rate")
-        if mine is not None and any(getattr(mine, one) != getattr(measure, one) for one in what):
-            yield f"{measure.name} is told otherwise than vceval has it: {', '.join(what)}"
+        what = ("better", "unit", "scale", "reduction", "worst", "best", "rate", "thresholded", "placed", "ranked_by")
+        if wrong := [one for one in what if getattr(mine, one) != getattr(measure, one)]:
+            yield f"{measure.name} is told otherwise than vceval has it: {', '.join(wrong)}"
 
 
 def _off_list(result: Result, listed: Sequence[FrozenPair]) -> Iterator[str]:

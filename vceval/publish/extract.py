@@ -18,6 +18,8 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from pydantic import ValidationError
+
 from vceval.errors import UsageError
 from vceval.protocol import suite as suites
 from vceval.publish.columns import pack, pack_facts
@@ -32,6 +34,7 @@ from vceval.publish.record import (
     Publisher,
     Result,
     RunFacts,
+    SeedFigure,
     Skipped,
     SuiteFacts,
     Sums,
@@ -115,9 +118,18 @@ def extract(run: RunDirectory, by: Publisher, systems: Collection[str] = ()) -> 
     """Take the results of systems, all where none is named, out of a finished run.
 
     Raises:
-        UsageError: the run is not finished or malformed, or a system is none of it.
+        UsageError: the run is not finished or malformed, a system is none of it, or no result file can hold a name.
     """
-    return _Extract(run, by).results(systems)
+    try:
+        return _Extract(run, by).results(systems)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        where, value = ".".join(map(str, first["loc"])), repr(first["input"])
+        shown = f"{first['msg']}, not {value:.80}" if where else first["msg"]
+        raise UsageError(
+            f"{run.root}: can't be published: {error.title} {where}: {shown}; make the run again under a name that is "
+            "short and of one line"
+        ) from None
 
 
 class _Extract:
@@ -208,7 +220,11 @@ class _Extract:
                 for one in self.report.efficiency
                 if one.system == name
             ],
-            seeds=[dict(entry) for entry in (self.report.seeds or {}).get("figures", ()) if entry["system"] == name],
+            seeds=[
+                SeedFigure.model_validate(dict(entry))
+                for entry in (self.report.seeds or {}).get("figures", ())
+                if entry["system"] == name
+            ],
             by=self.by,
         )
 

@@ -52,7 +52,7 @@ def make(name: str, path: Path | None = None) -> Key:
         UsageError: there is one already, the name is none, or the package is missing.
     """
     ed25519 = _library()
-    if not name.strip() or not name.isprintable() or len(name) > 200:
+    if not _is_name(name):
         raise UsageError(f"a name of 1 to 200 printable characters is needed, not {name!r:.80}: --name 'Speech Group'")
     path = path or key_file()
     private = ed25519.Ed25519PrivateKey.generate()
@@ -86,7 +86,9 @@ def load(path: Path | None = None) -> Key:
             raise UsageError(f"{path}: others can read this key; keep it to yourself: chmod 600 '{path}'")
         content = json.loads(path.read_text(encoding="utf-8"))
         private = ed25519.Ed25519PrivateKey.from_private_bytes(base64.b64decode(content["private"], validate=True))
-        return _key(str(content["name"]), private)
+        if not _is_name(name := str(content["name"])):
+            raise UsageError(f"{path}: name {name!r:.80} is none of 1 to 200 printable characters; write it anew there")
+        return _key(name, private)
     except FileNotFoundError:
         raise UsageError(f"{path}: no key yet; make one: vceval key new --name 'Speech Group'") from None
     except (OSError, ValueError, TypeError, KeyError) as error:  # never what is in it
@@ -117,15 +119,15 @@ def trusted(path: Path) -> dict[str, str]:
     """Read the keys that somebody trusts: one a line, after it a name of one's own; what follows ``#`` is a remark.
 
     Raises:
-        UsageError: the file is missing, or a line is no key.
+        UsageError: the file is missing, a line is no key, a key is there twice, or a name holds what nobody sees.
     """
-    found = {}
+    found = dict[str, str]()
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, ValueError) as error:
         raise UsageError(f"{path}: can't be read as a list of keys ({error})") from error
     for number, line in enumerate(lines, 1):
-        key, _, name = line.partition("#")[0].strip().partition(" ")
+        key, name = [*line.partition("#")[0].split(maxsplit=1), "", ""][:2]
         if not key:
             continue
         try:
@@ -133,8 +135,16 @@ def trusted(path: Path) -> dict[str, str]:
         except ValueError as error:
             told = f"{key!r:.80} is no key ({error}); 'vceval key show' prints one"
             raise UsageError(f"{path}:{number}: {told}") from None
+        if not name.isprintable():
+            raise UsageError(f"{path}:{number}: the name {name!r:.80} holds what nobody sees; write it anew")
+        if key in found:
+            raise UsageError(f"{path}:{number}: {key} stands there already, as {found[key] or 'nobody'}; take one out")
         found[key] = name.strip()
     return found
+
+
+def _is_name(name: str) -> bool:
+    return bool(name.strip()) and name.isprintable() and len(name) <= 200
 
 
 def _key(name: str, private: Ed25519PrivateKey) -> Key:
@@ -149,7 +159,8 @@ def _raw(public: str) -> bytes:
         raw = base64.b64decode(text, validate=True)
     except binascii.Error as error:
         raise ValueError(str(error)) from error
-    if f"{kind}:" != _KIND or len(raw) != 32:
+    # Of four texts that stand for the same bytes one is the key: nobody has two names by it
+    if f"{kind}:" != _KIND or len(raw) != 32 or base64.b64encode(raw).decode("ascii") != text:
         raise ValueError(f"not {_KIND} and 32 bytes in base64")
     return raw
 

@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from vceval.errors import UsageError
+from vceval.metrics.base import Measure, measure_faults
+from vceval.protocol.schema import checked
 from vceval.publish.columns import places, unpack, unpack_facts
 from vceval.publish.keys import CHANGED, valid
-from vceval.publish.record import Result, read
+from vceval.publish.record import HUGE, Learnt, Result, read
 from vceval.records import DIRECTIONS
 from vceval.results import views
 from vceval.results.leakage import EXPOSURES, Exposure, PairExposure
@@ -38,8 +40,8 @@ _Sides = tuple[Exposure, Exposure]
 
 
 def is_result(path: Path) -> bool:
-    """Whether a path is meant as a result file: a JSON file, and no folder of a run."""
-    return path.suffix == ".json" and not path.is_dir()
+    """Whether a path is meant as a result file: a JSON file that may not be there, or any other; a run is a folder."""
+    return not path.is_dir() and (path.suffix.lower() == ".json" or path.exists())
 
 
 def opened(paths: Sequence[Path], *, figures: bool = True) -> list[RunDirectory | Report]:
@@ -178,8 +180,9 @@ class _Part:
             if sums is not None:
                 found[0, :, place] = unpack(sums.numerators, count)
                 found[1, :, place] = unpack(sums.denominators, count)
-        if np.isinf(found).any():
-            raise ValueError("a sum is infinite")
+        sizes = np.abs(found)  # comparisons with NaN are False
+        if (sizes > HUGE).any() or ((sizes[1] > 0.0) & (sizes[1] < 1.0 / HUGE)).any():
+            raise ValueError(f"a sum is above {HUGE:g}, or a denominator none of 0 and {1 / HUGE:g} to that")
         return found
 
     def exposures(self) -> list[PairExposure]:
@@ -221,6 +224,8 @@ def unpacked(results: Sequence[Result], path: Path) -> Report:
     import numpy as np
 
     parts, first = [_Part(result) for result in results], results[0]
+    for result in results:
+        _declared(result)
     rows: dict[int, dict[str, str]] = {}
     for part in parts:
         for number, row in part.rows.items():
@@ -239,7 +244,10 @@ def unpacked(results: Sequence[Result], path: Path) -> Report:
     values[~np.isfinite(values)] = np.nan
     sanity = {(place, at[pair]): facts for place, part in enumerate(parts) for pair, facts in part.sanity().items()}
     calibrations = {
-        metric.name: {dataset: unpack_facts(facts) for dataset, facts in first.calibrations[metric.name].items()}
+        metric.name: {
+            dataset: _learnt(facts, f"{metric.name} on {dataset}")
+            for dataset, facts in first.calibrations[metric.name].items()
+        }
         for metric in first.metrics
         if metric.name in first.calibrations
     }
@@ -267,6 +275,42 @@ def unpacked(results: Sequence[Result], path: Path) -> Report:
     )  # fmt: skip
 
 
+def _declared(result: Result) -> None:
+    """Hold measures against what a metric may declare: reductions, digits and names lead what is computed and printed.
+
+    Raises:
+        ValueError: one is declared wrongly, or there twice.
+    """
+    for what in ("metrics", "measures"):
+        names = [one.name for one in getattr(result, what)]
+        if len(set(names)) < len(names):
+            raise ValueError(f"{what}: {next(name for name in names if names.count(name) > 1)} is there twice")
+    for one in result.seeds:
+        if one.system != result.system.name or one.measure not in names:
+            raise ValueError(f"seeds: {one.measure} of {one.system} is none of the file")
+    by_metric: dict[str, list[Measure]] = {}
+    for view in result.measures:
+        known = cast("dict[str, Any]", {field: getattr(view, field) for field in Measure.__slots__})
+        by_metric.setdefault(view.metric, []).append(Measure(**known))
+    for metric, measures in by_metric.items():
+        if faults := measure_faults(measures, metric):
+            raise ValueError(faults[0])
+
+
+def _learnt(packed: Mapping[str, Any], where: str) -> dict[str, Any]:
+    """What was learnt from natural speech, unpacked.
+
+    Raises:
+        ValueError: a column is damaged, or something is not what it must be.
+    """
+    facts: dict[str, Any] = unpack_facts(packed)
+    try:
+        checked(facts, Learnt, f"what was learnt by {where}")
+    except UsageError as error:
+        raise ValueError(str(error)) from None
+    return facts
+
+
 def _row(result: Result) -> dict[str, Any]:
     system = result.system
     kept = ("name", "title", "control", "kind", "converter", "sample_rate", "sample_rates", "licence", "paper", "seeds",
@@ -277,7 +321,10 @@ def _row(result: Result) -> dict[str, Any]:
 def _facts(results: Sequence[Result]) -> dict[str, Any]:
     """What a summary says without computing anything."""
     first = results[0]
-    seeds = [entry for result in results for entry in result.seeds]
+    # As the run has them: by measure, and of each the systems in their order
+    at = {measure.name: place for place, measure in enumerate(first.measures)}
+    entries = sorted((entry for result in results for entry in result.seeds), key=lambda one: at[one.measure])
+    seeds = [entry.model_dump() for entry in entries]
     return {
         "name": first.suite.name,
         "suite": first.suite.name,

@@ -10,10 +10,12 @@ import hashlib
 import json
 import re
 import stat
+from collections.abc import Iterator, Mapping
+from dataclasses import fields, is_dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple, Self
 
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict, Field, model_validator
 from pydantic_core import from_json
 
 from vceval.errors import UsageError
@@ -27,9 +29,9 @@ if TYPE_CHECKING:
     from vceval.publish.keys import Key
 
 __all__ = [
-    "FORM", "FORMAT", "LARGEST", "Environment", "Failed", "Figure", "Pairs", "Publisher", "Result", "ResultFile",
-    "RunFacts", "Signed", "Skipped", "SuiteFacts", "Sums", "SystemFacts", "Weights", "begins_as_result", "read",
-    "render",
+    "FORM", "FORMAT", "HUGE", "LARGEST", "Environment", "Failed", "Figure", "Learnt", "Pairs", "Publisher", "Result",
+    "ResultFile", "RunFacts", "SeedFigure", "Signed", "Skipped", "SuiteFacts", "Sums", "SystemFacts", "Weights",
+    "begins_as_result", "read", "render",
 ]  # fmt: skip
 
 #: What a file says that it is, and the version of its form.
@@ -37,15 +39,22 @@ FORMAT: Literal["vceval result"] = "vceval result"
 FORM: Literal[1] = 1
 #: Bytes of the largest file that is read: 1,200 pairs take some 100,000.
 LARGEST = 1 << 24
+#: Larger numbers are no scores, and their squares and fourth powers no numbers.
+HUGE = 1e30
+#: No network has more parameters.
+_PARAMETERS = 10**15
 _BEGIN, _END = b'{"result":', re.compile(rb',"signature":"([A-Za-z0-9+/]{86}==)"\}\s*')
-#: No line ends, and nothing that turns the direction of a text.
-_SHOWN = r"[^\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]"
+#: No line ends, nothing that turns the direction of a text, and nothing that is no letter in XML.
+_SHOWN = r"[^\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufffe\uffff]"
+_ALL_SHOWN = re.compile(f"{_SHOWN}*")
 
 #: Text for people, in one line.
 Plain = Annotated[str, Field(max_length=2000, pattern=f"^{_SHOWN}*$")]
 Name = Annotated[str, Field(max_length=200, pattern=f"^{_SHOWN}+$")]
 Count = Annotated[int, Field(ge=0, le=MOST)]
 Hash = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+#: A number of which the fourth power is one.
+Real = Annotated[float, Field(ge=-HUGE, le=HUGE)]
 #: Numbers as :mod:`vceval.publish.columns` writes them.
 Packed = Annotated[str, Field(json_schema_extra={"contentEncoding": "base64"})]
 
@@ -207,6 +216,75 @@ class Flags(_Part):
     """Those of other seeds than the first."""
 
 
+class Curve(_Part):
+    """Error rates by threshold, all of the same length."""
+
+    thresholds: list[Real]
+    false_alarms: list[Real]
+    misses: list[Real]
+
+
+class Learnt(_Part):
+    """What a metric learnt from natural speech of a dataset, as far as figures, intervals and pages rest on it."""
+
+    model_config = ConfigDict(extra="allow")
+
+    encoder: str = ""
+    unavailable: str = ""
+    trials_sha256: str = ""
+    eer: Real | None = None
+    eer_low: Real | None = None
+    eer_high: Real | None = None
+    threshold: Real = 0.0
+    threshold_low: Real | None = None
+    threshold_high: Real | None = None
+    threshold_draws: list[Real] = Field(default_factory=list)
+    impostor_mean: Real | None = None
+    same_mean: Real | None = None
+    mean_draws: list[Annotated[list[Real], Field(min_length=2, max_length=2)]] = Field(default_factory=list)
+    natural_scores: dict[str, list[Real]] = Field(default_factory=dict)
+    speakers: Count = 0
+    utterances: Count = 0
+    unusable: Count = 0
+    target_trials: Count = 0
+    nontarget_trials: Count = 0
+    same_gender: dict[str, Real | str | None] = Field(default_factory=dict)
+    curve: Curve | None = None
+
+    @model_validator(mode="after")
+    def _whole(self) -> Self:
+        if self.mean_draws and None in (self.impostor_mean, self.same_mean):
+            raise ValueError("mean_draws needs impostor_mean and same_mean")
+        if self.curve and self.eer is None:
+            raise ValueError("curve needs eer")
+        if self.curve and len({len(one) for _, one in self.curve}) > 1:
+            raise ValueError("the columns of curve are not of one length")
+        return self
+
+
+class SeedVariance(_Part):
+    """Variance of one conversion by what it comes from; speakers: of source and target, sentence: what is left."""
+
+    seed: float | None
+    speakers: float | None
+    sentence: float | None
+
+
+class SeedFigure(_Part):
+    """What several seeds do to a figure, as the run has it."""
+
+    system: Name
+    measure: Name
+    scored: Count
+    expected: Count
+    pairs: Count
+    values: list[float]
+    sd: float | None
+    variance: SeedVariance | None
+    part: float | None
+    enough: Count | None
+
+
 class Figure(_Part):
     """A figure that follows from the sums, for readers; whoever computes takes the sums."""
 
@@ -248,9 +326,40 @@ class Result(_Part):
     flags: Flags | None = None
     figures: list[Figure]
     efficiency: list[Efficiency] = Field(default_factory=list)
-    seeds: list[dict[str, Any]] = Field(default_factory=list)
+    seeds: list[SeedFigure] = Field(default_factory=list)
     """What several seeds do to each figure."""
     by: Publisher
+
+    @model_validator(mode="after")
+    def _shown(self) -> Self:
+        """Look at the texts that no pattern holds: whoever prints a result prints them too."""
+        free = self.metrics, self.measures, self.efficiency, self.calibrations, self.system.options
+        for text in _texts(free):
+            if not _ALL_SHOWN.fullmatch(text):
+                raise ValueError(f"holds a text with what no line may hold, {text!r:.80}")
+        for text in (self.by.name, self.system.name, self.system.title):
+            if not text.strip():
+                raise ValueError(f"a name is blank, {text!r:.80}")
+        for one in self.efficiency:
+            if any(not 0 <= count <= _PARAMETERS for count in (one.parameters or {}).values()):
+                raise ValueError(f"efficiency: {one.system} has a number of parameters that no network has")
+        return self
+
+
+def _texts(value: Any) -> Iterator[str]:
+    """All texts in a value, names of keys and fields of records too."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping):
+        for name, one in value.items():
+            yield name
+            yield from _texts(one)
+    elif isinstance(value, list | tuple):
+        for one in value:
+            yield from _texts(one)
+    elif is_dataclass(value):
+        for one in fields(value):
+            yield from _texts(getattr(value, one.name))
 
 
 class ResultFile(_Part):

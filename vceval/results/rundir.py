@@ -258,6 +258,11 @@ class RunDirectory:
 
     def _absent(self, path: Path) -> UsageError:
         """The error for a file that is not there, or is in a folder that is not."""
+        if self.root.is_file():
+            return UsageError(
+                f"{self.root}: is a file, and a run is a folder; a result file goes to 'vceval publish --check', "
+                "report, table, compare or 'gate --baseline'"
+            )
         if not self.root.is_dir():
             return UsageError(no_such_folder(self.root))
         return UsageError(f"{path}: no such file; is {self.root} the folder of a finished run?")
@@ -288,7 +293,7 @@ class RunDirectory:
         path = self.checked(name) if checked else self.root / name
         try:
             value = json.loads(path.read_text(encoding="utf-8"))
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             raise self._absent(path) from None
         except OSError as error:
             raise UsageError(f"{path}: can't be read ({error.strerror})") from error
