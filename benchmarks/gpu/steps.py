@@ -278,8 +278,8 @@ def _speed_steps(
     sixteen = ("--utterances", "16", "--alone", "4", "--rounds", "2", "--budget", "6")
     places = ",".join(dict.fromkeys(("cpu", options.device)))
     voices = ("--metrics", "sv", "--recordings", "2000")
-    judges = ("--metrics", "sv:dvector,sv:campplus,mos,mos:utmos", "--weights", str(work / "weights"))
-    judges += ("--recordings", "500")
+    heard = "sv:dvector,sv:campplus,mos,mos:utmos"
+    judges = ("--metrics", heard, "--recordings", "500", "--weights", str(work / "weights"))
     hearing = ("--whisper", "--metrics", "sanity", "--recordings", "300", "--device", options.device)
     return [
         grid("freevc", 20, 40),
