@@ -203,3 +203,30 @@ def test_a_film_whose_sound_lies_beside_is_passed_over(tmp_path: Path, corpus: K
     laid(tmp_path, "out/A/p225_001_to_p226_002.m4a", "out/A/p225_001_to_p226_002.flac")
     found = read_trees([tmp_path / "out"], known=corpus)
     assert [one.path.name for one in found.conversions] == ["p225_001_to_p226_002.flac"]
+
+
+def test_links_are_followed_and_name_systems(tmp_path: Path, corpus: Known) -> None:
+    # Systems are often links to where an experiment left its files, all in folders of one name
+    out = tmp_path / "out"
+    for system in "AB":
+        there = tree(tmp_path / f"experiments/{system}/wavs", "{source}_to_{target}.wav", [system])
+        out.mkdir(exist_ok=True)
+        (out / system).symlink_to(there)
+    (out / "A/back").symlink_to(out / "A")  # leads around
+    for places in ([out], [out / "A", out / "B"]):
+        found = read_trees(places, known=corpus)
+        assert sorted(found.systems) == ["A", "B"]
+        assert len(found.conversions) == 4
+        assert not found.missing
+
+
+def test_links_that_lead_to_nothing_are_missing(tmp_path: Path, corpus: Known) -> None:
+    out = tree(tmp_path / "out", "{system}/{source}_to_{target}.wav")
+    (out / "B/p225_001_to_p226_005.wav").symlink_to("gone.wav")
+    (out / "C").symlink_to("../exp/C")
+    found = read_trees([out], known=corpus)
+    assert len(found.conversions) == 4
+    assert found.missing == [
+        f"{out}/B/p225_001_to_p226_005.wav: a link to gone.wav, which is not there",
+        f"{out}/C: a link to ../exp/C, which is not there",
+    ]

@@ -260,6 +260,11 @@ class RunDirectory:
         """The error for a file that is not there, or is in a folder that is not."""
         if not self.root.is_dir():
             return UsageError(no_such_folder(self.root))
+        if path.name != "run.json" and (self.root / "run.json").is_file():
+            return UsageError(
+                f"{path}: no such file; the run is not finished: give the command that began it again "
+                f"('vceval status {shlex.quote(str(self.root))}' says how far it is)"
+            )
         return UsageError(f"{path}: no such file; is {self.root} the folder of a finished run?")
 
     def repair(self, name: str = "") -> str:

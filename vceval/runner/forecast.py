@@ -195,12 +195,13 @@ def _time(found: Forecast) -> str:
     todo = [part for part in found.parts if part.todo and not part.lack]
     unknown = sum(part.seconds is None for part in todo)
     if found.seconds is None or unknown == len(todo) > 0:
-        return "unknown until measured: nothing of this was done on this machine yet; --limit 4 measures it"
+        return "unknown until measured: nothing of this was done on this machine yet; a run of a few pairs measures it"
     known = f"about {lasting(found.seconds)} with {found.workers} workers"
     if not unknown:
         return known
     return (
-        f"unknown until measured for {unknown} of {len(todo)} parts (--limit 4 measures them), {known} for the others"
+        f"unknown until measured for {unknown} of {len(todo)} parts (a run of a few pairs measures them), "
+        f"{known} for the others"
     )
 
 
