@@ -154,6 +154,10 @@ def test_a_tie_says_what_would_do(report: Report) -> None:
     assert sentence(Enough({}, None)).endswith(
         "No corpus of usual size would show one so small; it can still be as large as 21.0 points."
     )
+    assert sentence(Enough({}, None, threshold=True)).endswith(
+        "More pairs alone would not tell: the threshold is learnt from too little natural speech; it can still be as "
+        "large as 21.0 points."
+    )
     three = sentence(Enough({"listener": 1}, 700), 3)
     assert "long_name_" in three
     assert "(Good system ahead of long_name_" in three

@@ -187,6 +187,8 @@ class Verdict:
             yield f"About {more} would {would}, if the difference is as large as it looks."
             return
         seen = "No difference was seen" if not one.difference else "No corpus of usual size would show one so small"
+        if one.enough.threshold:
+            seen = "More pairs alone would not tell: the threshold is learnt from too little natural speech"
         most = max((abs(end) for end in (one.low, one.high) if end is not None), default=0.0)
         still = f"; it can still be as large as {self.amount(most)}" if self._text(most).strip("0.") else ""
         yield f"{seen}{still}."
