@@ -293,3 +293,9 @@ def test_a_run_that_was_stopped_is_no_folder_without_a_run(tmp_path: Path) -> No
         (run.root / name).unlink(missing_ok=True)
     with pytest.raises(UsageError, match=r"summary\.json: no such file; the run is not finished: .*vceval status"):
         vceval.load(run.root)
+
+
+def test_a_file_is_told_from_a_folder_without_a_run(tmp_path: Path) -> None:
+    (tmp_path / "scores.csv").touch()
+    with pytest.raises(UsageError, match=r"scores\.csv: is a file; name the folder of a run$"):
+        vceval.load(tmp_path / "scores.csv")

@@ -258,6 +258,8 @@ class RunDirectory:
 
     def _absent(self, path: Path) -> UsageError:
         """The error for a file that is not there, or is in a folder that is not."""
+        if self.root.is_file():
+            return UsageError(f"{self.root}: is a file; name the folder of a run")
         if not self.root.is_dir():
             return UsageError(no_such_folder(self.root))
         if path.name != "run.json" and (self.root / "run.json").is_file():
@@ -293,7 +295,7 @@ class RunDirectory:
         path = self.checked(name) if checked else self.root / name
         try:
             value = json.loads(path.read_text(encoding="utf-8"))
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             raise self._absent(path) from None
         except OSError as error:
             raise UsageError(f"{path}: can't be read ({error.strerror})") from error
