@@ -296,13 +296,14 @@ def _lacking(report: Report, measure: MeasureView, ranking: Ranking) -> str:
 
 def _missing(report: Report, measure: MeasureView, ranking: Ranking) -> Iterator[str]:
     """What pairs lack for a measure, and who could not be ranked."""
-    needs = Counter(row["need"] for row in report.skips if row["measure"] == measure.name)
+    names = {system.name for system in report.converters}
+    needs = Counter(row["need"] for row in report.skips if row["measure"] == measure.name and row["system"] in names)
     for need, count in needs.most_common(1):
         yield f"{count:,} values could not be made, for lack of {NEEDS.get(need, need)}"
+    if ranking.reason and not needs and len(names) - len(ranking.unranked) > 1:
+        yield ranking.reason
     for system, reason in list(ranking.unranked.items())[:_NAMED]:
         yield f"{report.titles.get(system, system)} {reason}"
-    if not ranking.unranked and not needs and ranking.reason:
-        yield ranking.reason
 
 
 def lines(found: Sequence[Verdict], columns: int) -> list[str]:
