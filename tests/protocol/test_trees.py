@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -183,6 +184,15 @@ def test_two_systems_of_one_name_are_refused(tmp_path: Path, corpus: Known) -> N
         read_trees([tmp_path / "out", tmp_path / "old"], known=corpus)
     with pytest.raises(UsageError, match="two systems are called A"):
         read_trees([tmp_path / "out/A", tmp_path / "old/A"], known=corpus)
+
+
+def test_systems_whose_files_lie_one_folder_deeper_are_told_how_to_be_named(tmp_path: Path, corpus: Known) -> None:
+    root = tree(tmp_path / "out", "{system}/wavs/{source}_to_{target}.wav")
+    way = "{system}/wavs/{source}_to_{target}.{ext}"
+    with pytest.raises(UsageError, match=re.escape(f"give --pattern '{way}', rename a folder")):
+        read_trees([root], known=corpus)
+    for places in ([root], [root / "A", root / "B"]):
+        assert sorted(read_trees(places, way, corpus).systems) == ["A", "B"]
 
 
 def test_unequal_systems_are_told_in_a_line_each(tmp_path: Path, corpus: Known) -> None:

@@ -130,7 +130,7 @@ def read_trees(paths: Sequence[Path], pattern: str | None = None, known: Known |
         line.missing += filter(None, [_lost(file.path)])
         if not lenient:
             line.missing += search.lacks(file, readings[file.path])
-    _check_once(lines)
+    _check_once(lines, chosen)
     gathered = gather(lines, known)
     natural = [file for file in strays if known is not None and known.find(file.path.stem) is not None]
     lost = {file: f"{file.path}: {search.unfit(file)}" for file in strays if file not in natural}
@@ -372,7 +372,7 @@ class _Searched:
         return ""
 
 
-def _check_once(lines: Sequence[Line]) -> None:
+def _check_once(lines: Sequence[Line], pattern: Pattern) -> None:
     """Refuse two files of one system about the same, as two systems may bear one name.
 
     Raises:
@@ -390,8 +390,20 @@ def _check_once(lines: Sequence[Line]) -> None:
         one, other = pairs[0]
         raise UsageError(
             f"two systems are called {system}, or one has {len(pairs)} files twice: {one.where} and {other.where}; "
-            "every row of a table needs a name of its own: rename a folder, or name only one of the two"
+            f"every row of a table needs a name of its own: {_apart(one, other, pattern)}rename a folder, or name only "
+            "one of the two"
         )
+
+
+def _apart(one: Line, other: Line, pattern: Pattern) -> str:
+    """The pattern that takes the folder above for the system, as of A/wavs and B/wavs, where that tells two apart."""
+    folder, above, form = one.values["system"], "{system}/", pattern.text
+    parents = [line.paths["converted"].parents for line in (one, other)]
+    if not form.startswith(above) or "/" in form[len(above) :] or set(folder) & set("{}[]*'"):
+        return ""
+    if any(len(some) < 2 or some[0].name != folder for some in parents) or parents[0][1].name == parents[1][1].name:
+        return ""
+    return f"give --pattern '{above}{folder}/{form[len(above) :]}', "
 
 
 def _named(paths: Sequence[Path]) -> str:
