@@ -169,6 +169,14 @@ def test_names_that_no_usual_way_explains_are_refused(tmp_path: Path, corpus: Kn
         read_trees([root])
 
 
+def test_where_all_names_have_one_slip_what_is_near_is_said(tmp_path: Path, corpus: Known) -> None:
+    root = tree(tmp_path / "out", "{system}/{source}_to_{target}.wav", pairs=[("P225_001", "p226_02")])
+    with pytest.raises(UsageError, match=r"VCTK 0\.92 has no such source and target") as caught:
+        read_trees([root], known=corpus)
+    way = "(as {system}/{source}_to_{target}.{ext}: source P225_001, the nearest: p225_001"
+    assert f"{way}; target p226_02, the nearest: p226_002" in str(caught.value)
+
+
 def test_names_alone_pair_systems(tmp_path: Path) -> None:
     found = read_trees([tree(tmp_path, "{system}/{source}_to_{target}.wav")], "{system}/{source}_to_{target}.wav")
     assert len(found.pairs) == 2

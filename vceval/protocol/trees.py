@@ -290,7 +290,11 @@ def _usual(files: Sequence[_File], known: Known | None, neighbours: Neighbours, 
     if not counts:
         raise UsageError(
             f"{_named(paths)}: none of the usual ways to name files fits, such as {some[0].inner}: "
-            + (f"{known.what} has no such source and target" if known is not None else "nothing says what is a source")
+            + (
+                f"{known.what} has no such source and target{_nearly(some[0], known, neighbours)}"
+                if known is not None
+                else "nothing says what is a source"
+            )
             + "; say with --pattern how the files are named, such as '{system}/{source}_to_{target}.{ext}'"
             + ("" if known is not None else ", or whose utterances they are: --corpus NAME --data DIR")
         )
@@ -305,6 +309,21 @@ def _usual(files: Sequence[_File], known: Known | None, neighbours: Neighbours, 
             "\n  ".join([f"{_named(paths)}: the names can be read in {len(ways)} ways; say which:", *shown])
         )
     return Pattern(best[0])
+
+
+def _nearly(file: _File, known: Known, neighbours: Neighbours) -> str:
+    """What a name may mean, by the first way to read it of which all that is nowhere is near to something."""
+    for form in USUAL_FORMS:
+        pattern = Pattern(form)
+        ways = pattern.readings(file.inner) or pattern.readings(file.outer)
+        if len(ways) != 1 or not {"source", "target"} <= ways[0].keys():
+            continue
+        reading = _looked_up(file, ways[0], known, neighbours)
+        near = {side: known.nearest(reading.fields[side], side == "target") for side in reading.lacking}
+        if near and all(near.values()):
+            told = (f"{side} {reading.fields[side]}, the nearest: {', '.join(names)}" for side, names in near.items())
+            return f" (as {form}: {'; '.join(told)})"
+    return ""
 
 
 def _sure(reading: _Reading, known: Known | None) -> bool:
