@@ -285,3 +285,17 @@ def test_recordings_that_are_gone_leave_the_rest(tmp_path: Path) -> None:
 def test_a_folder_without_a_run_is_named(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"run\.json: no such file; is .* the folder of a finished run"):
         vceval.load(tmp_path)
+
+
+def test_a_run_that_was_stopped_is_no_folder_without_a_run(tmp_path: Path) -> None:
+    run = report_runs.demo(tmp_path)
+    for name in ("summary.json", "hashes.json"):
+        (run.root / name).unlink(missing_ok=True)
+    with pytest.raises(UsageError, match=r"summary\.json: no such file; the run is not finished: .*vceval status"):
+        vceval.load(run.root)
+
+
+def test_a_file_is_told_from_a_folder_without_a_run(tmp_path: Path) -> None:
+    (tmp_path / "scores.csv").touch()
+    with pytest.raises(UsageError, match=r"scores\.csv: is a file; name the folder of a run$"):
+        vceval.load(tmp_path / "scores.csv")

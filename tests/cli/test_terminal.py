@@ -276,3 +276,17 @@ def test_help_is_quick() -> None:
 print([m for m in sys.modules if re.fullmatch('{heavy}', m)])"
     done = subprocess.run([sys.executable, "-c", ask], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("command", [("doctor",), ("env", "list")])
+def test_what_is_listed_fits_a_terminal_and_has_a_line_each_in_a_pipe(
+    command: tuple[str, ...], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    main(command)
+    piped = capsys.readouterr().out.splitlines()
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    monkeypatch.setenv("COLUMNS", "80")
+    main(command)
+    shown = capsys.readouterr().out.splitlines()
+    assert max(map(len, piped)) > 80 >= max(map(len, shown))
+    assert "".join("".join(shown).split()) == "".join("".join(piped).split())

@@ -119,6 +119,11 @@ def test_precomputed_finds_files_by_the_published_naming(pair: ConversionPair, t
     assert converter.convert([request(pair, "AGAIN")]) == [folder / "B_AGAIN_a1TOb1.wav"]
     [absent] = converter.convert([request(pair, "FragmentVC")])
     assert "no file fits" in str(absent)
+    assert "links" not in str(absent)
+    (folder / "C_FragmentVC_a1TOb1.wav").symlink_to(folder.parents[2] / "elsewhere.wav")
+    converter.open("cpu")
+    [absent] = converter.convert([request(pair, "FragmentVC")])
+    assert str(absent).endswith("; links to folders or out of it do not count (1 here)")
     renamed = Precomputed(folder=str(tmp_path / "theirs"), pattern="mae-vc", system="AdaIN")
     renamed.open("cpu")
     assert renamed.convert([request(pair, "my row")]) == [folder / "A_AdaIN_a1TOb1.wav"]

@@ -15,6 +15,7 @@ from vceval.benchmarks.ratings.evidence import converters, coverage
 from vceval.cli.main import main
 from vceval.listen.agree import panel_of
 from vceval.listen.rating_tables import read_ratings, stem
+from vceval.results.rundir import RunDirectory
 from vceval.statistics.agreement import correlations
 
 SYSTEMS = "ABCDEF"
@@ -146,6 +147,24 @@ def test_a_file_of_several_systems_needs_a_column(
 ) -> None:
     given = [{name: row[name] for name in ("file", "listener", "score")} for row in rows()]
     assert "may be of 7 systems" in refused(run, table(tmp_path / "r.csv", given), capsys)
+    for row in given:
+        row["file"] = f"elsewhere/{row['file']}"
+    assert "may be of 7 systems" in refused(run, table(tmp_path / "r.csv", given), capsys)
+
+
+@pytest.mark.parametrize("above", ["", "../", "./"])
+def test_folders_tell_the_system_of_a_file(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], above: str
+) -> None:
+    """Where files of systems lie in folders of their own, their paths in a table of ratings are enough."""
+    by_name = agreed(run, table(tmp_path / "r.csv", rows()), capsys)
+    folders = {(row["system"], row["pair"]): Path(row["path"]).parent for row in RunDirectory(run).read_audio()}
+    given = [
+        {"file": f"{above}{folders[row['system'], Path(row['file']).stem]}/{row['file']}",
+         **{name: row[name] for name in ("listener", "listeners", "score")}}
+        for row in rows()
+    ]  # fmt: skip
+    assert agreed(run, table(tmp_path / "r.csv", given), capsys) == by_name
 
 
 def test_names_of_files_are_read_without_folder_and_ending() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -168,6 +169,14 @@ def test_names_that_no_usual_way_explains_are_refused(tmp_path: Path, corpus: Kn
         read_trees([root])
 
 
+def test_where_all_names_have_one_slip_what_is_near_is_said(tmp_path: Path, corpus: Known) -> None:
+    root = tree(tmp_path / "out", "{system}/{source}_to_{target}.wav", pairs=[("P225_001", "p226_02")])
+    with pytest.raises(UsageError, match=r"VCTK 0\.92 has no such source and target") as caught:
+        read_trees([root], known=corpus)
+    way = "(as {system}/{source}_to_{target}.{ext}: source P225_001, the nearest: p225_001"
+    assert f"{way}; target p226_02, the nearest: p226_002" in str(caught.value)
+
+
 def test_names_alone_pair_systems(tmp_path: Path) -> None:
     found = read_trees([tree(tmp_path, "{system}/{source}_to_{target}.wav")], "{system}/{source}_to_{target}.wav")
     assert len(found.pairs) == 2
@@ -183,6 +192,15 @@ def test_two_systems_of_one_name_are_refused(tmp_path: Path, corpus: Known) -> N
         read_trees([tmp_path / "out", tmp_path / "old"], known=corpus)
     with pytest.raises(UsageError, match="two systems are called A"):
         read_trees([tmp_path / "out/A", tmp_path / "old/A"], known=corpus)
+
+
+def test_systems_whose_files_lie_one_folder_deeper_are_told_how_to_be_named(tmp_path: Path, corpus: Known) -> None:
+    root = tree(tmp_path / "out", "{system}/wavs/{source}_to_{target}.wav")
+    way = "{system}/wavs/{source}_to_{target}.{ext}"
+    with pytest.raises(UsageError, match=re.escape(f"give --pattern '{way}', rename a folder")):
+        read_trees([root], known=corpus)
+    for places in ([root], [root / "A", root / "B"]):
+        assert sorted(read_trees(places, way, corpus).systems) == ["A", "B"]
 
 
 def test_unequal_systems_are_told_in_a_line_each(tmp_path: Path, corpus: Known) -> None:
@@ -203,3 +221,30 @@ def test_a_film_whose_sound_lies_beside_is_passed_over(tmp_path: Path, corpus: K
     laid(tmp_path, "out/A/p225_001_to_p226_002.m4a", "out/A/p225_001_to_p226_002.flac")
     found = read_trees([tmp_path / "out"], known=corpus)
     assert [one.path.name for one in found.conversions] == ["p225_001_to_p226_002.flac"]
+
+
+def test_links_are_followed_and_name_systems(tmp_path: Path, corpus: Known) -> None:
+    # Systems are often links to where an experiment left its files, all in folders of one name
+    out = tmp_path / "out"
+    for system in "AB":
+        there = tree(tmp_path / f"experiments/{system}/wavs", "{source}_to_{target}.wav", [system])
+        out.mkdir(exist_ok=True)
+        (out / system).symlink_to(there)
+    (out / "A/back").symlink_to(out / "A")  # leads around
+    for places in ([out], [out / "A", out / "B"]):
+        found = read_trees(places, known=corpus)
+        assert sorted(found.systems) == ["A", "B"]
+        assert len(found.conversions) == 4
+        assert not found.missing
+
+
+def test_links_that_lead_to_nothing_are_missing(tmp_path: Path, corpus: Known) -> None:
+    out = tree(tmp_path / "out", "{system}/{source}_to_{target}.wav")
+    (out / "B/p225_001_to_p226_005.wav").symlink_to("gone.wav")
+    (out / "C").symlink_to("../exp/C")
+    found = read_trees([out], known=corpus)
+    assert len(found.conversions) == 4
+    assert found.missing == [
+        f"{out}/B/p225_001_to_p226_005.wav: a link to gone.wav, which is not there",
+        f"{out}/C: a link to ../exp/C, which is not there",
+    ]

@@ -209,6 +209,7 @@ def check_verdict(verdict: Verdict) -> None:
         assert verdict.nearest.enough is not None
         if verdict.nearest.enough.pairs is None:
             said = "No difference was seen" if not verdict.nearest.difference else "No corpus of usual size would show"
+            said = "More pairs alone would not tell" if verdict.nearest.enough.threshold else said
             assert said in verdict.sentence
         else:
             assert "About" in verdict.sentence

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -154,6 +155,10 @@ def test_a_tie_says_what_would_do(report: Report) -> None:
     assert sentence(Enough({}, None)).endswith(
         "No corpus of usual size would show one so small; it can still be as large as 21.0 points."
     )
+    assert sentence(Enough({}, None, threshold=True)).endswith(
+        "More pairs alone would not tell: the threshold is learnt from too little natural speech; it can still be as "
+        "large as 21.0 points."
+    )
     three = sentence(Enough({"listener": 1}, 700), 3)
     assert "long_name_" in three
     assert "(Good system ahead of long_name_" in three
@@ -211,6 +216,20 @@ def test_without_transcripts_there_are_no_words(tmp_path: Path) -> None:
     found = verdicts(replace(run, skips=rows))[1]
     assert found.headline == "Not compared"
     assert found.reason == "48 values could not be made, for lack of a transcript of what is said."
+
+
+def test_what_controls_lack_is_no_reason_not_to_compare(tmp_path: Path) -> None:
+    """Systems of two papers on different pairs; natural speech of the targets is missing for the control alone."""
+    pairs = dict(zip(PAIRS, itertools.cycle("ABC"), strict=False))
+    scores = [Score(name, pair, "zero", "wer_capped", 0.1, 0.1, 1.0) for pair, name in pairs.items()]
+    run = summed_up(tmp_path, Tally(PAIRS, scores), "ABC", WORDS)
+    control = replace(run.systems[0], name="target", control=True)
+    rows = [{"system": "target", "pair": pair, "measure": "wer_capped", "need": "natural"} for pair in PAIRS]
+    run = replace(run, systems=[*run.systems, control], skips=rows)
+    assert verdicts(run)[1].reason == "the systems have different pairs, and none is common to all."
+    apart = replace(run.ranking("wer_capped"), unranked={"C": "conditioned on GE2E"})
+    told = judged(ranked(run, list(run.measures), wer_capped=apart), run.measures[0]).reason
+    assert told == "the systems have different pairs, and none is common to all; C conditioned on GE2E."
 
 
 def test_where_every_conversion_failed_nobody_is_level(tmp_path: Path) -> None:

@@ -106,6 +106,8 @@ def test_room_is_that_of_what_is_written(make_sound):
     usual = forecast.room_needed(work[:1], Lengths())
     assert 10 * 16_000 * 2 < usual < 10 * 48_000 * 3
     assert forecast.room_needed(work, Lengths()) == usual
+    made = forecast.room_needed([(System("r", "resynthesis", control=True), pair)], Lengths())
+    assert 10 * 16_000 * 2 < made < 10 * 48_000 * 3
     with pytest.raises(UsageError, match="nothing"):
         forecast.room_needed([(System("x", "nothing"), pair)], Lengths())
 

@@ -210,13 +210,16 @@ def test_recordings_that_are_exchanged_cut_or_gone_are_made_again(
     assert main(["verify", str(run)]) == 0
 
 
-def test_a_flip_that_no_time_tells_is_found_when_it_is_read(desk: Desk, run: Path) -> None:
+def test_a_flip_that_no_time_tells_is_found_when_it_is_read(
+    desk: Desk, run: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     before = contents(run)
     [path, *_] = sorted((run / "audio" / "quiet").iterdir())
     stat = path.stat()
     edited(path)
     os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns))
     assert main(["verify", str(run)]) == 1
+    assert "To repair: touch those recordings, " in capsys.readouterr().out
     (run / "journal" / "score.jsonl").unlink()
     said = desk.run(1, *ASKED, "--out", run.name)
     assert "not what was converted; the same command converts it again" in said

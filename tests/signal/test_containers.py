@@ -169,7 +169,7 @@ def test_empty_files_are_refused(put: Callable[[bytes], Path]) -> None:
     for content in (riff(FORM, chunk(b"data", b"")), riff(FORM, chunk(b"data", b""), chunk(b"LIST", b"INFO"))):
         with pytest.raises(ItemError, match="holds no samples"):
             audio.load(put(content))
-    with pytest.raises(ItemError, match="can't be read"):
+    with pytest.raises(ItemError, match=r"it is empty \(0 bytes\)$"):
         audio.load(put(b""))
     with pytest.raises(ItemError, match="before its audio begins"):
         audio.load(put(riff(FORM)))

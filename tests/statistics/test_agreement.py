@@ -52,6 +52,15 @@ def test_the_sign_is_that_of_the_better_side() -> None:
     assert up.value > 0
 
 
+@pytest.mark.filterwarnings("error")
+def test_a_judge_that_knows_no_file_is_only_compared_over_systems() -> None:
+    """A measure such as an AUC has figures of systems, and none of files."""
+    panel, metric = _panel(np.random.default_rng(2))
+    found = agreement(Draws(panel), Figures(np.full_like(metric.files, np.nan), metric.systems))
+    assert found["systems"] == agreement(Draws(panel), metric)["systems"]
+    assert {one.value for level in ("files", "within") for one in found[level].values()} == {None}
+
+
 def test_few_or_equal_systems_have_no_interval() -> None:
     panel, metric = _panel(np.random.default_rng(3), systems=3)
     found = agreement(Draws(panel), metric)

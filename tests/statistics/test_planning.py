@@ -10,7 +10,7 @@ import pytest
 
 from vceval.statistics.components import Design
 from vceval.statistics.inference import ELSEWHERE, Estimate, paired_estimate, paired_test, t_quantile
-from vceval.statistics.planning import FEW, POWER, SHARES, USUAL, Precision, enough, expected, wanted
+from vceval.statistics.planning import FEW, POWER, SHARES, USUAL, Precision, blurred, enough, expected, wanted
 
 
 def crossed(targets: int, sources: int, each: int = 1) -> Design:
@@ -124,6 +124,8 @@ def test_what_no_corpus_has_is_not_asked_for() -> None:
     assert enough(close._replace(value=0.4), design, 0.975) is not None
     elsewhere = close._replace(value=0.2, shares={"residual": 0.2, ELSEWHERE: 0.8})
     assert enough(elsewhere, design, 0.975) is None, "a threshold is not made surer by pairs"
+    assert blurred(elsewhere, 0.975)
+    assert not blurred(elsewhere._replace(shares={"residual": 1.0}), 0.975)
     wish = enough(close._replace(value=0.02), design, 0.975)
     assert wish is None or max(wish.levels.values()) <= USUAL
 

@@ -94,3 +94,12 @@ def test_among_many_names_the_nearest_is_said_too(tmp_path: Path) -> None:
 
 def test_a_folder_that_is_not_there_is_said(tmp_path: Path) -> None:
     assert no_such_file(tmp_path / "a" / "b" / "c.wav").endswith(f"its folder is not there either, {tmp_path} is")
+
+
+def test_a_path_in_the_manner_of_windows_and_a_folder_are_told(tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "a.wav").touch()
+    said = no_such_file(tmp_path / "out\\a.wav")
+    assert said.endswith(f"; {tmp_path}/out/a.wav is there: write / in place of \\")
+    assert no_such_file(tmp_path / "out").endswith("no such file; it is a folder")
+    assert "is there" not in no_such_file(tmp_path / "out\\b.wav")

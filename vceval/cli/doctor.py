@@ -13,6 +13,7 @@ from pathlib import Path
 
 from vceval import registry
 from vceval.errors import UsageError
+from vceval.results import terminal
 from vceval.storage import cache
 from vceval.version import VERSION
 
@@ -40,6 +41,8 @@ _PACKAGES = (
     ("zhconv", "zhconv", "texts of Chinese by the rules seedtts and f5 (extra vceval[chinese])", False),
     ("pymcd", "pymcd", "comparison of MCD with pymcd (extra vceval[peers])", False),
 )
+#: Where the text of a line begins, behind mark and name.
+_TEXT = 21
 
 
 def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -52,7 +55,7 @@ def diagnose() -> int:
     """Print what works; 0 when the demo suite can run, 1 when something that it needs is broken."""
     from vceval.converters import environments
 
-    print(f"vceval {VERSION}, Python {platform.python_version()}, {platform.platform()}")
+    print(terminal.line(f"vceval {VERSION}, Python {platform.python_version()}, {platform.platform()}", 2))
     broken = 0
     for module, distribution, purpose, needed in _PACKAGES:
         state, fine = _package(module, distribution)
@@ -78,7 +81,7 @@ def diagnose() -> int:
 
 def _line(fine: bool, needed: bool, text: str, purpose: str) -> None:
     mark = "ok " if fine else ("BAD" if needed else "-  ")
-    print(f"  {mark} {text}" + (f"  ({purpose})" if purpose else ""))
+    print(terminal.line(f"  {mark} {text}" + (f"  ({purpose})" if purpose else ""), _TEXT))
 
 
 def _package(module: str, distribution: str) -> tuple[str, bool]:

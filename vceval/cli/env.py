@@ -6,8 +6,12 @@ import argparse
 import sys
 
 from vceval import registry
+from vceval.results import terminal
 
 __all__ = ["add_commands"]
+
+#: Columns by which what does not fit a line of the list is set in.
+_INDENT = 4
 
 
 def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -69,7 +73,8 @@ def _list(options: argparse.Namespace) -> int:
     from vceval.converters import environments
 
     for name in registry.recipe_folders():
-        print(f"{name}  [{registry.load('converter', name).info.licence}]: {environments.state(name).text}")
+        licence = registry.load("converter", name).info.licence
+        print(terminal.line(f"{name}  [{licence}]: {environments.state(name).text}", _INDENT))
     return 0
 
 

@@ -38,5 +38,7 @@ def _verify(options: argparse.Namespace) -> int:
         print(f"{read}: all as they were written")
         return 0
     print(f"{read}: {found.damaged:,} not as they were written")
-    print(f"To repair: {run.repair()}")
+    # What has the size and the time that are written down is taken for whole, and not read
+    again = "touch those recordings, so that they are looked at, and " if found.altered else ""
+    print(f"To repair: {again}{run.repair()}")
     return 1

@@ -52,15 +52,15 @@ class Precomputed(Converter):
                 f"pattern {pattern!r} names neither {{pair}} nor {{source}}: every pair would get one file"
             )
         self._files: list[str] = []
+        self._outside = 0
 
     def open(self, device: str) -> None:
-        """List the files of the folder once; links that lead out of it do not count."""
+        """List the files of the folder once; links to folders or out of it do not count."""
         root = self.folder.resolve()
-        self._files = sorted(
-            path.relative_to(self.folder).as_posix()
-            for path in self.folder.rglob("*")
-            if path.is_file() and path.resolve().is_relative_to(root)
-        )
+        there = [path for path in self.folder.rglob("*") if path.is_file() or path.is_symlink()]
+        inside = [path for path in there if path.is_file() and path.resolve().is_relative_to(root)]
+        self._files = sorted(path.relative_to(self.folder).as_posix() for path in inside)
+        self._outside = len(there) - len(inside)
 
     def convert(self, requests: Sequence[Request]) -> list[Outcome]:
         """Name each pair's file; none or several are an error of that pair."""
@@ -84,5 +84,8 @@ class Precomputed(Converter):
             return self.folder / found[0]
         if not found:
             which = f" and seed {request.number}" if self.info.draws_noise else ""
-            return ItemError(f"{self.folder}: no file fits {self.pattern.text} for source {values['source']!r}{which}")
+            links = f"; links to folders or out of it do not count ({self._outside} here)" if self._outside else ""
+            return ItemError(
+                f"{self.folder}: no file fits {self.pattern.text} for source {values['source']!r}{which}{links}"
+            )
         return ItemError(f"{self.folder}: {len(found)} files fit {self.pattern.text}: {', '.join(found[:3])}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vceval.errors import UsageError
@@ -108,11 +109,14 @@ def _joined(
 ) -> pandas.DataFrame:
     """Find system and pair of each rating; an empty pair where the run has no such recording.
 
-    A table's system holds where the run has one of that name. Else the file's name must tell it.
+    A table's system holds where the run has one of that name. Else the file's name must tell it, with the folders that
+    stand before it.
     """
     named: dict[tuple[str, str], str] = {}
     alone: dict[str, list[tuple[str, str]]] = {}
+    paths: dict[tuple[str, str], list[str]] = {}
     for row in run.read_audio():
+        paths.setdefault((row["system"], row["pair"]), []).append(row["path"])
         for name in (stem(row["path"]), row["pair"]):
             if named.setdefault((row["system"], name), row["pair"]) == row["pair"]:
                 alone.setdefault(name, []).append((row["system"], row["pair"]))
@@ -123,6 +127,9 @@ def _joined(
             found[system, file, pair] = (system, named.get((system, name), ""))
             continue
         places = dict.fromkeys(alone.get(name, ()))
+        inside = [place for place in places if any(_ends(path, file) for path in paths[place])]
+        if len(inside) == 1:
+            places = dict.fromkeys(inside)
         owners = sorted({owner for owner, _ in places})
         if len(owners) > 1:
             if system and table.own:
@@ -130,13 +137,19 @@ def _joined(
                 continue
             raise UsageError(
                 f"{table.name}: {name} may be of {len(owners)} systems ({', '.join(owners[:_NAMED])}); a column system "
-                "must say which"
+                "must say which, or the folders before the names of files"
             )
         found[system, file, pair] = next(iter(places), ("", ""))
     keys = list(zip(ratings["system"], ratings["file"], ratings["pair"], strict=True))
     return ratings.assign(
         said=ratings["pair"], system=[found[key][0] for key in keys], pair=[found[key][1] for key in keys]
     )
+
+
+def _ends(path: str, given: str) -> bool:
+    """Whether a recording's path ends as another one, which begins with a folder at least."""
+    end = [part for part in given.replace("\\", "/").split("/")[:-1] if part not in ("", ".", "..")]
+    return bool(end) and Path(path).parts[:-1][-len(end) :] == tuple(end)
 
 
 def panel_of(ratings: pandas.DataFrame, keys: Sequence[tuple[str, str]], systems: Sequence[str]) -> Panel:

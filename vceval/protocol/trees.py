@@ -103,7 +103,7 @@ def read_trees(paths: Sequence[Path], pattern: str | None = None, known: Known |
         UsageError: a bad pattern, or none fits, or several do; recordings in a form that is not read; one system in two
             folders on the same pair.
     """
-    files = _listed(paths)
+    files, cut = _listed(paths)
     if not files:
         raise UsageError(
             f"{_named(paths)}: no recordings here; files that end in {', '.join(sorted(ENDINGS))} are read"
@@ -126,14 +126,16 @@ def read_trees(paths: Sequence[Path], pattern: str | None = None, known: Known |
     search = _Searched(chosen, about, {one.fields["system"] for one in readings.values() if not one.lacking})
     read = [file for file in files if file.path in readings]
     lines = [_line(file, readings[file.path], known) for file in read]
-    if not lenient:
-        for file, line in zip(read, lines, strict=True):
+    for file, line in zip(read, lines, strict=True):
+        line.missing += filter(None, [_lost(file.path)])
+        if not lenient:
             line.missing += search.lacks(file, readings[file.path])
-    _check_once(lines)
+    _check_once(lines, chosen)
     gathered = gather(lines, known)
     natural = [file for file in strays if known is not None and known.find(file.path.stem) is not None]
     lost = {file: f"{file.path}: {search.unfit(file)}" for file in strays if file not in natural}
     gathered.missing += [told for file, told in lost.items() if file.path.stem not in search.meant]
+    gathered.missing += [f"{path}: {_lost(path)}" for path in cut]
     if pattern is None:
         gathered.notes.insert(0, f"files are read as {chosen.text}, such as {_example(lines[0], chosen)}")
     if lenient and chosen.fields & {"source", "target"}:
@@ -146,22 +148,26 @@ def read_trees(paths: Sequence[Path], pattern: str | None = None, known: Known |
     return gathered
 
 
-def _listed(paths: Sequence[Path]) -> list[_File]:
+def _listed(paths: Sequence[Path]) -> tuple[list[_File], list[Path]]:
     """All recordings in folders, sorted, and single ones; a film is passed over where its sound lies beside.
+
+    Besides, links that lead to nothing and don't bear the name of a recording, such as those to a system's folder.
 
     Raises:
         UsageError: some are in a form that is not read, and were not converted.
+        OSError: a folder can't be read.
     """
     found: dict[Path, _File] = {}
     singles = [path for path in paths if not path.is_dir()]
     common = Path(os.path.commonpath([path.parent.absolute() for path in singles])) if singles else Path()
     for path in paths:
         folder = path if path.is_dir() else common
-        within = sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]
-        for one in within:
+        # A folder bears the name by which it is given, also where that is a link
+        name = Path(os.path.abspath(folder)).name  # noqa: PTH100 - resolve() would follow it
+        for one in _within(path) if path.is_dir() else [path]:
             inner = composed((one if path.is_dir() else one.absolute()).relative_to(folder).as_posix())
             if not any(part.startswith(".") for part in inner.split("/")):
-                found.setdefault(one, _File(one, folder, inner, composed(f"{folder.resolve().name}/{inner}")))
+                found.setdefault(one, _File(one, folder, inner, composed(f"{name}/{inner}")))
     read = [file for file in found.values() if file.path.suffix.lower() in ENDINGS]
     converted = {file.path.with_suffix("") for file in read}
     unread = [path for path in found if path.suffix.lower() in MEDIA and path.with_suffix("") not in converted]
@@ -171,7 +177,22 @@ def _listed(paths: Sequence[Path]) -> list[_File]:
             f"{unread[0]}: {unread[0].suffix} is not read, and {those} here; this makes a FLAC beside each, which is "
             f"read instead:\n  {ffmpeg_line(unread)}"
         )
-    return read
+    return read, [path for path in found if path.suffix.lower() not in ENDINGS and _lost(path)]
+
+
+def _lost(path: Path) -> str:
+    """What a link says that leads to nothing; empty for all that is there."""
+    return "" if path.exists() else f"a link to {os.readlink(path)}, which is not there"  # noqa: PTH115 - as written
+
+
+def _within(folder: Path, above: tuple[str, ...] = ()) -> Iterator[Path]:
+    """All files in a folder, sorted, also behind links; a link to a folder that holds it is passed over."""
+    real = os.path.realpath(folder)
+    for one in sorted(folder.iterdir()) if real not in above else ():
+        if one.is_dir():
+            yield from _within(one, (*above, real))
+        else:
+            yield one
 
 
 def _marked(file: _File) -> bool:
@@ -269,7 +290,11 @@ def _usual(files: Sequence[_File], known: Known | None, neighbours: Neighbours, 
     if not counts:
         raise UsageError(
             f"{_named(paths)}: none of the usual ways to name files fits, such as {some[0].inner}: "
-            + (f"{known.what} has no such source and target" if known is not None else "nothing says what is a source")
+            + (
+                f"{known.what} has no such source and target{_nearly(some[0], known, neighbours)}"
+                if known is not None
+                else "nothing says what is a source"
+            )
             + "; say with --pattern how the files are named, such as '{system}/{source}_to_{target}.{ext}'"
             + ("" if known is not None else ", or whose utterances they are: --corpus NAME --data DIR")
         )
@@ -284,6 +309,21 @@ def _usual(files: Sequence[_File], known: Known | None, neighbours: Neighbours, 
             "\n  ".join([f"{_named(paths)}: the names can be read in {len(ways)} ways; say which:", *shown])
         )
     return Pattern(best[0])
+
+
+def _nearly(file: _File, known: Known, neighbours: Neighbours) -> str:
+    """What a name may mean, by the first way to read it of which all that is nowhere is near to something."""
+    for form in USUAL_FORMS:
+        pattern = Pattern(form)
+        ways = pattern.readings(file.inner) or pattern.readings(file.outer)
+        if len(ways) != 1 or not {"source", "target"} <= ways[0].keys():
+            continue
+        reading = _looked_up(file, ways[0], known, neighbours)
+        near = {side: known.nearest(reading.fields[side], side == "target") for side in reading.lacking}
+        if near and all(near.values()):
+            told = (f"{side} {reading.fields[side]}, the nearest: {', '.join(names)}" for side, names in near.items())
+            return f" (as {form}: {'; '.join(told)})"
+    return ""
 
 
 def _sure(reading: _Reading, known: Known | None) -> bool:
@@ -351,7 +391,7 @@ class _Searched:
         return ""
 
 
-def _check_once(lines: Sequence[Line]) -> None:
+def _check_once(lines: Sequence[Line], pattern: Pattern) -> None:
     """Refuse two files of one system about the same, as two systems may bear one name.
 
     Raises:
@@ -369,8 +409,20 @@ def _check_once(lines: Sequence[Line]) -> None:
         one, other = pairs[0]
         raise UsageError(
             f"two systems are called {system}, or one has {len(pairs)} files twice: {one.where} and {other.where}; "
-            "every row of a table needs a name of its own: rename a folder, or name only one of the two"
+            f"every row of a table needs a name of its own: {_apart(one, other, pattern)}rename a folder, or name only "
+            "one of the two"
         )
+
+
+def _apart(one: Line, other: Line, pattern: Pattern) -> str:
+    """The pattern that takes the folder above for the system, as of A/wavs and B/wavs, where that tells two apart."""
+    folder, above, form = one.values["system"], "{system}/", pattern.text
+    parents = [line.paths["converted"].parents for line in (one, other)]
+    if not form.startswith(above) or "/" in form[len(above) :] or set(folder) & set("{}[]*'"):
+        return ""
+    if any(len(some) < 2 or some[0].name != folder for some in parents) or parents[0][1].name == parents[1][1].name:
+        return ""
+    return f"give --pattern '{above}{folder}/{form[len(above) :]}', "
 
 
 def _named(paths: Sequence[Path]) -> str:

@@ -24,11 +24,13 @@ class Enough:
     """What would do to find a difference as large as the one seen, in 8 of 10 repetitions.
 
     more: how many more of each side (``target``, ``source``, ``text``; of a listening test ``listener``, ``pair``).
-    pairs: how many pairs that makes in all; None where no corpus of usual size has enough.
+    pairs: how many pairs that makes in all; None where no corpus of usual size has enough. threshold: that is since
+    the threshold is learnt from too little natural speech.
     """
 
     more: Mapping[str, int]
     pairs: int | None
+    threshold: bool = False
 
     @property
     def burden(self) -> float:
@@ -38,7 +40,9 @@ class Enough:
     @classmethod
     def of(cls, entry: Mapping[str, Any] | None) -> Enough:
         """Read an entry of a comparison."""
-        return cls({}, None) if entry is None else cls(dict(entry["more"]), int(entry["pairs"]))
+        if entry is None:
+            return cls({}, None)
+        return cls(dict(entry["more"]), entry["pairs"], bool(entry.get("threshold")))
 
 
 @dataclass(frozen=True, slots=True)

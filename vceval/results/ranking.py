@@ -29,13 +29,14 @@ from vceval.results.outcomes import Outcomes
 from vceval.results.views import MeasureView
 from vceval.statistics.components import Design
 from vceval.statistics.holm import holm_tested
-from vceval.statistics.planning import Wanted, enough
+from vceval.statistics.inference import Estimate
+from vceval.statistics.planning import Wanted, blurred, enough
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-__all__ = ["MOST_LACKING", "decided", "level_of", "rankable", "ranked", "wish"]
+__all__ = ["MOST_LACKING", "decided", "level_of", "rankable", "ranked", "wish", "would_do"]
 
 #: A system without a value on a larger share of the pairs is not ranked.
 MOST_LACKING = 0.05
@@ -132,7 +133,7 @@ def _rank(
     if measure.question and group.all() and (test := _nearest(entry, tests)) is not None:
         found_there = outcomes.estimate(test["first"], test["second"], measure, common)
         if found_there is not None:
-            test["enough"] = wish(design, enough(found_there, design, level_of(tests)))
+            test["enough"] = would_do(found_there, design, level_of(tests))
     return entry, tests
 
 
@@ -163,6 +164,14 @@ def level_of(tests: Sequence[Mapping[str, Any]]) -> float:
     """Confidence of the one-sided test that the next comparison has to pass, after those that are significant."""
     left = sum(test["p_holm"] is not None and test["p_holm"] >= ALPHA for test in tests)
     return 1.0 - ALPHA / 2.0 / max(int(left), 1)
+
+
+def would_do(found: Estimate, design: Design, level: float) -> dict[str, Any] | None:
+    """What would be enough to find a difference (:func:`wish`); ``threshold`` where more pairs alone never are."""
+    told = wish(design, enough(found, design, level))
+    if told is None and found.value and blurred(found, level):
+        return {"more": {}, "pairs": None, "threshold": True}
+    return told
 
 
 def wish(design: Design, found: Wanted | None, names: Mapping[str, str] | None = None) -> dict[str, Any] | None:

@@ -260,11 +260,16 @@ class RunDirectory:
         """The error for a file that is not there, or is in a folder that is not."""
         if self.root.is_file():
             return UsageError(
-                f"{self.root}: is a file, and a run is a folder; a result file goes to 'vceval publish --check', "
-                "report, table, compare or 'gate --baseline'"
+                f"{self.root}: is a file; name the folder of a run (a result file goes to 'vceval publish --check', "
+                "report, table, compare or 'gate --baseline')"
             )
         if not self.root.is_dir():
             return UsageError(no_such_folder(self.root))
+        if path.name != "run.json" and (self.root / "run.json").is_file():
+            return UsageError(
+                f"{path}: no such file; the run is not finished: give the command that began it again "
+                f"('vceval status {shlex.quote(str(self.root))}' says how far it is)"
+            )
         return UsageError(f"{path}: no such file; is {self.root} the folder of a finished run?")
 
     def repair(self, name: str = "") -> str:

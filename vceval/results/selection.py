@@ -24,12 +24,11 @@ from dataclasses import dataclass, replace
 from vceval.errors import UsageError
 from vceval.results.marks import ALPHA, UNDECIDED, Comparison, Enough, Ranking, p_text, rankings_of
 from vceval.results.outcomes import Outcomes
-from vceval.results.ranking import rankable, ranked, wish
+from vceval.results.ranking import rankable, ranked, would_do
 from vceval.results.verdicts import Verdict, verdicts
 from vceval.results.views import ALL, Cell, MeasureView, Report
 from vceval.statistics.best import behind, corrected, level, opposite, shrunk
 from vceval.statistics.inference import Difference
-from vceval.statistics.planning import enough
 
 __all__ = ["FLOOR", "Selection", "of_report", "select"]
 
@@ -261,4 +260,4 @@ class _Work:
         """What would tell two that tie."""
         found = self._outcomes.estimate(first, second, self._measure, self._common)
         design = self._outcomes.design(self._common)
-        return Enough.of(found and wish(design, enough(found, design, 0.5 + self._confidence / 2.0)))
+        return Enough.of(found and would_do(found, design, 0.5 + self._confidence / 2.0))

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from rich.text import Text
 
-__all__ = ["NARROWEST", "Cell", "clean", "grid", "paragraph", "width"]
+__all__ = ["NARROWEST", "Cell", "clean", "grid", "line", "paragraph", "width"]
 
 #: Columns that are taken where nobody says how many there are, and the fewest that anything is set for.
 _USUAL, NARROWEST = 100, 60
@@ -44,6 +44,11 @@ def paragraph(text: str, head: str = "", indent: int = 0, columns: int | None = 
             break_on_hyphens=False,
         )
     )  # fmt: skip
+
+
+def line(text: str, indent: int) -> str:
+    """One thing that is said, wrapped behind its first columns where a terminal is there; a pipe has a line of each."""
+    return paragraph(text[indent:], text[:indent], indent) if sys.stdout.isatty() else text
 
 
 def grid(

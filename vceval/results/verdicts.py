@@ -187,6 +187,8 @@ class Verdict:
             yield f"About {more} would {would}, if the difference is as large as it looks."
             return
         seen = "No difference was seen" if not one.difference else "No corpus of usual size would show one so small"
+        if one.enough.threshold:
+            seen = "More pairs alone would not tell: the threshold is learnt from too little natural speech"
         most = max((abs(end) for end in (one.low, one.high) if end is not None), default=0.0)
         still = f"; it can still be as large as {self.amount(most)}" if self._text(most).strip("0.") else ""
         yield f"{seen}{still}."
@@ -294,13 +296,14 @@ def _lacking(report: Report, measure: MeasureView, ranking: Ranking) -> str:
 
 def _missing(report: Report, measure: MeasureView, ranking: Ranking) -> Iterator[str]:
     """What pairs lack for a measure, and who could not be ranked."""
-    needs = Counter(row["need"] for row in report.skips if row["measure"] == measure.name)
+    names = {system.name for system in report.converters}
+    needs = Counter(row["need"] for row in report.skips if row["measure"] == measure.name and row["system"] in names)
     for need, count in needs.most_common(1):
         yield f"{count:,} values could not be made, for lack of {NEEDS.get(need, need)}"
+    if ranking.reason and not needs and len(names) - len(ranking.unranked) > 1:
+        yield ranking.reason
     for system, reason in list(ranking.unranked.items())[:_NAMED]:
         yield f"{report.titles.get(system, system)} {reason}"
-    if not ranking.unranked and not needs and ranking.reason:
-        yield ranking.reason
 
 
 def lines(found: Sequence[Verdict], columns: int) -> list[str]:

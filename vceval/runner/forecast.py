@@ -145,14 +145,14 @@ def _scores_done(root: Path) -> set[tuple[Take, str, str]]:
 
 
 def room_needed(todo: Iterable[tuple[System, ConversionPair]], lengths: Lengths) -> int:
-    """Estimate the bytes of converted audio; controls and audio from elsewhere are not copied."""
+    """Estimate the bytes of converted audio; recordings that are there already, by a control too, are not copied."""
     rates: dict[str, int] = {}
     needed = 0.0
     for system, pair in todo:
         if system.name not in rates:
             info = make_converter(system).info
-            copied = not info.control and info.kind not in ("precomputed", "unpublished")
-            rates[system.name] = (info.sample_rate or _USUAL_RATE) if copied else 0
+            there = info.kind in ("precomputed", "unpublished") or (info.control and info.sample_rate is None)
+            rates[system.name] = 0 if there else info.sample_rate or _USUAL_RATE
         if rates[system.name]:
             needed += lengths(pair) * rates[system.name] * _BYTES
     return int(needed)
@@ -195,12 +195,13 @@ def _time(found: Forecast) -> str:
     todo = [part for part in found.parts if part.todo and not part.lack]
     unknown = sum(part.seconds is None for part in todo)
     if found.seconds is None or unknown == len(todo) > 0:
-        return "unknown until measured: nothing of this was done on this machine yet; --limit 4 measures it"
+        return "unknown until measured: nothing of this was done on this machine yet; a run of a few pairs measures it"
     known = f"about {lasting(found.seconds)} with {found.workers} workers"
     if not unknown:
         return known
     return (
-        f"unknown until measured for {unknown} of {len(todo)} parts (--limit 4 measures them), {known} for the others"
+        f"unknown until measured for {unknown} of {len(todo)} parts (a run of a few pairs measures them), "
+        f"{known} for the others"
     )
 
 

@@ -188,7 +188,8 @@ def _name(places: Sequence[Path | FrameTable]) -> str:
     if _is_table(places[0]):
         return places[0].stem or "score"
     paths = [place for place in places if isinstance(place, Path)]
-    whole = [str(place.resolve() if place.is_dir() else place.resolve().parent) for place in paths]
+    # By the names that were given: resolve() would follow links
+    whole = [os.path.abspath(place if place.is_dir() else place.parent) for place in paths]  # noqa: PTH100
     return Path(os.path.commonpath(whole)).name or "score"
 
 

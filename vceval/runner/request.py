@@ -222,8 +222,8 @@ def split(values: Sequence[str]) -> list[str]:
 
 
 def tell(notes: Sequence[str], what: str) -> None:
-    """Show the first notes; ``run.json`` holds all."""
+    """Show the first notes; where a run is made, its ``run.json`` holds all."""
     if notes:
-        say(f"vceval: {len(notes)} note{'s' * (len(notes) > 1)} {what}, all in run.json:")
+        say(f"vceval: {len(notes)} note{'s' * (len(notes) > 1)} {what}; run.json of a run has all:")
     for note in notes[:SHOWN_NOTES]:
         say(f"  {note}")

@@ -23,18 +23,21 @@ __all__ = ["Verified", "verify"]
 
 #: Recordings that a thread reads in a row, and threads: hashing is faster than most disks.
 _IN_A_ROW, _THREADS = 64, 4
+_ALTERED = "not the recording that was made and scored"
 
 
 @dataclass(slots=True)
 class Verified:
     """How many files were read, their bytes, how many are not as they were written, and how many nobody knows.
 
-    seconds: it took. kept: whether the run has hashes of its results.
+    altered: recordings among the damaged ones that are there. seconds: it took. kept: whether the run has hashes of its
+    results.
     """
 
     files: int = 0
     bytes: int = 0
     damaged: int = 0
+    altered: int = 0
     unknown: int = 0
     seconds: float = 0.0
     kept: bool = False
@@ -84,6 +87,7 @@ def verify(run: RunDirectory, tell: Callable[[str], object]) -> Verified:
             for (path, known), (size, fault) in zip(some, chain.from_iterable(readers.map(_read, rows)), strict=True):
                 if known:
                     count(str(path), size, fault)
+                    found.altered += fault == _ALTERED
                 else:
                     found.unknown += 1
     found.seconds = time.perf_counter() - began
@@ -123,7 +127,7 @@ def _read(recordings: Sequence[tuple[Path, str]]) -> list[tuple[int, str | None]
 def _look_at(path: Path, known: str) -> tuple[int, str | None]:
     try:
         size = path.stat().st_size
-        return size, None if sha256(path) == known else "not the recording that was made and scored"
+        return size, None if sha256(path) == known else _ALTERED
     except FileNotFoundError:
         return 0, "gone"
     except OSError as error:

@@ -62,6 +62,8 @@ def read_header(stream: BinaryIO, most_seconds: float = float("inf")) -> Header 
         ItemError: the header is damaged or holds no audio that could be read; the message does not name the file.
     """
     file = _File(stream.fileno())
+    if not file.length:
+        raise ItemError("it is empty (0 bytes)")
     start = _after_id3(file, 0)
     mark = file.at(start, 16)
     for magic, read in _READERS:

@@ -256,7 +256,7 @@ def _of_files(
     import numpy as np
 
     of_files = _by_system(of_file)
-    one, other = (np.where(here, column - np.nanmean(column), 0.0) for column in (first, second))
+    one, other = (np.where(here, column - _middle(column), 0.0) for column in (first, second))
     n, x, y, xx, yy, xy = (
         of_files @ column for column in (here.astype(np.float64), one, other, one**2, other**2, one * other)
     )
@@ -281,10 +281,18 @@ def _ranked(files: Floats, of_file: Codes | None) -> Floats:
     from scipy.stats import rankdata
 
     known = np.isfinite(files)
-    filled = np.where(known, files, np.nanmean(files))  # what is not known does not count later
+    filled = np.where(known, files, _middle(files))  # what is not known does not count later
     if of_file is not None:
         filled = filled + of_file[:, None] * (2.0 * np.ptp(filled) + 1.0)
     return np.where(known, rankdata(filled, axis=0), np.nan)
+
+
+def _middle(figures: Floats) -> float:
+    """The mean of those that are known; 0 where none is."""
+    import numpy as np
+
+    known = figures[~np.isnan(figures)]
+    return float(known.mean()) if known.size else 0.0
 
 
 def _by_system(of_file: Codes) -> Any:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-__all__ = ["FEW", "POWER", "SHARES", "Precision", "Wanted", "counted", "enough", "expected", "wanted"]
+__all__ = ["FEW", "POWER", "SHARES", "Precision", "Wanted", "blurred", "counted", "enough", "expected", "wanted"]
 
 #: How often what is called found is found, in repetitions with other speakers and texts.
 POWER = 0.8
@@ -189,6 +189,12 @@ def enough(found: Estimate, design: Design, level: float) -> Wanted | None:
     if wish is None or wish.pairs > USUAL_PAIRS or max((wish.levels[side] for side in wish.grown), default=0) > USUAL:
         return None
     return wish
+
+
+def blurred(found: Estimate, level: float) -> bool:
+    """Whether no number of pairs would do, as what does not come from the items, such as a threshold, is too unsure."""
+    error = found.error * sqrt(found.shares.get(ELSEWHERE, 0.0))
+    return Precision(error, 1e9, {}, {}, 0).power(level, abs(found.value)) < POWER
 
 
 def _alike(design: Design, count: int) -> Wanted | None:

@@ -54,6 +54,11 @@ def no_such_folder(path: Path) -> str:
 
 def hint(path: Path) -> str:
     """What may have been meant by a path that is not there: the end of a sentence, empty where nothing is near."""
+    if os.path.isdir(path):  # noqa: PTH112 - False, not an error, where a name is too long
+        return "; it is a folder"
+    slashed = str(path).replace("\\", "/")
+    if slashed != str(path) and os.path.exists(slashed):  # noqa: PTH110 - the same
+        return f"; {slashed} is there: write / in place of \\"
     folder = path.parent
     if not os.path.isdir(folder):  # noqa: PTH112 - False, not an error, where a name is too long
         above = next((place for place in folder.parents if os.path.isdir(place)), folder)  # noqa: PTH112
