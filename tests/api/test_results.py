@@ -297,5 +297,5 @@ def test_a_run_that_was_stopped_is_no_folder_without_a_run(tmp_path: Path) -> No
 
 def test_a_file_is_told_from_a_folder_without_a_run(tmp_path: Path) -> None:
     (tmp_path / "scores.csv").touch()
-    with pytest.raises(UsageError, match=r"scores\.csv: is a file; name the folder of a run$"):
+    with pytest.raises(UsageError, match=r"scores\.csv: is a file; name the folder of a run \(a result"):
         vceval.load(tmp_path / "scores.csv")

@@ -680,8 +680,10 @@ def test_a_name_of_a_file_says_nothing_of_other_files(
 
 
 def test_a_file_is_a_result_file_whatever_its_name_ends_in(
-    files: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    files: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    keys.make("Somebody")
     for name in ("MINE.JSON", "mine"):
         (tmp_path / name).write_bytes(files["mine"].read_bytes())
         assert main(["table", str(tmp_path / name), "--measures", "mcd"]) == 0
@@ -690,7 +692,7 @@ def test_a_file_is_a_result_file_whatever_its_name_ends_in(
     assert "paper.tex: is no result file" in capsys.readouterr().err
     for command in (["publish", str(files["mine"])], ["gate", str(files["mine"]), "--baseline", str(files["mine"])]):
         assert main(command) == 2
-        assert f"{files['mine']}: is a file, and a run is a folder" in capsys.readouterr().err
+        assert f"{files['mine']}: is a file; name the folder of a run (a result file goes to" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("name", ["x" * 201, "two\nlines", "turned \u202e"])
