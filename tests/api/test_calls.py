@@ -76,7 +76,7 @@ def test_arguments_are_the_options_of_the_command(call: Callable[..., object], w
 def test_the_docstrings_name_every_argument() -> None:
     for call in (vceval.run, vceval.score):
         for name in inspect.signature(call).parameters:
-            assert f"\n        {name}: " in str(call.__doc__), name
+            assert f"\n    {name}: " in str(inspect.getdoc(call)), name
 
 
 def test_the_import_is_light() -> None:
