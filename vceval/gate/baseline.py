@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import gzip
 import json
-import os
 from collections.abc import Iterator, Mapping
 from importlib.resources import files
 from pathlib import Path
@@ -29,6 +28,7 @@ from vceval.publish.record import begins_as_result
 from vceval.results.outcomes import Outcomes
 from vceval.results.rundir import write_atomically
 from vceval.results.views import MeasureView
+from vceval.storage.files import replacing
 from vceval.storage.paths import hint
 
 __all__ = ["FORMAT", "SCHEMA", "read", "render", "resolve", "save"]
@@ -78,10 +78,8 @@ def save(run: Path, file: Path) -> Evidence:
         raise UsageError(f"{run}: the run has no scores; there is nothing to hold later runs against")
     text = render(evidence)
     if file.name.endswith(".gz"):
-        file.parent.mkdir(parents=True, exist_ok=True)
-        temporary = file.with_name(f".part-{file.name}")
-        temporary.write_bytes(gzip.compress(text.encode(), mtime=0))
-        os.replace(temporary, file)
+        with replacing(file) as stream:
+            stream.write(gzip.compress(text.encode(), mtime=0))
     else:
         write_atomically(file, text)
     return evidence

@@ -25,11 +25,13 @@ def replacing(path: Path, *, durable: bool = True) -> Iterator[IO[bytes]]:
         durable: wait until it is on the disk before it gets its name, so that a power failure leaves no empty file.
 
     Raises:
-        OSError: it can't be written; nothing is left of it, and what was there before is still there.
+        OSError: it can't be written; nothing is left of it, and what was there before is still there. The error names
+            ``path``, not the temporary file.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=PART, suffix=path.suffix)
+    temporary = ""
     try:
+        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=PART, suffix=path.suffix)
         with os.fdopen(handle, "wb") as stream:
             yield stream
             if durable:
@@ -37,8 +39,13 @@ def replacing(path: Path, *, durable: bool = True) -> Iterator[IO[bytes]]:
                 os.fsync(stream.fileno())
         os.chmod(temporary, 0o644)  # mkstemp keeps files to their owner
         os.replace(temporary, path)
+    except OSError as error:
+        if temporary and error.filename != temporary:
+            raise  # another file's, or the disk's
+        raise OSError(error.errno, error.strerror, str(path)) from error
     finally:
-        Path(temporary).unlink(missing_ok=True)
+        if temporary:
+            Path(temporary).unlink(missing_ok=True)
 
 
 def sha256(path: str | os.PathLike[str]) -> str:
