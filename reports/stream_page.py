@@ -167,11 +167,9 @@ def _quality(content: StreamFile) -> PlainTable:
             one.name,
             _number(quality.offline),
             _number(quality.streamed),
-            _signed(quality.difference),
-            "–"
-            if quality.low is None or quality.high is None
-            else f"[{_signed(quality.low)}, {_signed(quality.high)}]",
-            p_text(quality.p_value) or "–",
+            _signed(quality.difference)
+            + ("" if None in (quality.low, quality.high) else f" [{_signed(quality.low)}, {_signed(quality.high)}]"),
+            p_text(quality.p_value).removeprefix("p").removeprefix(" = ").strip() or "–",
             {"same": "not told apart"}.get(quality.verdict, quality.verdict) or "–",
             f"{quality.pairs:,}" + (f" of {quality.wanted:,}" if quality.pairs < quality.wanted else ""),
         ]
@@ -184,8 +182,8 @@ def _quality(content: StreamFile) -> PlainTable:
         "Streamed against offline on the same pairs: difference with its 95 % interval, and p corrected by Holm over "
         "the systems; of a measure with a best value, the distances from it are compared."
     )
-    headings = ("Measure", "System", "Offline", "Streamed", "Difference", "Interval", "p", "Streamed is", "Pairs")
-    return PlainTable("quality", "Quality", caption, headings, rows, frozenset({2, 3, 4, 5, 6, 8}))
+    headings = ("Measure", "System", "Offline", "Streamed", "Difference", "p", "Streamed is", "Pairs")
+    return PlainTable("quality", "Quality", caption, headings, rows, frozenset({2, 3, 4, 5, 7}))
 
 
 def latency_of(one: SystemFigures, pace: str) -> float | None:

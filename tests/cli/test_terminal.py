@@ -79,6 +79,19 @@ def test_every_dash_has_a_reason(tmp_path: Path, kind: str) -> None:
     assert all("for lack of" in line or "failed" in line for line in said)
 
 
+def test_names_stay_whole_where_numbers_can_fold() -> None:
+    """First the headings between words, then what stands in brackets; nothing of it where all fits."""
+    headings = ["System", "Look-ahead (ms)", "First audio (ms)", "Set-up (s)"]
+    rows = [["converter-160", "239.9", "1,311 [1,290, 1,321]", "0.09 [0.08, 0.34]"]]
+    fits, heads, cells = (terminal.grid(headings, [rows], {1, 2, 3}, columns) for columns in (75, 67, 60))
+    assert "System         Look-ahead (ms)      First audio (ms)         Set-up (s)" in fits
+    assert "converter-160       239.9  1,311 [1,290, 1,321]  0.09 [0.08, 0.34]" in heads
+    assert cells.splitlines()[-2:] == [
+        "converter-160       239.9           1,311          0.09",
+        "                           [1,290, 1,321]  [0.08, 0.34]",
+    ]
+
+
 def test_a_pipe_gets_no_styles_and_a_hundred_columns(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("COLUMNS", raising=False)
     monkeypatch.setattr("shutil.os.get_terminal_size", lambda *_: (_ for _ in ()).throw(OSError()))
