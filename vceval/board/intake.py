@@ -8,9 +8,10 @@ import unicodedata
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from os.path import realpath
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from vceval.errors import UsageError
 from vceval.publish import keys
@@ -20,6 +21,10 @@ from vceval.publish.record import Pairs, Publisher, Result, RunFacts, SuiteFacts
 from vceval.results.leakage import EXPOSURES
 from vceval.results.terminal import clean
 from vceval.results.views import ALL, Cell, MeasureView, MetricView
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 __all__ = ["Entry", "Intake", "Refused", "batches", "files_of", "fingerprint", "judged", "proved", "sorted_out"]
 
@@ -180,7 +185,7 @@ def _entry(file: str, path: Path, result: Result, digest: str) -> Entry:
         system=result.system,
         by=result.by,
         vceval=result.by.vceval,
-        pairs=_hashed(pairs),
+        pairs=_hashed(_Who.of(pairs)),
         count=pairs.count,
         metrics=tuple(result.metrics),
         measures=tuple(result.measures),
@@ -199,29 +204,71 @@ def _entry(file: str, path: Path, result: Result, digest: str) -> Entry:
     )
 
 
-def _hashed(pairs: Pairs) -> str:
+class _Who(NamedTuple):
+    """Which pairs there are and who speaks in them, as the file has it."""
+
+    length: int
+    identities: str
+    targets: str
+    sources: str
+    texts: str
+    text_count: int
+    datasets: str
+    directions: str
+    speakers: tuple[str, ...]
+    dataset_names: tuple[str, ...]
+    direction_names: tuple[str, ...]
+
+    @classmethod
+    def of(cls, pairs: Pairs) -> _Who:
+        """Take it from a result."""
+        return cls(
+            pairs.count, pairs.identities, pairs.targets, pairs.sources, pairs.texts, pairs.text_count, pairs.datasets,
+            pairs.directions, tuple(pairs.speakers), tuple(pairs.dataset_names), tuple(pairs.direction_names),
+        )  # fmt: skip
+
+
+@lru_cache(maxsize=64)  # all results of a suite have the same
+def _hashed(pairs: _Who) -> str:
     """Make a hash of which pairs there are, and of which have a speaker, text, dataset or direction in common.
 
     Intervals and tests rest on that, and those of a table on what its first row says.
     """
-    raw = base64.b64decode(pairs.identities)
-    keys = [raw[start : start + 8] for start in range(0, len(raw), 8)]
-    order = sorted(range(len(keys)), key=keys.__getitem__)
-    found = hashlib.sha256(b"".join(keys[place] for place in order))
+    import numpy as np
+
+    identities = np.frombuffer(base64.b64decode(pairs.identities), dtype=">u8")
+    order = np.argsort(identities, kind="stable")
+    found = hashlib.sha256(identities[order].tobytes())
     texts = [*map(str, range(pairs.text_count))]
     for codes, names in ((pairs.targets, pairs.speakers), (pairs.sources, pairs.speakers), (pairs.texts, texts)):
-        known = {"": -1}  # speakers have names of their own choice in each file: who comes first is 0
-        told = _named(codes, names, pairs.count)
-        found.update(str([known.setdefault(told[place], len(known) - 1) for place in order]).encode())
+        told = _same(codes, names, pairs.length)[order]
+        # Speakers have names of their own choice in each file: who comes first is 0, and who is not told -1
+        first, there = np.unique(told, return_index=True)
+        rank = np.empty(len(first), np.int64)
+        rank[np.argsort(there)] = np.arange(len(first))
+        nobody = len(names)
+        later = int(rank[first == nobody][0]) if nobody in first else len(first)
+        labels = rank[np.searchsorted(first, told)]
+        found.update(np.where(told == nobody, -1, labels - (labels > later)).astype("<i8").tobytes())
     for codes, names in ((pairs.datasets, pairs.dataset_names), (pairs.directions, pairs.direction_names)):
-        told = _named(codes, names, pairs.count)
-        found.update(str([told[place] for place in order]).encode())
+        known = [*names, ""]
+        told = _same(codes, names, pairs.length)[order]
+        used = sorted({known[place] for place in set(told.tolist())})
+        place_of = {name: place for place, name in enumerate(used)}
+        found.update(repr(used).encode())
+        found.update(np.array([place_of.get(name, -1) for name in known])[told].astype("<i8").tobytes())
     return found.hexdigest()[:16]
 
 
-def _named(codes: str, names: Sequence[str], count: int) -> list[str]:
+def _same(codes: str, names: Sequence[str], count: int) -> NDArray[np.int64]:
+    """Codes into names and, after them, none: one code for what has one name."""
+    import numpy as np
+
     known = [*names, ""]
-    return [known[place] for place in places(codes, len(known), count).tolist()]
+    first: dict[str, int] = {"": len(names)}
+    one = np.array([first.setdefault(name, place) for place, name in enumerate(known)])
+    found: NDArray[np.int64] = one[places(codes, len(known), count)]
+    return found
 
 
 def sorted_out(found: Iterable[Entry | Refused], trusted: Mapping[str, str] | None) -> Intake:

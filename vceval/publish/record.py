@@ -15,7 +15,7 @@ from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple, Self
 
-from pydantic import ConfigDict, Field, model_validator
+from pydantic import ConfigDict, Field, ValidationInfo, model_validator
 from pydantic_core import from_json
 
 from vceval.errors import UsageError
@@ -47,6 +47,8 @@ _BEGIN, _END = b'{"result":', re.compile(rb',"signature":"([A-Za-z0-9+/]{86}==)"
 #: No line ends, nothing that turns the direction of a text, and nothing that is no letter in XML.
 _SHOWN = r"[^\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufffe\uffff]"
 _ALL_SHOWN = re.compile(f"{_SHOWN}*")
+#: Of JSON, the only bytes that can stand for what is not shown: most files have none, and need no closer look.
+_ODD = re.compile(rb'\\[^"\\/]|[^ -~]')
 
 #: Text for people, in one line.
 Plain = Annotated[str, Field(max_length=2000, pattern=f"^{_SHOWN}*$")]
@@ -331,12 +333,9 @@ class Result(_Part):
     by: Publisher
 
     @model_validator(mode="after")
-    def _shown(self) -> Self:
-        """Look at the texts that no pattern holds: whoever prints a result prints them too."""
-        free = self.metrics, self.measures, self.efficiency, self.calibrations, self.system.options
-        for text in _texts(free):
-            if not _ALL_SHOWN.fullmatch(text):
-                raise ValueError(f"holds a text with what no line may hold, {text!r:.80}")
+    def _plausible(self, info: ValidationInfo) -> Self:
+        if info.mode != "json":  # of files, read() knows which can hold such
+            self.check_texts()
         for text in (self.by.name, self.system.name, self.system.title):
             if not text.strip():
                 raise ValueError(f"a name is blank, {text!r:.80}")
@@ -344,6 +343,16 @@ class Result(_Part):
             if any(not 0 <= count <= _PARAMETERS for count in (one.parameters or {}).values()):
                 raise ValueError(f"efficiency: {one.system} has a number of parameters that no network has")
         return self
+
+    def check_texts(self) -> None:
+        """Look at the texts that no pattern holds: whoever prints a result prints them too.
+
+        Raises:
+            ValueError: one holds what no line may hold.
+        """
+        for text in _texts((self.metrics, self.measures, self.efficiency, self.calibrations, self.system.options)):
+            if not _ALL_SHOWN.fullmatch(text):
+                raise ValueError(f"holds a text with what no line may hold, {text!r:.80}")
 
 
 def _texts(value: Any) -> Iterator[str]:
@@ -418,11 +427,13 @@ def read(path: Path) -> Signed:
         if b"NaN" in message or b"Infinity" in message:  # the model would take them where anything may stand
             from_json(message, allow_inf_nan=False)
         result = checked(message, Result, str(path))
+        if _ODD.search(message):
+            result.check_texts()
     except UsageError:
         _known(path, message)
         raise
     except ValueError as error:
-        raise UsageError(f"{path}: is no JSON ({error})") from error
+        raise UsageError(f"{path}: {error}" if _ODD.search(message) else f"{path}: is no JSON ({error})") from error
     return Signed(result, message, end[1].decode("ascii"), hashlib.sha256(data).hexdigest())
 
 
