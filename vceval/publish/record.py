@@ -427,13 +427,16 @@ def read(path: Path) -> Signed:
         if b"NaN" in message or b"Infinity" in message:  # the model would take them where anything may stand
             from_json(message, allow_inf_nan=False)
         result = checked(message, Result, str(path))
-        if _ODD.search(message):
-            result.check_texts()
     except UsageError:
         _known(path, message)
         raise
     except ValueError as error:
-        raise UsageError(f"{path}: {error}" if _ODD.search(message) else f"{path}: is no JSON ({error})") from error
+        raise UsageError(f"{path}: is no JSON ({error})") from error
+    if _ODD.search(message):
+        try:
+            result.check_texts()
+        except ValueError as error:
+            raise UsageError(f"{path}: {error}") from None
     return Signed(result, message, end[1].decode("ascii"), hashlib.sha256(data).hexdigest())
 
 
